@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* ipc/ipc.h - messages between roles: typed, versioned, with descriptors, over UNIX seqpacket
+ * sockets.
+ *
+ * A message is a type, a request number and fields (key -> bytes or integer). Unknown fields are
+ * ignored, so roles of neighbouring versions understand each other.
+ *
+ * Life:   server: ipc_serve(listening fd) -> handler runs in a task of its own per message.
+ *         client: ipc_connect(path) -> ipc_call() from any number of tasks; reconnects by itself.
+ * Trust:  the server learns the peer's uid and pid from the kernel (SO_PEERCRED).
+ * Limits: 64 KiB and 4 descriptors a message; 1,000 requests in flight a connection.
+ * Cost:   one sendmsg and one recvmsg per message each way. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/base.h"
+
+#define IPC_VERSION 1
+
+/* All message types of the house; a reply has the type of its request. To add one: name it here and
+ * document its fields in docs/howto/ipc.md. */
+enum ipc_type {
+	IPC_AUTH_REQUEST = 1,   /* login -> auth: verify credentials, get a ticket */
+	IPC_USER_LOOKUP = 2,    /* login -> auth: does this recipient exist, which worker */
+	IPC_TICKET = 3,         /* auth -> mail: expect a session with this ticket */
+	IPC_SESSION = 4,        /* login -> mail: descriptor + ticket number */
+	IPC_DELIVER = 5,        /* login -> mail: spooled mail (descriptor) + envelope */
+	IPC_SHUTDOWN = 6,       /* master -> all: finish and end */
+	IPC_STATUS = 7,         /* anybody: tell your counters */
+	IPC_ADMIN = 8,          /* doveadm -> mail, auth: a command of the admin table */
+	IPC_CACHE_FLUSH = 9,    /* doveadm -> auth */
+	IPC_SESSION_ENDED = 10, /* mail -> login or auth: for limits per user and address */
+};
+
+#define IPC_FDS_MAX 4
+
+/* A message being built or read. Everything borrowed lives in the op's arena. */
+struct ipc_message {
+	enum ipc_type type;
+	uint32_t number;   /* set by ipc */
+	enum err result;   /* replies: class of the outcome */
+	struct buf fields; /* owned, encoded; see ipc_put_*, ipc_get_* */
+	int fds[IPC_FDS_MAX];
+	size_t fd_count;
+};
+void ipc_message_init(struct ipc_message *m, enum ipc_type type);
+void ipc_message_done(struct ipc_message *m); /* closes descriptors that were not taken */
+
+/* Keys are short static names. Repeated keys make lists. */
+void ipc_put_str(struct ipc_message *m, const char *key, struct str value);
+void ipc_put_int(struct ipc_message *m, const char *key, int64_t value);
+void ipc_put_fd(struct ipc_message *m, int fd); /* dup'ed */
+bool ipc_get_str(const struct ipc_message *m, const char *key, struct str *out);
+bool ipc_get_int(const struct ipc_message *m, const char *key, int64_t *out);
+/* The i-th value of a repeated key. */
+bool ipc_get_str_at(const struct ipc_message *m, const char *key, size_t i, struct str *out);
+int ipc_take_fd(struct ipc_message *m, size_t i); /* -1 if there is none */
+
+/* ---- server ---- */
+
+struct ipc_peer {
+	uint32_t uid;
+	int32_t pid;
+};
+/* WAITS. Fills `reply` (initialised, same type). A failure is sent as its class, with op's client
+ * text. */
+typedef enum err ipc_handler(struct op *op, const struct ipc_peer *peer,
+	struct ipc_message *request, struct ipc_message *reply, void *arg);
+
+struct ipc_server;
+enum err ipc_serve(struct op *op, int listen_fd, const char *name, ipc_handler *handler, void *arg,
+	struct ipc_server **out);
+void ipc_server_close(struct ipc_server *s);
+
+/* ---- client ---- */
+
+struct ipc_client;
+/* Connects on first use and again after a break. */
+struct ipc_client *ipc_client_new(struct str path);
+void ipc_client_free(struct ipc_client *c);
+/* WAITS. Sends and waits for the reply. ERR_UNAVAILABLE: no connection or it broke before the reply
+ * (the request may or may not have been carried out). Other errors: reply->result. */
+enum err ipc_call(struct op *op, struct ipc_client *c, struct ipc_message *request,
+	struct ipc_message *reply);
