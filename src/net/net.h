@@ -21,6 +21,7 @@
 #include "net/address.h"
 
 struct stream;
+struct watch;
 struct tls_context;
 
 /* ---- streams ---- */
