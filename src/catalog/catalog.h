@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* catalog/catalog.h - what exists (dictmap): heads and rows; the mailbox's journal.
+ *
+ * Tables (docs/formats/catalog.md): user_heads, user_mailbox_rows, user_mailbox_reverse, gc_queue.
+ * Values are opaque here; store/format defines them.
+ *
+ * Contract: a batch is given as a whole. Atomic drivers (SQLite, mem) carry it out completely or
+ * not at all; others in the order given, so that every prefix is safe: writers order it so. After
+ * ERR_NONE it survives kill -9 and power loss. ERR_UNAVAILABLE and ERR_TIMEOUT are uncertain: it
+ * may or may not have been carried out, until a void row settles it. Repeating a batch is harmless.
+ * Users:    every key begins with the user's name; in embedded form the user's shard picks the
+ * SQLite file, which has this process as its one writer. Cost:     SQLite: batches that arrive
+ * while a commit runs share the next transaction (group commit). To add a driver: write x.c with a
+ * `const struct catalog_driver`, list it in drivers.c; the contract suite runs against every entry.
+ */
+#pragma once
+
+#include "base/base.h"
+
+struct config_scope;
+struct catalog;
+
+#define CATALOG_GUID_BYTES 16
+#define CATALOG_NAME_BYTES 16
+struct catalog_guid {
+	uint8_t bytes[CATALOG_GUID_BYTES]; /* a mailbox; all zero: the user's root scope */
+};
+/* 48-bit ms, 16-bit counter, 32-bit writer, 32-bit random, big-endian: byte order is time order
+ * (storage contract §2). */
+struct catalog_name {
+	uint8_t bytes[CATALOG_NAME_BYTES];
+};
+
+enum catalog_kind {
+	CATALOG_APPEND = 1, /* a mail */
+	CATALOG_OP = 2, /* expunge, flags, commit, move intent, void, floor, hole, tree change */
+};
+
+/* One row of a mailbox's journal. */
+struct catalog_row {
+	enum catalog_kind kind;
+	uint32_t bucket;
+	struct catalog_name name;
+	struct str value;
+};
+/* One row of a user's heads: scope (a mailbox, or zero for the root) + key -> value.
+ * Keys: "base", "open/<writer>", "root", "bucket", ... (store/format). */
+struct catalog_head {
+	struct catalog_guid mailbox;
+	struct str key;
+	struct str value;
+};
+/* One entry of the GC queue: an object that may be deleted when nothing refers to it. */
+struct catalog_garbage {
+	struct catalog_name name; /* when it was queued */
+	struct str user;
+	struct str object;           /* oid */
+	struct catalog_guid mailbox; /* the append row that named it ... */
+	uint32_t bucket;
+	struct catalog_name row;
+};
+
+/* ---- use ---- */
+
+/* `scope` holds the dictmap settings (driver, paths). shard_count is fixed when the catalog is
+ * created; a different number later is ERR_INVALID with both numbers. */
+enum err catalog_open(struct op *op, const struct config_scope *scope, struct catalog **out);
+/* "sqlite(/path/dir,16)", "mem", "fault:sqlite(...)". */
+enum err catalog_open_text(struct op *op, struct str text, struct catalog **out);
+/* WAITS for what is being written. */
+void catalog_close(struct op *op, struct catalog *c);
+uint32_t catalog_shard_count(const struct catalog *c);
+uint32_t catalog_user_shard(
+	const struct catalog *c, struct str user); /* hash_stable(user) mod count */
+
+/* A batch of changes for one user. Values are borrowed until catalog_write() returns. */
+enum catalog_change_kind {
+	CATALOG_PUT_ROW,
+	CATALOG_DELETE_ROW,
+	CATALOG_PUT_HEAD,
+	CATALOG_DELETE_HEAD,
+	CATALOG_PUT_REVERSE, /* object -> (mailbox, name): one more reference */
+	CATALOG_DELETE_REVERSE,
+	CATALOG_PUT_GARBAGE,
+	CATALOG_DELETE_GARBAGE,
+	CATALOG_DELETE_MAILBOX, /* every row of a mailbox, all buckets */
+};
+struct catalog_change {
+	enum catalog_change_kind kind;
+	struct catalog_guid mailbox;
+	struct catalog_row row; /* PUT_ROW, DELETE_ROW, and name + bucket of the other kinds */
+	struct str key;         /* heads */
+	struct str value;       /* heads */
+	struct str object;      /* reverse, garbage */
+};
+/* WAITS until durable. */
+enum err catalog_write(struct op *op, struct catalog *c, struct str user,
+	const struct catalog_change *changes, size_t count);
+
+/* WAITS. All heads of a user: one partition, one query. None is ERR_NONE with count 0. */
+enum err catalog_read_heads(struct op *op, struct catalog *c, struct str user,
+	struct catalog_head **out, size_t *out_count);
+/* WAITS. Rows of both kinds of one mailbox with name > `after` (zero: all), buckets from `bucket`
+ * on; in the order (name). `row_fn` is called in batches between which it may wait; the row is
+ * borrowed for the call. An error of row_fn ends the read and is returned. */
+typedef enum err catalog_row_fn(struct op *op, const struct catalog_row *row, void *arg);
+enum err catalog_read_rows(struct op *op, struct catalog *c, struct str user,
+	struct catalog_guid mailbox, uint32_t bucket, struct catalog_name after,
+	catalog_row_fn *row_fn, void *arg);
+/* WAITS. How many reverse rows name this object; 0: it was never copied or all copies are gone. */
+enum err catalog_count_reverse(
+	struct op *op, struct catalog *c, struct str user, struct str object, uint32_t *out_count);
+/* WAITS. Does this append row exist? */
+enum err catalog_has_row(struct op *op, struct catalog *c, struct str user,
+	struct catalog_guid mailbox, uint32_t bucket, struct catalog_name name, bool *out);
+/* WAITS. The oldest entries of a shard's queue, at most `max`. */
+enum err catalog_read_garbage(struct op *op, struct catalog *c, uint32_t shard, size_t max,
+	struct catalog_garbage **out, size_t *out_count);
+/* WAITS. Calls fn for each user that has heads in a shard (tools, GC, doveadm). */
+typedef enum err catalog_user_fn(struct op *op, struct str user, void *arg);
+enum err catalog_list_users(
+	struct op *op, struct catalog *c, uint32_t shard, catalog_user_fn *fn, void *arg);
+
+struct catalog_counters {
+	uint64_t writes, commits, rows_written, reads, rows_read, failures;
+};
+struct catalog_counters catalog_counters(const struct catalog *c);
+
+/* ---- drivers ---- */
+
+struct catalog_driver {
+	const char *name;
+	bool is_atomic; /* a batch is all or nothing */
+	enum err (*open)(struct op *op, const struct config_scope *scope, struct str argument,
+		struct catalog *inner, struct catalog **out);
+	void (*close)(struct op *op, struct catalog *c);
+	enum err (*write)(struct op *op, struct catalog *c, struct str user,
+		const struct catalog_change *changes, size_t count);
+	enum err (*read_heads)(struct op *op, struct catalog *c, struct str user,
+		struct catalog_head **out, size_t *out_count);
+	enum err (*read_rows)(struct op *op, struct catalog *c, struct str user,
+		struct catalog_guid mailbox, uint32_t bucket, struct catalog_name after,
+		catalog_row_fn *row_fn, void *arg);
+	enum err (*count_reverse)(struct op *op, struct catalog *c, struct str user,
+		struct str object, uint32_t *out_count);
+	enum err (*has_row)(struct op *op, struct catalog *c, struct str user,
+		struct catalog_guid mailbox, uint32_t bucket, struct catalog_name name, bool *out);
+	enum err (*read_garbage)(struct op *op, struct catalog *c, uint32_t shard, size_t max,
+		struct catalog_garbage **out, size_t *out_count);
+	enum err (*list_users)(
+		struct op *op, struct catalog *c, uint32_t shard, catalog_user_fn *fn, void *arg);
+};
+struct catalog {
+	const struct catalog_driver *driver;
+	struct catalog *inner; /* owned; NULL unless a wrapper */
+	uint32_t shard_count;
+	struct catalog_counters counters;
+};
+extern const struct catalog_driver *const catalog_drivers[]; /* NULL-terminated */
+
+/* The fault wrapper's controls, as objects_fault_set(). */
+struct catalog_fault_plan {
+	int64_t fail_at;
+	bool fail_after_doing;
+	bool fail_from_there;
+	int64_t delay_us;
+};
+void catalog_fault_set(struct catalog *c, const struct catalog_fault_plan *plan);
