@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* store/store.h - users and their mailbox trees: the only way services reach mail (with mailbox.h).
+ *
+ * A store is a process's share of the platform's mail: an object stack, a catalog and a local
+ * directory that may vanish at any time. A user is open once per process, shared by all his
+ * sessions; an OFD lock on his local directory keeps a second process of this host out.
+ *
+ * Life:   store_open() -> user_open() -> tree_*() / mailbox_open() (mailbox.h) -> user_unref() ->
+ * store_close(). A user whose last session ended stays cached (idle_user_us) and is then closed
+ * cleanly. Truth:  the catalog's rows; local snapshots and logs only save reading them again.
+ * Names:  mailbox names are UTF-8 NFC with '/' between levels, as the namespace shows them; "INBOX"
+ * is case-insensitive and canonical in upper case. Rules:  one process owns a user, so no locks;
+ * what was read before a wait is read again after it. */
+#pragma once
+
+#include "base/base.h"
+
+struct catalog;
+struct event;
+struct objects;
+struct store;
+struct user;
+
+enum store_flags_journal { STORE_FLAGS_SYNC, STORE_FLAGS_ASYNC, STORE_FLAGS_OFF };
+
+/* A mailbox that exists by configuration (namespace { mailbox Drafts { auto, special_use } }). */
+struct store_default_mailbox {
+	struct str name;
+	struct str special_use; /* "\\Drafts"; "" for none */
+	bool auto_create;
+	bool auto_subscribe;
+};
+struct store_settings {
+	struct str local_dir;     /* users' local state: <local_dir>/<2 hex>/<user>/ */
+	struct str object_prefix; /* before "<user>/mails/<oid>"; usually "" */
+	uint32_t writer_slot; /* worker number: with host and boot epoch the writer's identity */
+	char separator;       /* '/' */
+	enum store_flags_journal flags_journal;
+	int64_t idle_user_us;
+	size_t cached_users_max;
+	const struct store_default_mailbox *defaults; /* borrowed for the store's life */
+	size_t default_count;
+	uint32_t keyword_bytes_max; /* 50 */
+	uint32_t mailboxes_max;     /* per user; 10,000 */
+	uint64_t message_bytes_max;
+};
+
+/* Takes `objects` and `catalog`. */
+enum err store_open(struct op *op, const struct store_settings *settings, struct objects *objects,
+	struct catalog *catalog, struct store **out);
+/* WAITS. Closes every user cleanly (commits, heads, snapshots). */
+enum err store_close(struct op *op, struct store *s);
+
+/* WAITS. Opens or joins; creates the user's INBOX and auto mailboxes on first use, but never
+ * because a read failed. ERR_UNAVAILABLE: catalog down, or another process of this host has the
+ * user open. ERR_INVALID: not a user name (empty, > 255 bytes, '/', control characters, "." or
+ * ".."). */
+enum err user_open(struct op *op, struct store *s, struct str name, struct user **out);
+struct user *user_ref(struct user *u);
+void user_unref(struct user *u);
+struct str user_name(const struct user *u);
+struct store *user_store(struct user *u);
+
+/* ---- the tree ---- */
+
+enum tree_flag {
+	TREE_SELECTABLE = 1, /* a mailbox; otherwise a name that only has children */
+	TREE_HAS_CHILDREN = 2,
+	TREE_SUBSCRIBED = 4,
+	TREE_NONEXISTENT = 8, /* subscribed only */
+	TREE_CHILD_SUBSCRIBED = 16,
+};
+struct tree_entry {
+	struct str name;
+	unsigned flags;         /* enum tree_flag */
+	struct str special_use; /* "" or "\\Sent \\Archive" */
+};
+/* Every name, parents before children, in byte order with INBOX first: mailboxes, their implied
+ * parents, and subscriptions without a mailbox. Allocated in op's arena; no wait. */
+enum err tree_list(struct op *op, struct user *u, struct tree_entry **out, size_t *out_count);
+/* ERR_NOT_FOUND. Names are canonicalised (INBOX). */
+enum err tree_lookup(struct op *op, struct user *u, struct str name, struct tree_entry *out);
+
+/* All WAIT, and are durable when they return ERR_NONE. Invalid names: ERR_INVALID with client text.
+ * create: ERR_EXISTS; missing parents appear as names; `special_use` "" or one attribute
+ * (ERR_CONFLICT when another mailbox has it). A trailing separator must have been stripped. remove:
+ * ERR_NOT_FOUND; INBOX: ERR_DENIED; children stay. Sessions that have it open see view_is_gone().
+ * rename: children follow; INBOX: its mails move to the new mailbox (RFC 9051 6.3.6). ERR_EXISTS,
+ *   ERR_NOT_FOUND; under itself: ERR_INVALID.
+ * subscribe: any valid name; repeating is fine. */
+enum err tree_create(struct op *op, struct user *u, struct str name, struct str special_use);
+enum err tree_remove(struct op *op, struct user *u, struct str name);
+enum err tree_rename(struct op *op, struct user *u, struct str from, struct str to);
+enum err tree_subscribe(struct op *op, struct user *u, struct str name, bool is_subscribed);
+
+/* ---- maintenance ---- */
+
+/* WAITS. Works through the GC queue of the shards that this process owns, entries older than
+ * `min_age_us` (an hour in production): deletes objects that nothing refers to. */
+enum err store_collect_garbage(
+	struct op *op, struct store *s, int64_t min_age_us, uint64_t *out_deleted);
+/* WAITS. Drops the local state of a user (not open) so that the next opening rebuilds it. */
+enum err store_drop_local(struct op *op, struct store *s, struct str user);
+
+struct store_counters {
+	uint64_t users_open, mailboxes_open, appends, append_commits, expunges, copies, opens_clean,
+		opens_rebuilt, summary_misses;
+};
+struct store_counters store_counters(const struct store *s);
