@@ -19,7 +19,8 @@ struct buf {
 	/* owned */
 	char *p;
 	size_t n;
-	size_t cap;
+	size_t cap;   /* bytes of memory from p on */
+	size_t front; /* dropped bytes before p, still part of the memory */
 	size_t limit; /* most bytes it may hold; 0: no limit */
 };
 

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* base/err.h - error classes: "what can the caller do about it?"
  *
- * A function that can fail returns enum err. Non-zero values are made only by op_fail*() (base/op.h),
- * which records the text for the operator, or by pure parsers that have no op; everybody else passes
- * on what a callee returned. Outputs are written only on ERR_NONE. */
+ * A function that can fail returns enum err. Non-zero values are made only by op_fail*()
+ * (base/op.h), which records the text for the operator, or by pure parsers that have no op;
+ * everybody else passes on what a callee returned. Outputs are written only on ERR_NONE. */
 #pragma once
+
+#include "base/assert.h"
 
 #if defined(__clang__)
 #define MUST_USE_TYPE __attribute__((warn_unused_result))

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* base/file.h - small files and descriptors, blocking: for start-up, tools and offload jobs only. */
+/* base/file.h - small files and descriptors, blocking: for start-up, tools and offload jobs only.
+ */
 #pragma once
 
 #include <stdbool.h>

@@ -25,7 +25,7 @@ struct map {
 };
 
 void map_init(struct map *m);
-void map_done(struct map *m); /* values stay the caller's */
+void map_done(struct map *m);                       /* values stay the caller's */
 void *map_get(const struct map *m, struct str key); /* NULL if absent */
 /* Replaces; returns the old value or NULL. `value` must not be NULL. */
 void *map_set(struct map *m, struct str key, void *value);

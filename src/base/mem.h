@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* base/mem.h - heap memory with an owner; out of memory aborts the process with the size asked for.
  *
- * Use it for objects with a life of their own (x_new/x_free); everything that ends with an operation
- * belongs into its arena. */
+ * Use it for objects with a life of their own (x_new/x_free); everything that ends with an
+ * operation belongs into its arena. */
 #pragma once
 
 #include <stdbool.h>

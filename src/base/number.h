@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* base/number.h - numbers from text and to bytes. No signs, no blanks, no overflow: false instead. */
+/* base/number.h - numbers from text and to bytes. No signs, no blanks, no overflow: false instead.
+ */
 #pragma once
 
 #include <stdbool.h>
@@ -65,7 +66,7 @@ static inline void put_be64(void *p, uint64_t v)
 		b[i] = (uint8_t)(v >> (56 - 8 * i));
 }
 
-/* LEB128 varints, at most 10 bytes. */
+/* LEB128 varints, at most 10 bytes; only the shortest form is accepted. */
 struct buf;
 void number_put_varint(struct buf *b, uint64_t v);
 bool number_cut_varint(struct str *rest, uint64_t *out);

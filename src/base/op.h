@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* base/op.h - the operation: one command, delivery, job or request, and why it failed.
  *
- * Rules:  libraries never log errors. They record class and text here; the owner of the op logs once
- *         and maps the class to the protocol's reply. Text for clients comes from the class or from
+ * Rules:  libraries never log errors. They record class and text here; the owner of the op logs
+ * once and maps the class to the protocol's reply. Text for clients comes from the class or from
  *         op_tell_client(), never from the operator's text. */
 #pragma once
 
@@ -20,15 +20,15 @@ struct op_failure {
 	enum err class; /* ERR_NONE: nothing failed yet */
 	const char *file;
 	int line;
-	char text[OP_FAILURE_TEXT_MAX];       /* for the operator */
+	char text[OP_FAILURE_TEXT_MAX];            /* for the operator */
 	char client_text[OP_FAILURE_TEXT_MAX / 2]; /* safe to show to the client; "" if none */
 };
 
 struct op {
-	struct arena *arena;  /* borrowed; freed when the operation ends */
-	int64_t deadline_us;  /* monotonic; every wait obeys it; TIME_NEVER for none */
-	struct event *event;  /* borrowed; child of the session's event; may be NULL in tests */
-	struct str doing;     /* "appending to INBOX": for logs and the watchdog; static or in arena */
+	struct arena *arena; /* borrowed; freed when the operation ends */
+	int64_t deadline_us; /* monotonic; every wait obeys it; TIME_NEVER for none */
+	struct event *event; /* borrowed; child of the session's event; may be NULL in tests */
+	struct str doing; /* "appending to INBOX": for logs and the watchdog; static or in arena */
 	struct op_failure failure;
 };
 

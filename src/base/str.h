@@ -28,7 +28,7 @@ struct str {
 /* The two arguments of "%.*s". */
 #define STRF(s) (int)(s).n, (s).p
 
-struct str str_from(const char *zero_terminated); /* NULL gives STR_NONE */
+struct str str_from(const char *zero_terminated);           /* NULL gives STR_NONE */
 struct str str_slice(struct str s, size_t from, size_t to); /* clamped to s */
 
 bool str_eq(struct str a, struct str b);
@@ -52,7 +52,8 @@ bool str_skip(struct str *rest, struct str prefix);
 bool str_skip_ci(struct str *rest, struct str prefix);
 /* Takes a line off the front, without its LF or CRLF; false if no LF is there. */
 bool str_cut_line(struct str *rest, struct str *out);
-/* Takes the next run of bytes that are not SP or TAB, skipping blanks before it; false at the end. */
+/* Takes the next run of bytes that are not SP or TAB, skipping blanks before it; false at the end.
+ */
 bool str_cut_word(struct str *rest, struct str *out);
 /* Takes the first `n` bytes (at most what is there). */
 struct str str_take(struct str *rest, size_t n);
@@ -63,7 +64,7 @@ struct str str_trim_right(struct str s); /* the same at the end alone */
 struct str str_dup(struct arena *a, struct str s);
 /* Zero-terminated copy. A NUL inside stays: callers that hand it to the kernel check first. */
 char *str_dup_z(struct arena *a, struct str s);
-char *str_new_z(struct str s); /* on the heap: mem_free() */
+char *str_new_z(struct str s);                       /* on the heap: mem_free() */
 struct str str_lower(struct arena *a, struct str s); /* ASCII */
 __attribute__((format(printf, 2, 3))) struct str str_printf(struct arena *a, const char *fmt, ...);
 struct str str_vprintf(struct arena *a, const char *fmt, va_list args);
