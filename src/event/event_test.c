@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/file.h"
+#include "event/event.h"
+
+struct collected {
+	char text[512];
+};
+
+static void collect(const char *key, struct str value, bool is_number, void *arg)
+{
+	struct collected *c = arg;
+	size_t n = strlen(c->text);
+	snprintf(c->text + n, sizeof(c->text) - n, "%s%c%.*s;", key, is_number ? '#' : '=',
+		STRF(value));
+}
+
+static void nearest_field_hides_the_parents(void **state)
+{
+	(void)state;
+	struct event *session = event_new(NULL, "imap");
+	event_set_str(session, "user", STR("u1"));
+	event_set_int(session, "bytes", 5);
+	struct event *command = event_new(session, "imap");
+	event_set_str(command, "user", STR("u2"));
+	event_set_str(command, "user", STR("u3"));
+	struct collected c = { "" };
+	event_fields_walk(command, collect, &c);
+	assert_string_equal(c.text, "user=u3;bytes#5;");
+	struct str user;
+	assert_true(event_get_str(session, "user", &user));
+	assert_true(str_eq(user, STR("u1")));
+	event_unref(session);
+	event_unref(command); /* frees both: the child held its parent */
+}
+
+static void secrets_are_kept_as_hash_only(void **state)
+{
+	(void)state;
+	struct event *e = event_new(NULL, "auth");
+	event_set_secret(e, "password", STR("hunter2"));
+	struct str v;
+	assert_true(event_get_str(e, "password", &v));
+	assert_int_equal(v.p[0], '#');
+	assert_int_equal(str_find(v, STR("hunter2")), -1);
+	event_unref(e);
+}
+
+static void file_lines_cannot_be_forged_and_respect_levels(void **state)
+{
+	(void)state;
+	char path[] = "/tmp/pombal-event-XXXXXX";
+	int fd = mkstemp(path);
+	assert_true(fd >= 0);
+	close(fd);
+	AUTO_ARENA(arena, 0);
+	struct op op;
+	op_init(&op, &arena, NULL, TIME_NEVER);
+	assert_int_equal(event_log_open(&op, "file", str_from(path), EVENT_INFO), ERR_NONE);
+	event_log_set_process(STR("imap-login"));
+	struct event *e = event_new(NULL, "imap");
+	event_set_prefix(e, STR("imap(u1): "));
+	event_send(e, EVENT_INFO, "x_done", "user said %s", "a\r\nJan 01 forged");
+	event_send(e, EVENT_DEBUG, NULL, "not wanted");
+	event_set_debug(e, true);
+	event_send(e, EVENT_DEBUG, NULL, "wanted now");
+	event_log_close();
+	AUTO_BUF(text, 0);
+	assert_int_equal(file_read(&op, path, 4096, &text), ERR_NONE);
+	struct str s = buf_str(&text);
+	assert_true(
+		str_find(s, STR("imap-login: Info: imap(u1): user said a\\x0d\\x0aJan 01")) > 0);
+	assert_int_equal(str_find(s, STR("not wanted")), -1);
+	assert_true(str_find(s, STR("Debug: imap(u1): wanted now\n")) > 0);
+	event_unref(e);
+	unlink(path);
+}
+
+static void unknown_driver_is_an_error_that_names_the_known_ones(void **state)
+{
+	(void)state;
+	AUTO_ARENA(arena, 0);
+	struct op op;
+	op_init(&op, &arena, NULL, TIME_NEVER);
+	assert_int_equal(event_log_open(&op, "carrier", STR(""), EVENT_INFO), ERR_INVALID);
+	assert_non_null(strstr(op.failure.text, "syslog"));
+}
+
+static void session_ids_differ_and_are_url_safe(void **state)
+{
+	(void)state;
+	AUTO_ARENA(arena, 0);
+	struct str a = event_session_id(&arena), b = event_session_id(&arena);
+	assert_int_equal(a.n, 16);
+	assert_false(str_eq(a, b));
+	assert_int_equal(str_find_byte(a, '/'), -1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(nearest_field_hides_the_parents),
+		cmocka_unit_test(secrets_are_kept_as_hash_only),
+		cmocka_unit_test(file_lines_cannot_be_forged_and_respect_levels),
+		cmocka_unit_test(unknown_driver_is_an_error_that_names_the_known_ones),
+		cmocka_unit_test(session_ids_differ_and_are_url_safe),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
