@@ -22,16 +22,17 @@
 /* All message types of the house; a reply has the type of its request. To add one: name it here and
  * document its fields in docs/howto/ipc.md. */
 enum ipc_type {
-	IPC_AUTH_REQUEST = 1,   /* login -> auth: verify credentials, get a ticket */
-	IPC_USER_LOOKUP = 2,    /* login -> auth: does this recipient exist, which worker */
-	IPC_TICKET = 3,         /* auth -> mail: expect a session with this ticket */
-	IPC_SESSION = 4,        /* login -> mail: descriptor + ticket number */
-	IPC_DELIVER = 5,        /* login -> mail: spooled mail (descriptor) + envelope */
-	IPC_SHUTDOWN = 6,       /* master -> all: finish and end */
-	IPC_STATUS = 7,         /* anybody: tell your counters */
-	IPC_ADMIN = 8,          /* doveadm -> mail, auth: a command of the admin table */
-	IPC_CACHE_FLUSH = 9,    /* doveadm -> auth */
-	IPC_SESSION_ENDED = 10, /* mail -> login or auth: for limits per user and address */
+	IPC_AUTH_VERIFY = 1, /* login -> auth: check credentials, get a ticket (auth/client.h) */
+	IPC_AUTH_LOOKUP = 2, /* login -> auth: does this recipient exist, get a ticket */
+	IPC_AUTH_FLUSH = 3,  /* doveadm -> auth: forget cached results */
+	IPC_SESSION = 4,     /* login -> mail: a connection and its ticket (ipc/handover.h) */
+	IPC_DELIVER =
+		5, /* login -> mail: a spooled mail, its envelope and ticket (deliver/client.h) */
+	IPC_STATUS = 6,      /* anybody: tell your counters */
+	IPC_ADMIN = 7,       /* doveadm -> mail: a command of the admin table */
+	IPC_READY = 8,       /* child -> master: it serves now */
+	IPC_SHUTDOWN = 9,    /* master -> child: finish and end */
+	IPC_LOG_REOPEN = 10, /* master -> child */
 };
 
 #define IPC_FDS_MAX 4

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* auth/auth.h - who may log in, and what is known about a user: passdb and userdb drivers.
+ *
+ * Life:   auth_open(config) -> auth_verify()/auth_lookup() from any task -> auth_close().
+ * Order:  passdb blocks in their order, with the result rules of the sheet (core §6.4); then userdb blocks.
+ * Cache:  verified and refused credentials, keyed by HMAC with a random key of this process over the
+ *         full tuple (user, password, service, mechanism, address class): no key is ever shared
+ *         between users, services or mechanisms, and no password is kept.
+ * Rules:  unknown user and wrong password are indistinguishable to the client, in text and in time.
+ *         Passwords with NUL, TAB, CR, LF or 0x01 are refused. Nothing here logs a password.
+ * To add a driver: write passdb_x.c or userdb_x.c, list it in drivers.c. */
+#pragma once
+
+#include "base/base.h"
+#include "net/address.h"
+
+struct auth;
+struct config;
+struct event;
+
+struct auth_field {
+	struct str key;
+	struct str value;
+};
+struct auth_request {
+	struct str user;      /* as the client gave it */
+	struct str password;  /* auth_verify() only */
+	struct str authzid;   /* user to become (master users); "" for none */
+	struct str mechanism; /* "PLAIN", "LOGIN" */
+	struct str service;   /* "imap", "lmtp" */
+	struct str session_id;
+	struct address local, remote;
+	bool is_tls, is_secured;
+	struct event *event;
+};
+struct auth_result {
+	struct str user; /* normalised (auth_username_format): the name everything else uses */
+	struct auth_field *fields; /* userdb's: home, mail_path, quota..., in op's arena */
+	size_t field_count;
+};
+
+enum err auth_open(struct op *op, struct config *config, struct auth **out);
+void auth_close(struct auth *a);
+void auth_cache_flush(struct auth *a, struct str user); /* "" for everybody */
+
+/* WAITS. ERR_DENIED: wrong user or password (the same text for both). ERR_UNAVAILABLE: a database did
+ * not answer. ERR_INVALID: not a user name. Hashes are checked in OFFLOAD_CPU. */
+enum err auth_verify(
+	struct op *op, struct auth *a, const struct auth_request *request, struct auth_result *out);
+/* WAITS. The same without a password. ERR_NOT_FOUND: nobody knows this user. */
+enum err auth_lookup(
+	struct op *op, struct auth *a, const struct auth_request *request, struct auth_result *out);
+
+struct auth_counters {
+	uint64_t verified, refused, failed, lookups, cache_hits, cache_misses;
+};
+struct auth_counters auth_counters(const struct auth *a);
