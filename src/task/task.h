@@ -5,14 +5,18 @@
  * two waits nothing else in the process touches the state of its users and mailboxes, so that state
  * needs no locks between threads. What was read before a wait is read again after it.
  *
- * Life:    loop_open() -> task_start()... -> loop_run() -> loop_stop() from anywhere ->
- * loop_close(). Parked:  a connection that waits for its client holds no task: it registers a watch
- * or timer whose callback starts one when there is something to do. Rules:   callbacks (watch,
- * timer) run on the loop's own stack and must not wait. Every wait obeys op->deadline_us
- * (ERR_TIMEOUT) and task_cancel() (ERR_CANCELLED). Tasks never move between threads. Never wait
- * between an SSL call and its error check. Order:   ready tasks run first in, first out, or in a
- * seeded order (simulation). Cost:    a switch is about 50 ns; starting a task from the pool about
- * 100 ns; no system calls. */
+ * Life:    loop_open() -> task_start()... -> loop_run() -> loop_stop() -> loop_close().
+ *
+ * Parked:  a connection that waits for its client holds no task: it registers a watch or timer
+ *          whose callback starts one when there is something to do.
+ *
+ * Rules:   callbacks (watch, timer, signal) run on the loop's own stack and must not wait. Every
+ *          wait obeys op->deadline_us (ERR_TIMEOUT) and task_cancel() (ERR_CANCELLED). Tasks never
+ *          move between threads. Never wait between an SSL call and its error check.
+ *
+ * Order:   ready tasks run first in, first out, or in a seeded order (simulation).
+ *
+ * Cost:    a switch is about 50 ns, starting a task from the pool about 100 ns; no system calls. */
 #pragma once
 
 #include <stdbool.h>
@@ -28,12 +32,14 @@ struct loop_settings {
 	bool is_virtual;    /* time moves only when nothing is ready: to the next timer */
 	uint64_t seed;      /* non-zero: ready tasks and offloaded results come in a seeded order */
 	size_t stack_bytes; /* 0: 256 KiB (four times as much in instrumented builds) */
-	unsigned running_max; /* 0: 4096; further tasks queue until one ends */
+	unsigned
+		running_max; /* 0: 4096; further tasks queue until one ends (members of groups: never) */
 };
 
-/* One loop per thread. `settings` may be NULL. */
+/* One loop per thread. `settings` may be NULL. Virtual time starts at fixed values: who wants others
+ * calls clock_set_virtual() after this. */
 enum err loop_open(struct op *op, const struct loop_settings *settings);
-/* Runs until loop_stop(). In virtual time it also ends when nothing is left that could happen. */
+/* Runs until loop_stop(), and may be called again after it. In virtual time it also ends when nothing is left that could happen. */
 void loop_run(void);
 void loop_stop(void);
 /* Cancels what still runs, runs it to its end, frees everything. */
@@ -67,15 +73,15 @@ bool task_is_alive(struct task_handle t);
 /* The task's current or next wait returns ERR_CANCELLED, and so does each wait after it. */
 void task_cancel(struct task_handle t);
 bool task_is_cancelled(void); /* of the running task */
-/* WAITS. Shields the running task from task_cancel() for clean-up and commits (nests). */
+/* Shields the running task from task_cancel() for clean-up and commits (nests). */
 void task_shield(void);
 void task_unshield(void);
 
 /* What this task is doing, for the watchdog, crash slots and gdb. Borrowed: static or outliving. */
 void task_set_doing(struct str user, struct str doing);
 
-/* WAITS. Lets others run; cheap (a flag test) unless this task ran for 2 ms or more. Loops over
- * messages call it every round. */
+/* WAITS. Lets others run; cheap (a coarse clock) unless this task ran for 2 ms or more. Loops over
+ * messages call it every round. In virtual time chance decides instead of the clock. */
 void task_breathe(void);
 /* WAITS. Always goes to the end of the queue. */
 void task_yield(void);
@@ -137,8 +143,9 @@ struct watch;
 /* Called once per edge with what became ready (WATCH_* bits). */
 typedef void watch_fn(struct watch *w, unsigned events, void *arg);
 
-/* A descriptor known to the loop: edge-triggered, registered once (one epoll_ctl per life).
- * Use: try the system call; on EAGAIN call watch_wait() and try again. Embedded in its user. */
+/* A descriptor known to the loop: edge-triggered, registered once, never changed.
+ * Use: try the system call; on EAGAIN call watch_forget(), then watch_wait(), and try again.
+ * Embedded in its user, who does not move it while it is open. */
 struct watch {
 	int fd;         /* borrowed; -1: not open */
 	unsigned ready; /* WATCH_* bits seen since the last watch_forget() */
@@ -146,6 +153,7 @@ struct watch {
 	void *arg;
 	struct wait_queue readers;
 	struct wait_queue writers;
+	struct list soon; /* private: watch_on() with an event already known */
 };
 /* Registers `fd` (non-blocking). `fn` may be NULL or set later with watch_on(). */
 enum err watch_open(struct op *op, struct watch *w, int fd, watch_fn *fn, void *arg);
@@ -178,8 +186,9 @@ struct offload_job {
 	void (*run)(struct offload_job *job);     /* on a pool thread; no waits, no loop calls */
 	void (*release)(struct offload_job *job); /* frees the job; see offload() */
 	/* private to task/ */
-	struct offload_job *next;
+	struct list link;
 	struct wait_queue waiter;
+	struct loop *loop;
 	uint32_t state;
 	enum offload_pool pool;
 };
@@ -193,7 +202,8 @@ void offload_set_threads(enum offload_pool pool, unsigned count);
 
 /* ---- watchdog ---- */
 
-/* Reports each task that ran `limit_us` without a wait: called on the loop, after the fact. */
+/* Reports each task that ran `limit_us` without a wait: called on the loop, after the fact. `user`
+ * and `doing` are empty if the task has ended meanwhile. Off in virtual time. */
 typedef void watchdog_fn(const char *task_name, struct str user, struct str doing, int64_t ran_us);
 void loop_set_watchdog(int64_t limit_us, watchdog_fn *fn);
 
