@@ -159,7 +159,7 @@ static int64_t remaining_us(const struct op *op)
 	return MAX(op->deadline_us - now_us(), 0);
 }
 
-static enum err wait_for_reply(struct op *op, struct connection *n, struct call *call)
+static enum err wait_for_reply(struct op *op, struct call *call)
 {
 	while (!call->is_answered && !call->is_broken) {
 		enum err e = wait_queue_wait(op, &call->done);
@@ -186,7 +186,7 @@ enum err ipc_call(
 	map_u64_set(&n->calls, request->number, &call);
 	enum err e = ipc_packet_send(op, &n->watch, request, remaining_us(op));
 	if (e == ERR_NONE)
-		e = wait_for_reply(op, n, &call);
+		e = wait_for_reply(op, &call);
 	else if (e == ERR_UNAVAILABLE)
 		connection_break(n);
 	if (!call.is_answered)
