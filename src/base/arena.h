@@ -5,7 +5,7 @@
  * Memory: zeroed, 16-byte aligned. Freed blocks are poisoned under ASan. The environment variable
  *         POMBAL_ARENA_MALLOC=1 makes each allocation one malloc, for Valgrind.
  * Limit:  crossing `max_bytes` aborts (ASSERT): callers limit their inputs; parsers of foreign
- * bytes ask arena_has_room() first and answer ERR_LIMIT. 0 means no limit. */
+ *         bytes ask arena_has_room() first and answer ERR_LIMIT. 0 means no limit. */
 #pragma once
 
 #include <stdbool.h>

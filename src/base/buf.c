@@ -38,7 +38,9 @@ void buf_clear(struct buf *b)
 
 size_t buf_room(const struct buf *b)
 {
-	return b->limit ? b->limit - b->n : SIZE_MAX;
+	if (b->limit == 0)
+		return SIZE_MAX;
+	return b->limit > b->n ? b->limit - b->n : 0;
 }
 
 /* Makes cap - n >= more; `more` may exceed the limit by the NUL of vsnprintf. */

@@ -36,7 +36,7 @@ void buf_put(struct buf *b, struct str s);
 void buf_put_byte(struct buf *b, char c);
 void buf_put_u64_dec(struct buf *b, uint64_t v); /* decimal, much cheaper than buf_putf */
 __attribute__((format(printf, 2, 3))) void buf_putf(struct buf *b, const char *fmt, ...);
-void buf_vputf(struct buf *b, const char *fmt, va_list args);
+__attribute__((format(printf, 2, 0))) void buf_vputf(struct buf *b, const char *fmt, va_list args);
 
 /* Room for `n` more bytes at the returned place; buf_grew() tells how many were written. Aborts
  * above the limit: ask buf_room() first. */

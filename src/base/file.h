@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* base/file.h - small files and descriptors, blocking: for start-up, tools and offload jobs only.
- */
+/* base/file.h - small files and descriptors. Blocking: for start-up, tools and offload jobs. */
 #pragma once
 
 #include <stdbool.h>

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* base/number.h - numbers from text and to bytes. No signs, no blanks, no overflow: false instead.
- */
+/* base/number.h - numbers from text and to bytes.
+ *
+ * Parsing takes digits alone: no signs, no blanks, no overflow; false instead. */
 #pragma once
 
 #include <stdbool.h>

@@ -2,8 +2,8 @@
 /* base/op.h - the operation: one command, delivery, job or request, and why it failed.
  *
  * Rules:  libraries never log errors. They record class and text here; the owner of the op logs
- * once and maps the class to the protocol's reply. Text for clients comes from the class or from
- *         op_tell_client(), never from the operator's text. */
+ *         once and maps the class to the protocol's reply. Text for clients comes from the class
+ *         or from op_tell_client(), never from the operator's text. */
 #pragma once
 
 #include <stddef.h>

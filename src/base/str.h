@@ -52,8 +52,7 @@ bool str_skip(struct str *rest, struct str prefix);
 bool str_skip_ci(struct str *rest, struct str prefix);
 /* Takes a line off the front, without its LF or CRLF; false if no LF is there. */
 bool str_cut_line(struct str *rest, struct str *out);
-/* Takes the next run of bytes that are not SP or TAB, skipping blanks before it; false at the end.
- */
+/* Takes the next run of bytes that are not SP or TAB, skipping those before it; false at the end. */
 bool str_cut_word(struct str *rest, struct str *out);
 /* Takes the first `n` bytes (at most what is there). */
 struct str str_take(struct str *rest, size_t n);
@@ -67,7 +66,8 @@ char *str_dup_z(struct arena *a, struct str s);
 char *str_new_z(struct str s);                       /* on the heap: mem_free() */
 struct str str_lower(struct arena *a, struct str s); /* ASCII */
 __attribute__((format(printf, 2, 3))) struct str str_printf(struct arena *a, const char *fmt, ...);
-struct str str_vprintf(struct arena *a, const char *fmt, va_list args);
+__attribute__((format(printf, 2, 0))) struct str str_vprintf(
+	struct arena *a, const char *fmt, va_list args);
 bool str_has_nul(struct str s);
 
 /* ASCII classes; never depend on the locale. */
