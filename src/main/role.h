@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* main/role.h - what a process of the platform is given, and what each role does with it.
+ *
+ * The master re-executes the program as "pombal --role NAME --slot N" with these descriptors:
+ *   3 the configuration's snapshot   4 the control socket to the master   5 the shared page
+ *   6 the ticket key (auth and mail alone)   7 ... listening sockets, named by --listen
+ * With --all-in-one one process plays every role on one loop with the same context. */
+#pragma once
+
+#include "auth/ticket.h"
+#include "base/base.h"
+#include "config/config.h"
+#include "ipc/shared.h"
+
+#define ROLE_FD_CONFIG     3
+#define ROLE_FD_CONTROL    4
+#define ROLE_FD_SHARED     5
+#define ROLE_FD_TICKET_KEY 6
+#define ROLE_FD_LISTENERS  7
+#define ROLE_LISTENERS_MAX 32
+
+/* A listening socket and what is spoken on it. */
+struct role_listener {
+	char protocol[16]; /* "imap", "lmtp", or "ipc" for messages between roles */
+	bool is_tls;       /* TLS from the first byte */
+	int fd;
+};
+struct role_context {
+	struct config *config;
+	struct shared_page *shared;
+	uint32_t slot; /* number of the process within its role */
+	bool has_ticket_key;
+	uint8_t ticket_key[TICKET_KEY_BYTES];
+	struct role_listener listeners[ROLE_LISTENERS_MAX]; /* the role owns their descriptors */
+	size_t listener_count;
+};
+
+struct role {
+	const char *name;
+	/* Which user it runs as: the setting that names it; SET_COUNT: stays as it is. */
+	enum config_setting user_setting;
+	bool needs_ticket_key;
+	/* WAITS. Starts serving; runs in a task on the process's loop. */
+	enum err (*start)(struct op *op, struct role_context *context, void **out_state);
+	/* WAITS. Stops accepting, ends or finishes what is in flight until the op's deadline, frees. */
+	void (*stop)(struct op *op, void *state);
+};
+/* To add a role: write role_x.c, list it in roles.c, tell processes.c how many there are. */
+extern const struct role role_login;
+extern const struct role role_auth;
+extern const struct role role_mail;
+extern const struct role *const roles[]; /* NULL-terminated, in the order of starting */
+const struct role *role_find(struct str name);
+
+/* Paths of the sockets on which roles take messages, below base_dir. In the arena. */
+struct str role_socket_auth(struct arena *a, struct config *config);
+struct str role_socket_mail(struct arena *a, struct config *config, uint32_t slot);
+
+/* The child: reads its descriptors, gives up privileges, serves until the master says stop.
+ * `args` are those behind the program's name. Returns the exit status. */
+int role_main(int arg_count, char **args);
+
+/* Opens the log destinations that the configuration names. */
+enum err role_open_log(struct op *op, struct config *config, struct str process_name);

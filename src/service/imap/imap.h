@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* service/imap/imap.h - IMAP after login, in the mail worker (RFC 3501 and the extensions listed in
+ * capability.c).
+ *
+ * Life:   imap_open() -> imap_session_start() for each handed-over connection -> imap_close().
+ * Parked: a session that waits for its client is a plain struct of less than 1 KiB: no task, no
+ *         buffers. IDLE needs no task either: the mailbox's change wakes the session.
+ * Rules:  a task serves a session while there is input; tagged replies keep the order of commands. */
+#pragma once
+
+#include "base/base.h"
+
+struct config;
+struct handover;
+struct imap;
+struct ticket;
+struct user;
+
+enum err imap_open(struct op *op, struct config *config, struct imap **out);
+/* Takes h->fd and a reference to `u`. The session greets with the tagged OK of h->reply_tag and goes
+ * its way in tasks of its own. */
+enum err imap_session_start(struct op *op, struct imap *imap, const struct handover *h,
+	const struct ticket *ticket, struct user *u);
+/* WAITS. Says BYE to every session and ends them. */
+void imap_close(struct op *op, struct imap *imap);
+size_t imap_session_count(const struct imap *imap);
