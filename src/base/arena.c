@@ -12,19 +12,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/arena_private.h"
 #include "base/assert.h"
 #include "base/mem.h"
 
-#if defined(__SANITIZE_ADDRESS__)
-#define HAVE_ASAN 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define HAVE_ASAN 1
-#endif
-#endif
-
 #ifdef HAVE_ASAN
-#include <sanitizer/asan_interface.h>
 #define POISON(p, n)   __asan_poison_memory_region(p, n)
 #define UNPOISON(p, n) __asan_unpoison_memory_region(p, n)
 #define RED_ZONE       ((size_t)16)

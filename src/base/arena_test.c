@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/arena.h"
 
+#include "base/arena_private.h"
 #include "base/test.h"
 
 static bool is_zero(const char *p, size_t n)
@@ -88,9 +89,7 @@ static void arena_limit_is_asked_first_or_aborts(void **state)
 	assert_aborts((void)arena_alloc_array(&a, SIZE_MAX / 2, 3));
 }
 
-#if defined(__SANITIZE_ADDRESS__)
-#include <sanitizer/asan_interface.h>
-
+#ifdef HAVE_ASAN
 static void arena_poisons_what_nobody_owns(void **state)
 {
 	(void)state;
@@ -101,7 +100,7 @@ static void arena_poisons_what_nobody_owns(void **state)
 	assert_false(__asan_address_is_poisoned(p + 19));
 	assert_true(__asan_address_is_poisoned(p + 32)); /* red zone */
 	arena_rewind(&a, mark);
-	assert_true(__asan_address_is_poisoned(p));
+	assert_true(__asan_address_is_poisoned(p)); /* given back */
 }
 #endif
 
@@ -113,7 +112,7 @@ int main(void)
 		cmocka_unit_test(arena_rewind_works_on_an_arena_that_was_empty),
 		cmocka_unit_test(arena_grow_keeps_content_and_zeroes_the_rest),
 		cmocka_unit_test(arena_limit_is_asked_first_or_aborts),
-#if defined(__SANITIZE_ADDRESS__)
+#ifdef HAVE_ASAN
 		cmocka_unit_test(arena_poisons_what_nobody_owns),
 #endif
 	};
