@@ -4,7 +4,8 @@
  * Life:  imap_frame_init() once per connection; then, whenever bytes were added to the connection's
  *        buffer (which begins at the command's first byte), imap_frame_feed():
  *
- *          MORE      read more; first drop `used` bytes (0 unless a refused command is skipped)
+ *          MORE      read more
+ *          SKIP      drop `used` bytes of a command that was answered already, feed again
  *          LITERAL   the text up to `used` announces f->literal. Then exactly one of
  *                      imap_frame_accept()  its bytes are gathered in the same buffer; a
  * synchronising literal needs the answer "+ OK" first imap_frame_stream()  drop `used` bytes, read
@@ -28,7 +29,7 @@
 /* What a client may make us keep for one command. */
 struct imap_limits {
 	uint32_t command_bytes; /* lines and gathered literals together */
-	uint32_t skip_bytes;    /* a non-synchronising literal above this is FATAL when refused */
+	uint32_t skip_bytes;    /* a refused non-synchronising literal above this is FATAL */
 	uint16_t arg_count;     /* words, strings and list items, tag and name included */
 	uint8_t tag_bytes;
 	uint8_t depth; /* of parentheses */
@@ -38,6 +39,7 @@ extern const struct imap_limits imap_limits_user;  /* after login: 64 KiB */
 
 enum imap_frame_result {
 	IMAP_FRAME_MORE,
+	IMAP_FRAME_SKIP,
 	IMAP_FRAME_LITERAL,
 	IMAP_FRAME_COMPLETE,
 	IMAP_FRAME_ERROR,
@@ -78,7 +80,8 @@ enum imap_frame_result imap_frame_feed(
 /* Answers to IMAP_FRAME_LITERAL. */
 void imap_frame_accept(struct imap_frame *f);
 void imap_frame_stream(struct imap_frame *f);
-void imap_frame_refuse(struct imap_frame *f);
+/* False: too much would follow (limits->skip_bytes); answer BYE and close instead. */
+bool imap_frame_refuse(struct imap_frame *f, const struct imap_limits *limits);
 
 /* The next thing is one bare line, not a command: DONE of IDLE, a response of AUTHENTICATE. It is
  * reported COMPLETE, or ERROR when it is longer than the limits allow. */
