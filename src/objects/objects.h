@@ -6,15 +6,21 @@
  * name it.
  *
  * Life:     objects_open(config scope) -> put/get/... from any task -> objects_close().
+ *
  * Contract: objects are never overwritten. After put returns ERR_NONE the object survives kill -9
- * and power loss. put of an existing key is ERR_EXISTS and changes nothing. A failed put may have
- *           stored the object (ERR_UNAVAILABLE, ERR_TIMEOUT): keys are unique, so it is only a
- * leak. delete of a missing key is ERR_NOT_FOUND. Nothing above lists the store except audits.
- * Keys:     "<user>/mails/<oid>": UTF-8, no NUL, no empty, "." or ".." component, at most 512
- * bytes; anything else is ERR_INVALID before any driver sees it. Counters: every driver counts its
- * requests (objects_counters), so that tests can state costs. To add a driver: write x.c with a
- * `const struct objects_driver`, list it in drivers.c; the contract suite (contract_test.c) runs
- * against every entry. */
+ *           and power loss; so does its absence after delete. put of an existing key is ERR_EXISTS
+ *           and changes nothing. A failed put may have stored the object (ERR_UNAVAILABLE,
+ *           ERR_TIMEOUT): keys are unique, so it is only a leak. delete of a missing key is
+ *           ERR_NOT_FOUND. Nothing above lists the store except audits.
+ *
+ * Keys:     "<user>/mails/<oid>": UTF-8, no NUL, at most 512 bytes; no component is empty, ".",
+ *           "..", longer than 255 bytes or begins with ".tmp-". Anything else is ERR_INVALID before
+ *           any driver sees it.
+ *
+ * Counters: every driver counts its requests (objects_counters), so that tests can state costs.
+ *
+ * Extend:   write x.c with a `const struct objects_driver`, list it in drivers.c; the contract suite
+ *           (contract_test.c) runs against every entry. */
 #pragma once
 
 #include "base/base.h"
@@ -62,7 +68,7 @@ typedef enum err objects_iter_fn(
 enum err objects_iter(
 	struct op *op, struct objects *o, struct str prefix, objects_iter_fn *fn, void *arg);
 
-/* The sum over this level and those below it that do real requests. */
+/* Of the level that does the real requests: the innermost one. */
 struct objects_counters objects_counters(const struct objects *o);
 
 /* ---- drivers ---- */

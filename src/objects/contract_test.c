@@ -1,0 +1,390 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The contract of objects.h, run against every kind of stack. A new driver is a new row in
+ * `variants`. Each test is one task on a real loop with real offload threads. */
+#include "objects/objects.h"
+
+#include "base/test.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/file.h"
+#include "base/random.h"
+#include "task/task.h"
+
+struct variant {
+	const char *name;
+	const char *stack;  /* "%s" is a fresh directory */
+	bool is_persistent; /* survives its handle */
+};
+static const struct variant variants[] = {
+	{ "mem", "mem", false },
+	{ "posix", "posix(%s)", true },
+	{ "posix with names", "posix(%s,named)", true },
+	{ "compress:posix", "compress(zstd):posix(%s)", true },
+	{ "compress off:posix", "compress(off):posix(%s)", true },
+	{ "fault:mem", "fault:mem", false },
+};
+
+/* What a test is given: an open store and an op. */
+struct place {
+	const struct variant *variant;
+	struct op *op;
+	struct objects *objects;
+	struct str stack;
+	void (*body)(struct place *p);
+};
+
+static void place_open(struct place *p)
+{
+	assert_ok(objects_open_text(p->op, p->stack, &p->objects));
+}
+
+static void place_task(void *arg)
+{
+	struct place *p = arg;
+	place_open(p);
+	p->body(p);
+	objects_close(p->objects);
+	loop_stop();
+}
+
+static void run(void **state, void (*body)(struct place *p))
+{
+	const struct variant *variant = *state;
+	AUTO_ARENA(arena, 0);
+	struct op op;
+	op_init(&op, &arena, NULL, TIME_NEVER);
+	char dir[] = "/tmp/objects-test-XXXXXX";
+	assert_non_null(mkdtemp(dir));
+	struct str stack = str_from(variant->stack);
+	ssize_t at = str_find(stack, STR("%s"));
+	if (at >= 0)
+		stack = str_printf(
+			&arena, "%.*s%s/deep/er%s", (int)at, stack.p, dir, variant->stack + at + 2);
+	struct place p = { .variant = variant, .op = &op, .stack = stack, .body = body };
+	assert_ok(loop_open(&op, NULL));
+	task_start("test", place_task, &p);
+	loop_run();
+	loop_close();
+	assert_ok(file_remove_tree(&op, dir));
+}
+
+static enum err put(struct place *p, const char *key, struct str body)
+{
+	return objects_put(p->op, p->objects, str_from(key), &body, 1);
+}
+
+static struct str get(struct place *p, const char *key)
+{
+	struct str body = STR("?");
+	assert_ok(objects_get(p->op, p->objects, str_from(key), SIZE_MAX, &body));
+	return body;
+}
+
+static struct str noise(struct place *p, size_t n)
+{
+	char *bytes = arena_alloc(p->op->arena, n);
+	random_bytes(bytes, n);
+	return (struct str){ bytes, n };
+}
+
+/* ---- what is put can be got ---- */
+
+static void bodies(struct place *p)
+{
+	assert_ok(put(p, "u1/mails/a", STR("hello")));
+	assert_str(get(p, "u1/mails/a"), STR("hello"));
+	assert_ok(put(p, "u1/mails/empty", STR("")));
+	assert_int_equal(get(p, "u1/mails/empty").n, 0);
+	assert_ok(objects_put(p->op, p->objects, STR("none"), NULL, 0));
+	assert_int_equal(get(p, "none").n, 0);
+
+	const struct str parts[] = { STR("one "), STR(""), STR("two "), STR("\0three") };
+	assert_ok(objects_put(p->op, p->objects, STR("parts"), parts, ARRAY_COUNT(parts)));
+	assert_str(get(p, "parts"), STR("one two \0three"));
+
+	struct str big = noise(p, 300000);
+	assert_ok(put(p, "big", big));
+	assert_str(get(p, "big"), big);
+	/* A body that looks like a compressed one comes back as it was. */
+	assert_ok(put(p, "fake", STR("\x28\xb5\x2f\xfd nothing")));
+	assert_str(get(p, "fake"), STR("\x28\xb5\x2f\xfd nothing"));
+	struct objects_counters c = objects_counters(p->objects);
+	assert_int_equal(c.puts, 6);
+	assert_int_equal(c.gets, 6);
+	assert_int_equal(c.failures, 0);
+}
+static void bodies_come_back(void **state)
+{
+	run(state, bodies);
+}
+
+static void objects_exist_once(struct place *p)
+{
+	assert_ok(put(p, "u/x", STR("first")));
+	assert_err(put(p, "u/x", STR("second")), ERR_EXISTS);
+	assert_str(get(p, "u/x"), STR("first"));
+	assert_ok(objects_delete(p->op, p->objects, STR("u/x")));
+	assert_err(objects_delete(p->op, p->objects, STR("u/x")), ERR_NOT_FOUND);
+	struct str body;
+	assert_err(objects_get(p->op, p->objects, STR("u/x"), 100, &body), ERR_NOT_FOUND);
+	assert_err(objects_get(p->op, p->objects, STR("nobody/x"), 100, &body), ERR_NOT_FOUND);
+	assert_err(objects_delete(p->op, p->objects, STR("nobody/x")), ERR_NOT_FOUND);
+	assert_ok(put(p, "u/x", STR("again")));
+	assert_str(get(p, "u/x"), STR("again"));
+}
+static void an_object_is_never_overwritten(void **state)
+{
+	run(state, objects_exist_once);
+}
+
+static void ranges(struct place *p)
+{
+	assert_ok(put(p, "r", STR("0123456789")));
+	struct str body;
+	assert_ok(objects_get_range(p->op, p->objects, STR("r"), 2, 3, &body));
+	assert_str(body, STR("234"));
+	assert_ok(objects_get_range(p->op, p->objects, STR("r"), 8, 100, &body));
+	assert_str(body, STR("89"));
+	assert_ok(objects_get_range(p->op, p->objects, STR("r"), 10, 1, &body));
+	assert_int_equal(body.n, 0);
+	assert_ok(objects_get_range(p->op, p->objects, STR("r"), UINT64_MAX, SIZE_MAX, &body));
+	assert_int_equal(body.n, 0);
+	assert_ok(objects_get(p->op, p->objects, STR("r"), 10, &body));
+	assert_err(objects_get(p->op, p->objects, STR("r"), 9, &body), ERR_LIMIT);
+	assert_int_equal(body.n, 10);
+
+	struct str big = noise(p, 200000);
+	assert_ok(put(p, "rb", big));
+	assert_ok(objects_get_range(p->op, p->objects, STR("rb"), 150000, 1000, &body));
+	assert_str(body, str_slice(big, 150000, 151000));
+}
+static void ranges_are_cut_at_the_end(void **state)
+{
+	run(state, ranges);
+}
+
+static void keys(struct place *p)
+{
+	const char *bad[] = { "", "/a", "a/", "a//b", ".", "..", "a/../b", "a/.", ".tmp-x",
+		"a/.tmp-1", "\xff" };
+	for (size_t i = 0; i < ARRAY_COUNT(bad); i++)
+		assert_err(put(p, bad[i], STR("x")), ERR_INVALID);
+	assert_err(objects_put(p->op, p->objects, STR("a\0b"), NULL, 0), ERR_INVALID);
+	char key[514];
+	memset(key, 'k', sizeof(key));
+	key[200] = key[400] = '/';
+	assert_err(objects_put(p->op, p->objects, (struct str){ key, 513 }, NULL, 0), ERR_INVALID);
+	assert_ok(objects_put(p->op, p->objects, (struct str){ key, 512 }, NULL, 0));
+	key[200] = 'k';
+	assert_err(objects_put(p->op, p->objects, (struct str){ key, 300 }, NULL, 0), ERR_INVALID);
+	assert_ok(put(p, "j\xc3\xbcrgen@example.test/mails/...", STR("odd but fine")));
+	assert_str(get(p, "j\xc3\xbcrgen@example.test/mails/..."), STR("odd but fine"));
+}
+static void bad_keys_are_refused(void **state)
+{
+	run(state, keys);
+}
+
+/* ---- what is there ---- */
+
+static void stat_object(struct place *p)
+{
+	int64_t before = now_wall_us() - US_PER_SEC; /* file systems' clocks lag by a tick */
+	assert_ok(put(p, "u/s", STR("twelve bytes")));
+	struct object_info info;
+	assert_ok(objects_stat(p->op, p->objects, STR("u/s"), &info));
+	assert_int_equal(info.size_bytes, 12);
+	assert_true(info.wall_us == 0 ||
+		    (info.wall_us >= before && info.wall_us <= now_wall_us() + US_PER_SEC));
+	assert_err(objects_stat(p->op, p->objects, STR("u/t"), &info), ERR_NOT_FOUND);
+}
+static void stat_tells_the_size_of_the_content(void **state)
+{
+	run(state, stat_object);
+}
+
+struct seen {
+	size_t count;
+	size_t stop_at;
+	char keys[8][64];
+};
+
+static enum err see(struct op *op, struct str key, const struct object_info *info, void *arg)
+{
+	struct seen *seen = arg;
+	assert_true(info->size_bytes > 0);
+	assert_true(seen->count < 8 && key.n < 64);
+	memcpy(seen->keys[seen->count], key.p, key.n);
+	seen->keys[seen->count++][key.n] = '\0';
+	return seen->count == seen->stop_at ? op_fail(op, ERR_CANCELLED, "enough") : ERR_NONE;
+}
+
+static size_t iterate(struct place *p, const char *prefix, struct seen *seen)
+{
+	*seen = (struct seen){ 0 };
+	assert_ok(objects_iter(p->op, p->objects, str_from(prefix), see, seen));
+	qsort(seen->keys, seen->count, sizeof(seen->keys[0]),
+		(int (*)(const void *, const void *))strcmp);
+	return seen->count;
+}
+
+static void iterate_prefixes(struct place *p)
+{
+	struct seen seen;
+	assert_int_equal(iterate(p, "", &seen), 0);
+	assert_ok(put(p, "u1/mails/a", STR("1")));
+	assert_ok(put(p, "u1/mails/b", STR("2")));
+	assert_ok(put(p, "u11/mails/a", STR("3")));
+	assert_ok(put(p, "top", STR("4")));
+	assert_int_equal(iterate(p, "", &seen), 4);
+	assert_string_equal(seen.keys[0], "top");
+	assert_string_equal(seen.keys[3], "u11/mails/a");
+	assert_int_equal(iterate(p, "u1", &seen), 3);
+	assert_int_equal(iterate(p, "u1/", &seen), 2);
+	assert_int_equal(iterate(p, "u1/mails/b", &seen), 1);
+	assert_string_equal(seen.keys[0], "u1/mails/b");
+	assert_int_equal(iterate(p, "u2/", &seen), 0);
+	seen = (struct seen){ .stop_at = 2 };
+	assert_err(objects_iter(p->op, p->objects, STR(""), see, &seen), ERR_CANCELLED);
+	assert_int_equal(seen.count, 2);
+}
+static void iteration_follows_the_prefix(void **state)
+{
+	run(state, iterate_prefixes);
+}
+
+static void delete_many(struct place *p)
+{
+	struct str names[40];
+	for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
+		names[i] = str_printf(p->op->arena, "u%zu/mails/%zu", i % 3, i);
+		if (i % 4)
+			assert_ok(objects_put(p->op, p->objects, names[i], &names[i], 1));
+	}
+	assert_ok(objects_delete_many(p->op, p->objects, names, ARRAY_COUNT(names)));
+	struct seen seen;
+	assert_int_equal(iterate(p, "", &seen), 0);
+	assert_ok(objects_delete_many(p->op, p->objects, names, 0));
+}
+static void many_are_deleted_missing_ones_too(void **state)
+{
+	run(state, delete_many);
+}
+
+/* ---- at the same time, and again ---- */
+
+struct writer {
+	struct place *p;
+	size_t from;
+	size_t done;
+};
+
+static enum err write_some(struct op *op, void *arg)
+{
+	struct writer *w = arg;
+	for (size_t i = w->from; i < w->from + 20; i++) {
+		/* Two of each four writers race for the same keys. */
+		char key[64];
+		int n = snprintf(key, sizeof(key), "u%zu/mails/%zu", i % 2, i);
+		struct str body = { key, (size_t)n };
+		enum err e = objects_put(op, w->p->objects, body, &body, 1);
+		if (e == ERR_NONE)
+			w->done++;
+		else if (e == ERR_EXISTS)
+			op_forgive(op);
+		else
+			return e;
+	}
+	return ERR_NONE;
+}
+
+static void race(struct place *p)
+{
+	struct writer writers[8];
+	struct task_group *g = task_group_new(p->op);
+	for (size_t i = 0; i < ARRAY_COUNT(writers); i++) {
+		writers[i] = (struct writer){ p, (i / 2) * 20, 0 };
+		task_group_start(g, "writer", write_some, &writers[i]);
+	}
+	assert_ok(task_group_finish(p->op, g));
+	size_t done = 0;
+	for (size_t i = 0; i < ARRAY_COUNT(writers); i++)
+		done += writers[i].done;
+	assert_int_equal(done, 80);
+	assert_str(get(p, "u1/mails/79"), STR("u1/mails/79"));
+}
+static void of_two_puts_of_one_key_one_wins(void **state)
+{
+	run(state, race);
+}
+
+static void reopen(struct place *p)
+{
+	if (!p->variant->is_persistent)
+		return;
+	assert_ok(put(p, "u/kept", STR("kept")));
+	assert_ok(put(p, "u/gone", STR("gone")));
+	assert_ok(objects_delete(p->op, p->objects, STR("u/gone")));
+	objects_close(p->objects);
+	place_open(p);
+	struct str body;
+	assert_str(get(p, "u/kept"), STR("kept"));
+	assert_err(objects_get(p->op, p->objects, STR("u/gone"), 9, &body), ERR_NOT_FOUND);
+	assert_err(put(p, "u/kept", STR("other")), ERR_EXISTS);
+}
+static void objects_outlive_the_handle(void **state)
+{
+	run(state, reopen);
+}
+
+static void deadline(struct place *p)
+{
+	if (!p->variant->is_persistent)
+		return; /* the others never wait */
+	p->op->deadline_us = now_us() - 1;
+	enum err e = put(p, "late", STR("late"));
+	assert_true(e == ERR_TIMEOUT || e == ERR_NONE);
+	p->op->deadline_us = TIME_NEVER;
+	assert_ok(put(p, "in/time", STR("in time")));
+	assert_str(get(p, "in/time"), STR("in time"));
+}
+static void a_passed_deadline_ends_the_wait(void **state)
+{
+	run(state, deadline);
+}
+
+#define TEST_ALL(fn)                                                                               \
+	{                                                                                          \
+#fn, fn, NULL, NULL, NULL                                                          \
+	}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST_ALL(bodies_come_back),
+		TEST_ALL(an_object_is_never_overwritten),
+		TEST_ALL(ranges_are_cut_at_the_end),
+		TEST_ALL(bad_keys_are_refused),
+		TEST_ALL(stat_tells_the_size_of_the_content),
+		TEST_ALL(iteration_follows_the_prefix),
+		TEST_ALL(many_are_deleted_missing_ones_too),
+		TEST_ALL(of_two_puts_of_one_key_one_wins),
+		TEST_ALL(objects_outlive_the_handle),
+		TEST_ALL(a_passed_deadline_ends_the_wait),
+	};
+	struct CMUnitTest all[ARRAY_COUNT(variants) * ARRAY_COUNT(tests)];
+	char names[ARRAY_COUNT(all)][96];
+	size_t count = 0;
+	for (size_t v = 0; v < ARRAY_COUNT(variants); v++) {
+		for (size_t t = 0; t < ARRAY_COUNT(tests); t++, count++) {
+			all[count] = tests[t];
+			snprintf(names[count], sizeof(names[count]), "%s: %s", variants[v].name,
+				tests[t].name);
+			all[count].name = names[count];
+			all[count].initial_state = (void *)(uintptr_t)&variants[v];
+		}
+	}
+	return cmocka_run_group_tests(all, NULL, NULL);
+}

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* objects/objects.c - what every level has in common: checking keys, counting, dispatching to the
+ * driver, and the calls that are made of others (get with a limit, delete_many).
+ *
+ * Wrappers call these functions on their inner store, so that each level counts its own requests. */
+#include "objects/objects.h"
+
+#include "objects/objects_private.h"
+#include "task/task.h"
+
+#define DELETE_PARALLEL 8
+
+/* Drivers that keep temporary files beside the objects name them so. */
+static bool component_is_allowed(struct str c)
+{
+	if (c.n == 0 || c.n > OBJECTS_COMPONENT_MAX)
+		return false;
+	if (str_eq(c, STR(".")) || str_eq(c, STR("..")))
+		return false;
+	return !str_starts(c, STR(OBJECTS_TMP_PREFIX));
+}
+
+static enum err key_check(struct op *op, struct str key)
+{
+	if (key.n == 0 || key.n > OBJECTS_KEY_MAX || str_has_nul(key) || !utf8_is_valid(key))
+		return op_fail(op, ERR_INVALID,
+			"object key of %zu bytes is empty, too long or no UTF-8", key.n);
+	struct str rest = key, component;
+	bool is_allowed = true;
+	while (is_allowed && str_cut(&rest, '/', &component))
+		is_allowed = component_is_allowed(component);
+	if (!is_allowed || !component_is_allowed(rest))
+		return op_fail(op, ERR_INVALID,
+			"object key \"%.*s\" has a component that is not allowed", STRF(key));
+	return ERR_NONE;
+}
+
+static enum err counted(struct objects *o, enum err e)
+{
+	if (e != ERR_NONE && e != ERR_NOT_FOUND && e != ERR_EXISTS)
+		o->counters.failures++;
+	return e;
+}
+
+enum err objects_put(struct op *op, struct objects *o, struct str key, const struct str *parts,
+	size_t part_count)
+{
+	TRY(key_check(op, key));
+	o->counters.puts++;
+	for (size_t i = 0; i < part_count; i++)
+		o->counters.bytes_in += parts[i].n;
+	return counted(o, o->driver->put(op, o, key, parts, part_count));
+}
+
+static enum err get(struct op *op, struct objects *o, struct str key, uint64_t offset,
+	size_t length, struct str *out)
+{
+	TRY(key_check(op, key));
+	o->counters.gets++;
+	struct str body;
+	enum err e = counted(o, o->driver->get(op, o, key, offset, length, &body));
+	if (e != ERR_NONE)
+		return e;
+	ASSERT(body.n <= length);
+	o->counters.bytes_out += body.n;
+	*out = body;
+	return ERR_NONE;
+}
+
+enum err objects_get(
+	struct op *op, struct objects *o, struct str key, size_t max_bytes, struct str *out)
+{
+	/* One byte more than is allowed tells a longer object from one that just fits. */
+	size_t length = max_bytes == SIZE_MAX ? SIZE_MAX : max_bytes + 1;
+	struct str body;
+	TRY(get(op, o, key, 0, length, &body));
+	if (body.n > max_bytes)
+		return op_fail(op, ERR_LIMIT, "object %.*s is larger than %zu bytes", STRF(key),
+			max_bytes);
+	*out = body;
+	return ERR_NONE;
+}
+
+enum err objects_get_range(struct op *op, struct objects *o, struct str key, uint64_t offset,
+	size_t length, struct str *out)
+{
+	return get(op, o, key, offset, length, out);
+}
+
+enum err objects_delete(struct op *op, struct objects *o, struct str key)
+{
+	TRY(key_check(op, key));
+	o->counters.deletes++;
+	return counted(o, o->driver->remove(op, o, key));
+}
+
+enum err objects_stat(struct op *op, struct objects *o, struct str key, struct object_info *out)
+{
+	TRY(key_check(op, key));
+	o->counters.stats++;
+	return counted(o, o->driver->stat(op, o, key, out));
+}
+
+enum err objects_iter(
+	struct op *op, struct objects *o, struct str prefix, objects_iter_fn *fn, void *arg)
+{
+	if (prefix.n > OBJECTS_KEY_MAX || str_has_nul(prefix))
+		return op_fail(
+			op, ERR_INVALID, "prefix of %zu bytes is no prefix of a key", prefix.n);
+	return counted(o, o->driver->iter(op, o, prefix, fn, arg));
+}
+
+/* The children of objects_delete_many() take keys from this list until it is empty. */
+struct delete_list {
+	struct objects *objects;
+	const struct str *keys;
+	size_t count;
+	size_t next;
+};
+
+static enum err delete_some(struct op *op, void *arg)
+{
+	struct delete_list *list = arg;
+	while (list->next < list->count) {
+		enum err e = objects_delete(op, list->objects, list->keys[list->next++]);
+		if (e == ERR_NOT_FOUND)
+			op_forgive(op);
+		else if (e != ERR_NONE)
+			return e;
+	}
+	return ERR_NONE;
+}
+
+enum err objects_delete_many(struct op *op, struct objects *o, const struct str *keys, size_t count)
+{
+	struct delete_list list = { .objects = o, .keys = keys, .count = count };
+	if (count <= 1)
+		return delete_some(op, &list);
+	struct task_group *g = task_group_new(op);
+	for (size_t i = 0; i < MIN(count, DELETE_PARALLEL); i++)
+		task_group_start(g, "objects delete", delete_some, &list);
+	return task_group_finish(op, g);
+}
+
+void objects_close(struct objects *o)
+{
+	if (o)
+		o->driver->close(o);
+}
+
+struct objects_counters objects_counters(const struct objects *o)
+{
+	while (o->inner)
+		o = o->inner;
+	return o->counters;
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* objects/objects_private.h - what the drivers of this folder share. */
+#pragma once
+
+#include "base/unicode.h"
+#include "objects/objects.h"
+
+#define OBJECTS_KEY_MAX       512
+#define OBJECTS_COMPONENT_MAX 255
+#define OBJECTS_TMP_PREFIX    ".tmp-"
+
+extern const struct objects_driver objects_compress;
+extern const struct objects_driver objects_fault;
+extern const struct objects_driver objects_mem;
+extern const struct objects_driver objects_posix;
+
+/* The part of a body of `size` bytes that offset and length ask for; empty behind its end. */
+static inline struct str objects_slice(
+	const char *bytes, size_t size, uint64_t offset, size_t length)
+{
+	if (offset >= size)
+		return (struct str){ "", 0 };
+	size_t from = (size_t)offset;
+	return (struct str){ bytes + from, MIN(length, size - from) };
+}
+
+static inline size_t objects_parts_bytes(const struct str *parts, size_t part_count)
+{
+	size_t bytes = 0;
+	for (size_t i = 0; i < part_count; i++)
+		ASSERT(!add_overflows(bytes, parts[i].n, &bytes));
+	return bytes;
+}
+
+/* `to` has room for objects_parts_bytes(). */
+static inline void objects_parts_copy(char *to, const struct str *parts, size_t part_count)
+{
+	for (size_t i = 0; i < part_count; i++) {
+		if (parts[i].n)
+			memcpy(to, parts[i].p, parts[i].n);
+		to += parts[i].n;
+	}
+}
+
+/* Copies a result into op's arena; ERR_LIMIT if that has no room. */
+static inline enum err objects_answer(struct op *op, struct str body, struct str *out)
+{
+	if (!arena_has_room(op->arena, body.n))
+		return op_fail(op, ERR_LIMIT, "no room for an object of %zu bytes", body.n);
+	*out = str_dup(op->arena, body);
+	return ERR_NONE;
+}
+
+/* One level of a stack to be built, outermost first. */
+struct objects_level {
+	const struct objects_driver *driver;
+	const struct config_scope *scope; /* NULL: `argument` counts */
+	struct str argument;
+};
+const struct objects_driver *objects_driver_find(struct str name);
+/* On failure the levels that were open already are closed. */
+enum err objects_stack(
+	struct op *op, const struct objects_level *levels, size_t count, struct objects **out);
