@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* message/charset.c - charset conversion by ICU, with short cuts for the everyday ones.
+ *
+ * Trap: ICU looks for unknown names as files; so a name is asked for only if ICU's own alias table,
+ * which is linked in, knows it, and it never contains a "/" or ICU's option comma. */
+#include "message/charset.h"
+
+#include <unicode/ucnv.h>
+
+#include "base/unicode.h"
+
+#define CHARSET_NAME_MAX 60
+#define UNITS_PER_ROUND  512
+#define UTF8_PER_UNIT    3
+
+static bool is_utf8_like(struct str name)
+{
+	return name.n == 0 || str_eq_ci(name, STR("utf-8")) || str_eq_ci(name, STR("us-ascii")) ||
+	       str_eq_ci(name, STR("utf8")) || str_eq_ci(name, STR("ascii"));
+}
+
+static UConverter *converter_open(struct str name)
+{
+	char z[CHARSET_NAME_MAX + 1];
+	UErrorCode status = U_ZERO_ERROR;
+
+	if (name.n > CHARSET_NAME_MAX)
+		return NULL;
+	for (size_t i = 0; i < name.n; i++) {
+		char c = name.p[i];
+		if (!ascii_is_alpha(c) && !ascii_is_digit(c) &&
+			(c == '\0' || !strchr("-_.:+()", c)))
+			return NULL;
+		z[i] = c;
+	}
+	z[name.n] = '\0';
+	if (ucnv_countAliases(z, &status) == 0 || U_FAILURE(status))
+		return NULL;
+	UConverter *converter = ucnv_open(z, &status);
+	return U_FAILURE(status) ? NULL : converter;
+}
+
+/* Writes UTF-16 as UTF-8. *high is a first half of a pair, left over from the last round. */
+static void units_put(struct buf *out, const UChar *units, const UChar *end, uint32_t *high)
+{
+	for (; units < end && buf_room(out) >= 2 * UTF8_PER_UNIT; units++) {
+		uint32_t unit = *units;
+		if (*high && unit >= 0xdc00 && unit < 0xe000) {
+			utf8_put(out, 0x10000 + ((*high - 0xd800) << 10) + (unit - 0xdc00));
+			*high = 0;
+			continue;
+		}
+		if (*high)
+			utf8_put(out, 0xfffd);
+		*high = unit >= 0xd800 && unit < 0xdc00 ? unit : 0;
+		if (!*high)
+			utf8_put(out, unit >= 0xdc00 && unit < 0xe000 ? 0xfffd : unit);
+	}
+}
+
+static void convert(UConverter *converter, struct str in, struct buf *out)
+{
+	UChar units[UNITS_PER_ROUND];
+	const char *from = in.p, *from_end = in.p + in.n;
+	uint32_t high = 0;
+	UErrorCode status;
+
+	do {
+		UChar *to = units;
+		status = U_ZERO_ERROR;
+		ucnv_toUnicode(converter, &to, units + UNITS_PER_ROUND, &from, from_end, NULL, true,
+			&status);
+		units_put(out, units, to, &high);
+	} while (status == U_BUFFER_OVERFLOW_ERROR && buf_room(out) >= 2 * UTF8_PER_UNIT);
+	if (high && buf_room(out) >= UTF8_PER_UNIT)
+		utf8_put(out, 0xfffd);
+}
+
+/* Bytes that are not valid UTF-8 become U+FFFD. */
+static void utf8_copy(struct str in, struct buf *out)
+{
+	uint32_t code;
+
+	while (in.n > 0 && buf_room(out) >= UTF8_PER_UNIT + 1) {
+		struct str before = in;
+		if (utf8_cut(&in, &code)) {
+			buf_put(out, (struct str){ before.p, before.n - in.n });
+		} else {
+			(void)str_take(&in, 1);
+			utf8_put(out, 0xfffd);
+		}
+	}
+}
+
+bool charset_to_utf8(struct str charset, struct str in, struct buf *out)
+{
+	if (is_utf8_like(charset)) {
+		utf8_copy(in, out);
+		return true;
+	}
+	UConverter *converter = converter_open(charset);
+	if (!converter)
+		return false;
+	convert(converter, in, out);
+	ucnv_close(converter);
+	return true;
+}
