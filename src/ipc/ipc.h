@@ -30,9 +30,6 @@ enum ipc_type {
 		5, /* login -> mail: a spooled mail, its envelope and ticket (deliver/client.h) */
 	IPC_STATUS = 6,      /* anybody: tell your counters */
 	IPC_ADMIN = 7,       /* doveadm -> mail: a command of the admin table */
-	IPC_READY = 8,       /* child -> master: it serves now */
-	IPC_SHUTDOWN = 9,    /* master -> child: finish and end */
-	IPC_LOG_REOPEN = 10, /* master -> child */
 };
 
 #define IPC_FDS_MAX 4

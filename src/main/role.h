@@ -19,6 +19,11 @@
 #define ROLE_FD_LISTENERS  7
 #define ROLE_LISTENERS_MAX 32
 
+/* One-byte packets on the control socket. The end of the socket means the same as CONTROL_STOP. */
+#define CONTROL_READY      'R' /* child -> master: it serves */
+#define CONTROL_STOP       'S' /* master -> child: finish and end */
+#define CONTROL_REOPEN_LOG 'L'
+
 /* A listening socket and what is spoken on it. */
 struct role_listener {
 	char protocol[16]; /* "imap", "lmtp", or "ipc" for messages between roles */

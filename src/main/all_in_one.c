@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Every role in one process on one loop: for tests, debugging and tiny hosts. The roles are the same
+ * code and talk over the same sockets; only the walls between them are missing. */
+#include <grp.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/random.h"
+#include "event/event.h"
+#include "main/master.h"
+#include "main/processes.h"
+#include "task/task.h"
+
+#define STOP_TIME_US (20 * US_PER_SEC)
+#define EXIT_FATAL   89
+
+struct all_in_one {
+	struct config *config;
+	int ready_fd, shared_fd;
+	struct process_plans plans;
+	struct shared_page *shared;
+	struct role_context contexts[PROCESSES_MAX];
+	void *states[PROCESSES_MAX];
+	size_t started;
+	bool is_stopping, has_failed;
+};
+
+/* One login is enough for one loop, and one worker: more would be walls that are not there. */
+static void keep_one_of_each(struct process_plans *plans)
+{
+	size_t kept = 0;
+	for (size_t i = 0; i < plans->count; i++) {
+		struct process_plan *plan = &plans->items[i];
+		if (plan->slot == 0) {
+			plans->items[kept++] = *plan;
+			continue;
+		}
+		for (size_t l = 0; l < plan->listener_count && plan->role != &role_login; l++)
+			close(plan->listeners[l].fd);
+	}
+	plans->count = kept;
+	plans->worker_count = 1;
+}
+
+static enum err become_mail_user(struct op *op, struct config *config)
+{
+	const struct config_scope *global = config_scope(config, NULL);
+	if (geteuid() != 0)
+		return ERR_NONE;
+	const char *name = str_dup_z(op->arena, config_str(global, SET_mail_uid));
+	const struct passwd *pw = getpwnam(name);
+	if (!pw)
+		return op_fail(op, ERR_INVALID, "mail_uid: no user %s on this host", name);
+	uid_t uid = pw->pw_uid;
+	gid_t gid = pw->pw_gid;
+	/* The internal group may read the password files; the login group may use the roles' sockets. */
+	gid_t groups[2] = { gid, gid };
+	const enum config_setting names[2] = { SET_default_internal_group, SET_default_login_user };
+	for (int i = 0; i < 2; i++) {
+		const struct group *gr =
+			getgrnam(str_dup_z(op->arena, config_str(global, names[i])));
+		if (gr)
+			groups[i] = gr->gr_gid;
+	}
+	if (setgroups(2, groups) < 0 || setgid(gid) < 0 || setuid(uid) < 0)
+		return op_fail_errno(op, "become user %s", name);
+	return ERR_NONE;
+}
+
+static void stop_task(void *arg)
+{
+	struct all_in_one *a = arg;
+	AUTO_ARENA(arena, 0);
+	struct op op;
+	event_send(NULL, EVENT_INFO, "master_stopping", "Pombal stops");
+	while (a->started > 0) {
+		size_t i = --a->started;
+		op_init(&op, &arena, NULL, now_us() + STOP_TIME_US);
+		a->plans.items[i].role->stop(&op, a->states[i]);
+	}
+	loop_stop();
+}
+
+static void stop(struct all_in_one *a)
+{
+	if (a->is_stopping)
+		return;
+	a->is_stopping = true;
+	alarm(STOP_TIME_US / US_PER_SEC + 20);
+	task_start("stop", stop_task, a);
+}
+
+static void on_signal(int signal_number, void *arg)
+{
+	(void)signal_number;
+	stop(arg);
+}
+
+static void on_log_signal(int signal_number, void *arg)
+{
+	(void)signal_number;
+	(void)arg;
+	event_log_reopen();
+}
+
+static void start_task(void *arg)
+{
+	struct all_in_one *a = arg;
+	AUTO_ARENA(arena, 0);
+	struct op op;
+	op_init(&op, &arena, NULL, now_us() + 60 * US_PER_SEC);
+	while (a->started < a->plans.count && !a->is_stopping) {
+		size_t i = a->started;
+		const struct process_plan *plan = &a->plans.items[i];
+		if (plan->role->start(&op, &a->contexts[i], &a->states[i]) != ERR_NONE) {
+			event_send_failure(NULL, EVENT_FATAL, "role_start_failed", &op, "starting");
+			a->has_failed = true;
+			stop(a);
+			return;
+		}
+		a->started++;
+	}
+	event_send(NULL, EVENT_INFO, "master_started", "Pombal serves, all in one process");
+	master_tell_ready(a->ready_fd);
+}
+
+static enum err prepare(struct op *op, struct all_in_one *a)
+{
+	const struct config_scope *global = config_scope(a->config, NULL);
+	uint8_t key[TICKET_KEY_BYTES];
+	TRY(role_open_log(op, a->config, STR("pombal")));
+	TRY(master_prepare_state(op, a->config));
+	TRY(process_plans_make(op, a->config, &a->plans));
+	keep_one_of_each(&a->plans);
+	TRY(become_mail_user(op, a->config));
+	TRY(shared_page_create(op, (uint32_t)config_u64(global, SET_mail_shard_count), 1,
+		&a->shared_fd, &a->shared));
+	random_bytes(key, sizeof(key));
+	for (size_t i = 0; i < a->plans.count; i++) {
+		struct role_context *c = &a->contexts[i];
+		const struct process_plan *plan = &a->plans.items[i];
+		c->config = a->config;
+		c->shared = a->shared;
+		c->slot = plan->slot;
+		c->has_ticket_key = true;
+		memcpy(c->ticket_key, key, sizeof(key));
+		memcpy(c->listeners, plan->listeners, sizeof(c->listeners));
+		c->listener_count = plan->listener_count;
+	}
+	TRY(loop_open(op, NULL));
+	TRY(loop_on_signal(op, SIGTERM, on_signal, a));
+	TRY(loop_on_signal(op, SIGINT, on_signal, a));
+	TRY(loop_on_signal(op, SIGUSR1, on_log_signal, a));
+	return loop_on_signal(op, SIGHUP, on_log_signal, a);
+}
+
+int all_in_one_run(const struct master_args *args)
+{
+	static struct all_in_one process; /* large, and there is one */
+	struct all_in_one *a = &process;
+	*a = (struct all_in_one){ .config = args->config, .ready_fd = args->ready_fd };
+	AUTO_ARENA(arena, 0);
+	struct op op;
+	op_init(&op, &arena, NULL, TIME_NEVER);
+	if (prepare(&op, a) != ERR_NONE) {
+		event_send_failure(NULL, EVENT_FATAL, "master_start_failed", &op, "starting");
+		fprintf(stderr, "pombal: Fatal: %s\n", op.failure.text);
+		return EXIT_FATAL;
+	}
+	task_start("start", start_task, a);
+	loop_run();
+	loop_close();
+	event_send(NULL, EVENT_INFO, "master_stopped", "Pombal has stopped");
+	event_log_close();
+	return a->has_failed ? EXIT_FATAL : 0;
+}

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* pombal - the program of all roles. Started by an administrator it is the master; the master starts
+ * it again as "pombal --role ...". */
+#include <signal.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/number.h"
+#include "main/master.h"
+#include "main/role.h"
+
+#define OVERRIDES_MAX 64
+#define EXIT_USAGE    64
+#define EXIT_FATAL    89
+
+extern char **environ;
+
+static const char usage[] =
+	"usage: pombal [-c FILE] [-o KEY=VALUE]... [-F] [--all-in-one] [--ready-fd N] [--version]\n"
+	"  -c FILE        configuration (default: /etc/pombal/pombal.conf, else\n"
+	"                 /etc/dovecot/dovecot.conf)\n"
+	"  -o KEY=VALUE   overrides a setting\n"
+	"  -F             accepted: it always stays in the foreground\n"
+	"  --all-in-one   every role in one process\n"
+	"  --ready-fd N   write READY to descriptor N once everything serves\n"
+	"Signals: TERM, INT stop cleanly; USR1, HUP reopen the logs.\n";
+
+struct arguments {
+	const char *path;
+	const char *overrides[OVERRIDES_MAX + 1];
+	size_t override_count;
+	int ready_fd;
+	bool is_all_in_one, wants_version;
+};
+
+static bool parse_arguments(int argc, char **argv, struct arguments *out)
+{
+	*out = (struct arguments){ .ready_fd = -1 };
+	for (int i = 1; i < argc; i++) {
+		const char *value = i + 1 < argc ? argv[i + 1] : NULL;
+		uint32_t number;
+		if (strcmp(argv[i], "-F") == 0)
+			continue;
+		if (strcmp(argv[i], "--all-in-one") == 0) {
+			out->is_all_in_one = true;
+		} else if (strcmp(argv[i], "--version") == 0) {
+			out->wants_version = true;
+		} else if (strcmp(argv[i], "-c") == 0 && value) {
+			out->path = argv[++i];
+		} else if (strcmp(argv[i], "-o") == 0 && value &&
+			   out->override_count < OVERRIDES_MAX) {
+			out->overrides[out->override_count++] = argv[++i];
+		} else if (strcmp(argv[i], "--ready-fd") == 0 && value &&
+			   number_parse_u32(str_from(value), &number) && number < 1024) {
+			out->ready_fd = (int)number;
+			i++;
+		} else {
+			return false;
+		}
+	}
+	return true;
+}
+
+static enum err load_config(struct op *op, const struct arguments *a, struct config **out)
+{
+	struct config_problems problems;
+	struct config_load_args args = {
+		.path = a->path ? a->path : config_default_path(),
+		.overrides = a->overrides,
+		.environment = (const char *const *)environ,
+		.reads_files = true,
+	};
+	if (!args.path)
+		return op_fail(op, ERR_NOT_FOUND,
+			"no configuration: give one with -c, or write /etc/pombal/pombal.conf");
+	enum err e = config_load(op, &args, &problems, out);
+	AUTO_BUF(text, 0);
+	config_problems_print(&problems, &text);
+	fwrite(text.p ? text.p : "", 1, text.n, stderr);
+	return e;
+}
+
+int main(int argc, char **argv)
+{
+	struct arguments a;
+	struct op op;
+	if (argc > 1 && strcmp(argv[1], "--role") == 0)
+		return role_main(argc - 1, argv + 1);
+	if (!parse_arguments(argc, argv, &a)) {
+		fputs(usage, stderr);
+		return EXIT_USAGE;
+	}
+	if (a.wants_version) {
+		puts(POMBAL_VERSION);
+		return 0;
+	}
+	AUTO_ARENA(arena, 0);
+	op_init(&op, &arena, NULL, TIME_NEVER);
+	assert_prepare();
+	signal(SIGPIPE, SIG_IGN);
+	struct master_args master = { .ready_fd = a.ready_fd };
+	if (load_config(&op, &a, &master.config) != ERR_NONE) {
+		fprintf(stderr, "pombal: Fatal: %s\n", op.failure.text);
+		return EXIT_FATAL;
+	}
+	int status = a.is_all_in_one ? all_in_one_run(&master) : master_run(&master);
+	config_unref(master.config);
+	return status;
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The list of roles, where their sockets are, and how every process opens its log. */
+#include "event/event.h"
+#include "main/role.h"
+
+const struct role *const roles[] = { &role_auth, &role_mail, &role_login, NULL };
+
+const struct role *role_find(struct str name)
+{
+	for (size_t i = 0; roles[i]; i++) {
+		if (str_eq(name, str_from(roles[i]->name)))
+			return roles[i];
+	}
+	return NULL;
+}
+
+struct str role_socket_auth(struct arena *a, struct config *config)
+{
+	struct str base = config_str(config_scope(config, NULL), SET_base_dir);
+	return str_printf(a, "%.*s/ipc/auth", STRF(base));
+}
+
+struct str role_socket_mail(struct arena *a, struct config *config, uint32_t slot)
+{
+	struct str base = config_str(config_scope(config, NULL), SET_base_dir);
+	return str_printf(a, "%.*s/ipc/mail-%u", STRF(base), slot);
+}
+
+static enum err open_destination(struct op *op, struct str path, enum event_level min_level)
+{
+	if (str_eq(path, STR("syslog")))
+		return event_log_open(op, "syslog", STR(""), min_level);
+	if (str_eq(path, STR("/dev/stderr")))
+		return event_log_open(op, "stderr", STR(""), min_level);
+	return event_log_open(op, "file", path, min_level);
+}
+
+enum err role_open_log(struct op *op, struct config *config, struct str process_name)
+{
+	const struct config_scope *global = config_scope(config, NULL);
+	struct str log = config_str(global, SET_log_path);
+	struct str info = config_str(global, SET_info_log_path);
+	struct str debug_filter = config_str(global, SET_log_debug);
+	enum event_level lowest = debug_filter.n > 0 ? EVENT_DEBUG : EVENT_INFO;
+	event_log_set_process(process_name);
+	if (str_eq(log, info))
+		return open_destination(op, log, lowest);
+	TRY(open_destination(op, log, EVENT_WARNING));
+	return open_destination(op, info, lowest);
+}

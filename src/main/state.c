@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The directories that must exist before any role starts. */
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/number.h"
+#include "main/master.h"
+
+/* A name or a number, as administrators write it. */
+static enum err find_uid(struct op *op, struct str name, uid_t *out_uid, gid_t *out_gid)
+{
+	uint32_t number;
+	if (number_parse_u32(name, &number)) {
+		*out_uid = number;
+		*out_gid = number;
+		return ERR_NONE;
+	}
+	const struct passwd *pw = getpwnam(str_dup_z(op->arena, name));
+	if (!pw)
+		return op_fail(op, ERR_INVALID,
+			"mail_uid: no user %.*s on this host: create it (useradd -r %.*s)",
+			STRF(name), STRF(name));
+	*out_uid = pw->pw_uid;
+	*out_gid = pw->pw_gid;
+	return ERR_NONE;
+}
+
+enum err master_prepare_state(struct op *op, struct config *config)
+{
+	const struct config_scope *global = config_scope(config, NULL);
+	const char *state_dir = str_dup_z(op->arena, config_str(global, SET_state_dir));
+	uid_t uid;
+	gid_t gid;
+	TRY(file_make_dirs(op, state_dir, 0750));
+	if (geteuid() != 0)
+		return ERR_NONE;
+	TRY(find_uid(op, config_str(global, SET_mail_uid), &uid, &gid));
+	if (chown(state_dir, uid, gid) < 0)
+		return op_fail_errno(op, "chown %s", state_dir);
+	return ERR_NONE;
+}
+
+void master_tell_ready(int ready_fd)
+{
+	static const char ready[] = "READY\n";
+	if (ready_fd < 0)
+		return;
+	/* Whoever waits sees either the word or the end of the pipe. */
+	if (write(ready_fd, ready, sizeof(ready) - 1) < 0)
+		errno = 0;
+	close(ready_fd);
+}
