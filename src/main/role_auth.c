@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The role that knows passwords: answers the questions of processes that face clients. */
+#include <unistd.h>
+
+#include "auth/client.h"
+#include "main/role.h"
+
+struct auth_role {
+	struct auth *auth;
+	struct ipc_server *server;
+	uint8_t ticket_key[TICKET_KEY_BYTES];
+};
+
+static enum err answer(struct op *op, const struct ipc_peer *peer, struct ipc_message *request,
+	struct ipc_message *reply, void *arg)
+{
+	struct auth_role *r = arg;
+	(void)peer; /* the socket's mode lets in root and the login group alone */
+	return auth_serve_message(op, r->auth, r->ticket_key, request, reply);
+}
+
+static enum err auth_role_start(struct op *op, struct role_context *context, void **out_state)
+{
+	struct auth_role *r = MEM_NEW(struct auth_role);
+	ASSERT(context->has_ticket_key && context->listener_count == 1);
+	memcpy(r->ticket_key, context->ticket_key, sizeof(r->ticket_key));
+	enum err e = auth_open(op, context->config, &r->auth);
+	if (e == ERR_NONE) {
+		e = ipc_serve(op, context->listeners[0].fd, "auth-request", answer, r, &r->server);
+		if (e != ERR_NONE)
+			auth_close(r->auth);
+	}
+	if (e != ERR_NONE) {
+		mem_free(r);
+		return e;
+	}
+	*out_state = r;
+	return ERR_NONE;
+}
+
+static void auth_role_stop(struct op *op, void *state)
+{
+	struct auth_role *r = state;
+	(void)op;
+	ipc_server_close(r->server);
+	auth_close(r->auth);
+	mem_wipe(r->ticket_key, sizeof(r->ticket_key));
+	mem_free(r);
+}
+
+const struct role role_auth = {
+	.name = "auth",
+	.user_setting = SET_default_internal_user,
+	.needs_ticket_key = true,
+	.start = auth_role_start,
+	.stop = auth_role_stop,
+};

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The role that faces clients: listeners of every protocol, and what is spoken before a worker takes
+ * over. */
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "ipc/peers.h"
+#include "main/role.h"
+#include "net/net.h"
+#include "service/lmtp/lmtp.h"
+#include "service/login/login.h"
+
+struct login_role;
+struct door {
+	struct login_role *role;
+	const struct role_listener *listener;
+	struct listener *accepting;
+};
+struct login_role {
+	struct config *config;
+	struct role_listener listeners[ROLE_LISTENERS_MAX];
+	struct door doors[ROLE_LISTENERS_MAX];
+	size_t door_count;
+	struct peers peers;
+	struct tls_context *tls;
+	struct login *login;
+	struct lmtp *lmtp;
+	int spool_dir;
+};
+
+static void accepted(int fd, const struct address *peer, void *arg)
+{
+	struct door *door = arg;
+	struct login_role *r = door->role;
+	struct str protocol = str_from(door->listener->protocol);
+	if (str_eq(protocol, STR("lmtp")))
+		lmtp_accept(r->lmtp, fd, peer);
+	else
+		login_accept(r->login, protocol, fd, peer, door->listener->is_tls);
+}
+
+static struct str mail_socket(struct arena *a, uint32_t slot, void *arg)
+{
+	return role_socket_mail(a, arg, slot);
+}
+
+static enum err open_tls(struct op *op, struct login_role *r)
+{
+	const struct config_scope *global = config_scope(r->config, NULL);
+	struct tls_settings settings = {
+		.certificate_pem = config_file(global, SET_ssl_server_cert_file),
+		.key_pem = config_file(global, SET_ssl_server_key_file),
+		.min_protocol = config_str(global, SET_ssl_min_protocol),
+		.cipher_list = config_str(global, SET_ssl_cipher_list),
+	};
+	if (config_is(global, SET_ssl, STR("no")))
+		return ERR_NONE;
+	if (settings.certificate_pem.n == 0)
+		return op_fail(op, ERR_INVALID,
+			"ssl_server_cert_file is empty: set it and ssl_server_key_file, or ssl = "
+			"no");
+	return op_within(op, tls_context_new(op, &settings, &r->tls),
+		"ssl_server_cert_file, ssl_server_key_file");
+}
+
+static enum err open_doors(struct op *op, struct login_role *r, struct role_context *context)
+{
+	memcpy(r->listeners, context->listeners, sizeof(r->listeners));
+	for (size_t i = 0; i < context->listener_count; i++) {
+		struct door *door = &r->doors[i];
+		*door = (struct door){ .role = r, .listener = &r->listeners[i] };
+		if (door->listener->is_tls && !r->tls)
+			return op_fail(
+				op, ERR_INVALID, "a listener has ssl = yes, but ssl = no is set");
+		TRY(listener_open(op, door->listener->fd, accepted, door, &door->accepting));
+		r->door_count++;
+	}
+	return ERR_NONE;
+}
+
+static void login_role_stop(struct op *op, void *state)
+{
+	struct login_role *r = state;
+	for (size_t i = 0; i < r->door_count; i++)
+		listener_close(r->doors[i].accepting);
+	if (r->lmtp)
+		lmtp_close(op, r->lmtp);
+	if (r->login)
+		login_close(op, r->login);
+	peers_done(&r->peers);
+	tls_context_unref(r->tls);
+	if (r->spool_dir >= 0)
+		close(r->spool_dir);
+	mem_free(r);
+}
+
+static enum err open_services(struct op *op, struct login_role *r, struct role_context *context)
+{
+	TRY(open_tls(op, r));
+	TRY(login_open(op,
+		&(struct login_settings){ .config = r->config, .peers = &r->peers, .tls = r->tls },
+		&r->login));
+	TRY(lmtp_open(op,
+		&(struct lmtp_settings){
+			.config = r->config, .peers = &r->peers, .spool_dir = r->spool_dir },
+		&r->lmtp));
+	return open_doors(op, r, context);
+}
+
+static enum err login_role_start(struct op *op, struct role_context *context, void **out_state)
+{
+	struct login_role *r = MEM_NEW(struct login_role);
+	const struct config_scope *global = config_scope(context->config, NULL);
+	const char *spool = str_dup_z(op->arena, config_str(global, SET_mail_temp_dir));
+	r->config = context->config;
+	/* Without a usable directory big mails are spooled in memory. */
+	r->spool_dir = open(spool, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	peers_init(&r->peers, context->shared, role_socket_auth(op->arena, context->config),
+		mail_socket, context->config);
+	enum err e = open_services(op, r, context);
+	if (e != ERR_NONE) {
+		login_role_stop(op, r);
+		return e;
+	}
+	*out_state = r;
+	return ERR_NONE;
+}
+
+const struct role role_login = {
+	.name = "login",
+	.user_setting = SET_default_login_user,
+	.start = login_role_start,
+	.stop = login_role_stop,
+};

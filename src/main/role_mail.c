@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The role that touches mail: takes sessions and deliveries for the users of its shards. */
+#include <unistd.h>
+
+#include "auth/ticket.h"
+#include "base/file.h"
+#include "catalog/catalog.h"
+#include "deliver/deliver.h"
+#include "event/event.h"
+#include "ipc/handover.h"
+#include "main/role.h"
+#include "objects/objects.h"
+#include "service/imap/imap.h"
+#include "store/store.h"
+#include "task/task.h"
+
+#define GARBAGE_EVERY_US (10 * 60 * US_PER_SEC)
+#define GARBAGE_AGE_US   (3600 * US_PER_SEC)
+
+struct mail_role {
+	struct config *config;
+	struct shared_page *shared;
+	uint32_t slot;
+	struct arena arena; /* settings that the store borrows */
+	struct store *store;
+	struct imap *imap;
+	struct ticket_gate *gate;
+	struct ipc_server *server;
+	struct timer garbage;
+	bool is_stopping;
+};
+
+/* ---- what arrives ---- */
+
+static enum err take_session(struct op *op, struct mail_role *r, struct ipc_message *request)
+{
+	struct handover h;
+	struct ticket ticket;
+	struct user *user;
+	TRY(handover_receive(op, request, &h));
+	enum err e = ticket_redeem(op, r->gate, h.ticket, h.protocol, &ticket);
+	if (e == ERR_NONE)
+		e = user_open(op, r->store, ticket.user, &user);
+	if (e != ERR_NONE) {
+		close(h.fd);
+		return e;
+	}
+	task_set_doing(user_name(user), STR("starting a session"));
+	e = imap_session_start(op, r->imap, &h, &ticket, user);
+	user_unref(user);
+	return e;
+}
+
+static enum err take_mail(
+	struct op *op, struct mail_role *r, struct ipc_message *request, struct ipc_message *reply)
+{
+	struct delivery d;
+	struct delivery_result result;
+	struct ticket ticket;
+	struct user *user;
+	bool uses_detail =
+		config_bool(config_scope(r->config, NULL), SET_lmtp_save_to_detail_mailbox);
+	TRY(deliver_receive(op, request, &d));
+	AUTO_FD(spool, d.fd);
+	TRY(ticket_redeem(op, r->gate, d.ticket, STR("lmtp"), &ticket));
+	TRY(user_open(op, r->store, ticket.user, &user));
+	task_set_doing(user_name(user), STR("delivering a mail"));
+	enum err e = deliver_run(op, user, &d, uses_detail, &result);
+	user_unref(user);
+	TRY(e);
+	deliver_reply(reply, &result);
+	return ERR_NONE;
+}
+
+static enum err serve(struct op *op, const struct ipc_peer *peer, struct ipc_message *request,
+	struct ipc_message *reply, void *arg)
+{
+	struct mail_role *r = arg;
+	(void)peer; /* the ticket says who it is */
+	enum err e = ERR_NONE;
+	if (r->is_stopping)
+		return op_fail(op, ERR_UNAVAILABLE, "this worker is stopping");
+	if (request->type == IPC_SESSION)
+		e = take_session(op, r, request);
+	else if (request->type == IPC_DELIVER)
+		e = take_mail(op, r, request, reply);
+	else
+		return op_fail(op, ERR_UNSUPPORTED,
+			"a mail worker does not take messages of type %d", (int)request->type);
+	if (e != ERR_NONE && e != ERR_NOT_FOUND && e != ERR_LIMIT && e != ERR_CANCELLED)
+		event_send_failure(NULL, EVENT_ERROR, NULL, op,
+			request->type == IPC_SESSION ? "taking a session" : "delivering a mail");
+	return e;
+}
+
+/* ---- garbage ---- */
+
+static void garbage_task(void *arg)
+{
+	struct mail_role *r = arg;
+	AUTO_ARENA(arena, 0);
+	struct op op;
+	uint64_t deleted = 0;
+	op_init(&op, &arena, NULL, now_us() + GARBAGE_EVERY_US);
+	if (store_collect_garbage(&op, r->store, GARBAGE_AGE_US, &deleted) != ERR_NONE)
+		event_send_failure(NULL, EVENT_WARNING, NULL, &op, "collecting deleted objects");
+	if (!r->is_stopping)
+		timer_set(&r->garbage, now_us() + GARBAGE_EVERY_US);
+}
+
+static void garbage_timer(void *arg)
+{
+	task_start("garbage", garbage_task, arg);
+}
+
+/* ---- settings of the store ---- */
+
+static void add_defaults_of(struct mail_role *r, const struct config_scope *namespace,
+	struct store_default_mailbox *out, size_t *count)
+{
+	struct str prefix = config_str(namespace, SET_namespace_prefix);
+	for (size_t i = 0; i < config_block_count(namespace, BLOCK_mailbox); i++) {
+		const struct config_scope *box = config_block_at(namespace, BLOCK_mailbox, i);
+		struct config_list uses = config_list(box, SET_mailbox_special_use);
+		struct str name = config_scope_name(box);
+		out[(*count)++] = (struct store_default_mailbox){
+			.name = str_printf(&r->arena, "%.*s%.*s", STRF(prefix), STRF(name)),
+			.special_use = uses.count > 0 ? uses.items[0].key : STR(""),
+			.auto_create = !config_is(box, SET_mailbox_auto, STR("no")),
+			.auto_subscribe = config_is(box, SET_mailbox_auto, STR("subscribe")),
+		};
+	}
+}
+
+static void find_defaults(struct mail_role *r, struct store_settings *settings)
+{
+	const struct config_scope *global = config_scope(r->config, NULL);
+	size_t most = 0, count = 0;
+	for (size_t i = 0; i < config_block_count(global, BLOCK_namespace); i++)
+		most += config_block_count(
+			config_block_at(global, BLOCK_namespace, i), BLOCK_mailbox);
+	struct store_default_mailbox *defaults =
+		ARENA_NEW_ARRAY(&r->arena, struct store_default_mailbox, most + 1);
+	for (size_t i = 0; i < config_block_count(global, BLOCK_namespace); i++) {
+		const struct config_scope *namespace = config_block_at(global, BLOCK_namespace, i);
+		struct str separator = config_str(namespace, SET_namespace_separator);
+		if (config_bool(namespace, SET_namespace_inbox) && separator.n == 1)
+			settings->separator = separator.p[0];
+		add_defaults_of(r, namespace, defaults, &count);
+	}
+	settings->defaults = defaults;
+	settings->default_count = count;
+}
+
+static enum store_flags_journal flags_journal(const struct config_scope *global)
+{
+	if (config_is(global, SET_obox_flags_journal, STR("sync")))
+		return STORE_FLAGS_SYNC;
+	if (config_is(global, SET_obox_flags_journal, STR("off")))
+		return STORE_FLAGS_OFF;
+	return STORE_FLAGS_ASYNC;
+}
+
+static enum err open_store(struct op *op, struct mail_role *r)
+{
+	const struct config_scope *global = config_scope(r->config, NULL);
+	const struct config_scope *obox = config_block_get(global, BLOCK_obox, STR_NONE);
+	struct str state_dir = config_str(global, SET_state_dir);
+	struct store_settings settings = {
+		.local_dir = str_printf(&r->arena, "%.*s/metacache", STRF(state_dir)),
+		.writer_slot = r->slot,
+		.separator = '/',
+		.flags_journal = flags_journal(global),
+		.idle_user_us = config_time_us(global, SET_metacache_close_delay),
+		.cached_users_max = 10000,
+		.keyword_bytes_max = (uint32_t)config_u64(global, SET_mail_max_keyword_length),
+		.mailboxes_max = 10000,
+		.message_bytes_max = config_size(global, SET_lmtp_max_mail_size),
+	};
+	struct objects *objects;
+	struct catalog *catalog;
+	find_defaults(r, &settings);
+	TRY(file_make_dirs(op, settings.local_dir.p, 0700));
+	TRY(objects_open(op, obox, &objects));
+	enum err e = catalog_open(op, obox, &catalog);
+	if (e != ERR_NONE) {
+		objects_close(objects);
+		return e;
+	}
+	return store_open(op, &settings, objects, catalog, &r->store);
+}
+
+/* ---- the role ---- */
+
+static void mail_role_stop(struct op *op, void *state)
+{
+	struct mail_role *r = state;
+	r->is_stopping = true;
+	timer_cancel(&r->garbage);
+	ipc_server_close(r->server);
+	if (r->imap)
+		imap_close(op, r->imap);
+	if (r->store && store_close(op, r->store) != ERR_NONE)
+		event_send_failure(NULL, EVENT_ERROR, NULL, op, "closing the store");
+	ticket_gate_free(r->gate);
+	arena_done(&r->arena);
+	mem_free(r);
+}
+
+static enum err start_parts(struct op *op, struct mail_role *r, struct role_context *context)
+{
+	TRY(open_store(op, r));
+	TRY(imap_open(op, r->config, &r->imap));
+	r->gate = ticket_gate_new(context->ticket_key);
+	return ipc_serve(op, context->listeners[0].fd, "mail-request", serve, r, &r->server);
+}
+
+static enum err mail_role_start(struct op *op, struct role_context *context, void **out_state)
+{
+	ASSERT(context->has_ticket_key && context->listener_count == 1);
+	struct mail_role *r = MEM_NEW(struct mail_role);
+	r->config = context->config;
+	r->shared = context->shared;
+	r->slot = context->slot;
+	arena_init(&r->arena, 0);
+	timer_init(&r->garbage, garbage_timer, r);
+	enum err e = start_parts(op, r, context);
+	if (e != ERR_NONE) {
+		mail_role_stop(op, r);
+		return e;
+	}
+	timer_set(&r->garbage, now_us() + GARBAGE_EVERY_US);
+	*out_state = r;
+	return ERR_NONE;
+}
+
+const struct role role_mail = {
+	.name = "mail",
+	.user_setting = SET_mail_uid,
+	.needs_ticket_key = true,
+	.start = mail_role_start,
+	.stop = mail_role_stop,
+};
