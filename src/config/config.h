@@ -142,7 +142,7 @@ struct str config_scope_name(const struct config_scope *scope);
 struct str config_str(
 	const struct config_scope *scope, enum config_setting id); /* any scalar type */
 bool config_bool(const struct config_scope *scope, enum config_setting id);
-/* UINT and OCTAL; UINT_UNLIMITED for "unlimited". */
+/* UINT and OCTAL; CONFIG_UNLIMITED for "unlimited". */
 uint64_t config_u64(const struct config_scope *scope, enum config_setting id);
 #define CONFIG_UNLIMITED UINT64_MAX
 uint64_t config_size(const struct config_scope *scope, enum config_setting id); /* bytes */
@@ -156,17 +156,17 @@ bool config_is(const struct config_scope *scope, enum config_setting id, struct 
  * was not read (reads_files). */
 struct str config_file(const struct config_scope *scope, enum config_setting id);
 
-/* Members of boolean lists (only those that are "yes"; value is empty) and string lists. */
+/* Members of boolean lists (only those that are "yes") and string lists, in the order written: start with
+ * *at = 0; false at the end. */
 struct config_item {
 	struct str key;
 	struct str value;
 };
-struct config_list {
-	const struct config_item *items;
-	size_t count;
-};
-struct config_list config_list(const struct config_scope *scope, enum config_setting id);
+bool config_list_next(const struct config_scope *scope, enum config_setting id, size_t *at,
+	struct config_item *out);
 bool config_list_has(const struct config_scope *scope, enum config_setting id, struct str key);
+/* A boolean list's member was set to "no": takes away what code has by default (imap_capability). */
+bool config_list_refuses(const struct config_scope *scope, enum config_setting id, struct str key);
 /* Is `ip` in one of the networks ("10.0.0.0/8 ::1") of a list of type NETWORKS? */
 bool config_networks_have(const struct config_scope *scope, enum config_setting id, struct str ip);
 

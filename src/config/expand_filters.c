@@ -1,0 +1,668 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* config/expand_filters.c - the filters of %{a | filter(x)}. Spec: sheet core §2.3.
+ * To add a filter: write it, add a row to filters[], a line to expand_test.c. A filter reads and replaces
+ * ex->value; its arguments are already texts (variables among them were looked up). */
+#include "config/expand_private.h"
+
+#include <regex.h>
+
+#include "base/codec.h"
+#include "base/number.h"
+#include "crypto/crypto.h"
+
+#define PAD_WIDTH_MAX   256
+#define VALUE_BYTES_MAX (64 * 1024)
+
+typedef enum err filter_fn(struct expansion *ex, struct expand_call *call);
+
+static enum err bad(struct expansion *ex, const struct expand_call *call, const char *why)
+{
+	return op_fail(ex->op, ERR_INVALID, "%.*s: %s in %%{%.*s}", STRF(call->name), why,
+		STRF(ex->pipeline));
+}
+
+/* ---- numbers ---- */
+
+static bool parse_signed(struct str text, int64_t *out)
+{
+	bool is_negative = str_skip(&text, STR("-"));
+	uint64_t v;
+	if (!number_parse_u64(text, &v) || v > INT64_MAX)
+		return false;
+	*out = is_negative ? -(int64_t)v : (int64_t)v;
+	return true;
+}
+
+static void set_number(struct expansion *ex, int64_t v)
+{
+	ex->value = str_printf(ex->op->arena, "%" PRId64, v);
+	ex->is_binary = false;
+}
+
+static bool calculate(char oper, int64_t a, int64_t b, int64_t *out)
+{
+	switch (oper) {
+	case '+':
+		return !add_overflows(a, b, out);
+	case '-':
+		return !__builtin_sub_overflow(a, b, out);
+	case '*':
+		return !mul_overflows(a, b, out);
+	default:
+		if (b == 0 || (a == INT64_MIN && b == -1))
+			return false;
+		*out = oper == '/' ? a / b : a % b;
+		return true;
+	}
+}
+
+static enum err filter_calculate(struct expansion *ex, struct expand_call *call)
+{
+	int64_t a, b, result;
+	struct str oper = call->args[0].value;
+	if (oper.n != 1 || !memchr("+-*/%", oper.p[0], 5))
+		return bad(ex, call, "unknown operator");
+	if (!parse_signed(call->args[1].value, &b))
+		return bad(ex, call, "operand is not a number");
+	if (ex->is_binary && oper.p[0] == '%') {
+		/* Sharding: the last 8 bytes as a big-endian number. */
+		uint64_t v = 0;
+		if (b <= 0)
+			return bad(ex, call, "division by zero");
+		size_t from = ex->value.n > 8 ? ex->value.n - 8 : 0;
+		for (size_t i = from; i < ex->value.n; i++)
+			v = v << 8 | (uint8_t)ex->value.p[i];
+		set_number(ex, (int64_t)(v % (uint64_t)b));
+		return ERR_NONE;
+	}
+	if (!parse_signed(ex->value, &a))
+		return bad(ex, call, "input is not a number");
+	if (!calculate(oper.p[0], a, b, &result))
+		return bad(ex, call, "result does not fit");
+	set_number(ex, result);
+	return ERR_NONE;
+}
+
+static enum err pad(struct expansion *ex, const struct expand_call *call, int64_t width, char fill,
+	bool on_left)
+{
+	if (width < 0 || width > PAD_WIDTH_MAX)
+		return bad(ex, call, "width must be 0 to 256");
+	if (ex->value.n >= (size_t)width)
+		return ERR_NONE;
+	size_t missing = (size_t)width - ex->value.n;
+	char *text = arena_alloc(ex->op->arena, (size_t)width);
+	memset(text, fill, (size_t)width);
+	if (ex->value.n)
+		memcpy(text + (on_left ? missing : 0), ex->value.p, ex->value.n);
+	ex->value = (struct str){ text, (size_t)width };
+	return ERR_NONE;
+}
+
+static enum err filter_fill(struct expansion *ex, struct expand_call *call)
+{
+	int64_t width;
+	char fill = call->arg_count > 1 && call->args[1].value.n ? call->args[1].value.p[0] : '0';
+	if (!parse_signed(call->args[0].value, &width))
+		return bad(ex, call, "width is not a number");
+	return pad(ex, call, width, fill, str_eq(call->name, STR("lfill")));
+}
+
+static enum err filter_hex(struct expansion *ex, struct expand_call *call)
+{
+	uint64_t v;
+	int64_t width = 0;
+	if (!number_parse_u64(ex->value, &v))
+		return bad(ex, call, "input is not a number");
+	if (call->arg_count && !parse_signed(call->args[0].value, &width))
+		return bad(ex, call, "width is not a number");
+	if (width < -PAD_WIDTH_MAX || width > PAD_WIDTH_MAX)
+		return bad(ex, call, "width must be -256 to 256");
+	ex->value = str_printf(ex->op->arena, "%" PRIx64, v);
+	size_t room = (size_t)(width < 0 ? -width : width);
+	if (width && ex->value.n > room)
+		ex->value = str_slice(ex->value, ex->value.n - room, ex->value.n);
+	return pad(ex, call, (int64_t)room, '0', width > 0);
+}
+
+static enum err filter_unhex(struct expansion *ex, struct expand_call *call)
+{
+	uint64_t v;
+	if (!number_parse_hex_u64(ex->value, &v) || v > INT64_MAX)
+		return bad(ex, call, "input is not a hexadecimal number");
+	set_number(ex, (int64_t)v);
+	return ERR_NONE;
+}
+
+/* benumber, lenumber */
+static enum err filter_number(struct expansion *ex, struct expand_call *call)
+{
+	uint64_t v = 0;
+	bool is_big = str_eq(call->name, STR("benumber"));
+	if (ex->value.n > 8)
+		return bad(ex, call, "input is longer than 8 bytes");
+	for (size_t i = 0; i < ex->value.n; i++)
+		v = v << 8 | (uint8_t)ex->value.p[is_big ? i : ex->value.n - 1 - i];
+	ex->value = str_printf(ex->op->arena, "%" PRIu64, v);
+	ex->is_binary = false;
+	return ERR_NONE;
+}
+
+/* ---- text ---- */
+
+static enum err filter_lower(struct expansion *ex, struct expand_call *call)
+{
+	(void)call;
+	ex->value = str_lower(ex->op->arena, ex->value);
+	return ERR_NONE;
+}
+
+static enum err filter_upper(struct expansion *ex, struct expand_call *call)
+{
+	(void)call;
+	char *text = arena_alloc(ex->op->arena, ex->value.n + 1);
+	for (size_t i = 0; i < ex->value.n; i++)
+		text[i] = ascii_upper(ex->value.p[i]);
+	ex->value.p = text;
+	return ERR_NONE;
+}
+
+static enum err filter_username(struct expansion *ex, struct expand_call *call)
+{
+	(void)call;
+	struct str rest = ex->value;
+	(void)str_cut(&rest, '@', &ex->value);
+	return ERR_NONE;
+}
+
+static enum err filter_domain(struct expansion *ex, struct expand_call *call)
+{
+	(void)call;
+	struct str rest = ex->value, name;
+	ex->value = str_cut(&rest, '@', &name) ? rest : STR("");
+	return ERR_NONE;
+}
+
+static enum err filter_default(struct expansion *ex, struct expand_call *call)
+{
+	if (ex->value.n == 0)
+		ex->value = call->arg_count ? call->args[0].value : STR("");
+	ex->missing = STR_NONE;
+	return ERR_NONE;
+}
+
+static enum err filter_literal(struct expansion *ex, struct expand_call *call)
+{
+	ex->value = call->args[0].value;
+	return ERR_NONE;
+}
+
+static enum err filter_lookup(struct expansion *ex, struct expand_call *call)
+{
+	struct str name = call->args[0].value;
+	return config_expand_variable(ex, name, &ex->value);
+}
+
+static enum err filter_concat(struct expansion *ex, struct expand_call *call)
+{
+	AUTO_BUF(out, 0);
+	if (!call->is_source)
+		buf_put(&out, ex->value);
+	for (size_t i = 0; i < call->arg_count; i++)
+		buf_put(&out, call->args[i].value);
+	if (out.n > VALUE_BYTES_MAX)
+		return bad(ex, call, "result is too long");
+	ex->value = buf_dup(ex->op->arena, &out);
+	return ERR_NONE;
+}
+
+static enum err filter_substr(struct expansion *ex, struct expand_call *call)
+{
+	int64_t from, len, n = (int64_t)ex->value.n;
+	if (!parse_signed(call->args[0].value, &from))
+		return bad(ex, call, "offset is not a number");
+	if (from < 0)
+		from = from < -n ? -1 : from + n;
+	if (from < 0 || from > n)
+		return bad(ex, call, "offset is out of range");
+	len = n - from;
+	if (call->arg_count > 1 && !parse_signed(call->args[1].value, &len))
+		return bad(ex, call, "length is not a number");
+	if (len < 0)
+		len = len < -n ? -1 : n - from + len;
+	if (len < 0 || len > n - from)
+		return bad(ex, call, "length is out of range");
+	ex->value = str_slice(ex->value, (size_t)from, (size_t)(from + len));
+	return ERR_NONE;
+}
+
+static enum err filter_truncate(struct expansion *ex, struct expand_call *call)
+{
+	uint64_t count;
+	if (!number_parse_u64(call->args[0].value, &count) || count > VALUE_BYTES_MAX * 8)
+		return bad(ex, call, "length is not a number");
+	if (!str_eq_ci(call->args[0].name, STR("bits"))) {
+		ex->value = str_slice(ex->value, 0, (size_t)count);
+		return ERR_NONE;
+	}
+	if (count >= ex->value.n * 8)
+		return ERR_NONE;
+	size_t bytes = (size_t)(count + 7) / 8;
+	struct str cut = str_slice(ex->value, 0, bytes);
+	char *text = arena_alloc(ex->op->arena, bytes + 1);
+	if (bytes)
+		memcpy(text, cut.p, bytes);
+	if (count % 8)
+		text[bytes - 1] = (char)((uint8_t)text[bytes - 1] & (0xff << (8 - count % 8)));
+	ex->value = (struct str){ text, bytes };
+	return ERR_NONE;
+}
+
+static enum err filter_reverse(struct expansion *ex, struct expand_call *call)
+{
+	(void)call;
+	char *text = arena_alloc(ex->op->arena, ex->value.n + 1);
+	for (size_t i = 0; i < ex->value.n; i++)
+		text[i] = ex->value.p[ex->value.n - 1 - i];
+	ex->value.p = text;
+	return ERR_NONE;
+}
+
+/* index(sep, n): the n-th part, from the end if negative. */
+static enum err filter_index(struct expansion *ex, struct expand_call *call)
+{
+	struct str separator = call->args[0].value, rest = ex->value, part;
+	int64_t want, count = 1;
+	if (separator.n != 1 || !parse_signed(call->args[1].value, &want))
+		return bad(ex, call, "needs a separator of one byte and a number");
+	for (size_t i = 0; i < rest.n; i++)
+		count += rest.p[i] == separator.p[0];
+	if (want < 0)
+		want += count;
+	if (want < 0 || want >= count)
+		return bad(ex, call, "there are not so many parts");
+	for (; want > 0; want--)
+		(void)str_cut(&rest, separator.p[0], &part);
+	ex->value = str_cut(&rest, separator.p[0], &part) ? part : rest;
+	return ERR_NONE;
+}
+
+static enum err filter_ldap_dn(struct expansion *ex, struct expand_call *call)
+{
+	(void)call;
+	AUTO_BUF(out, 0);
+	for (size_t i = 0; i < ex->value.n; i++) {
+		if (ex->value.p[i] == '.')
+			buf_put(&out, STR(",dc="));
+		else
+			buf_put_byte(&out, ex->value.p[i]);
+	}
+	ex->value = buf_dup(ex->op->arena, &out);
+	return ERR_NONE;
+}
+
+static enum err filter_safe(struct expansion *ex, struct expand_call *call)
+{
+	(void)call;
+	ex->is_safe = true;
+	return ERR_NONE;
+}
+
+static enum err filter_escape(struct expansion *ex, struct expand_call *call)
+{
+	(void)call;
+	if (ex->vars && ex->vars->escape)
+		ex->value = ex->vars->escape(ex->vars->ctx, ex->op->arena, ex->value);
+	ex->is_safe = true;
+	return ERR_NONE;
+}
+
+/* Keeps binary results as they are, without control characters. */
+static enum err filter_text(struct expansion *ex, struct expand_call *call)
+{
+	(void)call;
+	char *text = arena_alloc(ex->op->arena, ex->value.n + 1);
+	for (size_t i = 0; i < ex->value.n; i++) {
+		char c = ex->value.p[i];
+		text[i] = (unsigned char)c < ' ' || c == 0x7f ? '?' : c;
+	}
+	ex->value.p = text;
+	ex->is_binary = false;
+	return ERR_NONE;
+}
+
+/* ---- encodings ---- */
+
+static enum err filter_hexlify(struct expansion *ex, struct expand_call *call)
+{
+	int64_t width = 0;
+	AUTO_BUF(out, 0);
+	hex_encode(&out, ex->value);
+	ex->value = buf_dup(ex->op->arena, &out);
+	ex->is_binary = false;
+	if (!call->arg_count)
+		return ERR_NONE;
+	if (!parse_signed(call->args[0].value, &width) || width < 0)
+		return bad(ex, call, "width is not a number");
+	ex->value = str_slice(ex->value, 0, (size_t)width);
+	return pad(ex, call, width, '0', true);
+}
+
+static enum err filter_unhexlify(struct expansion *ex, struct expand_call *call)
+{
+	AUTO_BUF(out, 0);
+	if (!hex_decode(&out, ex->value))
+		return bad(ex, call, "input is not hexadecimal");
+	ex->value = buf_dup(ex->op->arena, &out);
+	ex->is_binary = true;
+	return ERR_NONE;
+}
+
+static enum err filter_base64(struct expansion *ex, struct expand_call *call)
+{
+	(void)call;
+	AUTO_BUF(out, 0);
+	base64_encode(&out, ex->value);
+	ex->value = buf_dup(ex->op->arena, &out);
+	ex->is_binary = false;
+	return ERR_NONE;
+}
+
+static enum err filter_unbase64(struct expansion *ex, struct expand_call *call)
+{
+	AUTO_BUF(out, 0);
+	if (!base64_decode(&out, ex->value))
+		return bad(ex, call, "input is not base64");
+	ex->value = buf_dup(ex->op->arena, &out);
+	ex->is_binary = true;
+	return ERR_NONE;
+}
+
+/* ---- digests ---- */
+
+#define ROUNDS_MAX 10000
+
+/* The digest of salt and input, repeated. */
+static enum err digest(
+	struct expansion *ex, const struct expand_call *call, struct str method, size_t first_arg)
+{
+	bool is_long = str_eq_ci(method, STR("sha512"));
+	uint64_t rounds = 1;
+	struct str salt = STR("");
+	uint8_t sum[CRYPTO_SHA512_BYTES];
+	size_t sum_bytes = is_long ? CRYPTO_SHA512_BYTES : CRYPTO_SHA256_BYTES;
+	if (!is_long && !str_eq_ci(method, STR("sha256")))
+		return bad(ex, call, "unknown method: sha256 and sha512 are known");
+	for (size_t i = first_arg; i < call->arg_count; i++) {
+		const struct expand_arg *arg = &call->args[i];
+		if (str_eq_ci(arg->name, STR("salt")))
+			salt = arg->value;
+		else if (!str_eq_ci(arg->name, STR("rounds")) ||
+			 !number_parse_u64(arg->value, &rounds) || rounds < 1 ||
+			 rounds > ROUNDS_MAX)
+			return bad(ex, call, "takes salt= and rounds= from 1 to 10000");
+	}
+	AUTO_BUF(in, 0);
+	struct str value = ex->value;
+	for (; rounds > 0; rounds--) {
+		buf_clear(&in);
+		buf_put(&in, salt);
+		buf_put(&in, value);
+		if (is_long)
+			crypto_sha512(buf_str(&in), sum);
+		else
+			crypto_sha256(buf_str(&in), sum);
+		value = (struct str){ (const char *)sum, sum_bytes };
+	}
+	ex->value = str_dup(ex->op->arena, value);
+	ex->is_binary = true;
+	return ERR_NONE;
+}
+
+static enum err filter_digest(struct expansion *ex, struct expand_call *call)
+{
+	return digest(ex, call, call->name, 0);
+}
+
+static enum err filter_hash(struct expansion *ex, struct expand_call *call)
+{
+	return digest(ex, call, call->args[0].value, 1);
+}
+
+/* ---- regular expressions ---- */
+
+#define PATTERN_BYTES_MAX 512
+#define REGEXP_GROUPS     10
+
+static enum err compile(
+	struct expansion *ex, const struct expand_call *call, struct str pattern, regex_t *out)
+{
+	if (pattern.n > PATTERN_BYTES_MAX || str_has_nul(pattern))
+		return bad(ex, call, "pattern is too long");
+	if (regcomp(out, str_dup_z(ex->op->arena, pattern), REG_EXTENDED) != 0)
+		return bad(ex, call, "invalid regular expression");
+	return ERR_NONE;
+}
+
+/* "\0" to "\9" in `replacement` are what the groups matched. */
+static void put_replacement(
+	struct buf *out, struct str replacement, struct str subject, const regmatch_t *groups)
+{
+	for (size_t i = 0; i < replacement.n; i++) {
+		char c = replacement.p[i];
+		bool is_group =
+			c == '\\' && i + 1 < replacement.n && ascii_is_digit(replacement.p[i + 1]);
+		if (!is_group) {
+			buf_put_byte(out, c);
+			continue;
+		}
+		const regmatch_t *group = &groups[replacement.p[++i] - '0'];
+		if (group->rm_so >= 0)
+			buf_put(out,
+				str_slice(subject, (size_t)group->rm_so, (size_t)group->rm_eo));
+	}
+}
+
+static enum err filter_regexp(struct expansion *ex, struct expand_call *call)
+{
+	regex_t regexp;
+	regmatch_t groups[REGEXP_GROUPS];
+	if (str_has_nul(ex->value) || ex->value.n > VALUE_BYTES_MAX)
+		return bad(ex, call, "input is not text");
+	TRY(compile(ex, call, call->args[0].value, &regexp));
+	struct str subject = ex->value;
+	if (regexec(&regexp, str_dup_z(ex->op->arena, subject), REGEXP_GROUPS, groups, 0) == 0) {
+		AUTO_BUF(out, 0);
+		buf_put(&out, str_slice(subject, 0, (size_t)groups[0].rm_so));
+		put_replacement(&out, call->args[1].value, subject, groups);
+		buf_put(&out, str_slice(subject, (size_t)groups[0].rm_eo, subject.n));
+		ex->value = buf_dup(ex->op->arena, &out);
+	}
+	regfree(&regexp);
+	return ERR_NONE;
+}
+
+/* ---- conditions ---- */
+
+/* '*' and '?' wildcards; iterative, so that no pattern is slow. */
+static bool wildcard_matches(struct str pattern, struct str text)
+{
+	size_t p = 0, t = 0, star = SIZE_MAX, back = 0;
+	while (t < text.n) {
+		if (p < pattern.n && pattern.p[p] == '*') {
+			star = p++;
+			back = t;
+		} else if (p < pattern.n && (pattern.p[p] == '?' || pattern.p[p] == text.p[t])) {
+			p++;
+			t++;
+		} else if (star != SIZE_MAX) {
+			p = star + 1;
+			t = ++back;
+		} else {
+			return false;
+		}
+	}
+	while (p < pattern.n && pattern.p[p] == '*')
+		p++;
+	return p == pattern.n;
+}
+
+static bool order_holds(struct str oper, int order)
+{
+	static const struct {
+		struct str number, text;
+		unsigned when; /* bits: less 1, equal 2, greater 4 */
+	} operators[] = {
+		{ { "==", 2 }, { "eq", 2 }, 2 },
+		{ { "!=", 2 }, { "ne", 2 }, 1 | 4 },
+		{ { "<", 1 }, { "lt", 2 }, 1 },
+		{ { "<=", 2 }, { "le", 2 }, 1 | 2 },
+		{ { ">", 1 }, { "gt", 2 }, 4 },
+		{ { ">=", 2 }, { "ge", 2 }, 2 | 4 },
+	};
+	unsigned is = order < 0 ? 1 : order == 0 ? 2 : 4;
+	for (size_t i = 0; i < ARRAY_COUNT(operators); i++) {
+		if (str_eq(oper, operators[i].number) || str_eq(oper, operators[i].text))
+			return (operators[i].when & is) != 0;
+	}
+	return false;
+}
+
+static enum err compare(struct expansion *ex, const struct expand_call *call, struct str left,
+	struct str oper, struct str right, bool *out)
+{
+	bool is_negated = oper.n > 1 && oper.p[0] == '!' && oper.p[1] != '=';
+	struct str plain = is_negated ? str_slice(oper, 1, oper.n) : oper;
+	if (str_eq(plain, STR("*"))) {
+		*out = wildcard_matches(right, left) != is_negated;
+		return ERR_NONE;
+	}
+	if (str_eq(plain, STR("~"))) {
+		regex_t regexp;
+		if (str_has_nul(left))
+			return bad(ex, call, "input is not text");
+		TRY(compile(ex, call, right, &regexp));
+		*out = (regexec(&regexp, str_dup_z(ex->op->arena, left), 0, NULL, 0) == 0) !=
+		       is_negated;
+		regfree(&regexp);
+		return ERR_NONE;
+	}
+	if (oper.n == 2 && ascii_is_alpha(oper.p[0])) {
+		*out = order_holds(oper, str_cmp(left, right));
+		return ERR_NONE;
+	}
+	int64_t a, b;
+	if (!parse_signed(left, &a) || !parse_signed(right, &b))
+		return bad(ex, call, "a numeric comparison needs numbers");
+	*out = order_holds(oper, a < b ? -1 : a > b);
+	return ERR_NONE;
+}
+
+/* if(op, rhs, t, f) with input, if(lhs, op, rhs, t, f) always. */
+static enum err filter_if(struct expansion *ex, struct expand_call *call)
+{
+	bool holds, has_left = call->arg_count == 5;
+	if (!has_left && call->is_source)
+		return bad(ex, call, "needs five arguments here");
+	const struct expand_arg *args = call->args + (has_left ? 1 : 0);
+	struct str left = has_left ? call->args[0].value : ex->value;
+	TRY(compare(ex, call, left, args[0].value, args[1].value, &holds));
+	ex->value = holds ? args[2].value : args[3].value;
+	ex->missing = STR_NONE;
+	return ERR_NONE;
+}
+
+/* ---- the table ---- */
+
+struct filter {
+	struct str name;
+	filter_fn *apply;
+	unsigned min_args, max_args;
+	bool may_be_source;
+	bool names_operator; /* an argument that looks like a variable may be an operator */
+};
+
+static const struct filter filters[] = {
+	{ { "base64", 6 }, filter_base64, 0, 2 },
+	{ { "benumber", 8 }, filter_number, 0, 0 },
+	{ { "calculate", 9 }, filter_calculate, 2, 2 },
+	{ { "concat", 6 }, filter_concat, 1, EXPAND_ARGS_MAX, true },
+	{ { "default", 7 }, filter_default, 0, 1 },
+	{ { "domain", 6 }, filter_domain, 0, 0 },
+	{ { "escape", 6 }, filter_escape, 0, 0 },
+	{ { "hash", 4 }, filter_hash, 1, 3 },
+	{ { "hex", 3 }, filter_hex, 0, 1 },
+	{ { "hexlify", 7 }, filter_hexlify, 0, 1 },
+	{ { "if", 2 }, filter_if, 4, 5, true, true },
+	{ { "index", 5 }, filter_index, 2, 2 },
+	{ { "ldap_dn", 7 }, filter_ldap_dn, 0, 0 },
+	{ { "lenumber", 8 }, filter_number, 0, 0 },
+	{ { "lfill", 5 }, filter_fill, 1, 2 },
+	{ { "literal", 7 }, filter_literal, 1, 1, true },
+	{ { "lookup", 6 }, filter_lookup, 1, 1, true },
+	{ { "lower", 5 }, filter_lower, 0, 0 },
+	{ { "regexp", 6 }, filter_regexp, 2, 2 },
+	{ { "reverse", 7 }, filter_reverse, 0, 0 },
+	{ { "rfill", 5 }, filter_fill, 1, 2 },
+	{ { "safe", 4 }, filter_safe, 0, 0 },
+	{ { "sha256", 6 }, filter_digest, 0, 2 },
+	{ { "sha512", 6 }, filter_digest, 0, 2 },
+	{ { "substr", 6 }, filter_substr, 1, 2 },
+	{ { "text", 4 }, filter_text, 0, 0 },
+	{ { "truncate", 8 }, filter_truncate, 1, 1 },
+	{ { "unbase64", 8 }, filter_unbase64, 0, 2 },
+	{ { "unhex", 5 }, filter_unhex, 0, 0 },
+	{ { "unhexlify", 9 }, filter_unhexlify, 0, 0 },
+	{ { "upper", 5 }, filter_upper, 0, 0 },
+	{ { "username", 8 }, filter_username, 0, 0 },
+};
+
+static bool is_operator_word(struct str word)
+{
+	struct str rest = STR("eq ne lt le gt ge"), each;
+	while (str_cut_word(&rest, &each)) {
+		if (str_eq(each, word))
+			return true;
+	}
+	return false;
+}
+
+static enum err look_up_arguments(
+	struct expansion *ex, const struct filter *filter, struct expand_call *call)
+{
+	for (size_t i = 0; i < call->arg_count; i++) {
+		struct expand_arg *arg = &call->args[i];
+		if (!arg->is_variable || (filter->names_operator && is_operator_word(arg->value)))
+			continue;
+		struct str missing = ex->missing; /* of the input, not of an argument */
+		TRY(config_expand_variable(ex, arg->value, &arg->value));
+		ex->missing = missing;
+	}
+	return ERR_NONE;
+}
+
+enum err config_expand_filter(struct expansion *ex, struct expand_call *call)
+{
+	const struct filter *filter = filters;
+	const struct filter *end = filters + ARRAY_COUNT(filters);
+	while (filter < end && !str_eq(filter->name, call->name))
+		filter++;
+	if (filter == end)
+		return op_fail(ex->op, ERR_INVALID, "No such function '%.*s' in %%{%.*s}",
+			STRF(call->name), STRF(ex->pipeline));
+	if (call->arg_count < filter->min_args || call->arg_count > filter->max_args)
+		return bad(ex, call, "wrong number of arguments");
+	if (call->is_source && !filter->may_be_source)
+		return bad(ex, call, "needs an input");
+	if (ex->is_check)
+		return ERR_NONE;
+	TRY(look_up_arguments(ex, filter, call));
+	if (ex->missing.p && filter->apply != filter_default && filter->apply != filter_if) {
+		/* Nothing to work on: the error stays delayed. */
+		return ERR_NONE;
+	}
+	TRY(filter->apply(ex, call));
+	if (ex->value.n > VALUE_BYTES_MAX)
+		return bad(ex, call, "result is too long");
+	return ERR_NONE;
+}
