@@ -121,11 +121,14 @@ static void add_defaults_of(struct mail_role *r, const struct config_scope *name
 	struct str prefix = config_str(namespace, SET_namespace_prefix);
 	for (size_t i = 0; i < config_block_count(namespace, BLOCK_mailbox); i++) {
 		const struct config_scope *box = config_block_at(namespace, BLOCK_mailbox, i);
-		struct config_list uses = config_list(box, SET_mailbox_special_use);
+		struct config_item use = { .key = STR("") };
+		size_t at = 0;
 		struct str name = config_scope_name(box);
+		/* One attribute a mailbox; without any the name stays as it was. */
+		(void)config_list_next(box, SET_mailbox_special_use, &at, &use);
 		out[(*count)++] = (struct store_default_mailbox){
 			.name = str_printf(&r->arena, "%.*s%.*s", STRF(prefix), STRF(name)),
-			.special_use = uses.count > 0 ? uses.items[0].key : STR(""),
+			.special_use = use.key,
 			.auto_create = !config_is(box, SET_mailbox_auto, STR("no")),
 			.auto_subscribe = config_is(box, SET_mailbox_auto, STR("subscribe")),
 		};
