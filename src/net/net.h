@@ -5,10 +5,15 @@
  * buffer that leaves in one system call per burst.
  *
  * Life:   stream_new(fd) [-> stream_start_tls()] -> read/write in tasks <-> stream_park() ->
- * stream_close(). Parked: no task and no buffers: a few hundred bytes here plus, for TLS, OpenSSL's
- * session whose record buffers are released (SSL_MODE_RELEASE_BUFFERS). Rules:  one task at a time
- * uses a stream. All memory is bounded by the limits given. Cost:   one read() per burst of input,
- * one writev()/SSL_write() per burst of output, no epoll_ctl after registration. */
+ *         stream_close().
+ *
+ * Parked: no task and no buffers: a few hundred bytes here plus, for TLS, OpenSSL's session whose
+ *         record buffers are released (SSL_MODE_RELEASE_BUFFERS).
+ *
+ * Rules:  one task at a time uses a stream. All memory is bounded by the limits given.
+ *
+ * Cost:   one read() per burst of input, one send() or SSL_write() per burst of output, no epoll_ctl
+ *         after registration. */
 #pragma once
 
 #include <netinet/in.h>
@@ -38,7 +43,7 @@ enum err stream_close(struct op *op, struct stream *s);
 struct str stream_input(const struct stream *s);
 void stream_consume(struct stream *s, size_t n);
 void stream_set_input_max(struct stream *s, size_t bytes);
-/* WAITS until there is more input than before. ERR_NOT_FOUND: the peer ended its side.
+/* WAITS until there is more input than before; queued output leaves meanwhile. ERR_NOT_FOUND: the peer ended its side.
  * ERR_LIMIT: the buffer is full: consume first. ERR_UNAVAILABLE: connection broken. */
 enum err stream_read_more(struct op *op, struct stream *s);
 /* The same without waiting: *out_got says whether there was more. */
@@ -59,8 +64,10 @@ enum err stream_flush(struct op *op, struct stream *s);
 enum err stream_flush_ready(struct op *op, struct stream *s, bool *out_done);
 
 /* Parks: releases buffers that are empty; calls fn(arg) once, on the loop, when there is input, the
- * peer went away, or queued output can move. Returns false (and does not park) if input or output
- * is buffered that the caller has not dealt with. stream_unpark() takes it back. */
+ * peer went away, or queued output can move. stream_unpark() takes it back.
+ * Returns false, and does not park, when there is something to do first: unread input, an end or an
+ * error to be read, or buffered input after which the caller has not asked for more. So: serve what
+ * is complete, stream_read_ready() until it got nothing, park; if false, begin again. */
 typedef void stream_ready_fn(void *arg);
 bool stream_park(struct stream *s, stream_ready_fn *fn, void *arg);
 void stream_unpark(struct stream *s);

@@ -136,8 +136,9 @@ void timer_cancel(struct timer *t); /* harmless when not set */
 /* ---- descriptors ---- */
 
 enum watch_event {
-	WATCH_READ = 1,  /* input, end of input or error */
-	WATCH_WRITE = 2, /* room for output, or error */
+	WATCH_READ = 1,   /* input, end of input or error */
+	WATCH_WRITE = 2,  /* room for output, or error */
+	WATCH_HANGUP = 4, /* the peer ended its side, or error: stays set, watch_forget() or not */
 };
 struct watch;
 /* Called once per edge with what became ready (WATCH_* bits). */

@@ -28,13 +28,13 @@ void watch_on(struct watch *w, watch_fn *fn, void *arg)
 	w->fn = fn;
 	w->arg = arg;
 	list_remove(&w->soon);
-	if (fn && w->ready)
+	if (fn && (w->ready & (WATCH_READ | WATCH_WRITE)))
 		list_add_last(&l->soon, &w->soon);
 }
 
 void watch_forget(struct watch *w, unsigned events)
 {
-	w->ready &= ~events;
+	w->ready &= ~(events & (WATCH_READ | WATCH_WRITE));
 }
 
 enum err watch_wait(struct op *op, struct watch *w, unsigned events)
@@ -83,6 +83,8 @@ static unsigned bits_from_epoll(uint32_t events)
 		bits |= WATCH_READ;
 	if (events & (EPOLLOUT | EPOLLHUP | EPOLLERR))
 		bits |= WATCH_WRITE;
+	if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+		bits |= WATCH_HANGUP;
 	return bits;
 }
 
@@ -116,8 +118,8 @@ void watch_poll(struct loop *l, int timeout_ms)
 
 void watch_call_soon(struct loop *l)
 {
-	struct watch *w, *last = LIST_FIRST(&l->soon, struct watch, soon);
-	if (!last)
+	struct watch *w, *last;
+	if (list_is_empty(&l->soon))
 		return;
 	/* One turn each: a callback may ask for the next turn at once. */
 	last = CONTAINER_OF(l->soon.prev, struct watch, soon);
@@ -125,7 +127,7 @@ void watch_call_soon(struct loop *l)
 	while (!is_last && (w = LIST_FIRST(&l->soon, struct watch, soon)) != NULL) {
 		is_last = w == last;
 		list_remove(&w->soon);
-		if (w->fn && w->ready)
+		if (w->fn && (w->ready & (WATCH_READ | WATCH_WRITE)))
 			w->fn(w, w->ready, w->arg);
 	}
 }
