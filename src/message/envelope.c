@@ -74,6 +74,8 @@ static void list_collect(struct form *form, struct buf *to, struct str value)
 	struct message_address address;
 	struct buf *out = form->out;
 
+	if (form->text_left == 0)
+		return;
 	form->out = to;
 	message_addresses_init(&list, value);
 	while (message_address_next(&list, &address)) {

@@ -11,7 +11,8 @@
 #include "message/charset.h"
 #include "message/lex_private.h"
 
-#define NO_INDEX UINT32_MAX
+#define NO_INDEX  UINT32_MAX
+#define INDEX_MAX 9999
 
 struct piece {
 	struct str name;
@@ -38,7 +39,7 @@ static void name_split(struct piece *piece)
 	uint32_t index = NO_INDEX;
 	bool has_index = rest.n > 0 && number_cut_u32(&rest, &index);
 	bool has_star = has_index ? str_skip(&rest, STR("*")) : true;
-	if (rest.n > 0 || base.n == 0)
+	if (rest.n > 0 || base.n == 0 || (has_index && index > INDEX_MAX))
 		return; /* not in the form of RFC 2231: an ordinary, if odd, name */
 	piece->name = base;
 	piece->index = has_index ? index : NO_INDEX;
@@ -128,9 +129,8 @@ static struct str value_join(
 		else
 			buf_put(&text, at->value);
 		is_any_escaped |= at->is_escaped;
-		at = at->index == NO_INDEX || at->index == NO_INDEX - 1
-			     ? NULL
-			     : piece_next(pieces, count, first->name, at->index + 1);
+		at = at->index == NO_INDEX ? NULL
+					   : piece_next(pieces, count, first->name, at->index + 1);
 	}
 	if (!is_any_escaped)
 		return buf_dup(arena, &text);
