@@ -259,6 +259,7 @@ struct str str_vprintf(struct arena *a, const char *fmt, va_list args)
 {
 	va_list again;
 
+	ASSERT(fmt != NULL);
 	va_copy(again, args);
 	int n = vsnprintf(NULL, 0, fmt, args);
 	ASSERT(n >= 0);
