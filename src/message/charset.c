@@ -81,6 +81,10 @@ static void utf8_copy(struct str in, struct buf *out)
 {
 	uint32_t code;
 
+	if (in.n <= buf_room(out) && utf8_is_valid(in)) {
+		buf_put(out, in);
+		return;
+	}
 	while (in.n > 0 && buf_room(out) >= UTF8_PER_UNIT + 1) {
 		struct str before = in;
 		if (utf8_cut(&in, &code)) {

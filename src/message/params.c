@@ -144,16 +144,27 @@ static bool is_start(const struct piece *piece)
 	return !piece->is_done && (piece->index == NO_INDEX || piece->index == 0);
 }
 
-void message_params_parse(struct arena *arena, struct str raw, struct message_params *out)
+/* How many pieces there can be: one after each ";". */
+static size_t pieces_max(struct str raw)
 {
-	struct piece *pieces = ARENA_NEW_ARRAY(arena, struct piece, MESSAGE_PARAMS_MAX);
 	struct str ignored;
 	size_t count = 0;
 
-	out->items = ARENA_NEW_ARRAY(arena, struct message_param, MESSAGE_PARAMS_MAX);
+	while (count < MESSAGE_PARAMS_MAX && str_cut(&raw, ';', &ignored))
+		count++;
+	return count;
+}
+
+void message_params_parse(struct arena *arena, struct str raw, struct message_params *out)
+{
+	size_t most = pieces_max(raw), count = 0;
+	struct piece *pieces = ARENA_NEW_ARRAY(arena, struct piece, most);
+	struct str ignored;
+
+	out->items = ARENA_NEW_ARRAY(arena, struct message_param, most);
 	out->count = 0;
 	semicolon_find(&raw);
-	while (count < MESSAGE_PARAMS_MAX && str_skip(&raw, STR(";")))
+	while (count < most && str_skip(&raw, STR(";")))
 		if (piece_cut(arena, &raw, &pieces[count]))
 			count++;
 	for (size_t i = 0; i < count; i++) {

@@ -10,8 +10,10 @@
 #include "message/params.h"
 #include "message/summary.h"
 
-#define PREVIEW_RAW_MAX    (16u << 10) /* bytes of the body that are looked at */
-#define PREVIEW_HTML_MAX   (64u << 10) /* the same for HTML, which often begins with styles */
+/* Bytes of the body that are looked at: first a few, then more if they had too little text (HTML
+ * often begins with styles). */
+#define PREVIEW_FIRST_MAX  (3u << 10)
+#define PREVIEW_SECOND_MAX (64u << 10)
 #define PREVIEW_ENTITY_MAX 10
 
 static enum err decode(enum message_encoding encoding, struct str body, struct buf *out)
@@ -59,8 +61,12 @@ static void line_put(struct line *line, uint32_t c)
 		line->is_gap = line->chars > 0;
 		return;
 	}
-	if (is_invisible(c) || line->chars + line->is_gap >= MESSAGE_PREVIEW_CHARS)
+	if (is_invisible(c))
 		return;
+	if (line->chars + line->is_gap >= MESSAGE_PREVIEW_CHARS) {
+		line->chars = MESSAGE_PREVIEW_CHARS; /* no room for a blank and a character */
+		return;
+	}
 	if (line->is_gap)
 		buf_put_byte(line->out, ' ');
 	utf8_put(line->out, c);
@@ -191,26 +197,39 @@ static struct str charset_of(struct arena *arena, const struct message_content *
 	return charset;
 }
 
+/* Writes the preview from the first `raw_max` bytes of the body; true if it is full. */
+static bool window_put(struct line *line, struct str mail, const struct message_part *part,
+	const struct message_content *content, size_t raw_max)
+{
+	struct str body = str_slice(message_span_bytes(mail, &part->body), 0, raw_max);
+	AUTO_BUF(bytes, 0);
+	AUTO_BUF(text, 0);
+	AUTO_ARENA(arena, 0);
+
+	if (decode(part->encoding, body, &bytes) != ERR_NONE)
+		return true;
+	if (!charset_to_utf8(charset_of(&arena, content), buf_str(&bytes), &text))
+		(void)charset_to_utf8(STR_NONE, buf_str(&bytes), &text);
+	if (str_eq_ci(content->subtype, STR("html")))
+		html_put(line, buf_str(&text));
+	else
+		plain_put(line, buf_str(&text));
+	return line->chars >= MESSAGE_PREVIEW_CHARS;
+}
+
 void message_preview_put(struct buf *out, struct str mail, const struct message_tree *tree)
 {
 	const struct message_part *part = text_find(tree);
 	struct line line = { .out = out };
+	size_t start = out->n;
 
 	if (!part)
 		return;
 	const struct message_content *content = &tree->contents[part - tree->parts];
-	bool is_html = str_eq_ci(content->subtype, STR("html"));
-	struct str body = message_span_bytes(mail, &part->body);
-	body = str_slice(body, 0, is_html ? PREVIEW_HTML_MAX : PREVIEW_RAW_MAX);
-	AUTO_BUF(bytes, 0);
-	AUTO_BUF(text, 0);
-	AUTO_ARENA(arena, 0);
-	if (decode(part->encoding, body, &bytes) != ERR_NONE)
+	if (window_put(&line, mail, part, content, PREVIEW_FIRST_MAX) ||
+		part->body.size <= PREVIEW_FIRST_MAX)
 		return;
-	if (!charset_to_utf8(charset_of(&arena, content), buf_str(&bytes), &text))
-		(void)charset_to_utf8(STR_NONE, buf_str(&bytes), &text);
-	if (is_html)
-		html_put(&line, buf_str(&text));
-	else
-		plain_put(&line, buf_str(&text));
+	buf_truncate(out, start);
+	line = (struct line){ .out = out };
+	(void)window_put(&line, mail, part, content, PREVIEW_SECOND_MAX);
 }
