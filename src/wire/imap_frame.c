@@ -283,7 +283,7 @@ static enum imap_frame_result frame_skip(
 		if (step == STEP_LITERAL && !imap_frame_refuse(f, limits))
 			return IMAP_FRAME_FATAL;
 	}
-	f->used = (uint32_t)at;
+	f->used = at;
 	return at > 0 ? IMAP_FRAME_SKIP : IMAP_FRAME_MORE;
 }
 

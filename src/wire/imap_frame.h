@@ -4,21 +4,24 @@
  * Life:  imap_frame_init() once per connection; then, whenever bytes were added to the connection's
  *        buffer (which begins at the command's first byte), imap_frame_feed():
  *
- *          MORE      read more
- *          SKIP      drop `used` bytes of a command that was answered already, feed again
- *          LITERAL   the text up to `used` announces f->literal. Then exactly one of
- *                      imap_frame_accept()  its bytes are gathered in the same buffer; a
- * synchronising literal needs the answer "+ OK" first imap_frame_stream()  drop `used` bytes, read
- * literal.size bytes yourself, then feed what follows: the rest of the command imap_frame_refuse()
- * answer NO or BAD and drop `used` bytes; what the client sends for this command all the same is
- * skipped Ordinary literals (is_message unset) fit the limits already: accept them. COMPLETE  the
- * command is the first `used` bytes: parse it, then drop them ERROR     answer BAD with f->error
- * (imap_frame_tag() finds the tag), drop `used` bytes; the rest of the command is skipped by the
- * next feeds FATAL     answer BYE with f->error and close: the stream can't be followed any more
+ *        MORE      Read more.
+ *        SKIP      Drop `used` bytes of a command that was answered already, feed again.
+ *        LITERAL   The text up to `used` announces f->literal; call exactly one of
+ *                  imap_frame_accept(): its bytes are gathered in the same buffer; a synchronising
+ *                      literal needs the answer "+ OK" first;
+ *                  imap_frame_stream(): drop `used` bytes, read literal.size bytes yourself, then
+ *                      feed what follows, the rest of the command;
+ *                  imap_frame_refuse(): answer NO or BAD and drop `used` bytes; what the client
+ *                      sends for this command all the same will be skipped.
+ *                  Ordinary literals (is_message unset) fit the limits already: accept them.
+ *        COMPLETE  The command is the first `used` bytes: parse it, then drop them.
+ *        ERROR     Answer BAD with f->error (imap_frame_tag() finds the tag), drop `used` bytes; the
+ *                  rest of the command will be skipped.
+ *        FATAL     Answer BYE with f->error and close: the stream can't be followed any more.
  *
- * "Drop" always means before the next feed. The struct is small and plain: a parked session keeps
- * it (and the buffer only while a command is half read). Spec:  RFC 3501 §2.2, §4.3; RFC 7888; a
- * lone LF ends a line, a lone CR and NUL are errors. */
+ * "Drop" always means before the next feed. The struct is small and plain: a parked session keeps it
+ * (and the buffer only while a command is half read).
+ * Spec:  RFC 3501 §2.2, §4.3; RFC 7888; a lone LF ends a line, a lone CR and NUL are errors. */
 #pragma once
 
 #include <stdbool.h>
@@ -55,7 +58,7 @@ struct imap_literal {
 
 struct imap_frame {
 	const char *error; /* static text; set with ERROR and FATAL */
-	uint32_t used;     /* bytes at the front of the buffer that the result speaks of */
+	size_t used;       /* bytes at the front of the buffer that the result speaks of */
 	struct imap_literal literal;
 
 	/* Inside: state of the scanner. */
