@@ -53,6 +53,8 @@ class Reply:
     def __str__(self):
         return f"{self.status} {self.code} {self.text!r} after {self.lines!r}"
 
+    __repr__ = __str__
+
     def all(self, name):
         """Untagged lines whose first or second token is `name`."""
         want = name.upper().encode()

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Hostile and odd mails, generated: what parsers of MIME and headers break on.
 
-samples() yields (name, bytes); lines end with CRLF unless the sample is about line ends. Run as a
+samples() yields (name, bytes), ending with CRLF, as SMTP transports them. Run as a
 program it writes them into a directory, one file each: seeds for fuzzing, input for other servers.
 To extend: write a function that returns bytes and decorate it with @sample."""
 
@@ -19,7 +19,8 @@ def sample(make):
 
 def samples():
     for name, make in _SAMPLES:
-        yield name, make()
+        mail = make()
+        yield name, mail if mail.endswith(b"\r\n") else mail + b"\r\n"
 
 
 def _mail(header, body=""):
