@@ -5,14 +5,22 @@
  * Values are opaque here; store/format defines them.
  *
  * Contract: a batch is given as a whole. Atomic drivers (SQLite, mem) carry it out completely or
- * not at all; others in the order given, so that every prefix is safe: writers order it so. After
- * ERR_NONE it survives kill -9 and power loss. ERR_UNAVAILABLE and ERR_TIMEOUT are uncertain: it
- * may or may not have been carried out, until a void row settles it. Repeating a batch is harmless.
+ *           not at all; others in the order given, so that every prefix is safe: writers order it so.
+ *           After ERR_NONE it survives kill -9 and power loss. ERR_UNAVAILABLE and ERR_TIMEOUT are
+ *           uncertain: it may or may not have been carried out, until a void row settles it.
+ *           Repeating a batch is harmless. A batch that fails does not hurt those of others.
+ *
  * Users:    every key begins with the user's name; in embedded form the user's shard picks the
- * SQLite file, which has this process as its one writer. Cost:     SQLite: batches that arrive
- * while a commit runs share the next transaction (group commit). To add a driver: write x.c with a
- * `const struct catalog_driver`, list it in drivers.c; the contract suite runs against every entry.
- */
+ *           SQLite file, which has one process as its one writer: a second one gets ERR_UNAVAILABLE
+ *           that names the first.
+ *
+ * Limits:   users and head keys 1-255 bytes, objects 1-512, none with NUL (ERR_INVALID); one value at
+ *           most CATALOG_VALUE_MAX (ERR_LIMIT).
+ *
+ * Cost:     SQLite: batches that arrive while a commit runs share the next transaction (group commit).
+ *
+ * Extend:   write x.c with a `const struct catalog_driver`, list it in drivers.c; the contract suite
+ *           runs against every entry. */
 #pragma once
 
 #include "base/base.h"
@@ -20,6 +28,7 @@
 struct config_scope;
 struct catalog;
 
+#define CATALOG_VALUE_MAX  ((size_t)1 << 20)
 #define CATALOG_GUID_BYTES 16
 #define CATALOG_NAME_BYTES 16
 struct catalog_guid {
@@ -88,10 +97,11 @@ enum catalog_change_kind {
 struct catalog_change {
 	enum catalog_change_kind kind;
 	struct catalog_guid mailbox;
-	struct catalog_row row; /* PUT_ROW, DELETE_ROW, and name + bucket of the other kinds */
-	struct str key;         /* heads */
-	struct str value;       /* heads */
-	struct str object;      /* reverse, garbage */
+	struct catalog_row row;     /* PUT_ROW, DELETE_ROW, and name + bucket of the other kinds */
+	struct str key;             /* heads */
+	struct str value;           /* heads */
+	struct str object;          /* reverse, garbage */
+	struct catalog_name queued; /* garbage: catalog_garbage's name; row.name is its `row` */
 };
 /* WAITS until durable. */
 enum err catalog_write(struct op *op, struct catalog *c, struct str user,
@@ -101,8 +111,8 @@ enum err catalog_write(struct op *op, struct catalog *c, struct str user,
 enum err catalog_read_heads(struct op *op, struct catalog *c, struct str user,
 	struct catalog_head **out, size_t *out_count);
 /* WAITS. Rows of both kinds of one mailbox with name > `after` (zero: all), buckets from `bucket`
- * on; in the order (name). `row_fn` is called in batches between which it may wait; the row is
- * borrowed for the call. An error of row_fn ends the read and is returned. */
+ * on; in the order (name). `row_fn` may wait; the row is borrowed for the call. An error of row_fn
+ * ends the read and is returned. Rows that are written during the read may be missing. */
 typedef enum err catalog_row_fn(struct op *op, const struct catalog_row *row, void *arg);
 enum err catalog_read_rows(struct op *op, struct catalog *c, struct str user,
 	struct catalog_guid mailbox, uint32_t bucket, struct catalog_name after,

@@ -92,11 +92,18 @@ static struct posix_job *posix_job_new(
 	return j;
 }
 
+/* What callers can do about it: a full disk or a wrong permission is the operator's to mend, and
+ * must not look like a quota or an ACL to the user. */
+static enum err class_for_callers(enum err e)
+{
+	return e == ERR_LIMIT || e == ERR_DENIED ? ERR_UNAVAILABLE : e;
+}
+
 /* WAITS. ERR_NONE: the job ran well; read its results, then posix_job_release(). */
 static enum err posix_job_do(struct op *op, struct posix_job *j)
 {
 	TRY(offload(op, OFFLOAD_DISK, &j->job));
-	enum err e = j->result;
+	enum err e = class_for_callers(j->result);
 	if (e != ERR_NONE) {
 		(void)op_fail(op, e, "%s", j->op.failure.text);
 		posix_job_release(&j->job);

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* catalog/catalog.c - what every driver has in common: checking limits, counting, dispatching. */
+#include "catalog/catalog.h"
+
+#include "base/hash.h"
+#include "catalog/catalog_private.h"
+
+static bool text_is_allowed(struct str text, size_t max_bytes)
+{
+	return text.n > 0 && text.n <= max_bytes && !str_has_nul(text);
+}
+
+static enum err user_check(struct op *op, struct str user)
+{
+	if (!text_is_allowed(user, CATALOG_USER_MAX))
+		return op_fail(op, ERR_INVALID,
+			"user name of %zu bytes is empty, too long or has NUL", user.n);
+	return ERR_NONE;
+}
+
+static enum err value_check(struct op *op, struct str value)
+{
+	if (value.n > CATALOG_VALUE_MAX)
+		return op_fail(op, ERR_LIMIT, "catalog value of %zu bytes, at most %zu are kept",
+			value.n, CATALOG_VALUE_MAX);
+	return ERR_NONE;
+}
+
+static enum err row_check(struct op *op, const struct catalog_row *row)
+{
+	if (row->kind != CATALOG_APPEND && row->kind != CATALOG_OP)
+		return op_fail(op, ERR_INVALID, "no kind of row: %d", (int)row->kind);
+	return value_check(op, row->value);
+}
+
+static enum err change_check(struct op *op, const struct catalog_change *change)
+{
+	bool is_allowed = true;
+	switch (change->kind) {
+	case CATALOG_PUT_ROW:
+	case CATALOG_DELETE_ROW:
+		return row_check(op, &change->row);
+	case CATALOG_PUT_HEAD:
+	case CATALOG_DELETE_HEAD:
+		TRY(value_check(op, change->value));
+		is_allowed = text_is_allowed(change->key, CATALOG_KEY_MAX);
+		break;
+	case CATALOG_PUT_REVERSE:
+	case CATALOG_DELETE_REVERSE:
+	case CATALOG_PUT_GARBAGE:
+	case CATALOG_DELETE_GARBAGE:
+		is_allowed = text_is_allowed(change->object, CATALOG_OBJECT_MAX);
+		break;
+	case CATALOG_DELETE_MAILBOX:
+		break;
+	}
+	if (!is_allowed)
+		return op_fail(op, ERR_INVALID, "key or object is empty, too long or has NUL");
+	return ERR_NONE;
+}
+
+static enum err counted(struct catalog *c, enum err e)
+{
+	if (e != ERR_NONE)
+		c->counters.failures++;
+	return e;
+}
+
+enum err catalog_write(struct op *op, struct catalog *c, struct str user,
+	const struct catalog_change *changes, size_t count)
+{
+	TRY(user_check(op, user));
+	for (size_t i = 0; i < count; i++)
+		TRY(change_check(op, &changes[i]));
+	c->counters.writes++;
+	if (count == 0)
+		return ERR_NONE;
+	enum err e = counted(c, c->driver->write(op, c, user, changes, count));
+	if (e == ERR_NONE)
+		c->counters.rows_written += count;
+	return e;
+}
+
+enum err catalog_read_heads(struct op *op, struct catalog *c, struct str user,
+	struct catalog_head **out, size_t *out_count)
+{
+	TRY(user_check(op, user));
+	c->counters.reads++;
+	enum err e = counted(c, c->driver->read_heads(op, c, user, out, out_count));
+	if (e == ERR_NONE)
+		c->counters.rows_read += *out_count;
+	return e;
+}
+
+/* Counts on the way to the caller's function. */
+struct row_counter {
+	struct catalog *catalog;
+	catalog_row_fn *fn;
+	void *arg;
+	bool has_failed; /* fn, not the catalog */
+};
+
+static enum err row_count(struct op *op, const struct catalog_row *row, void *arg)
+{
+	struct row_counter *counter = arg;
+	counter->catalog->counters.rows_read++;
+	enum err e = counter->fn(op, row, counter->arg);
+	counter->has_failed = e != ERR_NONE;
+	return e;
+}
+
+enum err catalog_read_rows(struct op *op, struct catalog *c, struct str user,
+	struct catalog_guid mailbox, uint32_t bucket, struct catalog_name after,
+	catalog_row_fn *row_fn, void *arg)
+{
+	TRY(user_check(op, user));
+	c->counters.reads++;
+	struct row_counter counter = { .catalog = c, .fn = row_fn, .arg = arg };
+	enum err e = c->driver->read_rows(op, c, user, mailbox, bucket, after, row_count, &counter);
+	return counter.has_failed ? e : counted(c, e);
+}
+
+enum err catalog_count_reverse(
+	struct op *op, struct catalog *c, struct str user, struct str object, uint32_t *out_count)
+{
+	TRY(user_check(op, user));
+	c->counters.reads++;
+	return counted(c, c->driver->count_reverse(op, c, user, object, out_count));
+}
+
+enum err catalog_has_row(struct op *op, struct catalog *c, struct str user,
+	struct catalog_guid mailbox, uint32_t bucket, struct catalog_name name, bool *out)
+{
+	TRY(user_check(op, user));
+	c->counters.reads++;
+	return counted(c, c->driver->has_row(op, c, user, mailbox, bucket, name, out));
+}
+
+static enum err shard_check(struct op *op, const struct catalog *c, uint32_t shard)
+{
+	if (shard >= c->shard_count)
+		return op_fail(op, ERR_INVALID, "there is no shard %" PRIu32 " of %" PRIu32, shard,
+			c->shard_count);
+	return ERR_NONE;
+}
+
+enum err catalog_read_garbage(struct op *op, struct catalog *c, uint32_t shard, size_t max,
+	struct catalog_garbage **out, size_t *out_count)
+{
+	TRY(shard_check(op, c, shard));
+	c->counters.reads++;
+	enum err e = counted(c, c->driver->read_garbage(op, c, shard, max, out, out_count));
+	if (e == ERR_NONE)
+		c->counters.rows_read += *out_count;
+	return e;
+}
+
+enum err catalog_list_users(
+	struct op *op, struct catalog *c, uint32_t shard, catalog_user_fn *fn, void *arg)
+{
+	TRY(shard_check(op, c, shard));
+	c->counters.reads++;
+	return c->driver->list_users(op, c, shard, fn, arg);
+}
+
+void catalog_close(struct op *op, struct catalog *c)
+{
+	if (c)
+		c->driver->close(op, c);
+}
+
+uint32_t catalog_shard_count(const struct catalog *c)
+{
+	return c->shard_count;
+}
+
+uint32_t catalog_user_shard(const struct catalog *c, struct str user)
+{
+	return (uint32_t)(hash_stable(user) % c->shard_count);
+}
+
+/* Commits are counted where they happen: in the innermost driver. */
+struct catalog_counters catalog_counters(const struct catalog *c)
+{
+	while (c->inner)
+		c = c->inner;
+	return c->counters;
+}

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* catalog/fault.c - a wrapper that fails on purpose: the n-th request from now, before or after it
+ * was carried out, once or from there on, and slows requests down. */
+#include "catalog/catalog_private.h"
+#include "task/task.h"
+
+struct fault_catalog {
+	struct catalog base; /* first */
+	struct catalog_fault_plan plan;
+	int64_t requests; /* since the plan was set */
+};
+
+static struct fault_catalog *fault_catalog(struct catalog *c)
+{
+	ASSERT(c->driver == &catalog_fault);
+	return CONTAINER_OF(c, struct fault_catalog, base);
+}
+
+static enum err fault_open(struct op *op, const struct config_scope *scope, struct str argument,
+	struct catalog *inner, struct catalog **out)
+{
+	(void)op;
+	(void)scope;
+	(void)argument;
+	struct fault_catalog *fault = MEM_NEW(struct fault_catalog);
+	fault->base.driver = &catalog_fault;
+	fault->base.inner = inner;
+	fault->base.shard_count = inner->shard_count;
+	*out = &fault->base;
+	return ERR_NONE;
+}
+
+static void fault_close(struct op *op, struct catalog *c)
+{
+	catalog_close(op, c->inner);
+	mem_free(fault_catalog(c));
+}
+
+void catalog_fault_set(struct catalog *c, const struct catalog_fault_plan *plan)
+{
+	struct fault_catalog *fault = fault_catalog(c);
+	fault->plan = *plan;
+	fault->requests = 0;
+}
+
+/* WAITS for the plan's delay. *is_lost: carry it out, then hide the result. */
+static enum err fault_begin(struct op *op, struct catalog *c, bool *is_lost)
+{
+	struct fault_catalog *fault = fault_catalog(c);
+	const struct catalog_fault_plan plan = fault->plan;
+	int64_t request = ++fault->requests;
+	if (plan.delay_us > 0)
+		TRY(task_sleep(op, plan.delay_us));
+	bool fails = plan.fail_at > 0 &&
+		     (request == plan.fail_at || (plan.fail_from_there && request > plan.fail_at));
+	*is_lost = fails && plan.fail_after_doing;
+	if (fails && !plan.fail_after_doing)
+		return op_fail(op, ERR_UNAVAILABLE, "fault: request refused on purpose");
+	return ERR_NONE;
+}
+
+static enum err fault_end(struct op *op, bool is_lost, enum err e)
+{
+	return is_lost ? op_fail(op, ERR_UNAVAILABLE, "fault: answer dropped on purpose") : e;
+}
+
+static enum err fault_write(struct op *op, struct catalog *c, struct str user,
+	const struct catalog_change *changes, size_t count)
+{
+	bool is_lost;
+	TRY(fault_begin(op, c, &is_lost));
+	return fault_end(op, is_lost, catalog_write(op, c->inner, user, changes, count));
+}
+
+static enum err fault_read_heads(struct op *op, struct catalog *c, struct str user,
+	struct catalog_head **out, size_t *out_count)
+{
+	bool is_lost;
+	struct catalog_head *heads = NULL;
+	size_t count = 0;
+	TRY(fault_begin(op, c, &is_lost));
+	TRY(fault_end(op, is_lost, catalog_read_heads(op, c->inner, user, &heads, &count)));
+	*out = heads;
+	*out_count = count;
+	return ERR_NONE;
+}
+
+static enum err fault_read_rows(struct op *op, struct catalog *c, struct str user,
+	struct catalog_guid mailbox, uint32_t bucket, struct catalog_name after,
+	catalog_row_fn *row_fn, void *arg)
+{
+	bool is_lost;
+	TRY(fault_begin(op, c, &is_lost));
+	return fault_end(op, is_lost,
+		catalog_read_rows(op, c->inner, user, mailbox, bucket, after, row_fn, arg));
+}
+
+static enum err fault_count_reverse(
+	struct op *op, struct catalog *c, struct str user, struct str object, uint32_t *out_count)
+{
+	bool is_lost;
+	uint32_t count = 0;
+	TRY(fault_begin(op, c, &is_lost));
+	TRY(fault_end(op, is_lost, catalog_count_reverse(op, c->inner, user, object, &count)));
+	*out_count = count;
+	return ERR_NONE;
+}
+
+static enum err fault_has_row(struct op *op, struct catalog *c, struct str user,
+	struct catalog_guid mailbox, uint32_t bucket, struct catalog_name name, bool *out)
+{
+	bool is_lost, has_row = false;
+	TRY(fault_begin(op, c, &is_lost));
+	TRY(fault_end(
+		op, is_lost, catalog_has_row(op, c->inner, user, mailbox, bucket, name, &has_row)));
+	*out = has_row;
+	return ERR_NONE;
+}
+
+static enum err fault_read_garbage(struct op *op, struct catalog *c, uint32_t shard, size_t max,
+	struct catalog_garbage **out, size_t *out_count)
+{
+	bool is_lost;
+	struct catalog_garbage *garbage = NULL;
+	size_t count = 0;
+	TRY(fault_begin(op, c, &is_lost));
+	TRY(fault_end(
+		op, is_lost, catalog_read_garbage(op, c->inner, shard, max, &garbage, &count)));
+	*out = garbage;
+	*out_count = count;
+	return ERR_NONE;
+}
+
+static enum err fault_list_users(
+	struct op *op, struct catalog *c, uint32_t shard, catalog_user_fn *fn, void *arg)
+{
+	bool is_lost;
+	TRY(fault_begin(op, c, &is_lost));
+	return fault_end(op, is_lost, catalog_list_users(op, c->inner, shard, fn, arg));
+}
+
+const struct catalog_driver catalog_fault = {
+	.name = "fault",
+	.open = fault_open,
+	.close = fault_close,
+	.write = fault_write,
+	.read_heads = fault_read_heads,
+	.read_rows = fault_read_rows,
+	.count_reverse = fault_count_reverse,
+	.has_row = fault_has_row,
+	.read_garbage = fault_read_garbage,
+	.list_users = fault_list_users,
+};
