@@ -98,7 +98,7 @@ enum err shard_read_heads(struct op *op, struct shard *s, struct str user,
 
 struct stream {
 	sqlite3_stmt *st;
-	bool has_row = false;
+	bool has_row;
 	struct catalog_row row; /* value not read yet */
 };
 
