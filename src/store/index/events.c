@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What happened, in the order of modseq: ghosts, flag changes, tombstones; and holes. */
+#include "store/index/index_private.h"
+
+#include <stdlib.h>
+
+#include "base/hash.h"
+
+#define CHANGES_KEPT 1024 /* without any view; then they are dropped in one go */
+
+void events_add(struct index_events *e, uint64_t modseq, uint32_t uid)
+{
+	if (e->count == e->cap) {
+		e->cap = MAX(e->cap * 2, 16);
+		e->items = mem_resize(e->items, e->cap * sizeof(*e->items));
+	}
+	size_t at = e->count;
+	while (at > 0 && e->items[at - 1].modseq > modseq)
+		at--; /* only rows that come late are out of order */
+	memmove(&e->items[at + 1], &e->items[at], (e->count - at) * sizeof(*e->items));
+	e->items[at] = (struct index_event){ modseq, uid };
+	e->count++;
+}
+
+size_t index_events_after(const struct index_event *events, size_t count, uint64_t modseq)
+{
+	size_t low = 0, high = count;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		if (events[middle].modseq <= modseq)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+static void events_drop_front(struct index_events *e, size_t n)
+{
+	memmove(e->items, e->items + n, (e->count - n) * sizeof(*e->items));
+	e->count -= n;
+	if (e->count == 0 && e->cap > CHANGES_KEPT) {
+		mem_free(e->items);
+		*e = (struct index_events){ 0 };
+	}
+}
+
+const struct index_event *index_ghosts(const struct index *x, size_t *out_count)
+{
+	*out_count = x->ghosts.count;
+	return x->ghosts.items;
+}
+
+const struct index_event *index_changes(
+	const struct index *x, size_t *out_count, uint64_t *out_floor)
+{
+	*out_count = x->changes.count;
+	*out_floor = x->changes_floor;
+	return x->changes.items;
+}
+
+bool index_forget(struct index *x, uint64_t told_expunges, uint64_t told_changes)
+{
+	size_t old = index_events_after(x->changes.items, x->changes.count, told_changes);
+	if (old == x->changes.count ? old > 0 : old > CHANGES_KEPT) {
+		x->changes_floor = MAX(x->changes_floor, x->changes.items[old - 1].modseq);
+		events_drop_front(&x->changes, old);
+	}
+	size_t passed = index_events_after(x->ghosts.items, x->ghosts.count, told_expunges);
+	for (size_t i = 0; i < passed; i++) {
+		uint32_t position;
+		bool is_there = index_find(x, x->ghosts.items[i].uid, &position);
+		ASSERT(is_there && index_is_ghost(index_hot(x, position)));
+		chunk_remove(x, position);
+	}
+	if (passed > 0)
+		events_drop_front(&x->ghosts, passed);
+	return passed > 0;
+}
+
+static uint64_t name_hash(struct catalog_name name)
+{
+	return hash_bytes((struct str){ (const char *)name.bytes, sizeof(name.bytes) });
+}
+
+bool tombstone_has(const struct index *x, struct catalog_name name)
+{
+	return x->gone.count > 0 && map_u64_get(&x->gone, name_hash(name)) != NULL;
+}
+
+static void tombstones_trim(struct index *x)
+{
+	size_t drop = x->tombstone_count / 4;
+	for (size_t i = 0; i < drop; i++)
+		(void)map_u64_remove(&x->gone, name_hash(x->tombstones[i].name));
+	x->tombstone_floor = x->tombstones[drop - 1].modseq;
+	x->tombstone_count -= drop;
+	memmove(x->tombstones, x->tombstones + drop, x->tombstone_count * sizeof(*x->tombstones));
+}
+
+void tombstone_add(struct index *x, struct catalog_name name, uint32_t uid, uint64_t modseq)
+{
+	if (tombstone_has(x, name))
+		return;
+	if (x->tombstone_count >= INDEX_TOMBSTONES_MAX)
+		tombstones_trim(x);
+	if (x->tombstone_count == x->tombstone_cap) {
+		x->tombstone_cap = MAX(x->tombstone_cap * 2, 16);
+		x->tombstones =
+			mem_resize(x->tombstones, x->tombstone_cap * sizeof(*x->tombstones));
+	}
+	size_t at = x->tombstone_count;
+	while (at > 0 && x->tombstones[at - 1].modseq > modseq)
+		at--;
+	memmove(&x->tombstones[at + 1], &x->tombstones[at],
+		(x->tombstone_count - at) * sizeof(*x->tombstones));
+	x->tombstones[at] = (struct snapshot_tombstone){ name, modseq, uid, 0 };
+	x->tombstone_count++;
+	(void)map_u64_set(&x->gone, name_hash(name), x);
+}
+
+const struct snapshot_tombstone *index_tombstones(
+	const struct index *x, size_t *out_count, uint64_t *out_floor)
+{
+	*out_count = x->tombstone_count;
+	*out_floor = x->tombstone_floor;
+	return x->tombstones;
+}
+
+void hole_add(struct index *x, uint64_t first, uint64_t last)
+{
+	for (size_t i = 0; i < x->hole_count; i++)
+		if (x->holes[i].first == first && x->holes[i].last == last)
+			return;
+	x->holes = mem_resize(x->holes, (x->hole_count + 1) * sizeof(*x->holes));
+	x->holes[x->hole_count++] = (struct snapshot_hole){ first, last };
+}
+
+uint64_t index_settle_modseq(const struct index *x, uint64_t modseq)
+{
+	for (size_t i = 0; i < x->hole_count; i++)
+		if (modseq > x->holes[i].first && modseq < x->holes[i].last)
+			return 0;
+	return modseq;
+}

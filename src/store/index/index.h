@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* store/index/index.h - the fold of a mailbox's journal, in memory.
+ *
+ * Records stand in UID order, in chunks of columns: `hot` (what FETCH FLAGS and SEARCH touch) and
+ * `cold`. A *position* counts records from 0. An expunged record stays as a *ghost* until
+ * index_forget() says that every view has passed it; after that only its tombstone is left.
+ *
+ * Life:   index_new() -> index_load() of a snapshot, or nothing -> index_fold() of rows ->
+ *         index_save() -> index_free(). Pure: no I/O, no waits, no clock.
+ * Fold:   idempotent, and any order of rows gives the same records: an expunge beats everything; of
+ *         flag changes the greatest stamp wins per mail and flag. Rows that only several writers
+ *         produce (batches with a commit row, move intents, merges) are ERR_UNSUPPORTED.
+ * Cost:   a fold costs what the row names times log n; records are found by their UID, which rows
+ *         carry as a hint, and checked by name. */
+#pragma once
+
+#include "base/base.h"
+#include "catalog/catalog.h"
+#include "store/format/row.h"
+#include "store/format/snapshot.h"
+
+#define INDEX_CHUNK          4096
+#define INDEX_TOMBSTONES_MAX 100000
+
+struct index;
+struct index_counters {
+	uint32_t messages, unseen, deleted;
+	uint64_t bytes_virtual;
+};
+
+struct index *index_new(struct catalog_guid mailbox);
+void index_free(struct index *x);
+
+/* ---- folding ---- */
+
+/* ERR_CORRUPT, ERR_UNSUPPORTED: nothing was changed. */
+enum err index_fold(struct index *x, const struct catalog_row *row);
+/* A flags row that is not in the journal yet: folds its groups, does not touch the cover. */
+enum err index_fold_pending(struct index *x, struct str value);
+
+/* ---- the mailbox's numbers ---- */
+
+uint32_t index_next_uid(const struct index *x);
+uint64_t index_modseq(const struct index *x); /* the highest of all */
+void index_raise(struct index *x, uint32_t next_uid, uint64_t modseq);
+struct catalog_name index_cover(const struct index *x); /* the greatest name folded */
+struct index_counters index_counters(const struct index *x);
+/* Mails with UIDs above this were not claimed as recent by any session. */
+uint32_t index_recent_uid(const struct index *x);
+void index_set_recent_uid(struct index *x, uint32_t uid);
+/* What a modseq that a client keeps is worth: 0 if it lies in a hole. */
+uint64_t index_settle_modseq(const struct index *x, uint64_t modseq);
+
+/* ---- keywords: bit i of a record is keyword i ---- */
+
+size_t index_keywords(const struct index *x, const struct str **out);
+/* The bit of a keyword, added when there is room; -1 if the table is full. ASCII case is ignored. */
+int index_keyword_bit(struct index *x, struct str name);
+int index_keyword_find(const struct index *x, struct str name); /* -1: unknown */
+
+/* ---- records ---- */
+
+/* Ghosts included. */
+uint32_t index_count(const struct index *x);
+/* Borrowed until the next fold, load or forget. */
+const struct snapshot_hot *index_hot(const struct index *x, uint32_t position);
+const struct snapshot_cold *index_cold(const struct index *x, uint32_t position);
+bool index_is_ghost(const struct snapshot_hot *hot);
+/* The first position whose UID is at least `uid`; index_count() if there is none. */
+uint32_t index_seek(const struct index *x, uint32_t uid);
+/* False if the UID is not there. */
+bool index_find(const struct index *x, uint32_t uid, uint32_t *out_position);
+/* The first living record at or after `position` without \Seen; index_count() if none. Passes over
+ * chunks that have none. */
+uint32_t index_next_unseen(const struct index *x, uint32_t position);
+void index_set_summary(struct index *x, uint32_t position, uint64_t offset, uint32_t length);
+
+/* ---- what happened ---- */
+
+struct index_event {
+	uint64_t modseq;
+	uint32_t uid;
+};
+/* Expunged records that are still there, in the order of their expunge. */
+const struct index_event *index_ghosts(const struct index *x, size_t *out_count);
+/* Flag changes in the order of modseq (a mail may stand there several times); complete above
+ * *out_floor, which rises with index_forget(). */
+const struct index_event *index_changes(
+	const struct index *x, size_t *out_count, uint64_t *out_floor);
+/* Expunged mails in the order of modseq, complete above *out_floor. */
+const struct snapshot_tombstone *index_tombstones(
+	const struct index *x, size_t *out_count, uint64_t *out_floor);
+/* The first entry of an event list above a modseq. */
+size_t index_events_after(const struct index_event *events, size_t count, uint64_t modseq);
+/* Every view has been told all up to these modseqs: drops ghosts and changes. True if positions
+ * moved. */
+bool index_forget(struct index *x, uint64_t told_expunges, uint64_t told_changes);
+
+/* ---- snapshots ---- */
+
+/* Appends the whole fold as a file. Stamps older than `stamp_floor` are left out. */
+void index_save(struct index *x, uint64_t stamp_floor, struct buf *out);
+/* Into a new index. The index uses `file` in place and writes to it (a private mapping or heap
+ * memory): it must live as long. ERR_CORRUPT, ERR_UNSUPPORTED: the index is unusable, free it. */
+enum err index_load(struct index *x, char *file, size_t bytes);
+
+/* Appends a readable line per record and number, for comparing two folds: equal text, equal fold. */
+void index_describe(const struct index *x, struct buf *out);

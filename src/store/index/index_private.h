@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The inside of an index. */
+#pragma once
+
+#include "base/map.h"
+#include "store/index/index.h"
+
+#define STATE_GHOST 1
+
+/* `hot` and `cold` are two arrays with room for `cap`. */
+struct chunk {
+	struct snapshot_hot *hot;
+	struct snapshot_cold *cold;
+	uint32_t count, cap;
+	uint32_t start;   /* position of its first record */
+	uint32_t unseen;  /* living records without \Seen */
+	bool is_borrowed; /* part of the loaded file */
+};
+
+/* Flags of a mail whose append row was not folded yet. */
+struct orphan_change {
+	uint64_t modseq, stamp, keywords_mask, keywords_value;
+	unsigned mask, value;
+};
+struct orphan {
+	struct catalog_name name;
+	size_t count;
+	struct orphan_change changes[];
+};
+
+struct index_events {
+	struct index_event *items;
+	size_t count, cap;
+};
+
+struct index {
+	struct catalog_guid mailbox;
+	/* owned */
+	struct chunk *chunks;
+	size_t chunk_count, chunk_cap;
+	struct index_events ghosts, changes;
+	uint64_t changes_floor;
+	struct snapshot_tombstone *tombstones;
+	size_t tombstone_count, tombstone_cap;
+	uint64_t tombstone_floor;
+	struct map_u64 gone;   /* hash of a tombstone's name -> itself as a mark */
+	struct map_u64 stamps; /* stamp_key() -> stamp */
+	struct map orphans;    /* name -> struct orphan */
+	struct str keywords[ROW_KEYWORDS_MAX];
+	size_t keyword_count;
+	struct snapshot_hole *holes;
+	size_t hole_count;
+
+	uint64_t stamp_floor;
+	uint64_t modseq;
+	uint32_t next_uid, recent_uid;
+	struct catalog_name cover;
+	struct index_counters counters;
+};
+
+/* ---- chunk.c ---- */
+
+struct chunk *chunk_at(const struct index *x, uint32_t position, uint32_t *out_in_chunk);
+/* Makes room for a record at `position` (which keeps UID order) and returns its chunk and place. */
+struct chunk *chunk_insert(struct index *x, uint32_t position, uint32_t *out_in_chunk);
+void chunk_remove(struct index *x, uint32_t position);
+void chunk_add_borrowed(
+	struct index *x, struct snapshot_hot *hot, struct snapshot_cold *cold, uint32_t count);
+/* Adds what a living record counts for, or takes it away. */
+void chunk_count_record(struct index *x, struct chunk *c, uint32_t in_chunk, bool is_added);
+void chunk_free_all(struct index *x);
+
+/* ---- events.c ---- */
+
+void events_add(struct index_events *e, uint64_t modseq, uint32_t uid);
+void tombstone_add(struct index *x, struct catalog_name name, uint32_t uid, uint64_t modseq);
+bool tombstone_has(const struct index *x, struct catalog_name name);
+void hole_add(struct index *x, uint64_t first, uint64_t last);
+
+/* ---- flags.c ---- */
+
+void flags_fold(struct index *x, const struct row_op_value *v);
+void flags_adopt_orphans(struct index *x, struct chunk *c, uint32_t in_chunk);
+void flags_drop_orphan(struct index *x, struct catalog_name name);
+uint64_t stamp_key(uint32_t uid, uint32_t bit);
