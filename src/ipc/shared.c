@@ -9,13 +9,14 @@
 
 #define SHARED_MAGIC 0x504d4253u
 
-static enum err map_page(struct op *op, int fd, struct shared_page **out)
+/* NULL: the op has the failure. */
+static struct shared_page *map_page(struct op *op, int fd)
 {
 	void *p = mmap(NULL, sizeof(struct shared_page), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (p == MAP_FAILED)
-		return op_fail_errno(op, "map the roles' shared page");
-	*out = p;
-	return ERR_NONE;
+	if (p != MAP_FAILED)
+		return p;
+	(void)op_fail_errno(op, "map the roles' shared page"); /* the caller passes on the class */
+	return NULL;
 }
 
 enum err shared_page_create(struct op *op, uint32_t shard_count, uint32_t worker_count, int *out_fd,
@@ -35,11 +36,10 @@ enum err shared_page_create(struct op *op, uint32_t shard_count, uint32_t worker
 		close(fd);
 		return e;
 	}
-	struct shared_page *page;
-	enum err e = map_page(op, fd, &page);
-	if (e != ERR_NONE) {
+	struct shared_page *page = map_page(op, fd);
+	if (!page) {
 		close(fd);
-		return e;
+		return op->failure.class;
 	}
 	page->magic = SHARED_MAGIC;
 	page->shard_count = shard_count;
@@ -54,8 +54,9 @@ enum err shared_page_create(struct op *op, uint32_t shard_count, uint32_t worker
 
 enum err shared_page_map(struct op *op, int fd, struct shared_page **out)
 {
-	struct shared_page *page;
-	TRY(map_page(op, fd, &page));
+	struct shared_page *page = map_page(op, fd);
+	if (!page)
+		return op->failure.class;
 	if (page->magic != SHARED_MAGIC || page->shard_count == 0 ||
 		page->shard_count > SHARED_SHARDS_MAX) {
 		shared_page_unmap(page);
