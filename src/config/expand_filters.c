@@ -4,18 +4,15 @@
  * ex->value; its arguments are already texts (variables among them were looked up). */
 #include "config/expand_private.h"
 
-#include <regex.h>
-
 #include "base/codec.h"
 #include "base/number.h"
 #include "crypto/crypto.h"
 
-#define PAD_WIDTH_MAX   256
-#define VALUE_BYTES_MAX (64 * 1024)
+#define PAD_WIDTH_MAX 256
 
 typedef enum err filter_fn(struct expansion *ex, struct expand_call *call);
 
-static enum err bad(struct expansion *ex, const struct expand_call *call, const char *why)
+enum err config_expand_bad(struct expansion *ex, const struct expand_call *call, const char *why)
 {
 	return op_fail(ex->op, ERR_INVALID, "%.*s: %s in %%{%.*s}", STRF(call->name), why,
 		STRF(ex->pipeline));
@@ -23,7 +20,7 @@ static enum err bad(struct expansion *ex, const struct expand_call *call, const 
 
 /* ---- numbers ---- */
 
-static bool parse_signed(struct str text, int64_t *out)
+bool config_expand_signed(struct str text, int64_t *out)
 {
 	bool is_negative = str_skip(&text, STR("-"));
 	uint64_t v;
@@ -61,24 +58,24 @@ static enum err filter_calculate(struct expansion *ex, struct expand_call *call)
 	int64_t a, b, result;
 	struct str oper = call->args[0].value;
 	if (oper.n != 1 || !memchr("+-*/%", oper.p[0], 5))
-		return bad(ex, call, "unknown operator");
-	if (!parse_signed(call->args[1].value, &b))
-		return bad(ex, call, "operand is not a number");
+		return config_expand_bad(ex, call, "unknown operator");
+	if (!config_expand_signed(call->args[1].value, &b))
+		return config_expand_bad(ex, call, "operand is not a number");
 	if (ex->is_binary && oper.p[0] == '%') {
 		/* Sharding: the last 8 bytes as a big-endian number. */
 		uint64_t v = 0;
 		if (b <= 0)
-			return bad(ex, call, "division by zero");
+			return config_expand_bad(ex, call, "division by zero");
 		size_t from = ex->value.n > 8 ? ex->value.n - 8 : 0;
 		for (size_t i = from; i < ex->value.n; i++)
 			v = v << 8 | (uint8_t)ex->value.p[i];
 		set_number(ex, (int64_t)(v % (uint64_t)b));
 		return ERR_NONE;
 	}
-	if (!parse_signed(ex->value, &a))
-		return bad(ex, call, "input is not a number");
+	if (!config_expand_signed(ex->value, &a))
+		return config_expand_bad(ex, call, "input is not a number");
 	if (!calculate(oper.p[0], a, b, &result))
-		return bad(ex, call, "result does not fit");
+		return config_expand_bad(ex, call, "result does not fit");
 	set_number(ex, result);
 	return ERR_NONE;
 }
@@ -87,7 +84,7 @@ static enum err pad(struct expansion *ex, const struct expand_call *call, int64_
 	bool on_left)
 {
 	if (width < 0 || width > PAD_WIDTH_MAX)
-		return bad(ex, call, "width must be 0 to 256");
+		return config_expand_bad(ex, call, "width must be 0 to 256");
 	if (ex->value.n >= (size_t)width)
 		return ERR_NONE;
 	size_t missing = (size_t)width - ex->value.n;
@@ -103,8 +100,8 @@ static enum err filter_fill(struct expansion *ex, struct expand_call *call)
 {
 	int64_t width;
 	char fill = call->arg_count > 1 && call->args[1].value.n ? call->args[1].value.p[0] : '0';
-	if (!parse_signed(call->args[0].value, &width))
-		return bad(ex, call, "width is not a number");
+	if (!config_expand_signed(call->args[0].value, &width))
+		return config_expand_bad(ex, call, "width is not a number");
 	return pad(ex, call, width, fill, str_eq(call->name, STR("lfill")));
 }
 
@@ -113,11 +110,11 @@ static enum err filter_hex(struct expansion *ex, struct expand_call *call)
 	uint64_t v;
 	int64_t width = 0;
 	if (!number_parse_u64(ex->value, &v))
-		return bad(ex, call, "input is not a number");
-	if (call->arg_count && !parse_signed(call->args[0].value, &width))
-		return bad(ex, call, "width is not a number");
+		return config_expand_bad(ex, call, "input is not a number");
+	if (call->arg_count && !config_expand_signed(call->args[0].value, &width))
+		return config_expand_bad(ex, call, "width is not a number");
 	if (width < -PAD_WIDTH_MAX || width > PAD_WIDTH_MAX)
-		return bad(ex, call, "width must be -256 to 256");
+		return config_expand_bad(ex, call, "width must be -256 to 256");
 	ex->value = str_printf(ex->op->arena, "%" PRIx64, v);
 	size_t room = (size_t)(width < 0 ? -width : width);
 	if (width && ex->value.n > room)
@@ -129,7 +126,7 @@ static enum err filter_unhex(struct expansion *ex, struct expand_call *call)
 {
 	uint64_t v;
 	if (!number_parse_hex_u64(ex->value, &v) || v > INT64_MAX)
-		return bad(ex, call, "input is not a hexadecimal number");
+		return config_expand_bad(ex, call, "input is not a hexadecimal number");
 	set_number(ex, (int64_t)v);
 	return ERR_NONE;
 }
@@ -140,7 +137,7 @@ static enum err filter_number(struct expansion *ex, struct expand_call *call)
 	uint64_t v = 0;
 	bool is_big = str_eq(call->name, STR("benumber"));
 	if (ex->value.n > 8)
-		return bad(ex, call, "input is longer than 8 bytes");
+		return config_expand_bad(ex, call, "input is longer than 8 bytes");
 	for (size_t i = 0; i < ex->value.n; i++)
 		v = v << 8 | (uint8_t)ex->value.p[is_big ? i : ex->value.n - 1 - i];
 	ex->value = str_printf(ex->op->arena, "%" PRIu64, v);
@@ -210,8 +207,8 @@ static enum err filter_concat(struct expansion *ex, struct expand_call *call)
 		buf_put(&out, ex->value);
 	for (size_t i = 0; i < call->arg_count; i++)
 		buf_put(&out, call->args[i].value);
-	if (out.n > VALUE_BYTES_MAX)
-		return bad(ex, call, "result is too long");
+	if (out.n > EXPAND_VALUE_BYTES_MAX)
+		return config_expand_bad(ex, call, "result is too long");
 	ex->value = buf_dup(ex->op->arena, &out);
 	return ERR_NONE;
 }
@@ -219,19 +216,19 @@ static enum err filter_concat(struct expansion *ex, struct expand_call *call)
 static enum err filter_substr(struct expansion *ex, struct expand_call *call)
 {
 	int64_t from, len, n = (int64_t)ex->value.n;
-	if (!parse_signed(call->args[0].value, &from))
-		return bad(ex, call, "offset is not a number");
+	if (!config_expand_signed(call->args[0].value, &from))
+		return config_expand_bad(ex, call, "offset is not a number");
 	if (from < 0)
 		from = from < -n ? -1 : from + n;
 	if (from < 0 || from > n)
-		return bad(ex, call, "offset is out of range");
+		return config_expand_bad(ex, call, "offset is out of range");
 	len = n - from;
-	if (call->arg_count > 1 && !parse_signed(call->args[1].value, &len))
-		return bad(ex, call, "length is not a number");
+	if (call->arg_count > 1 && !config_expand_signed(call->args[1].value, &len))
+		return config_expand_bad(ex, call, "length is not a number");
 	if (len < 0)
 		len = len < -n ? -1 : n - from + len;
 	if (len < 0 || len > n - from)
-		return bad(ex, call, "length is out of range");
+		return config_expand_bad(ex, call, "length is out of range");
 	ex->value = str_slice(ex->value, (size_t)from, (size_t)(from + len));
 	return ERR_NONE;
 }
@@ -239,8 +236,8 @@ static enum err filter_substr(struct expansion *ex, struct expand_call *call)
 static enum err filter_truncate(struct expansion *ex, struct expand_call *call)
 {
 	uint64_t count;
-	if (!number_parse_u64(call->args[0].value, &count) || count > VALUE_BYTES_MAX * 8)
-		return bad(ex, call, "length is not a number");
+	if (!number_parse_u64(call->args[0].value, &count) || count > EXPAND_VALUE_BYTES_MAX * 8)
+		return config_expand_bad(ex, call, "length is not a number");
 	if (!str_eq_ci(call->args[0].name, STR("bits"))) {
 		ex->value = str_slice(ex->value, 0, (size_t)count);
 		return ERR_NONE;
@@ -273,14 +270,14 @@ static enum err filter_index(struct expansion *ex, struct expand_call *call)
 {
 	struct str separator = call->args[0].value, rest = ex->value, part;
 	int64_t want, count = 1;
-	if (separator.n != 1 || !parse_signed(call->args[1].value, &want))
-		return bad(ex, call, "needs a separator of one byte and a number");
+	if (separator.n != 1 || !config_expand_signed(call->args[1].value, &want))
+		return config_expand_bad(ex, call, "needs a separator of one byte and a number");
 	for (size_t i = 0; i < rest.n; i++)
 		count += rest.p[i] == separator.p[0];
 	if (want < 0)
 		want += count;
 	if (want < 0 || want >= count)
-		return bad(ex, call, "there are not so many parts");
+		return config_expand_bad(ex, call, "there are not so many parts");
 	for (; want > 0; want--)
 		(void)str_cut(&rest, separator.p[0], &part);
 	ex->value = str_cut(&rest, separator.p[0], &part) ? part : rest;
@@ -342,8 +339,8 @@ static enum err filter_hexlify(struct expansion *ex, struct expand_call *call)
 	ex->is_binary = false;
 	if (!call->arg_count)
 		return ERR_NONE;
-	if (!parse_signed(call->args[0].value, &width) || width < 0)
-		return bad(ex, call, "width is not a number");
+	if (!config_expand_signed(call->args[0].value, &width) || width < 0)
+		return config_expand_bad(ex, call, "width is not a number");
 	ex->value = str_slice(ex->value, 0, (size_t)width);
 	return pad(ex, call, width, '0', true);
 }
@@ -352,7 +349,7 @@ static enum err filter_unhexlify(struct expansion *ex, struct expand_call *call)
 {
 	AUTO_BUF(out, 0);
 	if (!hex_decode(&out, ex->value))
-		return bad(ex, call, "input is not hexadecimal");
+		return config_expand_bad(ex, call, "input is not hexadecimal");
 	ex->value = buf_dup(ex->op->arena, &out);
 	ex->is_binary = true;
 	return ERR_NONE;
@@ -372,7 +369,7 @@ static enum err filter_unbase64(struct expansion *ex, struct expand_call *call)
 {
 	AUTO_BUF(out, 0);
 	if (!base64_decode(&out, ex->value))
-		return bad(ex, call, "input is not base64");
+		return config_expand_bad(ex, call, "input is not base64");
 	ex->value = buf_dup(ex->op->arena, &out);
 	ex->is_binary = true;
 	return ERR_NONE;
@@ -392,7 +389,7 @@ static enum err digest(
 	uint8_t sum[CRYPTO_SHA512_BYTES];
 	size_t sum_bytes = is_long ? CRYPTO_SHA512_BYTES : CRYPTO_SHA256_BYTES;
 	if (!is_long && !str_eq_ci(method, STR("sha256")))
-		return bad(ex, call, "unknown method: sha256 and sha512 are known");
+		return config_expand_bad(ex, call, "unknown method: sha256 and sha512 are known");
 	for (size_t i = first_arg; i < call->arg_count; i++) {
 		const struct expand_arg *arg = &call->args[i];
 		if (str_eq_ci(arg->name, STR("salt")))
@@ -400,7 +397,8 @@ static enum err digest(
 		else if (!str_eq_ci(arg->name, STR("rounds")) ||
 			 !number_parse_u64(arg->value, &rounds) || rounds < 1 ||
 			 rounds > ROUNDS_MAX)
-			return bad(ex, call, "takes salt= and rounds= from 1 to 10000");
+			return config_expand_bad(
+				ex, call, "takes salt= and rounds= from 1 to 10000");
 	}
 	AUTO_BUF(in, 0);
 	struct str value = ex->value;
@@ -429,149 +427,6 @@ static enum err filter_hash(struct expansion *ex, struct expand_call *call)
 	return digest(ex, call, call->args[0].value, 1);
 }
 
-/* ---- regular expressions ---- */
-
-#define PATTERN_BYTES_MAX 512
-#define REGEXP_GROUPS     10
-
-static enum err compile(
-	struct expansion *ex, const struct expand_call *call, struct str pattern, regex_t *out)
-{
-	if (pattern.n > PATTERN_BYTES_MAX || str_has_nul(pattern))
-		return bad(ex, call, "pattern is too long");
-	if (regcomp(out, str_dup_z(ex->op->arena, pattern), REG_EXTENDED) != 0)
-		return bad(ex, call, "invalid regular expression");
-	return ERR_NONE;
-}
-
-/* "\0" to "\9" in `replacement` are what the groups matched. */
-static void put_replacement(
-	struct buf *out, struct str replacement, struct str subject, const regmatch_t *groups)
-{
-	for (size_t i = 0; i < replacement.n; i++) {
-		char c = replacement.p[i];
-		bool is_group =
-			c == '\\' && i + 1 < replacement.n && ascii_is_digit(replacement.p[i + 1]);
-		if (!is_group) {
-			buf_put_byte(out, c);
-			continue;
-		}
-		const regmatch_t *group = &groups[replacement.p[++i] - '0'];
-		if (group->rm_so >= 0)
-			buf_put(out,
-				str_slice(subject, (size_t)group->rm_so, (size_t)group->rm_eo));
-	}
-}
-
-static enum err filter_regexp(struct expansion *ex, struct expand_call *call)
-{
-	regex_t regexp;
-	regmatch_t groups[REGEXP_GROUPS];
-	if (str_has_nul(ex->value) || ex->value.n > VALUE_BYTES_MAX)
-		return bad(ex, call, "input is not text");
-	TRY(compile(ex, call, call->args[0].value, &regexp));
-	struct str subject = ex->value;
-	if (regexec(&regexp, str_dup_z(ex->op->arena, subject), REGEXP_GROUPS, groups, 0) == 0) {
-		AUTO_BUF(out, 0);
-		buf_put(&out, str_slice(subject, 0, (size_t)groups[0].rm_so));
-		put_replacement(&out, call->args[1].value, subject, groups);
-		buf_put(&out, str_slice(subject, (size_t)groups[0].rm_eo, subject.n));
-		ex->value = buf_dup(ex->op->arena, &out);
-	}
-	regfree(&regexp);
-	return ERR_NONE;
-}
-
-/* ---- conditions ---- */
-
-/* '*' and '?' wildcards; iterative, so that no pattern is slow. */
-static bool wildcard_matches(struct str pattern, struct str text)
-{
-	size_t p = 0, t = 0, star = SIZE_MAX, back = 0;
-	while (t < text.n) {
-		if (p < pattern.n && pattern.p[p] == '*') {
-			star = p++;
-			back = t;
-		} else if (p < pattern.n && (pattern.p[p] == '?' || pattern.p[p] == text.p[t])) {
-			p++;
-			t++;
-		} else if (star != SIZE_MAX) {
-			p = star + 1;
-			t = ++back;
-		} else {
-			return false;
-		}
-	}
-	while (p < pattern.n && pattern.p[p] == '*')
-		p++;
-	return p == pattern.n;
-}
-
-static bool order_holds(struct str oper, int order)
-{
-	static const struct {
-		struct str number, text;
-		unsigned when; /* bits: less 1, equal 2, greater 4 */
-	} operators[] = {
-		{ { "==", 2 }, { "eq", 2 }, 2 },
-		{ { "!=", 2 }, { "ne", 2 }, 1 | 4 },
-		{ { "<", 1 }, { "lt", 2 }, 1 },
-		{ { "<=", 2 }, { "le", 2 }, 1 | 2 },
-		{ { ">", 1 }, { "gt", 2 }, 4 },
-		{ { ">=", 2 }, { "ge", 2 }, 2 | 4 },
-	};
-	unsigned is = order < 0 ? 1 : order == 0 ? 2 : 4;
-	for (size_t i = 0; i < ARRAY_COUNT(operators); i++) {
-		if (str_eq(oper, operators[i].number) || str_eq(oper, operators[i].text))
-			return (operators[i].when & is) != 0;
-	}
-	return false;
-}
-
-static enum err compare(struct expansion *ex, const struct expand_call *call, struct str left,
-	struct str oper, struct str right, bool *out)
-{
-	bool is_negated = oper.n > 1 && oper.p[0] == '!' && oper.p[1] != '=';
-	struct str plain = is_negated ? str_slice(oper, 1, oper.n) : oper;
-	if (str_eq(plain, STR("*"))) {
-		*out = wildcard_matches(right, left) != is_negated;
-		return ERR_NONE;
-	}
-	if (str_eq(plain, STR("~"))) {
-		regex_t regexp;
-		if (str_has_nul(left))
-			return bad(ex, call, "input is not text");
-		TRY(compile(ex, call, right, &regexp));
-		*out = (regexec(&regexp, str_dup_z(ex->op->arena, left), 0, NULL, 0) == 0) !=
-		       is_negated;
-		regfree(&regexp);
-		return ERR_NONE;
-	}
-	if (oper.n == 2 && ascii_is_alpha(oper.p[0])) {
-		*out = order_holds(oper, str_cmp(left, right));
-		return ERR_NONE;
-	}
-	int64_t a, b;
-	if (!parse_signed(left, &a) || !parse_signed(right, &b))
-		return bad(ex, call, "a numeric comparison needs numbers");
-	*out = order_holds(oper, a < b ? -1 : a > b);
-	return ERR_NONE;
-}
-
-/* if(op, rhs, t, f) with input, if(lhs, op, rhs, t, f) always. */
-static enum err filter_if(struct expansion *ex, struct expand_call *call)
-{
-	bool holds, has_left = call->arg_count == 5;
-	if (!has_left && call->is_source)
-		return bad(ex, call, "needs five arguments here");
-	const struct expand_arg *args = call->args + (has_left ? 1 : 0);
-	struct str left = has_left ? call->args[0].value : ex->value;
-	TRY(compare(ex, call, left, args[0].value, args[1].value, &holds));
-	ex->value = holds ? args[2].value : args[3].value;
-	ex->missing = STR_NONE;
-	return ERR_NONE;
-}
-
 /* ---- the table ---- */
 
 struct filter {
@@ -593,7 +448,7 @@ static const struct filter filters[] = {
 	{ { "hash", 4 }, filter_hash, 1, 3 },
 	{ { "hex", 3 }, filter_hex, 0, 1 },
 	{ { "hexlify", 7 }, filter_hexlify, 0, 1 },
-	{ { "if", 2 }, filter_if, 4, 5, true, true },
+	{ { "if", 2 }, config_expand_if, 4, 5, true, true },
 	{ { "index", 5 }, filter_index, 2, 2 },
 	{ { "ldap_dn", 7 }, filter_ldap_dn, 0, 0 },
 	{ { "lenumber", 8 }, filter_number, 0, 0 },
@@ -601,7 +456,7 @@ static const struct filter filters[] = {
 	{ { "literal", 7 }, filter_literal, 1, 1, true },
 	{ { "lookup", 6 }, filter_lookup, 1, 1, true },
 	{ { "lower", 5 }, filter_lower, 0, 0 },
-	{ { "regexp", 6 }, filter_regexp, 2, 2 },
+	{ { "regexp", 6 }, config_expand_regexp, 2, 2 },
 	{ { "reverse", 7 }, filter_reverse, 0, 0 },
 	{ { "rfill", 5 }, filter_fill, 1, 2 },
 	{ { "safe", 4 }, filter_safe, 0, 0 },
@@ -617,22 +472,13 @@ static const struct filter filters[] = {
 	{ { "username", 8 }, filter_username, 0, 0 },
 };
 
-static bool is_operator_word(struct str word)
-{
-	struct str rest = STR("eq ne lt le gt ge"), each;
-	while (str_cut_word(&rest, &each)) {
-		if (str_eq(each, word))
-			return true;
-	}
-	return false;
-}
-
 static enum err look_up_arguments(
 	struct expansion *ex, const struct filter *filter, struct expand_call *call)
 {
 	for (size_t i = 0; i < call->arg_count; i++) {
 		struct expand_arg *arg = &call->args[i];
-		if (!arg->is_variable || (filter->names_operator && is_operator_word(arg->value)))
+		if (!arg->is_variable ||
+			(filter->names_operator && config_expand_is_operator(arg->value)))
 			continue;
 		struct str missing = ex->missing; /* of the input, not of an argument */
 		TRY(config_expand_variable(ex, arg->value, &arg->value));
@@ -651,18 +497,18 @@ enum err config_expand_filter(struct expansion *ex, struct expand_call *call)
 		return op_fail(ex->op, ERR_INVALID, "No such function '%.*s' in %%{%.*s}",
 			STRF(call->name), STRF(ex->pipeline));
 	if (call->arg_count < filter->min_args || call->arg_count > filter->max_args)
-		return bad(ex, call, "wrong number of arguments");
+		return config_expand_bad(ex, call, "wrong number of arguments");
 	if (call->is_source && !filter->may_be_source)
-		return bad(ex, call, "needs an input");
+		return config_expand_bad(ex, call, "needs an input");
 	if (ex->is_check)
 		return ERR_NONE;
 	TRY(look_up_arguments(ex, filter, call));
-	if (ex->missing.p && filter->apply != filter_default && filter->apply != filter_if) {
+	if (ex->missing.p && filter->apply != filter_default && filter->apply != config_expand_if) {
 		/* Nothing to work on: the error stays delayed. */
 		return ERR_NONE;
 	}
 	TRY(filter->apply(ex, call));
-	if (ex->value.n > VALUE_BYTES_MAX)
-		return bad(ex, call, "result is too long");
+	if (ex->value.n > EXPAND_VALUE_BYTES_MAX)
+		return config_expand_bad(ex, call, "result is too long");
 	return ERR_NONE;
 }

@@ -34,3 +34,13 @@ struct expand_call {
 enum err config_expand_variable(struct expansion *ex, struct str name, struct str *out);
 /* Applies call to ex->value. */
 enum err config_expand_filter(struct expansion *ex, struct expand_call *call);
+
+/* expand_filters.c, for expand_match.c */
+#define EXPAND_VALUE_BYTES_MAX (64 * 1024)
+enum err config_expand_bad(struct expansion *ex, const struct expand_call *call, const char *why);
+bool config_expand_signed(struct str text, int64_t *out);
+
+/* expand_match.c */
+enum err config_expand_regexp(struct expansion *ex, struct expand_call *call);
+enum err config_expand_if(struct expansion *ex, struct expand_call *call);
+bool config_expand_is_operator(struct str word); /* eq, lt ...: no variable inside if() */

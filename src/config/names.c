@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* config/names.c - what a key means at its place (the prefix rule), and what to say when it means
  * nothing. Spec: sheet core §1.4. */
-#include "config/config_private.h"
+#include "config/parse_private.h"
 
 #define CANDIDATE_MAX 128
 

@@ -393,14 +393,13 @@ static void group_definition(struct parser *ps, struct str rest)
 void config_use_group(struct config_loader *ld, struct config_node *node, struct str label,
 	struct str value, const struct config_origin *at)
 {
-	struct config_group_use *use = node->group_uses;
-	while (use && !str_eq(use->label, label))
-		use = use->next;
+	struct config_group_use **link = &node->group_uses;
+	while (*link && !str_eq((*link)->label, label))
+		link = &(*link)->next;
+	struct config_group_use *use = *link;
 	if (!use) {
-		use = ARENA_NEW(ld->tree->arena, struct config_group_use);
+		use = *link = ARENA_NEW(ld->tree->arena, struct config_group_use);
 		use->label = str_dup(ld->tree->arena, label);
-		use->next = node->group_uses;
-		node->group_uses = use;
 	}
 	use->value = str_dup(ld->tree->arena, value);
 	use->origin = *at;
@@ -444,6 +443,7 @@ static void block_statement(struct parser *ps, struct str key, struct str rest)
 		config_problem(ps->ld, &at, false, STR("a setting is written 'key = value'"),
 			"Expecting '=' or '{' after %.*s", STRF(key));
 	else if (is_valid && rest.n) {
+		at = origin_of(ps, skip_blanks(rest));
 		config_problem(
 			ps->ld, &at, false, STR("one statement per line"), "Garbage after '{'");
 		/* `a { b = c }` is a whole block; anything else opens one. */

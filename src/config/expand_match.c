@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* config/expand_match.c - the filters that compare: regexp() and if(). */
+#include "config/expand_private.h"
+
+#include <regex.h>
+
+/* ---- regular expressions ---- */
+
+#define PATTERN_BYTES_MAX 512
+#define REGEXP_GROUPS     10
+
+static enum err compile(
+	struct expansion *ex, const struct expand_call *call, struct str pattern, regex_t *out)
+{
+	if (pattern.n > PATTERN_BYTES_MAX || str_has_nul(pattern))
+		return config_expand_bad(ex, call, "pattern is too long");
+	if (regcomp(out, str_dup_z(ex->op->arena, pattern), REG_EXTENDED) != 0)
+		return config_expand_bad(ex, call, "invalid regular expression");
+	return ERR_NONE;
+}
+
+/* "\0" to "\9" in `replacement` are what the groups matched. */
+static void put_replacement(
+	struct buf *out, struct str replacement, struct str subject, const regmatch_t *groups)
+{
+	for (size_t i = 0; i < replacement.n; i++) {
+		char c = replacement.p[i];
+		bool is_group =
+			c == '\\' && i + 1 < replacement.n && ascii_is_digit(replacement.p[i + 1]);
+		if (!is_group) {
+			buf_put_byte(out, c);
+			continue;
+		}
+		const regmatch_t *group = &groups[replacement.p[++i] - '0'];
+		if (group->rm_so >= 0)
+			buf_put(out,
+				str_slice(subject, (size_t)group->rm_so, (size_t)group->rm_eo));
+	}
+}
+
+enum err config_expand_regexp(struct expansion *ex, struct expand_call *call)
+{
+	regex_t regexp;
+	regmatch_t groups[REGEXP_GROUPS];
+	if (str_has_nul(ex->value) || ex->value.n > EXPAND_VALUE_BYTES_MAX)
+		return config_expand_bad(ex, call, "input is not text");
+	TRY(compile(ex, call, call->args[0].value, &regexp));
+	struct str subject = ex->value;
+	if (regexec(&regexp, str_dup_z(ex->op->arena, subject), REGEXP_GROUPS, groups, 0) == 0) {
+		AUTO_BUF(out, 0);
+		buf_put(&out, str_slice(subject, 0, (size_t)groups[0].rm_so));
+		put_replacement(&out, call->args[1].value, subject, groups);
+		buf_put(&out, str_slice(subject, (size_t)groups[0].rm_eo, subject.n));
+		ex->value = buf_dup(ex->op->arena, &out);
+	}
+	regfree(&regexp);
+	return ERR_NONE;
+}
+
+/* ---- conditions ---- */
+
+/* '*' and '?' wildcards; iterative, so that no pattern is slow. */
+static bool wildcard_matches(struct str pattern, struct str text)
+{
+	size_t p = 0, t = 0, star = SIZE_MAX, back = 0;
+	while (t < text.n) {
+		if (p < pattern.n && pattern.p[p] == '*') {
+			star = p++;
+			back = t;
+		} else if (p < pattern.n && (pattern.p[p] == '?' || pattern.p[p] == text.p[t])) {
+			p++;
+			t++;
+		} else if (star != SIZE_MAX) {
+			p = star + 1;
+			t = ++back;
+		} else {
+			return false;
+		}
+	}
+	while (p < pattern.n && pattern.p[p] == '*')
+		p++;
+	return p == pattern.n;
+}
+
+static bool order_holds(struct str oper, int order)
+{
+	static const struct {
+		struct str number, text;
+		unsigned when; /* bits: less 1, equal 2, greater 4 */
+	} operators[] = {
+		{ { "==", 2 }, { "eq", 2 }, 2 },
+		{ { "!=", 2 }, { "ne", 2 }, 1 | 4 },
+		{ { "<", 1 }, { "lt", 2 }, 1 },
+		{ { "<=", 2 }, { "le", 2 }, 1 | 2 },
+		{ { ">", 1 }, { "gt", 2 }, 4 },
+		{ { ">=", 2 }, { "ge", 2 }, 2 | 4 },
+	};
+	unsigned is = order < 0 ? 1 : order == 0 ? 2 : 4;
+	for (size_t i = 0; i < ARRAY_COUNT(operators); i++) {
+		if (str_eq(oper, operators[i].number) || str_eq(oper, operators[i].text))
+			return (operators[i].when & is) != 0;
+	}
+	return false;
+}
+
+static enum err compare(struct expansion *ex, const struct expand_call *call, struct str left,
+	struct str oper, struct str right, bool *out)
+{
+	bool is_negated = oper.n > 1 && oper.p[0] == '!' && oper.p[1] != '=';
+	struct str plain = is_negated ? str_slice(oper, 1, oper.n) : oper;
+	if (str_eq(plain, STR("*"))) {
+		*out = wildcard_matches(right, left) != is_negated;
+		return ERR_NONE;
+	}
+	if (str_eq(plain, STR("~"))) {
+		regex_t regexp;
+		if (str_has_nul(left))
+			return config_expand_bad(ex, call, "input is not text");
+		TRY(compile(ex, call, right, &regexp));
+		*out = (regexec(&regexp, str_dup_z(ex->op->arena, left), 0, NULL, 0) == 0) !=
+		       is_negated;
+		regfree(&regexp);
+		return ERR_NONE;
+	}
+	if (oper.n == 2 && ascii_is_alpha(oper.p[0])) {
+		*out = order_holds(oper, str_cmp(left, right));
+		return ERR_NONE;
+	}
+	int64_t a, b;
+	if (!config_expand_signed(left, &a) || !config_expand_signed(right, &b))
+		return config_expand_bad(ex, call, "a numeric comparison needs numbers");
+	*out = order_holds(oper, a < b ? -1 : a > b);
+	return ERR_NONE;
+}
+
+/* if(op, rhs, t, f) with input, if(lhs, op, rhs, t, f) always. */
+enum err config_expand_if(struct expansion *ex, struct expand_call *call)
+{
+	bool holds = false, has_left = call->arg_count == 5;
+	if (!has_left && call->is_source)
+		return config_expand_bad(ex, call, "needs five arguments here");
+	const struct expand_arg *args = call->args + (has_left ? 1 : 0);
+	struct str left = has_left ? call->args[0].value : ex->value;
+	TRY(compare(ex, call, left, args[0].value, args[1].value, &holds));
+	ex->value = holds ? args[2].value : args[3].value;
+	ex->missing = STR_NONE;
+	return ERR_NONE;
+}
+
+bool config_expand_is_operator(struct str word)
+{
+	struct str rest = STR("eq ne lt le gt ge"), each;
+	while (str_cut_word(&rest, &each)) {
+		if (str_eq(each, word))
+			return true;
+	}
+	return false;
+}
