@@ -105,7 +105,8 @@ bool charset_to_utf8(struct str charset, struct str in, struct buf *out)
 	UConverter *converter = converter_open(charset);
 	if (!converter)
 		return false;
-	convert(converter, in, out);
+	if (in.n > 0)
+		convert(converter, in, out);
 	ucnv_close(converter);
 	return true;
 }

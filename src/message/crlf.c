@@ -70,7 +70,7 @@ size_t message_crlf_read(struct message_crlf *reader, struct buf *out, size_t co
 uint64_t message_crlf_size(struct str bytes)
 {
 	uint64_t size = bytes.n;
-	const char *p = bytes.p, *end = bytes.p + bytes.n;
+	const char *p = bytes.p, *end = bytes.n > 0 ? bytes.p + bytes.n : p;
 
 	while (p < end && (p = memchr(p, '\n', (size_t)(end - p))) != NULL) {
 		if (p == bytes.p || p[-1] != '\r')

@@ -48,6 +48,18 @@ static void every_range_in_every_step(void **state)
 	}
 }
 
+static void nothing_is_fine(void **state)
+{
+	(void)state;
+	struct message_crlf reader;
+	AUTO_BUF(out, 0);
+
+	assert_int_equal(message_crlf_size(STR_NONE), 0);
+	message_crlf_init(&reader, STR_NONE, 0);
+	message_crlf_skip(&reader, 1);
+	assert_int_equal(message_crlf_read(&reader, &out, 1), 0);
+}
+
 static void reading_stops_at_the_room(void **state)
 {
 	(void)state;
@@ -81,6 +93,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_range_in_every_step),
+		cmocka_unit_test(nothing_is_fine),
 		cmocka_unit_test(reading_stops_at_the_room),
 		cmocka_unit_test(nul_becomes_0x80_on_request),
 	};

@@ -2,7 +2,7 @@
 /* message/imap_form.h - ENVELOPE, BODY and BODYSTRUCTURE as IMAP sends them.
  *
  * Made once, when a mail is saved, and stored (summary.h); FETCH copies the bytes.
- * Limits: foreign text in one ENVELOPE is cut after 1 MiB, in one BODYSTRUCTURE after 8 MiB; lists of
+ * Limits: foreign text in one ENVELOPE is cut after 1 MiB, in one BODYSTRUCTURE after 4 MiB; lists of
  *         addresses end there. `out` must have no limit of its own.
  * Spec:   RFC 3501 §7.4.2, §9 (the grammar of "body" and "envelope"). */
 #pragma once
@@ -10,7 +10,7 @@
 #include "message/message.h"
 
 #define MESSAGE_ENVELOPE_TEXT_MAX  (1u << 20)
-#define MESSAGE_STRUCTURE_TEXT_MAX (8u << 20)
+#define MESSAGE_STRUCTURE_TEXT_MAX (4u << 20)
 
 /* "(date subject from sender reply-to to cc bcc in-reply-to message-id)" of a header block. */
 void message_envelope_put(struct buf *out, struct str header);

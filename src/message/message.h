@@ -106,6 +106,11 @@ struct str message_span_bytes(struct str mail, const struct message_span *span);
 /* Lines as IMAP counts them: a last line without line end counts as well. */
 uint64_t message_part_body_lines(const struct message_part *part);
 
-/* Appends the body of a part with its transfer encoding removed, as far as `out` has room.
+/* Appends the body of a part with its transfer encoding removed.
  * ERR_UNSUPPORTED: unknown encoding. ERR_LIMIT: out->limit is too small for it. */
 enum err message_part_decode(struct str mail, const struct message_part *part, struct buf *out);
+
+/* Appends the body of a part as UTF-8 text, as searching wants it: transfer encoding and charset
+ * removed; malformed bytes, and 8-bit bytes of an unknown charset, become U+FFFD. Cut short when `out`
+ * has no more room. ERR_UNSUPPORTED: unknown encoding. */
+enum err message_part_text(struct str mail, const struct message_part *part, struct buf *out);

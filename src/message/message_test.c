@@ -260,6 +260,12 @@ static void bodies_are_decoded(void **state)
 	assert_str(buf_str(&out), STR("hello"));
 	buf_init(&small, 3);
 	assert_int_equal(message_part_decode(mail, &tree.parts[0], &small), ERR_LIMIT);
+	buf_clear(&out);
+	struct str latin = STR("Content-Type: text/plain; charset=\"iso-8859-1\"\n"
+			       "Content-Transfer-Encoding: quoted-printable\n\n=E4\n");
+	message_parse(&a, latin, &tree);
+	assert_int_equal(message_part_text(latin, &tree.parts[0], &out), ERR_NONE);
+	assert_str(buf_str(&out), STR("\xc3\xa4\n"));
 	message_parse(&a, odd, &tree);
 	assert_str(tree.contents[0].encoding, STR("x-uuencode"));
 	assert_int_equal(message_part_decode(odd, &tree.parts[0], &out), ERR_UNSUPPORTED);

@@ -53,6 +53,7 @@ static void continuations_of_rfc_2231(void **state)
 	assert_params("; f*=iso-8859-1''%E4", "f=\xc3\xa4|");
 	assert_params("; f*=no-such-set''%E4", "f=no-such-set''%E4|");
 	assert_params("; f*=utf-8''100%", "f=100%|");
+	assert_params("; f*=utf-7''", "f=|");
 	assert_params("; f*0=a; f*2=c", "f=a|");
 	assert_params("; f*1=b", "");
 	assert_params("; f*0=a; f*0=b", "f=a|");

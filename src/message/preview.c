@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* message/preview.c - the first words of a mail (RFC 8970), and bodies without their encoding.
+/* message/preview.c - the first words of a mail (RFC 8970).
  *
  * Only the start of the first text part is looked at. HTML loses its tags, styles, scripts and
  * comments; the usual entities become characters. Blanks collapse, invisible characters vanish. */
-#include "base/codec.h"
 #include "base/number.h"
 #include "base/unicode.h"
-#include "message/charset.h"
 #include "message/params.h"
 #include "message/summary.h"
 
@@ -15,31 +13,6 @@
 #define PREVIEW_FIRST_MAX  (3u << 10)
 #define PREVIEW_SECOND_MAX (64u << 10)
 #define PREVIEW_ENTITY_MAX 10
-
-static enum err decode(enum message_encoding encoding, struct str body, struct buf *out)
-{
-	if (body.n > buf_room(out))
-		return ERR_LIMIT; /* no decoder makes more of it */
-	switch (encoding) {
-	case MESSAGE_ENCODING_IDENTITY:
-		buf_put(out, body);
-		return ERR_NONE;
-	case MESSAGE_ENCODING_BASE64:
-		base64_decode_body(out, body);
-		return ERR_NONE;
-	case MESSAGE_ENCODING_QUOTED_PRINTABLE:
-		quoted_printable_decode(out, body);
-		return ERR_NONE;
-	case MESSAGE_ENCODING_UNKNOWN:
-		break;
-	}
-	return ERR_UNSUPPORTED;
-}
-
-enum err message_part_decode(struct str mail, const struct message_part *part, struct buf *out)
-{
-	return decode(part->encoding, message_span_bytes(mail, &part->body), out);
-}
 
 /* Collects visible characters, at most MESSAGE_PREVIEW_CHARS. */
 struct line {
@@ -187,30 +160,17 @@ static const struct message_part *text_find(const struct message_tree *tree)
 	return NULL;
 }
 
-static struct str charset_of(struct arena *arena, const struct message_content *content)
-{
-	struct message_params params;
-	struct str charset = STR_NONE;
-
-	message_params_parse(arena, content->params, &params);
-	(void)message_params_find(&params, STR("charset"), &charset);
-	return charset;
-}
-
 /* Writes the preview from the first `raw_max` bytes of the body; true if it is full. */
 static bool window_put(struct line *line, struct str mail, const struct message_part *part,
-	const struct message_content *content, size_t raw_max)
+	bool is_html, size_t raw_max)
 {
-	struct str body = str_slice(message_span_bytes(mail, &part->body), 0, raw_max);
-	AUTO_BUF(bytes, 0);
+	struct message_part start = *part;
 	AUTO_BUF(text, 0);
-	AUTO_ARENA(arena, 0);
 
-	if (decode(part->encoding, body, &bytes) != ERR_NONE)
-		return true;
-	if (!charset_to_utf8(charset_of(&arena, content), buf_str(&bytes), &text))
-		(void)charset_to_utf8(STR_NONE, buf_str(&bytes), &text);
-	if (str_eq_ci(content->subtype, STR("html")))
+	start.body.size = MIN(start.body.size, raw_max);
+	if (message_part_text(mail, &start, &text) != ERR_NONE)
+		return true; /* unknown encoding: nothing to show */
+	if (is_html)
 		html_put(line, buf_str(&text));
 	else
 		plain_put(line, buf_str(&text));
@@ -225,11 +185,11 @@ void message_preview_put(struct buf *out, struct str mail, const struct message_
 
 	if (!part)
 		return;
-	const struct message_content *content = &tree->contents[part - tree->parts];
-	if (window_put(&line, mail, part, content, PREVIEW_FIRST_MAX) ||
+	bool is_html = str_eq_ci(tree->contents[part - tree->parts].subtype, STR("html"));
+	if (window_put(&line, mail, part, is_html, PREVIEW_FIRST_MAX) ||
 		part->body.size <= PREVIEW_FIRST_MAX)
 		return;
 	buf_truncate(out, start);
 	line = (struct line){ .out = out };
-	(void)window_put(&line, mail, part, content, PREVIEW_SECOND_MAX);
+	(void)window_put(&line, mail, part, is_html, PREVIEW_SECOND_MAX);
 }

@@ -109,6 +109,21 @@ static void damage_is_refused_or_harmless(void **state)
 	assert_int_equal(message_summary_decode(buf_str(&bytes), &s), ERR_UNSUPPORTED);
 }
 
+static void nothing_has_a_summary_too(void **state)
+{
+	(void)state;
+	struct message_tree tree;
+	struct message_summary s;
+	AUTO_ARENA(a, 0);
+	AUTO_BUF(bytes, 0);
+
+	encode(&a, STR_NONE, &tree, &bytes);
+	assert_int_equal(message_summary_decode(buf_str(&bytes), &s), ERR_NONE);
+	assert_int_equal(s.virtual_size, 0);
+	assert_int_equal(message_summary_tree(&a, &s, &tree), ERR_NONE);
+	assert_int_equal(tree.count, 1);
+}
+
 static void huge_fields_are_left_out(void **state)
 {
 	(void)state;
@@ -194,6 +209,7 @@ int main(void)
 		cmocka_unit_test(columns_come_back),
 		cmocka_unit_test(tree_comes_back),
 		cmocka_unit_test(damage_is_refused_or_harmless),
+		cmocka_unit_test(nothing_has_a_summary_too),
 		cmocka_unit_test(huge_fields_are_left_out),
 		cmocka_unit_test(kept_fields_are_found),
 		cmocka_unit_test(previews),

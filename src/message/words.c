@@ -20,6 +20,7 @@ struct decoder {
 	struct buf *out;
 	struct str charset; /* of the bytes in `pending` */
 	struct buf pending;
+	struct buf text; /* scratch */
 	unsigned charsets_left;
 };
 
@@ -78,20 +79,18 @@ static void visible_put(struct buf *out, struct str s)
 /* Appends raw bytes of the header: valid UTF-8 or replaced. */
 static void raw_put(struct decoder *d, struct str s)
 {
-	AUTO_BUF(text, 0);
-
-	(void)charset_to_utf8(STR_NONE, s, &text);
-	visible_put(d->out, buf_str(&text));
+	buf_clear(&d->text);
+	(void)charset_to_utf8(STR_NONE, s, &d->text);
+	visible_put(d->out, buf_str(&d->text));
 }
 
 static void pending_flush(struct decoder *d)
 {
-	AUTO_BUF(text, 0);
-
 	if (d->pending.n == 0)
 		return;
-	if (charset_to_utf8(d->charset, buf_str(&d->pending), &text))
-		visible_put(d->out, buf_str(&text));
+	buf_clear(&d->text);
+	if (charset_to_utf8(d->charset, buf_str(&d->pending), &d->text))
+		visible_put(d->out, buf_str(&d->text));
 	else
 		raw_put(d, buf_str(&d->pending));
 	buf_clear(&d->pending);
@@ -142,6 +141,7 @@ void message_words_decode(struct buf *out, struct str value)
 
 	if (value.n == 0 || !memchr(value.p, '=', value.n)) {
 		raw_put(&d, value);
+		buf_done(&d.text);
 		return;
 	}
 	while (value.n > 0 && buf_room(out) > 0) {
@@ -160,4 +160,5 @@ void message_words_decode(struct buf *out, struct str value)
 	}
 	pending_flush(&d);
 	buf_done(&d.pending);
+	buf_done(&d.text);
 }
