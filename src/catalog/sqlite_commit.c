@@ -6,15 +6,17 @@
  *   transaction -> waiters woken -> again, until the queue is empty
  *
  * The commit task belongs to the shard: a waiter whose deadline passes leaves, its batch is written
- * all the same. Above CHECKPOINT_PAGES of WAL a checkpoint runs beside the commits; above
- * CHECKPOINT_PAGES_MAX (readers and commits left it no gap) commits wait for it. */
+ * all the same.
+ *
+ * The WAL starts anew only when all of it stands in the database. Above CHECKPOINT_PAGES a checkpoint
+ * runs beside the commits and moves nearly all; the commit task then moves the small rest, which
+ * came meanwhile, between two commits. */
 #include "catalog/sqlite_private.h"
 #include "task/task.h"
 
-#define GROUP_REQUESTS_MAX   256
-#define GROUP_BYTES_MAX      ((size_t)8 << 20)
-#define CHECKPOINT_PAGES     1000
-#define CHECKPOINT_PAGES_MAX 16000
+#define GROUP_REQUESTS_MAX 256
+#define GROUP_BYTES_MAX    ((size_t)8 << 20)
+#define CHECKPOINT_PAGES   1000
 
 /* ---- batches ---- */
 
@@ -122,7 +124,7 @@ static void commit_group(struct op *op, struct committer *c)
 struct checkpoint_job {
 	struct offload_job job; /* first */
 	struct shard *shard;
-	bool waits;
+	bool is_rest;
 };
 
 static void checkpoint_run(struct offload_job *job)
@@ -131,7 +133,7 @@ static void checkpoint_run(struct offload_job *job)
 	struct op op;
 	op_init(&op, NULL, NULL, TIME_NEVER);
 	/* A failure here hurts nobody yet: the WAL holds everything; the next commits will tell. */
-	if (shard_checkpoint(&op, j->shard, j->waits) != ERR_NONE)
+	if (shard_checkpoint(&op, j->shard, j->is_rest) != ERR_NONE)
 		op_forgive(&op);
 }
 
@@ -141,13 +143,13 @@ static void checkpoint_release(struct offload_job *job)
 }
 
 /* WAITS. */
-static void checkpoint(struct op *op, struct committer *c, bool waits)
+static void checkpoint(struct op *op, struct committer *c, bool is_rest)
 {
 	struct checkpoint_job *j = MEM_NEW(struct checkpoint_job);
 	j->job.run = checkpoint_run;
 	j->job.release = checkpoint_release;
 	j->shard = c->shard;
-	j->waits = waits;
+	j->is_rest = is_rest;
 	if (offload(op, OFFLOAD_DISK, &j->job) == ERR_NONE)
 		checkpoint_release(&j->job);
 	else
@@ -163,15 +165,18 @@ static void checkpoint_task(void *arg)
 	checkpoint(&op, c, false);
 	task_unshield();
 	c->is_checkpointing = false;
+	c->has_rest = true;
 }
 
-/* WAITS only when the WAL is far too long. */
+/* WAITS for the rest of a checkpoint. */
 static void checkpoint_if_long(struct op *op, struct committer *c)
 {
-	int pages = c->shard->wal_pages;
-	if (pages > CHECKPOINT_PAGES_MAX && !c->is_checkpointing) {
+	if (c->is_checkpointing)
+		return;
+	if (c->has_rest) {
 		checkpoint(op, c, true);
-	} else if (pages > CHECKPOINT_PAGES && !c->is_checkpointing) {
+		c->has_rest = false;
+	} else if (c->shard->wal_pages > CHECKPOINT_PAGES) {
 		c->is_checkpointing = true;
 		task_start("catalog checkpoint", checkpoint_task, c);
 	}

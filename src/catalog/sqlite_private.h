@@ -103,9 +103,9 @@ struct write_request {
 /* Commits all requests in one transaction; if that fails, each alone. Fills in every result, and
  * returns how many transactions were committed. */
 unsigned shard_write(struct shard *s, struct write_request **requests, size_t count);
-/* Moves the WAL into the database as far as readers allow. `waits`: holds them off until all is
- * moved, so that the WAL starts anew; only when nothing is being written. */
-enum err shard_checkpoint(struct op *op, struct shard *s, bool waits);
+/* Moves the WAL into the database as far as readers allow. `is_rest`: called between two writes, so
+ * that nothing is added meanwhile; else beside them. */
+enum err shard_checkpoint(struct op *op, struct shard *s, bool is_rest);
 
 /* ---- reading: results in op's arena ---- */
 
@@ -141,6 +141,7 @@ struct committer {
 	struct list queue;     /* of struct write_request */
 	bool is_committing;    /* the commit task runs */
 	bool is_checkpointing; /* the checkpoint task runs */
+	bool has_rest;         /* it ran; what came meanwhile is still to be moved */
 	uint64_t *commits;     /* borrowed; counts transactions */
 };
 void committer_init(struct committer *c, struct shard *shard, uint64_t *commits);

@@ -139,17 +139,14 @@ unsigned shard_write(struct shard *s, struct write_request **requests, size_t co
 	return commits;
 }
 
-enum err shard_checkpoint(struct op *op, struct shard *s, bool waits)
+enum err shard_checkpoint(struct op *op, struct shard *s, bool is_rest)
 {
-	if (waits) {
-		int code = sqlite3_wal_checkpoint_v2(
-			s->writer->db, "main", SQLITE_CHECKPOINT_RESTART, NULL, NULL);
-		return code == SQLITE_OK ? ERR_NONE : shard_fail(op, s, s->writer, "checkpoint of");
-	}
-	struct connection *c;
-	TRY(shard_take_reader(op, s, &c));
+	struct connection *c = s->writer;
+	if (!is_rest)
+		TRY(shard_take_reader(op, s, &c));
 	int code = sqlite3_wal_checkpoint_v2(c->db, "main", SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
 	enum err e = code == SQLITE_OK ? ERR_NONE : shard_fail(op, s, c, "checkpoint of");
-	shard_give_reader(s, c);
+	if (!is_rest)
+		shard_give_reader(s, c);
 	return e;
 }

@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What single drivers promise beyond the contract: one owner a shard, batches that do not poison
+ * others, damaged files, a disk without room, the n-th failure. */
+#include "catalog/catalog.h"
+
+#include "base/test.h"
+
+#include <fcntl.h>
+#include <sqlite3.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "base/file.h"
+#include "task/task.h"
+
+struct place {
+	struct op *op;
+	struct catalog *catalog;
+	const char *dir;
+	struct str text;
+	void (*body)(struct place *p);
+};
+
+static const struct str user = { "u", 1 };
+
+static void place_task(void *arg)
+{
+	struct place *p = arg;
+	p->body(p);
+	catalog_close(p->op, p->catalog);
+	loop_stop();
+}
+
+static void run(void (*body)(struct place *p))
+{
+	AUTO_ARENA(arena, 0);
+	struct op op;
+	op_init(&op, &arena, NULL, TIME_NEVER);
+	char dir[] = "/tmp/catalog-test-XXXXXX";
+	assert_non_null(mkdtemp(dir));
+	struct place p = { .op = &op, .dir = dir, .body = body };
+	p.text = str_printf(&arena, "sqlite(%s,1)", dir);
+	assert_ok(loop_open(&op, NULL));
+	task_start("test", place_task, &p);
+	loop_run();
+	loop_close();
+	assert_ok(file_remove_tree(&op, dir));
+}
+
+static struct catalog *open_again(struct place *p)
+{
+	struct catalog *c = NULL;
+	assert_ok(catalog_open_text(p->op, p->text, &c));
+	return c;
+}
+
+static enum err write_head(struct op *op, struct catalog *c, struct str key, struct str value)
+{
+	struct catalog_change change = { .kind = CATALOG_PUT_HEAD, .key = key, .value = value };
+	return catalog_write(op, c, user, &change, 1);
+}
+
+static size_t head_count(struct place *p)
+{
+	struct catalog_head *heads;
+	size_t count = 0;
+	assert_ok(catalog_read_heads(p->op, p->catalog, user, &heads, &count));
+	return count;
+}
+
+static const char *path(struct place *p, const char *name)
+{
+	return str_printf(p->op->arena, "%s/%s%c", p->dir, name, '\0').p;
+}
+
+/* What an operator could do with the sqlite3 program. */
+static void execute(struct place *p, const char *sql)
+{
+	sqlite3 *db;
+	assert_int_equal(sqlite3_open(path(p, "catalog-00.sqlite"), &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
+static void texts(struct place *p)
+{
+	const char *bad[] = { "", "nothing", "fault", "fault:", "fault:fault:mem", "mem(0)",
+		"mem(x)", "mem(4", "sqlite", "sqlite()", "sqlite(relative)", "sqlite(/tmp/x,0)",
+		"sqlite(/tmp/x,9999)" };
+	for (size_t i = 0; i < ARRAY_COUNT(bad); i++)
+		assert_err(catalog_open_text(p->op, str_from(bad[i]), &p->catalog), ERR_INVALID);
+	assert_null(p->catalog);
+}
+static void only_sound_texts_open(void **state)
+{
+	(void)state;
+	run(texts);
+}
+
+static void owner(struct place *p)
+{
+	p->catalog = open_again(p);
+	assert_ok(write_head(p->op, p->catalog, STR("a"), STR("1")));
+	struct catalog *second = open_again(p);
+	assert_err(write_head(p->op, second, STR("b"), STR("2")), ERR_UNAVAILABLE);
+	struct str pid = str_printf(p->op->arena, "process %d,", (int)getpid());
+	assert_true(str_find(str_from(p->op->failure.text), pid) >= 0);
+	struct catalog_head *heads;
+	size_t count;
+	assert_err(catalog_read_heads(p->op, second, user, &heads, &count), ERR_UNAVAILABLE);
+	catalog_close(p->op, p->catalog);
+	p->catalog = second; /* may have it now */
+	assert_ok(write_head(p->op, p->catalog, STR("b"), STR("2")));
+	assert_int_equal(head_count(p), 2);
+}
+static void a_second_opener_is_told_who_has_the_shard(void **state)
+{
+	(void)state;
+	run(owner);
+}
+
+/* ---- one bad batch among good ones ---- */
+
+struct writer {
+	struct catalog *catalog;
+	struct str key;
+	enum err result;
+};
+
+static enum err write_key(struct op *op, void *arg)
+{
+	struct writer *w = arg;
+	w->result = write_head(op, w->catalog, w->key, STR("v"));
+	return ERR_NONE;
+}
+
+static void poison(struct place *p)
+{
+	p->catalog = open_again(p);
+	assert_ok(write_head(p->op, p->catalog, STR("first"), STR("v")));
+	execute(p, "CREATE TRIGGER poison BEFORE INSERT ON user_heads WHEN NEW.key = 'k5'"
+		   " BEGIN SELECT RAISE(ABORT, 'poisoned'); END");
+	struct writer writers[12];
+	struct task_group *g = task_group_new(p->op);
+	for (size_t i = 0; i < ARRAY_COUNT(writers); i++) {
+		writers[i] = (struct writer){ .catalog = p->catalog,
+			.key = str_printf(p->op->arena, "k%zu", i) };
+		task_group_start(g, "writer", write_key, &writers[i]);
+	}
+	assert_ok(task_group_finish(p->op, g));
+	for (size_t i = 0; i < ARRAY_COUNT(writers); i++)
+		assert_err(writers[i].result, i == 5 ? ERR_UNAVAILABLE : ERR_NONE);
+	assert_int_equal(head_count(p), 12);
+
+	/* Whole batches alone: nothing of one that failed in its middle is there. */
+	const struct catalog_change batch[] = {
+		{ .kind = CATALOG_PUT_HEAD, .key = STR("before"), .value = STR("v") },
+		{ .kind = CATALOG_PUT_HEAD, .key = STR("k5"), .value = STR("v") },
+	};
+	assert_err(catalog_write(p->op, p->catalog, user, batch, 2), ERR_UNAVAILABLE);
+	assert_true(str_find(str_from(p->op->failure.text), STR("poisoned")) >= 0);
+	assert_int_equal(head_count(p), 12);
+}
+static void a_failing_batch_does_not_poison_the_others(void **state)
+{
+	(void)state;
+	run(poison);
+}
+
+/* ---- damage ---- */
+
+static void not_a_database(struct place *p)
+{
+	struct buf noise = { 0 };
+	for (int i = 0; i < 20000; i++)
+		buf_put_byte(&noise, (char)(i * 7));
+	assert_ok(file_replace(p->op, path(p, "catalog-00.sqlite"), buf_str(&noise), 0600));
+	buf_done(&noise);
+	p->catalog = open_again(p);
+	assert_err(write_head(p->op, p->catalog, STR("a"), STR("1")), ERR_CORRUPT);
+	assert_true(str_find(str_from(p->op->failure.text), STR("catalog-00.sqlite")) >= 0);
+	/* It stays as it is, for whoever repairs it. */
+	struct stat st;
+	assert_int_equal(stat(path(p, "catalog-00.sqlite"), &st), 0);
+	assert_int_equal(st.st_size, 20000);
+}
+static void a_damaged_file_is_reported_and_kept(void **state)
+{
+	(void)state;
+	run(not_a_database);
+}
+
+static void damaged_pages(struct place *p)
+{
+	p->catalog = open_again(p);
+	struct str value = { arena_alloc(p->op->arena, 3000), 3000 };
+	for (int i = 0; i < 50; i++)
+		assert_ok(
+			write_head(p->op, p->catalog, str_printf(p->op->arena, "key%d", i), value));
+	catalog_close(p->op, p->catalog);
+	AUTO_FD(fd, open(path(p, "catalog-00.sqlite"), O_WRONLY | O_CLOEXEC));
+	struct stat st;
+	assert_int_equal(fstat(fd, &st), 0);
+	for (off_t at = 8192 * 6; at < st.st_size; at += 8192)
+		assert_int_equal(pwrite(fd, "garbage garbage garbage", 23, at), 23);
+	p->catalog = open_again(p);
+	struct catalog_head *heads;
+	size_t count;
+	assert_err(catalog_read_heads(p->op, p->catalog, user, &heads, &count), ERR_CORRUPT);
+}
+static void damaged_pages_are_found(void **state)
+{
+	(void)state;
+	run(damaged_pages);
+}
+
+static void newer(struct place *p)
+{
+	p->catalog = open_again(p);
+	assert_ok(write_head(p->op, p->catalog, STR("a"), STR("1")));
+	catalog_close(p->op, p->catalog);
+	execute(p, "UPDATE catalog_meta SET value = 99 WHERE key = 'schema'");
+	p->catalog = open_again(p);
+	assert_err(write_head(p->op, p->catalog, STR("a"), STR("1")), ERR_UNSUPPORTED);
+	catalog_close(p->op, p->catalog);
+	execute(p, "UPDATE catalog_meta SET value = 1 WHERE key = 'schema';"
+		   "UPDATE catalog_meta SET value = 3 WHERE key = 'shard'");
+	p->catalog = open_again(p);
+	assert_err(write_head(p->op, p->catalog, STR("a"), STR("1")), ERR_INVALID);
+}
+static void files_of_other_versions_and_shards_are_refused(void **state)
+{
+	(void)state;
+	run(newer);
+}
+
+static void no_room(struct place *p)
+{
+	p->catalog = open_again(p);
+	struct str value = { arena_alloc(p->op->arena, 100000), 100000 };
+	assert_ok(write_head(p->op, p->catalog, STR("before"), STR("1")));
+	struct rlimit before, small;
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+	small = (struct rlimit){ 100000, before.rlim_max };
+	(void)signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+	enum err e = write_head(p->op, p->catalog, STR("big"), value);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+	assert_err(e, ERR_UNAVAILABLE);
+	assert_int_equal(head_count(p), 1);
+	assert_ok(write_head(p->op, p->catalog, STR("big"), value));
+	assert_int_equal(head_count(p), 2);
+}
+static void a_write_that_finds_no_room_fails_alone(void **state)
+{
+	(void)state;
+	run(no_room);
+}
+
+/* ---- the WAL ---- */
+
+static void long_wal(struct place *p)
+{
+	p->catalog = open_again(p);
+	struct str value = { arena_alloc(p->op->arena, 500000), 500000 };
+	for (int i = 0; i < 60; i++)
+		assert_ok(write_head(p->op, p->catalog, STR("same"), value));
+	assert_int_equal(head_count(p), 1);
+	struct stat st;
+	assert_int_equal(stat(path(p, "catalog-00.sqlite-wal"), &st), 0);
+	assert_true(st.st_size < 60 * 500000); /* it was begun anew meanwhile */
+}
+static void the_wal_is_moved_into_the_database_on_the_way(void **state)
+{
+	(void)state;
+	run(long_wal);
+}
+
+/* ---- fault ---- */
+
+static void nth(struct place *p)
+{
+	p->text = STR("fault:mem(2)");
+	p->catalog = open_again(p);
+	catalog_fault_set(p->catalog, &(struct catalog_fault_plan){ .fail_at = 2 });
+	assert_ok(write_head(p->op, p->catalog, STR("1"), STR("1")));
+	assert_err(write_head(p->op, p->catalog, STR("2"), STR("2")), ERR_UNAVAILABLE);
+	assert_int_equal(head_count(p), 1);
+	catalog_fault_set(
+		p->catalog, &(struct catalog_fault_plan){ .fail_at = 1, .fail_after_doing = true });
+	assert_err(write_head(p->op, p->catalog, STR("2"), STR("2")), ERR_UNAVAILABLE);
+	assert_int_equal(head_count(p), 2);
+	catalog_fault_set(
+		p->catalog, &(struct catalog_fault_plan){ .fail_at = 2, .fail_from_there = true });
+	assert_int_equal(head_count(p), 2);
+	struct catalog_head *heads;
+	size_t count;
+	for (int i = 0; i < 3; i++)
+		assert_err(catalog_read_heads(p->op, p->catalog, user, &heads, &count),
+			ERR_UNAVAILABLE);
+	catalog_fault_set(p->catalog, &(struct catalog_fault_plan){ .delay_us = 20 * US_PER_MS });
+	p->op->deadline_us = now_us() + US_PER_MS;
+	assert_err(write_head(p->op, p->catalog, STR("3"), STR("3")), ERR_TIMEOUT);
+}
+static void the_nth_request_fails_before_or_after(void **state)
+{
+	(void)state;
+	run(nth);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(only_sound_texts_open),
+		cmocka_unit_test(a_second_opener_is_told_who_has_the_shard),
+		cmocka_unit_test(a_failing_batch_does_not_poison_the_others),
+		cmocka_unit_test(a_damaged_file_is_reported_and_kept),
+		cmocka_unit_test(damaged_pages_are_found),
+		cmocka_unit_test(files_of_other_versions_and_shards_are_refused),
+		cmocka_unit_test(a_write_that_finds_no_room_fails_alone),
+		cmocka_unit_test(the_wal_is_moved_into_the_database_on_the_way),
+		cmocka_unit_test(the_nth_request_fails_before_or_after),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
