@@ -1,38 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* net/test_net_private.h - what the tests of streams share: a loop to run in, a pair of streams, a
- * certificate made on the spot. Included by *_test.c of this folder only. */
+/* net/test_net_private.h - what the tests of streams share: a certificate made on the spot.
+ * Included by *_test.c of this folder only. */
 #pragma once
 
-#include "base/test.h"
 #include "net/net.h"
-#include "task/task.h"
+#include "task/test.h"
 
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
-
-/* Runs `fn` as a task in a fresh loop until it ends. */
-struct test_main {
-	task_fn *fn;
-	void *arg;
-};
-
-static inline void test_main_task(void *arg)
-{
-	struct test_main *m = arg;
-	m->fn(m->arg);
-	loop_stop();
-}
-
-static inline void test_in_task(task_fn *fn, void *arg)
-{
-	struct op op;
-	struct test_main m = { fn, arg };
-	op_init(&op, NULL, NULL, TIME_NEVER);
-	assert_ok(loop_open(&op, NULL));
-	task_start("test", test_main_task, &m);
-	loop_run();
-	loop_close();
-}
 
 /* A self-signed certificate for localhost, and its key. */
 static inline void test_make_certificate(struct buf *certificate_pem, struct buf *key_pem)

@@ -40,7 +40,10 @@ static void context_start(struct loop *l, struct task *t)
 	ASSERT(pthread_attr_init(&attr) == 0);
 	ASSERT(pthread_attr_setstacksize(&attr, l->stack_bytes) == 0);
 	t->context.loop = l;
+	sigset_t before;
+	signal_block_most(&before);
 	ASSERT(pthread_create(&t->context.thread, &attr, thread_main, t) == 0);
+	ASSERT(pthread_sigmask(SIG_SETMASK, &before, NULL) == 0);
 	(void)pthread_attr_destroy(&attr); /* cannot fail */
 }
 
@@ -61,6 +64,8 @@ void context_resume(struct loop *l, struct task *t)
 	else
 		give_turn(&t->context.turn);
 	take_turn(&l->context.turn);
+	/* The task may have asked for a signal: its own thread blocks it, ours must too. */
+	ASSERT(pthread_sigmask(SIG_BLOCK, &l->signal_set, NULL) == 0);
 }
 
 void context_suspend(struct loop *l, struct task *t)

@@ -71,6 +71,7 @@ enum err loop_open(struct op *op, const struct loop_settings *settings)
 	l->epoll_fd = epoll_fd;
 	l->signal_watch.fd = -1;
 	l->done_watch.fd = -1;
+	sigemptyset(&l->signal_set);
 	list_init(&l->soon);
 	list_init(&l->done_jobs);
 	scheduler_init(l);

@@ -14,7 +14,6 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -111,13 +110,12 @@ static void *thread_main(void *arg)
 
 static bool add_thread(struct pool *p)
 {
-	sigset_t all, before;
+	sigset_t before;
 	pthread_t thread;
 	pthread_attr_t attr;
 	ASSERT(pthread_attr_init(&attr) == 0);
 	ASSERT(pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED) == 0);
-	sigfillset(&all);
-	ASSERT(pthread_sigmask(SIG_SETMASK, &all, &before) == 0);
+	signal_block_most(&before);
 	bool is_running = pthread_create(&thread, &attr, thread_main, p) == 0;
 	ASSERT(pthread_sigmask(SIG_SETMASK, &before, NULL) == 0);
 	(void)pthread_attr_destroy(&attr); /* cannot fail */

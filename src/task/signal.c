@@ -4,9 +4,18 @@
 #include "task/task_private.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
+
+void signal_block_most(sigset_t *before)
+{
+	static const int faults[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS };
+	sigset_t most;
+	sigfillset(&most);
+	for (size_t i = 0; i < ARRAY_COUNT(faults); i++)
+		sigdelset(&most, faults[i]);
+	ASSERT(pthread_sigmask(SIG_SETMASK, &most, before) == 0);
+}
 
 static void signals_readable(struct watch *w, unsigned events, void *arg)
 {
@@ -24,19 +33,12 @@ static void signals_readable(struct watch *w, unsigned events, void *arg)
 enum err loop_on_signal(struct op *op, int signal_number, signal_fn *fn, void *arg)
 {
 	struct loop *l = loop_current;
-	sigset_t all, one;
 	ASSERT(signal_number > 0 && signal_number <= SIGNAL_NUMBER_MAX);
 	l->signals[signal_number] = (struct signal_handler){ fn, arg };
+	sigaddset(&l->signal_set, signal_number);
+	ASSERT(pthread_sigmask(SIG_BLOCK, &l->signal_set, NULL) == 0);
 
-	sigemptyset(&all);
-	for (int i = 1; i <= SIGNAL_NUMBER_MAX; i++)
-		if (l->signals[i].fn)
-			sigaddset(&all, i);
-	sigemptyset(&one);
-	sigaddset(&one, signal_number);
-	ASSERT(pthread_sigmask(SIG_BLOCK, &one, NULL) == 0);
-
-	int fd = signalfd(l->signal_watch.fd, &all, SFD_NONBLOCK | SFD_CLOEXEC);
+	int fd = signalfd(l->signal_watch.fd, &l->signal_set, SFD_NONBLOCK | SFD_CLOEXEC);
 	if (fd < 0)
 		return op_fail_errno(op, "signalfd");
 	if (l->signal_watch.fd >= 0)

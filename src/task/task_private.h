@@ -15,6 +15,7 @@
  * tools/gdb/tasks.py reads loop_list, loop.tasks, task.context and task.stack: keep it in step. */
 #pragma once
 
+#include <signal.h>
 #include <sys/epoll.h>
 #include <time.h>
 
@@ -86,6 +87,7 @@ struct loop {
 	struct list done_jobs;   /* guarded by the offload mutex */
 
 	struct watch signal_watch; /* a signalfd */
+	sigset_t signal_set;
 	struct signal_handler signals[SIGNAL_NUMBER_MAX + 1];
 
 	int64_t watchdog_us; /* 0: off */
@@ -135,6 +137,8 @@ enum err offload_attach(struct op *op, struct loop *l);
 void offload_detach(struct loop *l);
 
 /* signal.c */
+/* For a thread about to be made: all blocked but faults, which their handlers must see. */
+void signal_block_most(sigset_t *before);
 void signal_done(struct loop *l);
 
 /* watchdog.c */
