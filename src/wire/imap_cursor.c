@@ -16,7 +16,7 @@ void imap_cursor_init(struct imap_cursor *c, struct arena *arena, struct str tex
 		text.n--;
 	if (str_ends(text, STR("\r")))
 		text.n--;
-	*c = (struct imap_cursor){ .rest = text, .arena = arena, .start = text.p };
+	*c = (struct imap_cursor){ .rest = text, .arena = arena };
 }
 
 enum err imap_cursor_fail(struct imap_cursor *c, enum err class, const char *text)

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* wire/imap_cursor.h - cuts tokens off the text of one command, literals in place.
  *
- * Life:    imap_cursor_init() on the `used` bytes of a complete command -> imap_cut_*() in the
- * order of the grammar -> imap_cut_end(). Errors:  ERR_INVALID (nonsense: BAD), ERR_LIMIT (too
- * much: BAD) or ERR_UNSUPPORTED (said where it can happen), with a text for the client in c->error.
- * After an error the cursor's position is unspecified; give the command up. Memory:  tokens are
- * slices of the text where possible, else in the arena. A command's allocations are bounded by a
- * small multiple of its length (48 bytes for each byte of text). Spec:    RFC 3501 §9, RFC 9051 §9
- */
+ * Life:    imap_cursor_init() on the `used` bytes of a complete command -> imap_cut_*() in the order
+ *          of the grammar -> imap_cut_end().
+ * Errors:  ERR_INVALID (nonsense: BAD), ERR_LIMIT (too much: BAD) or ERR_UNSUPPORTED (said where it
+ *          can happen), with a text for the client in c->error. After an error the cursor's position
+ *          is unspecified; give the command up.
+ * Memory:  tokens are slices of the text where possible, else in the arena. A command of n bytes
+ *          takes at most 1 MiB + 64 n there; ERR_LIMIT when the arena has no room for it.
+ * Spec:    RFC 3501 §9, RFC 9051 §9 */
 #pragma once
 
 #include <stdbool.h>
@@ -23,9 +24,7 @@ struct imap_cursor {
 	struct str rest;     /* not yet cut */
 	struct arena *arena; /* borrowed */
 	const char *error;   /* for the client; static or in the arena; NULL: nothing failed */
-	const char *start;   /* of the text: offsets in errors */
-	bool is_utf8; /* ENABLE UTF8=ACCEPT or IMAP4rev2: names are UTF-8, so may be quoted strings
-		       */
+	bool is_utf8;        /* after ENABLE UTF8=ACCEPT: mailbox names are UTF-8 */
 };
 
 /* `text` may end with its line end. */

@@ -4,10 +4,10 @@
  * The scanner's state lives in struct imap_frame, never in the buffer, so bytes may arrive in any
  * split:
  *
- *   TEXT --"--> QUOTED --\--> QUOTED_ESCAPE        {n} at the end of a line announces a literal:
- *   TEXT --~--> TILDE                              TEXT --{--> SIZE_FIRST --0-9--> SIZE --+--> PLUS
- *   TEXT --CR-> CR --LF--> line ends                    --}--> CLOSED --CR--> CLOSED_CR --LF-->
- * literal
+ *   TEXT --"--> QUOTED --\--> QUOTED_ESCAPE
+ *   TEXT --CR--> CR --LF--> the command is complete
+ *   TEXT --{--> SIZE_FIRST --0-9--> SIZE --+--> PLUS --}--> CLOSED --CR--> CLOSED_CR --LF--> literal
+ *   TEXT --~--> TILDE --{--> the same, binary; anything unexpected leads back to TEXT
  *
  * Invariants: (1) bytes before `scanned` are never looked at again; (2) text_left > 0 only inside
  * an accepted literal, or a skipped one; (3) while skipping, only literals and line ends count.
@@ -268,6 +268,7 @@ static enum imap_frame_result frame_skip(
 	struct imap_frame *f, const struct imap_limits *limits, struct str buffered)
 {
 	size_t at = 0;
+	f->used = 0;
 	while (at < buffered.n && f->is_skipping) {
 		if (f->text_left > 0) {
 			size_t n = MIN(f->text_left, buffered.n - at);

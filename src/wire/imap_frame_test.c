@@ -37,6 +37,7 @@ static void events_of(struct str stream, size_t step, bool is_refusing,
 				break;
 			}
 			case IMAP_FRAME_FATAL:
+				assert_true(f.used <= buffered.n);
 				buf_putf(out, "F:%s ", f.error);
 				return;
 			case IMAP_FRAME_LITERAL:
@@ -116,6 +117,7 @@ static void frames_follow_the_grammar(void **state)
 		{ STR("a X {4294967296}\r\n"), "F:Literal size too large. " },
 		{ STR("a X {4294967295+}\r\n"), "F:Literal size too large. " },
 		{ STR("a X {4294967295}\r\nb NOOP\r\n"), "E:a:Too long argument. C8 " },
+		{ STR("a \0 {99999999999"), "E:a:NUL in command. F:Literal size too large. " },
 		{ STR("a APPEND x {4294967295}\r\n"), "L4294967295sm " },
 		{ STR("a APPEND x {4294967295+}\r\n"), "L4294967295nm " },
 	};

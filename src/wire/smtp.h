@@ -63,7 +63,7 @@ enum smtp_verb {
 /* RFC 5321 §4.1.2. A source route is checked and forgotten (§3.6.1). */
 struct smtp_path {
 	bool is_null;      /* "<>" */
-	struct str local;  /* without quotes and escapes: any bytes but CR, LF, NUL */
+	struct str local;  /* without quotes and escapes: UTF-8 but CR, LF, NUL */
 	struct str domain; /* empty: none was given ("<postmaster>"); or "[address]" */
 };
 

@@ -90,10 +90,11 @@ static bool cut_quoted_local(struct parser *p, struct str *rest, struct str *out
 			return false;
 		local[n++] = rest->p[at];
 	}
-	if (at >= rest->n || !arena_has_room(p->arena, n))
+	struct str unquoted = { local, n };
+	if (at >= rest->n || !utf8_is_valid(unquoted) || !arena_has_room(p->arena, n))
 		return false;
 	(void)str_take(rest, at + 1);
-	*out = str_dup(p->arena, (struct str){ local, n });
+	*out = str_dup(p->arena, unquoted);
 	return true;
 }
 

@@ -87,6 +87,7 @@ static void commands_are_parsed(void **state)
 		{ STR("MAIL FROM:<\"a@b>"), "!501 5.5.4 Invalid FROM" },
 		{ STR("MAIL FROM:<\"a\\"), "!501 5.5.4 Invalid FROM" },
 		{ STR("MAIL FROM:<\xff@b>"), "!501 5.5.4 Invalid FROM" },
+		{ STR("MAIL FROM:<\"\xff\"@b>"), "!501 5.5.4 Invalid FROM" },
 		{ STR("MAIL"), "!501 5.5.4 Invalid FROM" },
 		/* §4.1.1.3 */
 		{ STR("RCPT TO:<postmaster>"), "4 postmaster" },
