@@ -37,7 +37,7 @@ struct imap_limits {
 	uint8_t tag_bytes;
 	uint8_t depth; /* of parentheses */
 };
-extern const struct imap_limits imap_limits_login; /* before login: 8 KiB, 64 words */
+extern const struct imap_limits imap_limits_login; /* before login: 8 KiB, 96 words */
 extern const struct imap_limits imap_limits_user;  /* after login: 64 KiB */
 
 enum imap_frame_result {
