@@ -37,18 +37,30 @@ struct str config_main_path(const struct config *cfg)
 	return cfg->path;
 }
 
-static void load_files(struct config_loader *ld)
+/* False: there is no main file, so that nothing else can be said. */
+static bool load_files(struct config_loader *ld)
 {
 	const struct config_load_args *args = ld->args;
 	struct config_node *root = config_tree_root(ld->tree, CONFIG_LAYER_FILE);
+	struct config_lines lines = { .file = STR("(text)") };
 	ld->layer = CONFIG_LAYER_FILE;
 	if (args->path) {
-		ld->cfg->path = str_dup(&ld->cfg->arena, str_from(args->path));
-		config_parse_file(ld, ld->cfg->path, root, NULL, false);
-		return;
+		struct str why;
+		struct config_open_file self = { NULL, str_from(args->path) };
+		ld->cfg->path = str_dup(&ld->cfg->arena, self.path);
+		lines.file = ld->cfg->path;
+		if (!config_file_load(ld, lines.file, &lines.rest, &why)) {
+			config_error(ld, NULL, "Can't read the configuration: %.*s", STRF(why));
+			return false;
+		}
+		ld->open_files = &self;
+		config_parse(ld, lines, root);
+		ld->open_files = NULL;
+		return true;
 	}
-	struct str text = str_dup(&ld->cfg->arena, args->text);
-	config_parse(ld, (struct config_lines){ .rest = text, .file = STR("(text)") }, root);
+	lines.rest = str_dup(&ld->cfg->arena, args->text);
+	config_parse(ld, lines, root);
+	return true;
 }
 
 static void load_overrides(struct config_loader *ld)
@@ -90,9 +102,10 @@ enum err config_load(struct op *op, const struct config_load_args *args,
 		(struct config_lines){
 			.rest = config_builtin_services, .file = STR("(built-in services)") },
 		config_tree_root(&cfg->tree, CONFIG_LAYER_BUILTIN));
-	load_files(&ld);
-	load_overrides(&ld);
-	config_settle(&ld);
+	if (load_files(&ld)) {
+		load_overrides(&ld);
+		config_settle(&ld);
+	}
 	if (problems->error_count) {
 		config_unref(cfg);
 		return tell_first_error(op, problems);

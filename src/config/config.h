@@ -170,5 +170,10 @@ bool config_list_refuses(const struct config_scope *scope, enum config_setting i
 /* Is `ip` in one of the networks ("10.0.0.0/8 ::1") of a list of type NETWORKS? */
 bool config_networks_have(const struct config_scope *scope, enum config_setting id, struct str ip);
 
+/* `path`, put below state_dir when it is relative: for mail_home, sqlite_path, fs_posix_prefix,
+ * passwd_file_path after their variables are expanded. */
+struct str config_state_path(
+	struct arena *arena, const struct config_scope *scope, struct str path);
+
 /* Did somebody set it, in files, groups, overrides or the service catalogue? */
 bool config_is_set(const struct config_scope *scope, enum config_setting id);

@@ -96,6 +96,8 @@ static void every_type_is_read(void **state)
 	assert_true(config_is(s, SET_ssl, STR("required")));
 	assert_true(config_u64(s, SET_last_valid_uid) == CONFIG_UNLIMITED);
 	assert_true(config_time_us(s, SET_imap_hibernate_timeout) == CONFIG_TIME_INFINITE);
+	assert_text(config_state_path(&f.arena, s, STR("x")), "/var/lib/pombal/x");
+	assert_text(config_state_path(&f.arena, s, STR("/y")), "/y");
 	/* Defaults. */
 	assert_int_equal(config_u64(s, SET_mail_worker_count), 6);
 	assert_text(config_str(s, SET_recipient_delimiter), "+");
@@ -445,6 +447,10 @@ static void files_and_includes(void **state)
 	assert_true(str_starts(f.problems.items[1].text, STR("No matches")));
 	assert_true(
 		str_starts(f.problems.items[2].text, STR("ssl_server_key_file: Can't open file")));
+
+	args.path = "/nowhere/main.conf";
+	assert_int_equal(config_load(&f.op, &args, &f.problems, &f.cfg), ERR_INVALID);
+	assert_int_equal(f.problems.count, 1);
 	assert_int_equal(file_remove_tree(&f.op, dir), ERR_NONE);
 	arena_done(&f.arena);
 }

@@ -125,6 +125,13 @@ bool config_networks_have(const struct config_scope *scope, enum config_setting 
 	return false;
 }
 
+struct str config_state_path(struct arena *arena, const struct config_scope *scope, struct str path)
+{
+	if (str_starts(path, STR("/")))
+		return str_dup(arena, path);
+	return str_printf(arena, "%.*s/%.*s", STRF(config_str(scope, SET_state_dir)), STRF(path));
+}
+
 bool config_is_set(const struct config_scope *scope, enum config_setting id)
 {
 	return value_of(scope, id)->layer != CONFIG_LAYER_DEFAULT;
