@@ -14,7 +14,7 @@
 
 #include "base/base.h"
 #include "base/range_set.h"
-#include "message/message.h"
+#include "message/summary.h"
 
 struct mailbox;
 struct user;

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* service/imap/imap_private.h - a session and the commands it runs, for this folder alone. */
+#pragma once
+
+#include "base/list.h"
+#include "base/range_set.h"
+#include "config/config.h"
+#include "event/event.h"
+#include "net/net.h"
+#include "service/imap/imap.h"
+#include "store/mailbox.h"
+#include "store/store.h"
+#include "task/task.h"
+#include "wire/imap.h"
+
+#define IMAP_SESSION_MAGIC     0x494d4150u
+#define IMAP_IDLE_OUT_US       (30 * 60 * US_PER_SEC) /* RFC 3501 §5.4 */
+#define IMAP_PROGRESS_US       (60 * US_PER_SEC) /* a client that neither sends nor takes for this long */
+#define IMAP_INPUT_MAX         (72 << 10)
+#define IMAP_BAD_MAX           20
+#define IMAP_TAG_MAX           40
+#define IMAP_COMMAND_ARENA     (256u << 20)
+#define IMAP_KEYWORD_BYTES_MAX 50
+
+struct imap {
+	struct config *config;
+	const struct config_scope *scope; /* of protocol imap */
+	struct list sessions;
+	size_t session_count;
+	bool is_closing;
+	struct wait_queue emptied;
+	struct buf capability; /* after login; owned */
+	char separator;
+	uint32_t userip_max;
+	uint64_t message_bytes_max;
+	int64_t idle_notify_us;
+};
+
+struct imap_append_state;
+
+/* Life: handed over -> parked <-> served by a task -> ended.
+ * A session is plain data; what a command needs lives in that command's arena.
+ * Invariants: 1. either a task serves it or its stream is parked, never both.
+ *             2. `view` is NULL unless a mailbox is selected.
+ *             3. only its own task writes to its stream. */
+struct imap_session {
+	uint32_t magic;
+	struct imap *imap;
+	struct list link;
+	/* owned */
+	struct user *user;       /* a reference */
+	struct mailbox *mailbox; /* a reference; NULL: nothing is selected */
+	struct view *view;
+	struct stream *stream;
+	struct event *event;
+	struct imap_append_state *append; /* an APPEND between its literals; NULL: none */
+	struct timer idle;       /* silence of the client, or the next "Still here" of IDLE */
+	struct task_handle task; /* zeroed while parked */
+	/* state of the dialogue */
+	struct imap_frame frame;
+	struct address remote;
+	char session_id[32];
+	char idle_tag[IMAP_TAG_MAX + 1]; /* of the running IDLE; "" if none */
+	uint8_t bad_commands;
+	bool is_read_only; /* EXAMINE */
+	bool is_woken;     /* the mailbox changed while IDLE was parked */
+	bool wants_capability;
+	uint8_t keywords_told;      /* how many the last FLAGS line had */
+	const char *closing_reason; /* static; NULL: goes on */
+	uint64_t deleted, expunged, fetched_headers, fetched_bodies;
+};
+
+/* One command while it runs. */
+struct imap_run {
+	struct op *op;
+	struct imap_session *session;
+	struct imap_cursor *cursor; /* after the name */
+	struct str tag, name;       /* in op's arena */
+	bool is_uid;
+	struct buf
+		*out; /* the stream's output: print into it, imap_check_output() between bursts */
+};
+
+/* ---- commands (commands.c has the table) ---- */
+
+enum imap_command_flag {
+	IMAP_NEEDS_SELECTED = 1,
+	IMAP_KEEPS_SEQS =
+		2, /* U of the sheet §4.1: no EXPUNGE while or after it (not for its UID form) */
+	IMAP_NO_SYNC = 4, /* tells nothing before its tagged reply: LOGOUT, SELECT... */
+	IMAP_HAS_UID_FORM = 8,
+};
+/* Runs the command and answers it: exactly one tagged reply by one of imap_reply_*(), unless it set
+ * closing_reason or began IDLE. Parse errors: imap_reply_bad_arguments(). */
+typedef void imap_command_fn(struct imap_run *x);
+struct imap_command_row {
+	struct str name;
+	unsigned flags; /* enum imap_command_flag */
+	imap_command_fn *run;
+};
+const struct imap_command_row *imap_command_find(struct str name);
+
+/* any state */
+imap_command_fn imap_command_capability, imap_command_noop, imap_command_logout, imap_command_id,
+	imap_command_enable, imap_command_namespace, imap_command_idle;
+/* tree.c, list.c */
+imap_command_fn imap_command_list, imap_command_lsub, imap_command_create, imap_command_delete,
+	imap_command_rename, imap_command_subscribe, imap_command_unsubscribe, imap_command_status;
+/* select.c */
+imap_command_fn imap_command_select, imap_command_examine, imap_command_close,
+	imap_command_unselect, imap_command_check;
+/* fetch.c, store.c, search.c, copy.c, expunge.c */
+imap_command_fn imap_command_fetch, imap_command_store, imap_command_search, imap_command_copy,
+	imap_command_move, imap_command_expunge;
+
+/* ---- replies (reply.c): the only place that maps classes to IMAP's words ---- */
+
+/* The tagged OK after telling what changed (sync.c). `code` may be STR_NONE. */
+void imap_reply_ok(struct imap_run *x, struct str code, struct str text);
+void imap_reply_no(struct imap_run *x, struct str code, struct str text);
+/* Counts; too many end the session. */
+void imap_reply_bad(struct imap_run *x, struct str text);
+/* BAD with what the cursor recorded. */
+void imap_reply_bad_arguments(struct imap_run *x);
+/* NO or BAD with the code of the class; logs what is not the client's doing. RFC 5530. */
+void imap_reply_failure(struct imap_run *x, enum err e);
+/* The response code and text of a class, without sending. */
+void imap_failure_words(
+	const struct op *op, enum err e, struct str *out_code, struct str *out_text);
+
+/* WAITS when more than a burst is queued. An error: the client is gone, closing_reason is set. */
+enum err imap_check_output(struct imap_run *x);
+
+/* ---- telling what changed (sync.c) ---- */
+
+/* FLAGS, EXPUNGE, EXISTS, RECENT, FETCH lines for everything since the last time. No wait.
+ * A mailbox that is gone ends the session with BYE. */
+void imap_sync(struct op *op, struct imap_session *s, bool may_expunge);
+/* "* n FETCH (FLAGS (...))" with UID when asked. */
+void imap_put_flags_line(struct imap_session *s, const struct mail *mail, bool with_uid);
+/* "(\Seen $x)" of a mail. */
+void imap_put_mail_flags(struct buf *out, const struct imap_session *s, const struct mail *mail);
+/* "* FLAGS (...)" and, if permanent, "* OK [PERMANENTFLAGS ...]". */
+void imap_put_flags_lists(struct imap_session *s);
+
+/* ---- sets (sets.c) ---- */
+
+/* The messages a set names, as sequence numbers; for UID forms UIDs are looked up. False: BAD was
+ * answered (a message number out of range, RFC 3501 §7.4.1 and sheet §4.13). */
+bool imap_resolve_set(struct imap_run *x, const struct imap_sequence_set *set, bool is_uid,
+	struct range_set *out);
+/* Closes the selected mailbox, if any, without expunging. */
+void imap_unselect(struct imap_session *s);
+
+/* ---- APPEND (append.c): its mails are streamed between pieces of its command ---- */
+
+/* The framing met a mail's literal; `text` is what stands before it. */
+void imap_append_literal(struct op *op, struct imap_session *s, struct str text);
+/* The framing met the end of an APPEND's line: saves and answers. */
+void imap_append_finish(struct op *op, struct imap_session *s, struct str text);
+/* Forgets a half-sent APPEND. */
+void imap_append_drop(struct imap_session *s);
+
+/* session.c: ends IDLE with its tagged OK. */
+void imap_idle_end(struct op *op, struct imap_session *s);
