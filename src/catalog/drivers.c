@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* catalog/drivers.c - the list of drivers, and opening one from text.
+/* catalog/drivers.c - the list of drivers, and opening one from the configuration or from
+ * text.
  *
  * To extend: write x.c with a `const struct catalog_driver`, declare it in catalog_private.h, add it
  * here. contract_test.c runs against every entry. */
 #include "base/number.h"
 #include "catalog/catalog_private.h"
+#include "config/config.h"
 
 const struct catalog_driver *const catalog_drivers[] = { &catalog_fault, &catalog_mem,
 	&catalog_sqlite, NULL };
@@ -58,4 +60,33 @@ enum err catalog_open_text(struct op *op, struct str text, struct catalog **out)
 	}
 	*out = c;
 	return ERR_NONE;
+}
+
+/* The dict block of the first dictmap level of the object stack in `scope`, else the one in `scope`
+ * itself; NULL if there is none. */
+static const struct config_scope *dict_find(const struct config_scope *scope)
+{
+	const struct config_scope *level = scope;
+	while (config_block_count(level, BLOCK_fs) > 0) {
+		level = config_block_at(level, BLOCK_fs, 0);
+		if (config_is(level, SET_fs_driver, STR("dictmap")) &&
+			config_block_count(level, BLOCK_dict) > 0)
+			return config_block_at(level, BLOCK_dict, 0);
+	}
+	return config_block_count(scope, BLOCK_dict) > 0 ? config_block_at(scope, BLOCK_dict, 0)
+							 : NULL;
+}
+
+enum err catalog_open(struct op *op, const struct config_scope *scope, struct catalog **out)
+{
+	const struct config_scope *dict = dict_find(scope);
+	if (!dict)
+		return op_fail(op, ERR_INVALID,
+			"no catalog is set: fs dictmap { dict sqlite { sqlite_path = ... } }, or "
+			"@fs_dictmap_defaults = sqlite");
+	struct str name = config_str(dict, SET_dict_driver);
+	const struct catalog_driver *driver = driver_find(name);
+	if (!driver || driver == &catalog_fault)
+		return op_fail(op, ERR_UNSUPPORTED, "dict_driver = %.*s is no catalog", STRF(name));
+	return driver->open(op, dict, STR_NONE, NULL, out);
 }

@@ -77,7 +77,7 @@ static const char *path(struct place *p, const char *name)
 static void execute(struct place *p, const char *sql)
 {
 	sqlite3 *db;
-	assert_int_equal(sqlite3_open(path(p, "catalog-00.sqlite"), &db), SQLITE_OK);
+	assert_int_equal(sqlite3_open(path(p, "00.sqlite"), &db), SQLITE_OK);
 	assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
 	assert_int_equal(sqlite3_close(db), SQLITE_OK);
 }
@@ -86,7 +86,7 @@ static void texts(struct place *p)
 {
 	const char *bad[] = { "", "nothing", "fault", "fault:", "fault:fault:mem", "mem(0)",
 		"mem(x)", "mem(4", "sqlite", "sqlite()", "sqlite(relative)", "sqlite(/tmp/x,0)",
-		"sqlite(/tmp/x,9999)" };
+		"sqlite(/tmp/x,9999)", "sqlite(/tmp/x,maybe)", "sqlite(/tmp/%{user},4)" };
 	for (size_t i = 0; i < ARRAY_COUNT(bad); i++)
 		assert_err(catalog_open_text(p->op, str_from(bad[i]), &p->catalog), ERR_INVALID);
 	assert_null(p->catalog);
@@ -174,14 +174,14 @@ static void not_a_database(struct place *p)
 	struct buf noise = { 0 };
 	for (int i = 0; i < 20000; i++)
 		buf_put_byte(&noise, (char)(i * 7));
-	assert_ok(file_replace(p->op, path(p, "catalog-00.sqlite"), buf_str(&noise), 0600));
+	assert_ok(file_replace(p->op, path(p, "00.sqlite"), buf_str(&noise), 0600));
 	buf_done(&noise);
 	p->catalog = open_again(p);
 	assert_err(write_head(p->op, p->catalog, STR("a"), STR("1")), ERR_CORRUPT);
-	assert_true(str_find(str_from(p->op->failure.text), STR("catalog-00.sqlite")) >= 0);
+	assert_true(str_find(str_from(p->op->failure.text), STR("00.sqlite")) >= 0);
 	/* It stays as it is, for whoever repairs it. */
 	struct stat st;
-	assert_int_equal(stat(path(p, "catalog-00.sqlite"), &st), 0);
+	assert_int_equal(stat(path(p, "00.sqlite"), &st), 0);
 	assert_int_equal(st.st_size, 20000);
 }
 static void a_damaged_file_is_reported_and_kept(void **state)
@@ -198,7 +198,7 @@ static void damaged_pages(struct place *p)
 		assert_ok(
 			write_head(p->op, p->catalog, str_printf(p->op->arena, "key%d", i), value));
 	catalog_close(p->op, p->catalog);
-	AUTO_FD(fd, open(path(p, "catalog-00.sqlite"), O_WRONLY | O_CLOEXEC));
+	AUTO_FD(fd, open(path(p, "00.sqlite"), O_WRONLY | O_CLOEXEC));
 	struct stat st;
 	assert_int_equal(fstat(fd, &st), 0);
 	for (off_t at = 8192 * 6; at < st.st_size; at += 8192)
@@ -267,7 +267,7 @@ static void long_wal(struct place *p)
 		assert_ok(write_head(p->op, p->catalog, STR("same"), value));
 	assert_int_equal(head_count(p), 1);
 	struct stat st;
-	assert_int_equal(stat(path(p, "catalog-00.sqlite-wal"), &st), 0);
+	assert_int_equal(stat(path(p, "00.sqlite-wal"), &st), 0);
 	assert_true(st.st_size < 60 * 500000); /* it was begun anew meanwhile */
 }
 static void the_wal_is_moved_into_the_database_on_the_way(void **state)

@@ -403,7 +403,7 @@ static enum err mem_list_users(
 static enum err mem_open(struct op *op, const struct config_scope *scope, struct str argument,
 	struct catalog *inner, struct catalog **out)
 {
-	(void)scope;
+	(void)scope; /* has nothing to set but the number of shards, of which memory needs no file */
 	(void)inner;
 	uint32_t shard_count;
 	TRY(catalog_shards_parse(op, argument, &shard_count));

@@ -12,14 +12,16 @@
 #include "base/number.h"
 #include "base/random.h"
 #include "catalog/sqlite_private.h"
+#include "config/config.h"
 #include "task/task.h"
 
-#define USERS_PIECE 256
+#define USERS_PIECE    256
+#define SHARD_VARIABLE "%{shard}"
 
 struct sqlite_catalog {
 	struct catalog base; /* first */
+	struct shard_settings settings;
 	/* owned */
-	char *dir;
 	struct shard *shards;
 	struct committer *committers;
 	_Atomic unsigned jobs; /* reads that may still touch a shard, abandoned ones too */
@@ -247,7 +249,7 @@ static enum err sqlite_list_users(
 
 /* ---- opening ---- */
 
-#define SHARDS_FILE "catalog.shards"
+#define SHARDS_FILE "shards"
 
 /* The number of shards is written once, by whoever comes first, and read by everybody. */
 static enum err shards_settle(struct op *op, const char *dir, uint32_t wanted)
@@ -300,37 +302,117 @@ static enum err dir_make(struct op *op, const char *dir)
 	return e;
 }
 
+static const char *synchronous_find(struct str name)
+{
+	static const char *const names[] = { "off", "normal", "full", "extra" };
+	for (size_t i = 0; i < ARRAY_COUNT(names); i++)
+		if (str_eq(str_from(names[i]), name))
+			return names[i];
+	return NULL;
+}
+
+/* "<directory>", ",<number of shards>" and ",off" (or another way of SQLite to commit) behind it. */
+static enum err argument_read(struct op *op, struct str argument, struct str *path,
+	uint32_t *shard_count, const char **synchronous)
+{
+	struct str rest = argument, word;
+	if (!str_cut(&rest, ',', path)) {
+		*path = rest;
+		rest = STR_NONE;
+	}
+	while (rest.n) {
+		if (!str_cut(&rest, ',', &word)) {
+			word = rest;
+			rest = STR_NONE;
+		}
+		const char *way = synchronous_find(word);
+		if (way)
+			*synchronous = way;
+		else
+			TRY(catalog_shards_parse(op, word, shard_count));
+	}
+	*path = str_printf(op->arena, "%.*s/%s.sqlite", STRF(*path), SHARD_VARIABLE);
+	return ERR_NONE;
+}
+
+/* The settings of a dict block. */
+static enum err scope_read(struct op *op, const struct config_scope *scope, struct str *path,
+	uint32_t *shard_count, const char **synchronous)
+{
+	uint64_t count = config_u64(scope, SET_mail_shard_count);
+	if (count == 0 || count > CATALOG_SHARDS_MAX)
+		return op_fail(op, ERR_INVALID,
+			"mail_shard_count = %" PRIu64 ": between 1 and %d are possible", count,
+			CATALOG_SHARDS_MAX);
+	if (!config_is(scope, SET_sqlite_journal_mode, STR("wal")))
+		return op_fail(op, ERR_UNSUPPORTED, "sqlite_journal_mode: the catalog needs wal");
+	const char *way = synchronous_find(config_str(scope, SET_sqlite_synchronous));
+	if (way)
+		*synchronous = way;
+	*shard_count = (uint32_t)count;
+	*path = config_str(scope, SET_sqlite_path);
+	if (path->n && path->p[0] != '/')
+		*path = str_printf(op->arena, "%.*s/%.*s", STRF(config_str(scope, SET_state_dir)),
+			STRF(*path));
+	return ERR_NONE;
+}
+
+/* Takes "/dir/name-%{shard}.sqlite" apart. */
+static enum err path_read(struct op *op, struct str path, struct shard_settings *out)
+{
+	ssize_t slash = str_find_last_byte(path, '/');
+	ssize_t at = str_find(path, STR(SHARD_VARIABLE));
+	if (path.n == 0 || path.p[0] != '/' || str_has_nul(path))
+		return op_fail(
+			op, ERR_INVALID, "catalog: \"%.*s\" is no absolute path", STRF(path));
+	struct str after = str_slice(path, (size_t)(at + (ssize_t)strlen(SHARD_VARIABLE)), path.n);
+	if (slash < 1 || at < slash || str_find(path, STR("%{")) != at ||
+		str_find(after, STR("%{")) >= 0)
+		return op_fail(op, ERR_INVALID,
+			"catalog: \"%.*s\" needs %s, and no other variable, in the file's name",
+			STRF(path), SHARD_VARIABLE);
+	out->dir = str_new_z(str_slice(path, 0, (size_t)slash));
+	out->name_before = str_new_z(str_slice(path, (size_t)slash + 1, (size_t)at));
+	out->name_after = str_new_z(after);
+	return ERR_NONE;
+}
+
+static void settings_done(struct shard_settings *settings)
+{
+	mem_free(settings->dir);
+	mem_free(settings->name_before);
+	mem_free(settings->name_after);
+}
+
 static enum err sqlite_catalog_open(struct op *op, const struct config_scope *scope,
 	struct str argument, struct catalog *inner, struct catalog **out)
 {
-	(void)scope;
 	(void)inner;
-	struct str count_text = STR_NONE, dir = argument;
-	ssize_t comma = str_find_last_byte(argument, ',');
-	if (comma >= 0) {
-		dir = str_slice(argument, 0, (size_t)comma);
-		count_text = str_slice(argument, (size_t)comma + 1, argument.n);
-	}
-	uint32_t count;
-	TRY(catalog_shards_parse(op, count_text, &count));
-	if (dir.n == 0 || dir.p[0] != '/' || str_has_nul(dir))
-		return op_fail(op, ERR_INVALID, "catalog: \"%.*s\" is no absolute path", STRF(dir));
-	char *dir_z = str_new_z(dir);
-	enum err e = dir_make(op, dir_z);
+	struct shard_settings settings = { .synchronous = "full",
+		.shard_count = CATALOG_SHARDS_USUAL };
+	struct str path;
+	if (scope)
+		TRY(scope_read(op, scope, &path, &settings.shard_count, &settings.synchronous));
+	else
+		TRY(argument_read(
+			op, argument, &path, &settings.shard_count, &settings.synchronous));
+	TRY(path_read(op, path, &settings));
+	enum err e = dir_make(op, settings.dir);
 	if (e == ERR_NONE)
-		e = shards_settle(op, dir_z, count);
+		e = shards_settle(op, settings.dir, settings.shard_count);
 	if (e != ERR_NONE) {
-		mem_free(dir_z);
+		settings_done(&settings);
 		return e;
 	}
+	const uint32_t count = settings.shard_count;
 	struct sqlite_catalog *c = MEM_NEW(struct sqlite_catalog);
 	c->base.driver = &catalog_sqlite;
 	c->base.shard_count = count;
-	c->dir = dir_z;
+	c->settings = settings;
 	c->shards = mem_new_array(count, sizeof(*c->shards));
 	c->committers = mem_new_array(count, sizeof(*c->committers));
 	for (uint32_t i = 0; i < count; i++) {
-		shard_init(&c->shards[i], dir_z, i, count);
+		shard_init(&c->shards[i], &c->settings, i);
 		committer_init(&c->committers[i], &c->shards[i], &c->base.counters.commits);
 	}
 	*out = &c->base;
@@ -361,7 +443,7 @@ static void sqlite_catalog_close(struct op *op, struct catalog *catalog)
 		shard_done(&c->shards[i]);
 	mem_free(c->shards);
 	mem_free(c->committers);
-	mem_free(c->dir);
+	settings_done(&c->settings);
 	mem_free(c);
 }
 

@@ -5,7 +5,7 @@
  * Life:     shard_init() -> jobs -> shard_done(). Files are opened by the first job that needs them.
  * Threads:  any number of reads at a time, each on a connection of its own from a pool; one write at
  *           a time, which sqlite.c sees to; a checkpoint beside them.
- * Owner:    an OFD lock on catalog-NN.lock, held until shard_done(). */
+ * Owner:    an OFD lock on a file beside the database (".lock"), held until shard_done(). */
 #pragma once
 
 #include <pthread.h>
@@ -49,9 +49,9 @@ struct connection {
 
 struct shard {
 	uint32_t number;
-	uint32_t shard_count;
-	char *path;      /* owned; of the database */
-	char *lock_path; /* owned */
+	const struct shard_settings *settings; /* borrowed */
+	char *path;                            /* owned; of the database */
+	char *lock_path;                       /* owned */
 	pthread_mutex_t lock;
 	/* under the lock */
 	int lock_fd;
@@ -62,7 +62,15 @@ struct shard {
 	int wal_pages; /* after the last commit */
 };
 
-void shard_init(struct shard *s, const char *dir, uint32_t number, uint32_t shard_count);
+/* What all shards of a catalog share; texts are owned. */
+struct shard_settings {
+	char *dir;
+	char *name_before; /* file name around the shard's number */
+	char *name_after;
+	const char *synchronous; /* static: SQLite's word for how hard commits are */
+	uint32_t shard_count;
+};
+void shard_init(struct shard *s, const struct shard_settings *settings, uint32_t number);
 void shard_done(struct shard *s);
 
 /* Opens files, takes ownership, makes or checks the schema; harmless when it is open.

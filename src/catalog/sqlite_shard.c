@@ -237,7 +237,7 @@ static enum err schema_make(struct op *op, struct shard *s, struct connection *c
 	snprintf(sql, sizeof(sql),
 		"INSERT INTO catalog_meta VALUES ('schema', %d), ('shard', %" PRIu32
 		"), ('shard_count', %" PRIu32 ");",
-		SCHEMA_VERSION, s->number, s->shard_count);
+		SCHEMA_VERSION, s->number, s->settings->shard_count);
 	TRY(connection_execute(op, s, c, "BEGIN IMMEDIATE"));
 	enum err e = connection_execute(op, s, c, schema_sql);
 	if (e == ERR_NONE)
@@ -263,12 +263,19 @@ static enum err schema_check(struct op *op, struct shard *s, struct connection *
 		op, s, c, "SELECT value FROM catalog_meta WHERE key = 'shard'", &number));
 	TRY(connection_ask(
 		op, s, c, "SELECT value FROM catalog_meta WHERE key = 'shard_count'", &count));
-	if (number != s->number || count != s->shard_count)
+	if (number != s->number || count != s->settings->shard_count)
 		return op_fail(op, ERR_INVALID,
 			"catalog %s is shard %" PRId64 " of %" PRId64 ", not %" PRIu32
 			" of %" PRIu32,
-			s->path, number, count, s->number, s->shard_count);
+			s->path, number, count, s->number, s->settings->shard_count);
 	return ERR_NONE;
+}
+
+static enum err synchronous_set(struct op *op, struct shard *s, struct connection *c)
+{
+	char sql[64];
+	snprintf(sql, sizeof(sql), "PRAGMA synchronous = %s", s->settings->synchronous);
+	return connection_execute(op, s, c, sql);
 }
 
 static int wal_grew(void *arg, sqlite3 *db, const char *name, int pages)
@@ -286,8 +293,10 @@ static enum err writer_open(struct op *op, struct shard *s, struct connection **
 	TRY(connection_open(op, s, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, &c));
 	/* The page size and the journal stick when the file is new. */
 	enum err e = connection_execute(op, s, c,
-		"PRAGMA page_size = 8192; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
-		"PRAGMA cache_size = -4096; PRAGMA secure_delete = FAST;");
+		"PRAGMA page_size = 8192; PRAGMA journal_mode = WAL; PRAGMA cache_size = -4096;"
+		"PRAGMA secure_delete = FAST;");
+	if (e == ERR_NONE)
+		e = synchronous_set(op, s, c);
 	if (e == ERR_NONE)
 		e = schema_check(op, s, c);
 	if (e != ERR_NONE) {
@@ -310,11 +319,7 @@ enum err shard_open(struct op *op, struct shard *s)
 			e = writer_open(op, s, &s->writer);
 		if (e == ERR_NONE) {
 			/* The names of new files, too, survive power loss. */
-			struct str path = str_from(s->path);
-			char *dir = str_new_z(
-				str_slice(path, 0, (size_t)str_find_last_byte(path, '/')));
-			e = file_sync_dir(op, dir);
-			mem_free(dir);
+			e = file_sync_dir(op, s->settings->dir);
 		}
 		if (e != ERR_NONE) {
 			connection_close(s->writer);
@@ -358,14 +363,16 @@ void shard_give_reader(struct shard *s, struct connection *c)
 
 /* ---- life ---- */
 
-void shard_init(struct shard *s, const char *dir, uint32_t number, uint32_t shard_count)
+void shard_init(struct shard *s, const struct shard_settings *settings, uint32_t number)
 {
-	size_t n = strlen(dir) + sizeof("/catalog-0000.sqlite");
-	*s = (struct shard){ .number = number, .shard_count = shard_count, .lock_fd = -1 };
-	s->path = mem_new(n);
-	s->lock_path = mem_new(n);
-	snprintf(s->path, n, "%s/catalog-%02" PRIu32 ".sqlite", dir, number);
-	snprintf(s->lock_path, n, "%s/catalog-%02" PRIu32 ".lock", dir, number);
+	*s = (struct shard){ .number = number, .settings = settings, .lock_fd = -1 };
+	struct buf path = { 0 };
+	buf_putf(&path, "%s/%s%02" PRIu32 "%s", settings->dir, settings->name_before, number,
+		settings->name_after);
+	s->path = str_new_z(buf_str(&path));
+	buf_put(&path, STR(".lock"));
+	s->lock_path = str_new_z(buf_str(&path));
+	buf_done(&path);
 	pthread_mutex_init(&s->lock, NULL);
 }
 

@@ -13,6 +13,7 @@
 #include <zstd.h>
 
 #include "base/number.h"
+#include "config/config.h"
 #include "objects/objects_private.h"
 #include "task/task.h"
 
@@ -295,12 +296,33 @@ static enum err argument_read(struct op *op, struct str argument, struct compres
 	return ERR_NONE;
 }
 
+static enum err scope_read(
+	struct op *op, const struct config_scope *scope, struct compress_store *store)
+{
+	struct str method = config_str(scope, SET_fs_compress_write_method);
+	uint64_t level = config_u64(scope, SET_compress_zstd_level);
+	store->writes_plain = str_eq(method, STR("none"));
+	store->reads_plain = config_bool(scope, SET_fs_compress_read_plain_fallback);
+	if (!store->writes_plain && !str_eq(method, STR("zstd")))
+		return op_fail(op, ERR_UNSUPPORTED,
+			"fs_compress_write_method = %.*s: only zstd and none are there",
+			STRF(method));
+	if (level < 1 || level > (uint64_t)ZSTD_maxCLevel())
+		return op_fail(op, ERR_INVALID,
+			"compress_zstd_level = %" PRIu64 ": between 1 and %d are possible", level,
+			ZSTD_maxCLevel());
+	store->level = (int)level;
+	return ERR_NONE;
+}
+
 static enum err compress_open(struct op *op, const struct config_scope *scope, struct str argument,
 	struct objects *inner, struct objects **out)
 {
-	(void)scope;
 	struct compress_store settings = { .level = LEVEL_DEFAULT };
-	TRY(argument_read(op, argument, &settings));
+	if (scope)
+		TRY(scope_read(op, scope, &settings));
+	else
+		TRY(argument_read(op, argument, &settings));
 	struct compress_store *store = MEM_NEW(struct compress_store);
 	*store = settings;
 	store->base.driver = &objects_compress;

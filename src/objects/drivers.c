@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* objects/drivers.c - the list of drivers, and building a stack of them from text.
+/* objects/drivers.c - the list of drivers, and building a stack of them from the
+ * configuration or from text.
  *
  * To extend: write x.c with a `const struct objects_driver`, declare it in objects_private.h, add it
  * here. contract_test.c runs against every entry. */
+#include "config/config.h"
 #include "objects/objects_private.h"
 
 #define STACK_LEVELS_MAX 8
@@ -84,5 +86,37 @@ enum err objects_open_text(struct op *op, struct str stack, struct objects **out
 			return op_fail(op, ERR_INVALID, "object stack \"%.*s\": no driver \"%.*s\"",
 				STRF(stack), STRF(name));
 	} while (rest.n);
+	return objects_stack(op, levels, count, out);
+}
+
+/* Levels of the configuration that are no level here: dictmap is the catalog, and a cache of plain
+ * local files would only double them. */
+static bool is_passed_over(struct str driver)
+{
+	return str_eq(driver, STR("dictmap")) || str_eq(driver, STR("fscache"));
+}
+
+enum err objects_open(struct op *op, const struct config_scope *scope, struct objects **out)
+{
+	struct objects_level levels[STACK_LEVELS_MAX] = { 0 };
+	size_t count = 0;
+	const struct config_scope *at = scope;
+	while (config_block_count(at, BLOCK_fs) > 0) {
+		at = config_block_at(at, BLOCK_fs, 0);
+		struct str name = config_str(at, SET_fs_driver);
+		if (is_passed_over(name))
+			continue;
+		if (count == STACK_LEVELS_MAX)
+			return op_fail(op, ERR_INVALID, "more than %d fs blocks in one another",
+				STACK_LEVELS_MAX);
+		levels[count].driver = objects_driver_find(name);
+		levels[count].scope = at;
+		if (!levels[count++].driver)
+			return op_fail(op, ERR_UNSUPPORTED, "fs_driver = %.*s does not exist here",
+				STRF(name));
+	}
+	if (count == 0)
+		return op_fail(op, ERR_INVALID,
+			"no object store is set: fs posix { ... }, or @fs_defaults = local");
 	return objects_stack(op, levels, count, out);
 }

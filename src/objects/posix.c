@@ -12,9 +12,10 @@
  * System calls of a put into a known directory: fstatat, openat, write, fdatasync, linkat, close,
  * and one fsync for all jobs that meet there. A warm get: openat2, fstat, preadv2, close.
  *
+ * Iterating is in posix_iter.c, the directories are in posix_tree.c.
+ *
  * Symbolic links below the prefix are not followed. Directories are not moved while somebody writes
  * into them; moving one of an idle user is fine. */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
@@ -27,40 +28,19 @@
 
 #include "base/file.h"
 #include "base/random.h"
+#include "config/config.h"
 #include "objects/objects_private.h"
 #include "objects/posix_private.h"
 #include "task/task.h"
 
 #define PUT_TRIES 5 /* a directory may be removed between opening it and linking into it */
 
-struct posix_store {
-	struct objects base; /* first */
-	struct tree *tree;
-};
-
 static struct posix_store *posix_store(struct objects *o)
 {
 	return CONTAINER_OF(o, struct posix_store, base);
 }
 
-/* ---- jobs: one request each; a job owns all it touches ---- */
-
-struct posix_job {
-	struct offload_job job; /* first */
-	struct tree *tree;      /* referenced */
-	struct op op;           /* for failures alone: no arena, no waits */
-	enum err result;
-	enum err (*run)(struct posix_job *job);
-	char key[OBJECTS_KEY_MAX + 1];
-	size_t key_bytes;
-	/* in */
-	uint64_t offset;
-	size_t length;
-	/* in (put) or out (get); owned */
-	char *bytes;
-	size_t size;
-	struct object_info info; /* out (stat) */
-};
+/* ---- jobs ---- */
 
 static void posix_job_run(struct offload_job *job)
 {
@@ -68,7 +48,7 @@ static void posix_job_run(struct offload_job *job)
 	j->result = j->run(j);
 }
 
-static void posix_job_release(struct offload_job *job)
+void posix_job_release(struct offload_job *job)
 {
 	struct posix_job *j = CONTAINER_OF(job, struct posix_job, job);
 	tree_unref(j->tree);
@@ -76,7 +56,7 @@ static void posix_job_release(struct offload_job *job)
 	mem_free(j);
 }
 
-static struct posix_job *posix_job_new(
+struct posix_job *posix_job_new(
 	struct objects *o, struct str key, enum err (*run)(struct posix_job *job))
 {
 	struct posix_job *j = MEM_NEW(struct posix_job);
@@ -99,8 +79,7 @@ static enum err class_for_callers(enum err e)
 	return e == ERR_LIMIT || e == ERR_DENIED ? ERR_UNAVAILABLE : e;
 }
 
-/* WAITS. ERR_NONE: the job ran well; read its results, then posix_job_release(). */
-static enum err posix_job_do(struct op *op, struct posix_job *j)
+enum err posix_job_do(struct op *op, struct posix_job *j)
 {
 	TRY(offload(op, OFFLOAD_DISK, &j->job));
 	enum err e = class_for_callers(j->result);
@@ -220,8 +199,7 @@ static enum err posix_put(struct op *op, struct objects *o, struct str key, cons
 
 /* ---- get ---- */
 
-/* -1 and EAGAIN with RESOLVE_CACHED: the way there has to be read from the disk. */
-static int open_below(const struct tree *t, const char *path, uint64_t flags, uint64_t resolve)
+int posix_open_below(const struct tree *t, const char *path, uint64_t flags, uint64_t resolve)
 {
 	struct open_how how = {
 		.flags = flags | O_CLOEXEC,
@@ -250,7 +228,7 @@ static enum err readable_bytes(
 
 static enum err get_run(struct posix_job *j)
 {
-	AUTO_FD(fd, open_below(j->tree, j->key, O_RDONLY, 0));
+	AUTO_FD(fd, posix_open_below(j->tree, j->key, O_RDONLY, 0));
 	if (fd < 0)
 		return op_fail_errno(&j->op, "open object %s", j->key);
 	TRY(readable_bytes(&j->op, fd, j->key, j->offset, j->length, &j->size));
@@ -267,7 +245,7 @@ static bool get_cached(struct op *op, const struct tree *t, struct str key, uint
 	memcpy(path, key.p, key.n);
 	path[key.n] = '\0';
 	size_t size;
-	AUTO_FD(fd, open_below(t, path, O_RDONLY, RESOLVE_CACHED));
+	AUTO_FD(fd, posix_open_below(t, path, O_RDONLY, RESOLVE_CACHED));
 	if (fd < 0)
 		return false;
 	if (readable_bytes(op, fd, path, offset, length, &size) != ERR_NONE) {
@@ -313,7 +291,7 @@ static enum err remove_run(struct posix_job *j)
 		size_t n = (size_t)(slash - j->key);
 		memcpy(dir, j->key, n);
 		dir[n] = '\0';
-		AUTO_FD(fd, open_below(j->tree, dir, O_PATH | O_DIRECTORY, 0));
+		AUTO_FD(fd, posix_open_below(j->tree, dir, O_PATH | O_DIRECTORY, 0));
 		if (fd < 0)
 			return op_fail_errno(&j->op, "open the directory of object %s", j->key);
 	}
@@ -338,7 +316,7 @@ static enum err posix_remove(struct op *op, struct objects *o, struct str key)
 
 static enum err stat_run(struct posix_job *j)
 {
-	AUTO_FD(fd, open_below(j->tree, j->key, O_PATH, 0));
+	AUTO_FD(fd, posix_open_below(j->tree, j->key, O_PATH, 0));
 	struct stat st;
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return op_fail_errno(&j->op, "stat object %s", j->key);
@@ -359,129 +337,15 @@ static enum err posix_stat(
 	return ERR_NONE;
 }
 
-/* ---- iterate: one job a directory ---- */
-
-/* Entries of a directory as "<type><size><time><name>\0": see entry_add(). */
-struct entry_head {
-	bool is_directory;
-	struct object_info info;
-	size_t name_bytes;
-};
-
-static void entry_add(struct buf *list, const struct dirent *entry, const struct stat *st)
-{
-	struct entry_head head = {
-		.is_directory = S_ISDIR(st->st_mode),
-		.info = { .size_bytes = (uint64_t)st->st_size,
-			.wall_us = st->st_mtim.tv_sec * US_PER_SEC + st->st_mtim.tv_nsec / 1000 },
-		.name_bytes = strlen(entry->d_name),
-	};
-	buf_put(list, (struct str){ (const char *)&head, sizeof(head) });
-	buf_put(list, (struct str){ entry->d_name, head.name_bytes });
-}
-
-static enum err list_run(struct posix_job *j)
-{
-	int fd = open_below(j->tree, j->key_bytes ? j->key : ".", O_RDONLY | O_DIRECTORY, 0);
-	if (fd < 0 && errno == ENOENT)
-		return ERR_NONE; /* nothing is stored there */
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-	if (!dir) {
-		enum err e = op_fail_errno(&j->op, "list directory \"%s\"", j->key);
-		file_close_fd(&fd);
-		return e;
-	}
-	struct buf list = { 0 };
-	const struct dirent *entry;
-	while ((entry = readdir(dir)) != NULL) {
-		struct stat st;
-		struct str name = str_from(entry->d_name);
-		if (str_eq(name, STR(".")) || str_eq(name, STR("..")) ||
-			str_starts(name, STR(OBJECTS_TMP_PREFIX)))
-			continue;
-		if (fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-			continue; /* deleted a moment ago */
-		if (S_ISDIR(st.st_mode) || S_ISREG(st.st_mode))
-			entry_add(&list, entry, &st);
-	}
-	(void)closedir(dir); /* only read */
-	j->bytes = list.p;
-	j->size = list.n;
-	return ERR_NONE;
-}
-
-/* Directories still to be listed. */
-struct walk {
-	struct str *paths; /* in op's arena */
-	size_t count;
-	size_t cap;
-};
-
-static void walk_push(struct op *op, struct walk *w, struct str path)
-{
-	if (w->count == w->cap) {
-		size_t cap = w->cap ? 2 * w->cap : 64;
-		w->paths = arena_grow(
-			op->arena, w->paths, w->cap * sizeof(*w->paths), cap * sizeof(*w->paths));
-		w->cap = cap;
-	}
-	w->paths[w->count++] = str_dup(op->arena, path);
-}
-
-static enum err walk_entries(struct op *op, struct walk *w, struct str dir, struct str list,
-	struct str prefix, objects_iter_fn *fn, void *arg)
-{
-	while (list.n) {
-		struct entry_head head;
-		memcpy(&head, str_take(&list, sizeof(head)).p, sizeof(head));
-		struct str name = str_take(&list, head.name_bytes);
-		char path[OBJECTS_KEY_MAX + 1];
-		if (dir.n + 1 + name.n > OBJECTS_KEY_MAX)
-			continue; /* nothing of ours */
-		int n = snprintf(
-			path, sizeof(path), "%.*s%s%.*s", STRF(dir), dir.n ? "/" : "", STRF(name));
-		struct str key = { path, (size_t)n };
-		if (head.is_directory) {
-			struct str common = str_slice(prefix, 0, key.n);
-			if (str_starts(key, common) &&
-				(prefix.n <= key.n || prefix.p[key.n] == '/'))
-				walk_push(op, w, key);
-		} else if (str_starts(key, prefix)) {
-			TRY(fn(op, key, &head.info, arg));
-		}
-	}
-	return ERR_NONE;
-}
-
-static enum err posix_iter(
-	struct op *op, struct objects *o, struct str prefix, objects_iter_fn *fn, void *arg)
-{
-	struct walk w = { 0 };
-	ssize_t slash = str_find_last_byte(prefix, '/');
-	walk_push(op, &w, str_slice(prefix, 0, slash < 0 ? 0 : (size_t)slash));
-	while (w.count) {
-		struct str dir = w.paths[--w.count];
-		struct posix_job *j = posix_job_new(o, dir, list_run);
-		TRY(posix_job_do(op, j));
-		enum err e = walk_entries(
-			op, &w, dir, (struct str){ j->bytes, j->size }, prefix, fn, arg);
-		posix_job_release(&j->job);
-		TRY(e);
-	}
-	return ERR_NONE;
-}
-
 /* ---- the driver ---- */
 
-static enum err posix_open(struct op *op, const struct config_scope *scope, struct str argument,
-	struct objects *inner, struct objects **out)
+/* "<path>", ",nosync" (no fsync at all) and ",named" (no unnamed files) behind it. */
+static enum err argument_read(
+	struct op *op, struct str argument, struct str *path, struct tree_settings *settings)
 {
-	(void)scope;
-	(void)inner;
-	struct tree_settings settings = { .has_fsync = true, .mode = 0600, .token = random_u64() };
-	struct str rest = argument, path, option;
-	if (!str_cut(&rest, ',', &path)) {
-		path = rest;
+	struct str rest = argument, option;
+	if (!str_cut(&rest, ',', path)) {
+		*path = rest;
 		rest = STR_NONE;
 	}
 	while (rest.n) {
@@ -490,15 +354,42 @@ static enum err posix_open(struct op *op, const struct config_scope *scope, stru
 			rest = STR_NONE;
 		}
 		if (str_eq(option, STR("nosync")))
-			settings.has_fsync = false;
+			settings->has_fsync = false;
 		else if (str_eq(option, STR("named")))
-			settings.has_no_unnamed = true;
+			settings->has_no_unnamed = true;
 		else
 			return op_fail(
 				op, ERR_INVALID, "posix: unknown option \"%.*s\"", STRF(option));
 	}
+	return ERR_NONE;
+}
+
+static void scope_read(struct op *op, const struct config_scope *scope, struct str *path,
+	struct tree_settings *settings)
+{
+	settings->has_fsync = config_bool(scope, SET_fs_posix_fsync);
+	settings->mode = (unsigned)config_u64(scope, SET_fs_posix_mode);
+	*path = config_str(scope, SET_fs_posix_prefix);
+	if (path->n && path->p[0] != '/')
+		*path = str_printf(op->arena, "%.*s/%.*s", STRF(config_str(scope, SET_state_dir)),
+			STRF(*path));
+}
+
+static enum err posix_open(struct op *op, const struct config_scope *scope, struct str argument,
+	struct objects *inner, struct objects **out)
+{
+	(void)inner;
+	struct tree_settings settings = { .has_fsync = true, .mode = 0600, .token = random_u64() };
+	struct str path;
+	if (scope)
+		scope_read(op, scope, &path, &settings);
+	else
+		TRY(argument_read(op, argument, &path, &settings));
+	while (path.n > 1 && path.p[path.n - 1] == '/')
+		path.n--;
 	if (path.n == 0 || path.p[0] != '/' || str_has_nul(path))
-		return op_fail(op, ERR_INVALID, "posix: \"%.*s\" is no absolute path", STRF(path));
+		return op_fail(op, ERR_INVALID, "fs_posix_prefix: \"%.*s\" is no absolute path",
+			STRF(path));
 	struct tree *tree;
 	TRY(tree_new(op, path, &settings, &tree));
 	struct posix_store *store = MEM_NEW(struct posix_store);

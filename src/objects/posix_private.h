@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* objects/posix_private.h - the directories below the prefix of the posix driver (posix_tree.c).
+/* objects/posix_private.h - inside the posix driver: its jobs (posix.c), iteration (posix_iter.c) and
+ * the directories below the prefix (posix_tree.c).
  *
- * Every function here blocks and is called on offload threads, several at a time.
+ * The functions on directories block and are called on offload threads, several at a time.
  *
  * Life:    tree_new() -> tree_directory()/tree_sync() -> tree_unref(); jobs hold references, since
  *          an abandoned job may outlive the store's handle.
@@ -12,8 +13,8 @@
  *          had made their changes. */
 #pragma once
 
-#include "base/op.h"
-#include "base/str.h"
+#include "objects/objects_private.h"
+#include "task/task.h"
 
 struct tree;
 struct directory;
@@ -39,3 +40,38 @@ int directory_fd(const struct directory *d);
 
 /* Makes every change that was made in `d` before the call survive power loss. */
 enum err tree_sync(struct op *op, struct tree *t, struct directory *d);
+
+/* ---- jobs: one request each; a job owns all it touches ---- */
+
+struct posix_store {
+	struct objects base; /* first */
+	struct tree *tree;
+};
+
+struct posix_job {
+	struct offload_job job; /* first */
+	struct tree *tree;      /* referenced */
+	struct op op;           /* for failures alone: no arena, no waits */
+	enum err result;
+	enum err (*run)(struct posix_job *job);
+	char key[OBJECTS_KEY_MAX + 1];
+	size_t key_bytes;
+	/* in */
+	uint64_t offset;
+	size_t length;
+	/* in (put) or out (get); owned */
+	char *bytes;
+	size_t size;
+	struct object_info info; /* out (stat) */
+};
+
+struct posix_job *posix_job_new(
+	struct objects *o, struct str key, enum err (*run)(struct posix_job *job));
+/* WAITS. ERR_NONE: the job ran well; read its results, then posix_job_release(). */
+enum err posix_job_do(struct op *op, struct posix_job *j);
+void posix_job_release(struct offload_job *job);
+/* Opens a path below the prefix; `resolve` is RESOLVE_CACHED or 0. -1 and EAGAIN with
+ * RESOLVE_CACHED: the way there has to be read from the disk. */
+int posix_open_below(const struct tree *t, const char *path, uint64_t flags, uint64_t resolve);
+enum err posix_iter(
+	struct op *op, struct objects *o, struct str prefix, objects_iter_fn *fn, void *arg);
