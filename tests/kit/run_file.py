@@ -142,7 +142,11 @@ def main():
     args = parser.parse_args()
     # The runner ends this process with SIGTERM: unwind, so that instances are removed.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    module = load(args.file)
+    try:
+        module = load(args.file)
+    except Exception as e:
+        tell("load", "fail", 0, f"{type(e).__name__}: {e}")
+        return
     functions = functions_of(module, args.only)
     if getattr(module, "OWN_INSTANCE", False):
         run_with_own_instances(module, functions, args)

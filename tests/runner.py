@@ -1,0 +1,375 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Runs the tests and counts them; ./test installs and builds, then calls this.
+
+Parts, in this order; a NAME picks a part, a test file ("e2e/lmtp", "lmtp"), or one test of it
+("lmtp/dots"):
+    style      formatting, layers and house rules
+    unit       meson test in the release build and under ASan and UBSan
+    task       the proofs of the task library
+    e2e        dialogues and real clients, with real roles and with all roles in one process
+    crash      kill -9 under load
+    powerloss  unsynced writes lost under load
+    fuzz       every target for a short while
+    bench      the load tools, briefly
+To add an end-to-end test: write tests/e2e/test_x.py (kit/run_file.py says what it may hold)."""
+
+import argparse
+import concurrent.futures
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+TESTS = pathlib.Path(__file__).resolve().parent
+TOP = TESTS.parent
+RELEASE = TOP / "build"
+SANITIZED = TOP / "build-asan"
+FUZZ = TOP / "build-fuzz"
+FILE_TIMEOUT_S = 900
+FUZZ_SECONDS = 20
+
+
+class Report:
+    """Prints a line per test as it ends and counts."""
+
+    def __init__(self):
+        self.counts = {"ok": 0, "fail": 0, "skip": 0}
+        self.failed = []
+        self.began = time.monotonic()
+
+    def add(self, name, status, seconds=0.0, reason=""):
+        self.counts[status] += 1
+        word = {"ok": "ok  ", "fail": "FAIL", "skip": "skip"}[status]
+        first, _, rest = reason.strip().partition("\n")
+        note = f"  ({first})" if first else ""
+        print(f"{word}  {name}  {seconds:.1f} s{note}", flush=True)
+        if status == "fail":
+            self.failed.append(name)
+            for line in rest.splitlines()[:40]:
+                print(f"      {line}", flush=True)
+
+    def end(self):
+        if self.failed:
+            print("\nFailed:\n" + "\n".join(f"  {name}" for name in self.failed))
+        minutes = (time.monotonic() - self.began) / 60
+        print(f"\n{minutes:.1f} minutes")
+        c = self.counts
+        print(f"{c['ok']} passed, {c['fail']} failed, {c['skip']} skipped", flush=True)
+        return 1 if c["fail"] or not c["ok"] else 0
+
+
+# ---- running programs
+
+
+def run_limited(command, seconds, **options):
+    """(exit status, output); the program and its children are ended after `seconds`."""
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
+        start_new_session=True, **options
+    )
+    try:
+        out, _ = process.communicate(timeout=seconds)
+        return process.returncode, out
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGTERM)
+        try:
+            out, _ = process.communicate(timeout=20)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            out, _ = process.communicate()
+        return None, f"{out}\nended after {seconds} s"
+    except BaseException:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(30)
+        raise
+
+
+def run_check(report, name, command, seconds, **options):
+    """A program that is one test: exit status 0 is ok, 77 is skip."""
+    began = time.monotonic()
+    status, out = run_limited(command, seconds, **options)
+    took = time.monotonic() - began
+    tail = "\n".join(out.strip().splitlines()[-40:])
+    if status == 77:
+        report.add(name, "skip", took, out.strip().splitlines()[-1] if out.strip() else "")
+    elif status == 0:
+        report.add(name, "ok", took)
+    else:
+        report.add(name, "fail", took, f"exit status {status}\n{tail}")
+
+
+# ---- the parts
+
+
+def part_style(report, args):
+    for script in ("check-layers", "check-style"):
+        path = TOP / "tools" / script
+        if path.exists():
+            run_check(report, f"style/{script}", [path], 120, cwd=TOP)
+        else:
+            report.add(f"style/{script}", "skip", 0, f"tools/{script} does not exist")
+    sources = c_sources()
+    if shutil.which("clang-format"):
+        run_check(report, "style/clang-format", ["clang-format", "--dry-run", "-Werror", *sources], 300, cwd=TOP)
+    else:
+        report.add("style/clang-format", "skip", 0, "clang-format is not installed")
+    run_tidy(report, sources if args.long else changed(sources))
+
+
+def c_sources():
+    out = subprocess.run(
+        ["git", "ls-files", "src/*.c", "src/*.h", "fuzz/*.c", "bench/*.c", "tests/*.c", "tests/*.h"],
+        cwd=TOP, capture_output=True, text=True, check=True,
+    ).stdout
+    return [name for name in out.splitlines() if (TOP / name).exists()]
+
+
+def changed(sources):
+    """Those that the last commits touched: ./test --long looks at all."""
+    done = subprocess.run(
+        ["git", "diff", "--name-only", "HEAD~5", "--", *sources], cwd=TOP, capture_output=True, text=True
+    )
+    return done.stdout.splitlines() if done.returncode == 0 else sources
+
+
+def run_tidy(report, sources):
+    files = [name for name in sources if name.startswith("src/") and name.endswith(".c")]
+    database = SANITIZED / "compile_commands.json"
+    if not shutil.which("clang-tidy") or not database.exists():
+        report.add("style/clang-tidy", "skip", 0, "clang-tidy or build-asan is not there")
+        return
+    began = time.monotonic()
+    command = ["clang-tidy", "-p", SANITIZED, "--quiet", "--warnings-as-errors=*"]
+    command.append("--checks=-*,bugprone-*,-bugprone-easily-swappable-parameters,"
+                   "-bugprone-reserved-identifier,-bugprone-assignment-in-if-condition,"
+                   "-bugprone-implicit-widening-of-multiplication-result,-bugprone-narrowing-conversions,"
+                   "-bugprone-macro-parentheses,-bugprone-branch-clone,-bugprone-signed-char-misuse")
+
+    def tidy(name):
+        return run_limited(command + [name], 300, cwd=TOP)
+
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        bad = [out for status, out in pool.map(tidy, files) if status != 0]
+    took = time.monotonic() - began
+    report.add(f"style/clang-tidy of {len(files)} files", "fail" if bad else "ok", took, "\n".join(bad))
+
+
+def part_unit(report, args):
+    for build, label in ((RELEASE, "release"), (SANITIZED, "asan")):
+        run_meson(report, build, f"unit/{label}", ["--suite", "unit"])
+
+
+def run_meson(report, build, label, selection):
+    """Every test of a meson suite counts."""
+    log = build / "meson-logs" / "testlog.json"
+    log.unlink(missing_ok=True)
+    status, out = run_limited(
+        ["meson", "test", "-C", build, "--no-rebuild", "--print-errorlogs", *selection], 1200
+    )
+    if not log.exists():
+        report.add(label, "fail", 0, f"meson test: exit status {status}\n{out[-3000:]}")
+        return
+    for line in log.read_text().splitlines():
+        test = json.loads(line)
+        word = {"OK": "ok", "EXPECTEDFAIL": "ok", "SKIP": "skip"}.get(test["result"], "fail")
+        text = f"{test['result']}\n{(test.get('stdout') or '')[-1500:]}{(test.get('stderr') or '')[-3000:]}"
+        name = test["name"].split(" / ")[0].split(":")[-1]
+        report.add(f"{label}/{name}", word, test["duration"], text if word == "fail" else "")
+
+
+def part_task(report, args):
+    script = TESTS / "task" / "proofs.py"
+    if not script.exists():
+        report.add("task/proofs", "skip", 0, "tests/task/proofs.py does not exist")
+        return
+    command = [sys.executable, script] + (["--long"] if args.long else [])
+    run_counted(report, "task", command, 1200)
+
+
+def run_counted(report, label, command, seconds, **options):
+    """A script that prints one JSON object per test: name, status, seconds, reason. One that
+    prints none counts as one test by its exit status."""
+    began = time.monotonic()
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace",
+        start_new_session=True, cwd=TOP, **options
+    )
+    seen = 0
+    failed = False
+    timer = None
+    try:
+        timer = _end_later(process, seconds)
+        for line in process.stdout:
+            if not line.startswith("{"):
+                continue
+            test = json.loads(line)
+            report.add(f"{label}/{test['name']}", test["status"], test.get("seconds", 0), test.get("reason", ""))
+            failed = failed or test["status"] == "fail"
+            seen += 1
+        errors = process.stderr.read()
+        status = process.wait()
+    except BaseException:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(30)
+        raise
+    finally:
+        if timer:
+            timer.cancel()
+    if status != 0 and not failed:
+        report.add(f"{label}/end", "fail", time.monotonic() - began, f"exit status {status}\n{errors[-3000:]}")
+    elif not seen and not failed:
+        report.add(label, "ok", time.monotonic() - began)
+
+
+def _end_later(process, seconds):
+    """SIGTERM to a process group that takes too long, then SIGKILL."""
+    import threading
+
+    def end():
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            try:
+                os.killpg(process.pid, number)
+            except ProcessLookupError:
+                return
+            time.sleep(20)
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
+    return timer
+
+
+# The form decides the build too: real roles run the release build, all-in-one the sanitizers'.
+FORMS = {"roles": (RELEASE, []), "all-in-one": (SANITIZED, ["--all-in-one"])}
+
+
+def part_e2e(report, args):
+    for path in sorted((TESTS / "e2e").glob("test_*.py")):
+        name = path.stem.removeprefix("test_").replace("_", "-")
+        only = wanted_of(args.names, name)
+        if only is None:
+            continue
+        for form, (build, options) in FORMS.items():
+            if args.form and form != args.form:
+                continue
+            label = f"e2e/{name}/{form}"
+            if not (build / "pombal").exists():
+                report.add(label, "fail", 0, f"{build.name}/pombal is not built")
+                continue
+            command = [sys.executable, TESTS / "kit" / "run_file.py", path, "--build", build, *options]
+            if only:
+                command += ["--only", *only]
+            run_counted(report, label, command, FILE_TIMEOUT_S)
+
+
+def wanted_of(names, file):
+    """None: this file is not wanted; []: all of it; else words in the names of functions."""
+    if not names or "e2e" in names:
+        return []
+    only = []
+    for name in names:
+        words = name.removeprefix("e2e/").replace("_", "-").split("/")
+        if words[0] == file or (len(words) == 1 and words[0] in file):
+            if len(words) == 1:
+                return []
+            only.append(words[1].replace("-", "_"))
+    return only or None
+
+
+def part_crash(report, args):
+    rounds = args.crash_rounds or (20 if args.long else 5)
+    command = [sys.executable, TESTS / "crash" / "kill_test.py", "--rounds", str(rounds)]
+    run_counted(report, "crash", command, 120 + 40 * rounds)
+
+
+def part_powerloss(report, args):
+    script = TESTS / "crash" / "powerloss_test.py"
+    command = [sys.executable, script, "--rounds", str(5 if args.long else 2)]
+    run_counted(report, "powerloss", command, 900)
+
+
+def part_fuzz(report, args):
+    targets = sorted(p for p in FUZZ.glob("fuzz/fuzz_*") if p.is_file() and os.access(p, os.X_OK))
+    if not targets:
+        report.add("fuzz", "skip", 0, "build-fuzz has no targets")
+        return
+    seconds = args.fuzz_seconds or (120 if args.long else FUZZ_SECONDS)
+
+    def fuzz(target):
+        corpus = FUZZ / "corpus" / target.name
+        corpus.mkdir(parents=True, exist_ok=True)
+        seeds = [p for p in (TOP / "fuzz" / "corpus" / target.name.removeprefix("fuzz_"),
+                             TOP / "fuzz" / "corpus" / target.name) if p.is_dir()]
+        command = [target, corpus, *seeds, f"-max_total_time={seconds}", "-timeout=10",
+                   "-rss_limit_mb=2048", "-print_final_stats=0", f"-artifact_prefix={FUZZ}/"]
+        began = time.monotonic()
+        status, out = run_limited(command, seconds + 60)
+        return target, status, out, time.monotonic() - began
+
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        for target, status, out, took in pool.map(fuzz, targets):
+            word = "ok" if status == 0 else "fail"
+            report.add(f"fuzz/{target.name}", word, took, "" if status == 0 else f"finding\n{out[-3000:]}")
+
+
+def part_bench(report, args):
+    command = [sys.executable, TOP / "bench" / "run.py", "--smoke"]
+    run_check(report, "bench/smoke", command, 300, cwd=TOP)
+
+
+PARTS = {
+    "style": part_style,
+    "unit": part_unit,
+    "task": part_task,
+    "e2e": part_e2e,
+    "crash": part_crash,
+    "powerloss": part_powerloss,
+    "fuzz": part_fuzz,
+    "bench": part_bench,
+}
+
+
+def chosen_parts(names):
+    if not names:
+        return list(PARTS)
+    chosen = [part for part in PARTS if part in names]
+    known = {p.stem.removeprefix("test_").replace("_", "-") for p in (TESTS / "e2e").glob("test_*.py")}
+    for name in names:
+        word = name.removeprefix("e2e/").replace("_", "-").split("/")[0]
+        if name not in PARTS:
+            if not any(word in file for file in known):
+                sys.exit(f"test: there is no part or test called {name}; parts: {', '.join(PARTS)}")
+            if "e2e" not in chosen:
+                chosen.append("e2e")
+    return chosen
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("names", nargs="*")
+    parser.add_argument("--long", action="store_true")
+    parser.add_argument("--form", choices=list(FORMS))
+    parser.add_argument("--crash-rounds", type=int)
+    parser.add_argument("--fuzz-seconds", type=int)
+    parser.add_argument("--list-parts", action="store_true", help="print the parts and end")
+    args = parser.parse_args()
+    parts = chosen_parts(args.names)
+    if args.list_parts:
+        print(" ".join(parts))
+        return 0
+    # Ended from outside: unwind, so that started processes end too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    report = Report()
+    for part in parts:
+        print(f"\n== {part}", flush=True)
+        PARTS[part](report, args)
+    return report.end()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
