@@ -128,6 +128,7 @@ static enum err passwd_file_open(
 	struct str path = config_str(scope, SET_passwd_file_path);
 	if (path.n == 0 || str_has_nul(path))
 		return op_fail(op, ERR_INVALID, "passwd_file_path must name the file of users");
+	path = config_state_path(op->arena, scope, path);
 	struct passwd_file *f = MEM_NEW(struct passwd_file);
 	f->scope = scope;
 	f->is_passdb = is_passdb;

@@ -10,6 +10,7 @@
 #include "base/random.h"
 #include "event/event.h"
 #include "main/master.h"
+#include "main/pid_file.h"
 #include "main/processes.h"
 #include "task/task.h"
 
@@ -131,6 +132,7 @@ static enum err prepare(struct op *op, struct all_in_one *a)
 	const struct config_scope *global = config_scope(a->config, NULL);
 	uint8_t key[TICKET_KEY_BYTES];
 	TRY(role_open_log(op, a->config, STR("pombal")));
+	TRY(pid_file_take(op, a->config));
 	TRY(master_prepare_state(op, a->config));
 	TRY(process_plans_make(op, a->config, &a->plans));
 	keep_one_of_each(&a->plans);
@@ -172,6 +174,7 @@ int all_in_one_run(const struct master_args *args)
 	task_start("start", start_task, a);
 	loop_run();
 	loop_close();
+	pid_file_drop(a->config);
 	event_send(NULL, EVENT_INFO, "master_stopped", "Pombal has stopped");
 	event_log_close();
 	return a->has_failed ? EXIT_FATAL : 0;

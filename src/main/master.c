@@ -24,6 +24,7 @@
 #include "base/file.h"
 #include "base/random.h"
 #include "event/event.h"
+#include "main/pid_file.h"
 #include "main/processes.h"
 #include "net/net.h"
 #include "task/task.h"
@@ -344,6 +345,7 @@ static enum err make_shared_descriptors(struct op *op, struct master *m)
 
 static enum err start(struct op *op, struct master *m)
 {
+	TRY(pid_file_take(op, m->config));
 	TRY(master_prepare_state(op, m->config));
 	TRY(process_plans_make(op, m->config, &m->plans));
 	TRY(make_shared_descriptors(op, m));
@@ -391,6 +393,7 @@ int master_run(const struct master_args *args)
 	}
 	loop_run();
 	loop_close();
+	pid_file_drop(m->config);
 	process_plans_close(&m->plans);
 	event_send(NULL, EVENT_INFO, "master_stopped", "Pombal has stopped");
 	event_log_close();

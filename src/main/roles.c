@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The list of roles, where their sockets are, and how every process opens its log. */
+/* The list of roles, and how every process opens its log. */
 #include "event/event.h"
 #include "main/role.h"
 
@@ -12,18 +12,6 @@ const struct role *role_find(struct str name)
 			return roles[i];
 	}
 	return NULL;
-}
-
-struct str role_socket_auth(struct arena *a, struct config *config)
-{
-	struct str base = config_str(config_scope(config, NULL), SET_base_dir);
-	return str_printf(a, "%.*s/ipc/auth", STRF(base));
-}
-
-struct str role_socket_mail(struct arena *a, struct config *config, uint32_t slot)
-{
-	struct str base = config_str(config_scope(config, NULL), SET_base_dir);
-	return str_printf(a, "%.*s/ipc/mail-%u", STRF(base), slot);
 }
 
 static enum err open_destination(struct op *op, struct str path, enum event_level min_level)
