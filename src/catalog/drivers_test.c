@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 
 #include "base/file.h"
+#include "config/config.h"
 #include "task/task.h"
 
 struct place {
@@ -95,6 +96,43 @@ static void only_sound_texts_open(void **state)
 {
 	(void)state;
 	run(texts);
+}
+
+static enum err open_config(struct place *p, const char *text)
+{
+	struct config *cfg;
+	struct config_problems problems;
+	struct config_load_args args = { .text = str_printf(p->op->arena,
+						 "dovecot_config_version = 2.4.0\n"
+						 "dovecot_storage_version = 2.4.0\n"
+						 "state_dir = %s\n%s",
+						 p->dir, text) };
+	assert_ok(config_load(p->op, &args, &problems, &cfg));
+	const struct config_scope *scope =
+		config_block_get(config_scope(cfg, NULL), BLOCK_obox, STR_NONE);
+	catalog_close(p->op, p->catalog);
+	p->catalog = NULL;
+	enum err e = catalog_open(p->op, scope, &p->catalog);
+	config_unref(cfg);
+	return e;
+}
+
+static void configured(struct place *p)
+{
+	const char *usual = "@fs_defaults = local\n@fs_dictmap_defaults = sqlite\n"
+			    "mail_shard_count = 1\n";
+	assert_ok(open_config(p, usual));
+	assert_ok(write_head(p->op, p->catalog, STR("a"), STR("1")));
+	assert_int_equal(access(path(p, "catalog/00.sqlite"), F_OK), 0);
+	assert_err(open_config(p, "@fs_defaults = local\n"), ERR_INVALID);
+	assert_err(open_config(p, "@fs_defaults = local\n@fs_dictmap_defaults = sqlite\n"),
+		ERR_INVALID);
+	assert_true(str_find(str_from(p->op->failure.text), STR("created with 1 shards")) >= 0);
+}
+static void the_configuration_names_the_files(void **state)
+{
+	(void)state;
+	run(configured);
 }
 
 static void owner(struct place *p)
@@ -312,6 +350,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(only_sound_texts_open),
+		cmocka_unit_test(the_configuration_names_the_files),
 		cmocka_unit_test(a_second_opener_is_told_who_has_the_shard),
 		cmocka_unit_test(a_failing_batch_does_not_poison_the_others),
 		cmocka_unit_test(a_damaged_file_is_reported_and_kept),

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 
 #include "base/file.h"
+#include "config/config.h"
 #include "objects/compress_private.h"
 #include "task/task.h"
 
@@ -86,6 +87,44 @@ static void only_sound_stacks_open(void **state)
 {
 	(void)state;
 	run(stacks);
+}
+
+static enum err open_config(struct place *p, const char *text)
+{
+	struct config *cfg;
+	struct config_problems problems;
+	struct config_load_args args = { .text = str_printf(p->op->arena,
+						 "dovecot_config_version = 2.4.0\n"
+						 "dovecot_storage_version = 2.4.0\n"
+						 "state_dir = %s\n%s",
+						 p->dir, text) };
+	assert_ok(config_load(p->op, &args, &problems, &cfg));
+	const struct config_scope *scope =
+		config_block_get(config_scope(cfg, NULL), BLOCK_obox, STR_NONE);
+	objects_close(p->objects);
+	p->objects = NULL;
+	enum err e = objects_open(p->op, scope, &p->objects);
+	config_unref(cfg);
+	return e;
+}
+
+static void configured(struct place *p)
+{
+	assert_ok(open_config(p, "@fs_defaults = local\n"));
+	assert_string_equal(p->objects->driver->name, "compress");
+	assert_string_equal(p->objects->inner->driver->name, "posix");
+	assert_ok(put(p, "u/mails/1", STR("one")));
+	assert_int_equal(access(path(p, "objects/u/mails/1"), F_OK), 0);
+	assert_err(open_config(p, "obox {\n}\n"), ERR_INVALID);
+	assert_err(open_config(p, "obox {\n  fs s3 {\n  }\n}\n"), ERR_UNSUPPORTED);
+	assert_err(open_config(p, "obox {\n  fs compress {\n  }\n}\n"), ERR_INVALID);
+	assert_err(open_config(p, "@fs_defaults = local\nfs_compress_write_method = lz4\n"),
+		ERR_UNSUPPORTED);
+}
+static void the_configuration_names_the_stack(void **state)
+{
+	(void)state;
+	run(configured);
 }
 
 /* ---- posix ---- */
@@ -293,6 +332,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(only_sound_stacks_open),
+		cmocka_unit_test(the_configuration_names_the_stack),
 		cmocka_unit_test(directories_may_vanish_and_come_back),
 		cmocka_unit_test(links_are_not_followed),
 		cmocka_unit_test(cold_objects_are_read_by_a_job_and_warm_ones_at_once),
