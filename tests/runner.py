@@ -23,6 +23,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 TESTS = pathlib.Path(__file__).resolve().parent
@@ -228,8 +229,6 @@ def run_counted(report, label, command, seconds, **options):
 
 def _end_later(process, seconds):
     """SIGTERM to a process group that takes too long, then SIGKILL."""
-    import threading
-
     def end():
         for number in (signal.SIGTERM, signal.SIGKILL):
             try:

@@ -136,7 +136,7 @@ class Instance:
         """kill -9 of everything at once, as at the end of a machine's life (but for its cache)."""
         pids = [self.pid] + [pid for pid, _ in self.processes()]
         for pid in pids:
-            _kill(pid)
+            kill_process(pid)
         deadline = time.monotonic() + 10
         while any(_is_alive(pid) for pid in pids):
             if time.monotonic() > deadline:
@@ -256,7 +256,7 @@ def _is_alive(pid):
         return False
 
 
-def _kill(pid):
+def kill_process(pid):
     try:
         os.kill(pid, signal.SIGKILL)
     except ProcessLookupError:
