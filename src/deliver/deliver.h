@@ -2,8 +2,16 @@
 /* deliver/deliver.h - one mail into one user's mailbox, and the message that carries it from the
  * process that received it to the worker that owns the user.
  *
- * Receiver's side: deliver_client_send(). Worker's side: deliver_receive() -> deliver_run().
- * Spec: sheet protocols §8 (headers put before the mail, replies by class). */
+ * Life:   receiver: deliver_client_send(). Worker: deliver_receive() -> deliver_run() ->
+ *         deliver_reply().
+ * Errors: what the sender of the mail is told depends on the class, so classes are chosen with
+ *         care: NOT_FOUND, LIMIT and INVALID mean "never for this mail"; whatever may be our own
+ *         trouble (disk full, a lost descriptor, a worker that went away) is temporary, and the
+ *         mail comes again.
+ * Cost:   receiver: fcntl (the descriptor is duplicated), sendmsg, close, recvmsg. Worker: recvmsg,
+ *         one pread (a mail of 256 KiB and more in a sealed memory file: fcntl, fstat and two mmap
+ *         instead, and no copy), close, sendmsg; besides what saving it costs the store.
+ * Spec:   sheet protocols §8 (headers put before the mail, replies by class). */
 #pragma once
 
 #include "base/base.h"
@@ -11,6 +19,9 @@
 #include "net/address.h"
 
 struct user;
+
+/* No mail is larger, whatever the configuration says: a mail is one run of memory in the worker. */
+#define DELIVER_MAIL_BYTES_MAX (UINT64_C(1) << 30)
 
 struct delivery {
 	struct str ticket;     /* for service "lmtp" */
@@ -27,15 +38,22 @@ struct delivery_result {
 	struct str mailbox; /* where it was saved */
 	uint32_t uid;
 };
-/* WAITS. Carries it to the worker and waits until it is durable. Classes: LIMIT (quota), NOT_FOUND,
- * DENIED, INVALID: permanent; UNAVAILABLE, TIMEOUT, CONFLICT...: temporary (uncertain: may be saved). */
+/* WAITS. Carries it to the worker and waits until it is durable. d->fd stays the caller's. Classes:
+ * LIMIT (quota), NOT_FOUND, INVALID: permanent. DENIED: the ticket was refused, nothing was saved.
+ * UNAVAILABLE, TIMEOUT, CONFLICT...: temporary (uncertain: may be saved). */
 enum err deliver_client_send(struct op *op, struct ipc_client *worker, const struct delivery *d,
 	struct delivery_result *out);
 
-/* Worker: reads the message; strings are borrowed from it; d->fd is taken. */
+/* Worker: reads the message; strings are borrowed from it; d->fd becomes the caller's. */
 enum err deliver_receive(struct op *op, struct ipc_message *request, struct delivery *out);
-/* WAITS until durable. Maps the spool, saves head + mail to INBOX (or the detail's mailbox when
- * `uses_detail` and it exists). */
-enum err deliver_run(struct op *op, struct user *u, const struct delivery *d, bool uses_detail,
+
+enum deliver_option {
+	DELIVER_TO_DETAIL = 1,          /* to the detail's mailbox, if it exists; else INBOX */
+	DELIVER_CREATES_MAILBOX = 2,    /* the detail's mailbox is made when it is missing */
+	DELIVER_SUBSCRIBES_MAILBOX = 4, /* and subscribed */
+};
+/* WAITS until durable. Saves head + mail to INBOX, or where `options` (enum deliver_option) say, and
+ * sends the event mail_delivery_finished. out->mailbox lives in op's arena. */
+enum err deliver_run(struct op *op, struct user *u, const struct delivery *d, unsigned options,
 	struct delivery_result *out);
 void deliver_reply(struct ipc_message *reply, const struct delivery_result *result);

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The mail to all its recipients: one user after the other in each of a few lanes (tasks), so that
+ * different users' deliveries run at the same time and one user's never do.
+ *
+ * Invariants: 1. a recipient's reply is written once, by the lane that has his user.
+ *             2. replies leave in the order of RCPT (RFC 2033 §4.2), each as soon as all before it
+ *                are known: a sender that gives up waiting would send again what was saved. */
+#include "service/lmtp/lmtp_private.h"
+
+struct fan_out {
+	struct lmtp_connection *c;
+	int fd;                           /* the sealed spool */
+	struct lmtp_recipient *next_user; /* first recipient of the next user that no lane has */
+	struct lmtp_recipient *unanswered;
+	size_t user_count;
+};
+
+/* Chains the recipients of each user, and the users by their first recipient. */
+static void sort_by_user(struct fan_out *f)
+{
+	struct map last_of; /* user -> his last recipient so far */
+	struct lmtp_recipient *last_user = NULL;
+	map_init(&last_of);
+	for (struct lmtp_recipient *r = f->c->transaction->first; r; r = r->next) {
+		struct lmtp_recipient *before = map_set(&last_of, r->user, r);
+		r->next_of_user = NULL;
+		r->next_user = NULL;
+		if (before) {
+			before->next_of_user = r;
+			continue;
+		}
+		if (last_user)
+			last_user->next_user = r;
+		else
+			f->next_user = r;
+		last_user = r;
+		f->user_count++;
+	}
+	map_done(&last_of);
+}
+
+static void answer(struct op *op, struct fan_out *f)
+{
+	struct stream *stream = f->c->stream;
+	bool has_new = false, is_done;
+	for (; f->unanswered && f->unanswered->reply.n > 0; f->unanswered = f->unanswered->next) {
+		buf_put(stream_output(stream), f->unanswered->reply);
+		has_new = true;
+	}
+	/* The last reply leaves with what the client's next commands get. */
+	if (has_new && f->unanswered)
+		/* A client that left is noticed later: his mails are delivered all the same. */
+		(void)stream_flush_ready(op, stream, &is_done);
+}
+
+static enum err send_once(struct op *op, struct fan_out *f, struct lmtp_recipient *r,
+	struct str session_id, struct str head)
+{
+	struct lmtp_connection *c = f->c;
+	const struct lmtp_transaction *t = c->transaction;
+	struct delivery_result result;
+	TRY(lmtp_recipient_refresh(op, c, r));
+	struct delivery d = {
+		.ticket = r->ticket,
+		.session_id = session_id,
+		.sender = t->sender,
+		.recipient = r->path,
+		.detail = r->detail,
+		.head = head,
+		.fd = f->fd,
+		.size_bytes = t->spool.size_bytes,
+		.received_wall_us = t->received_wall_us,
+	};
+	r->ticket_us = 0;
+	return deliver_client_send(op, peers_mail(c->lmtp->peers, r->user), &d, &result);
+}
+
+static enum err deliver(
+	struct op *op, struct fan_out *f, struct lmtp_recipient *r, struct str session_id)
+{
+	struct lmtp *l = f->c->lmtp;
+	struct lmtp_slot *slot;
+	AUTO_BUF(head, 0);
+	lmtp_put_head(&head, f->c, r);
+	TRY(lmtp_slot_take(op, l, r->user, &slot));
+	enum err e = send_once(op, f, r, session_id, buf_str(&head));
+	if (e == ERR_DENIED) {
+		/* The ticket was refused: too old after all, or the worker's host slept. Nothing was
+		 * saved. */
+		op_forgive(op);
+		e = send_once(op, f, r, session_id, buf_str(&head));
+	}
+	lmtp_slot_give(l, slot);
+	return e;
+}
+
+static void deliver_to(struct op *op, struct fan_out *f, struct lmtp_recipient *r)
+{
+	struct lmtp_connection *c = f->c;
+	AUTO_BUF(reply, 0);
+	struct str session_id = lmtp_recipient_session(op->arena, c, r);
+	op_forgive(op);
+	enum err e = deliver(op, f, r, session_id);
+	if (e == ERR_NONE) {
+		lmtp_put_saved(&reply, r, session_id);
+	} else {
+		lmtp_put_failure(&reply, c->lmtp, LMTP_AT_DELIVERY, r, e, op);
+		event_send(c->event, EVENT_WARNING, "lmtp_delivery_failed",
+			"Delivery to <%.*s> failed: %s: %s", STRF(r->path), err_name(e),
+			op->failure.text);
+	}
+	r->reply = buf_dup(op->arena, &reply);
+	answer(op, f);
+}
+
+/* Never fails: a failure would cancel the other lanes. */
+static enum err lane(struct op *op, void *arg)
+{
+	struct fan_out *f = arg;
+	while (f->next_user) {
+		struct lmtp_recipient *r = f->next_user;
+		f->next_user = r->next_user;
+		for (; r; r = r->next_of_user)
+			deliver_to(op, f, r);
+	}
+	return ERR_NONE;
+}
+
+void lmtp_fan_out(struct op *op, struct lmtp_connection *c, int fd)
+{
+	struct fan_out f = { .c = c, .fd = fd, .unanswered = c->transaction->first };
+	sort_by_user(&f);
+	op->deadline_us = now_us() + LMTP_DELIVERY_US;
+	if (f.user_count == 1) {
+		(void)lane(op, &f); /* it never fails */
+		return;
+	}
+	struct task_group *group = task_group_new(op);
+	for (size_t i = 0; i < MIN(f.user_count, LMTP_LANES_MAX); i++)
+		task_group_start(group, "lmtp-lane", lane, &f);
+	(void)task_group_finish(op, group); /* every lane has answered for its recipients */
+}

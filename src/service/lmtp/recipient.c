@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Who an address is. The detail ("user+detail@domain") is taken off first; if nobody is called so, the
+ * whole address may be a name that has the delimiter in it. A bare <postmaster> must be somebody
+ * (RFC 5321 §4.5.1): if there is no such user, postmaster_address is asked for. */
+#include "service/lmtp/lmtp_private.h"
+
+struct str lmtp_recipient_session(
+	struct arena *arena, const struct lmtp_connection *c, const struct lmtp_recipient *r)
+{
+	return str_printf(arena, "%s:R%" PRIu32, c->session_id, r->number);
+}
+
+static struct str join(struct arena *arena, struct str local, struct str domain)
+{
+	if (domain.n == 0)
+		return str_dup(arena, local);
+	return str_printf(arena, "%.*s@%.*s", STRF(local), STRF(domain));
+}
+
+/* At the first of the delimiter's characters; an address that begins with it has no detail. */
+static bool split_detail(
+	const struct lmtp *l, struct str local, struct str *out_user, struct str *out_detail)
+{
+	for (size_t i = 1; i < local.n; i++) {
+		if (str_find_byte(l->delimiters, local.p[i]) < 0)
+			continue;
+		*out_user = str_slice(local, 0, i);
+		*out_detail = str_slice(local, i + 1, local.n);
+		return true;
+	}
+	return false;
+}
+
+static enum err ask(
+	struct op *op, struct lmtp_connection *c, struct str name, struct lmtp_recipient *r)
+{
+	struct auth_answer answer;
+	struct auth_request request = {
+		.user = name,
+		.password = STR(""),
+		.authzid = STR(""),
+		.mechanism = STR(""),
+		.service = STR("lmtp"),
+		.session_id = lmtp_recipient_session(op->arena, c, r),
+		.local = stream_local(c->stream),
+		.remote = c->remote,
+		.is_tls = stream_is_tls(c->stream),
+		.is_secured = true,
+		.event = c->event,
+	};
+	TRY(auth_client_lookup(op, c->lmtp->peers->auth, &request, &answer));
+	r->name = name;
+	r->user = answer.user;
+	r->ticket = answer.ticket;
+	r->ticket_us = now_us();
+	return ERR_NONE;
+}
+
+static bool is_nobody(enum err e)
+{
+	return e == ERR_NOT_FOUND || e == ERR_INVALID;
+}
+
+enum err lmtp_recipient_find(struct op *op, struct lmtp_connection *c, const struct smtp_path *path,
+	struct lmtp_recipient *out)
+{
+	AUTO_BUF(text, 0);
+	struct str user, detail;
+	enum err e = ERR_NOT_FOUND;
+	smtp_put_path(&text, path);
+	*out = (struct lmtp_recipient){
+		.path = buf_dup(op->arena, &text),
+		.name = join(op->arena, path->local, path->domain),
+		.detail = STR(""),
+		.number = c->recipient_number + 1,
+	};
+	struct str whole = out->name;
+	if (split_detail(c->lmtp, path->local, &user, &detail)) {
+		e = ask(op, c, join(op->arena, user, path->domain), out);
+		if (e == ERR_NONE)
+			out->detail = str_dup(op->arena, detail);
+	}
+	if (is_nobody(e)) {
+		op_forgive(op);
+		e = ask(op, c, whole, out);
+	}
+	bool is_postmaster = path->domain.n == 0 && str_eq_ci(path->local, STR("postmaster"));
+	if (is_nobody(e) && is_postmaster) {
+		op_forgive(op);
+		e = ask(op, c, str_from(c->lmtp->postmaster), out);
+	}
+	return e;
+}
+
+enum err lmtp_recipient_refresh(struct op *op, struct lmtp_connection *c, struct lmtp_recipient *r)
+{
+	if (r->ticket_us != 0 && now_us() - r->ticket_us < c->lmtp->ticket_fresh_us)
+		return ERR_NONE;
+	struct str user = r->user;
+	TRY(ask(op, c, r->name, r));
+	/* Who sorted the recipients by user relies on it; and no mail changes hands halfway. */
+	if (!str_eq(user, r->user)) {
+		r->user = user;
+		return op_fail(op, ERR_UNAVAILABLE, "%.*s has become another user", STRF(r->name));
+	}
+	return ERR_NONE;
+}
