@@ -1,0 +1,230 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""First figures: rate, CPU of all server processes per operation, memory per idle session.
+
+The load client (bench/load.c) and the server share the machine, so rates say what both together do;
+CPU per operation is the server's alone: user and system time of the master and its descendants,
+read from /proc before and after. fsync is on. Run it on an otherwise quiet machine:
+
+    bench/run.py                    all scenarios
+    bench/run.py deliveries idle    those whose names begin so
+    bench/run.py --json FILE        the figures for comparison as well
+    bench/run.py --smoke            small and quick: only that the tools and the server work"""
+
+import argparse
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import time
+
+TOP = pathlib.Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(TOP / "tests"))
+
+from kit.instance import Instance  # noqa: E402
+
+TICKS = os.sysconf("SC_CLK_TCK")
+USERS = 2000
+LOAD_USERS = 100
+MAILS_PER_BOX = 20
+# 10,000 TLS sessions take two descriptors each in a login process, which may have 20,000.
+CONFIG = """\
+mail_max_userip_connections = 100
+service imap-login {
+  process_min_avail = 2
+  client_limit = 20000
+}
+"""
+
+
+def processes(instance):
+    return [instance.pid] + [pid for pid, _ in instance.processes()]
+
+
+def cpu_seconds(instance):
+    """User and system time of everything that serves, with ended children of the master."""
+    total = 0
+    for pid in processes(instance):
+        try:
+            fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        total += sum(int(fields[i]) for i in (11, 12))
+        if pid == instance.pid:
+            total += sum(int(fields[i]) for i in (13, 14))
+    return total / TICKS
+
+
+def memory_kb(instance):
+    """{"Rss": .., "Pss": ..} summed over the processes; Pss counts shared pages once."""
+    sums = {"Rss": 0, "Pss": 0}
+    for pid in processes(instance):
+        try:
+            text = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text()
+        except OSError:
+            continue
+        for line in text.splitlines():
+            key, _, value = line.partition(":")
+            if key in sums:
+                sums[key] += int(value.split()[0])
+    return sums
+
+
+class Bench:
+    def __init__(self, instance, scale):
+        self.instance = instance
+        self.scale = scale
+        self.rows = []
+        self.failed = False
+
+    def command(self, mode, is_tls=False, **options):
+        port = self.instance.lmtp_port if mode == "lmtp" else (
+            self.instance.imaps_port if is_tls else self.instance.imap_port)
+        command = [self.instance.build / "bench" / "load", mode, "--host", self.instance.host]
+        command += ["--port", str(port), "--password", self.instance.password]
+        if is_tls:
+            command += ["--tls", self.instance.ca_file]
+        for key, value in options.items():
+            command += [f"--{key.replace('_', '-')}", str(value)]
+        return command
+
+    def count(self, number):
+        return max(20, int(number * self.scale))
+
+    def measure(self, name, mode, count, warm_up=0, **options):
+        """One row: the rate, and CPU per operation."""
+        if warm_up:
+            self.load(self.command(mode, count=self.count(warm_up), **options))
+        before = cpu_seconds(self.instance)
+        figures = self.load(self.command(mode, count=self.count(count), **options))
+        used = cpu_seconds(self.instance) - before
+        done = max(1, figures["done"])
+        self.add({
+            "name": name,
+            "per_second": round(done / max(figures["seconds"], 1e-6), 1),
+            "cpu_us": round(used * 1e6 / done, 1),
+            "p50_ms": figures["p50_us"] / 1000,
+            "p99_ms": figures["p99_us"] / 1000,
+        })
+
+    def load(self, command):
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=600)
+        lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
+        if done.returncode != 0 or not lines:
+            self.failed = True
+            print(f"FAILED: {' '.join(map(str, command))}\n{done.stderr}{done.stdout}", flush=True)
+            return {"done": 0, "seconds": 1, "p50_us": 0, "p99_us": 0}
+        return json.loads(lines[-1])
+
+    def add(self, row):
+        self.rows.append(row)
+        cells = [f"{row['name']:28}"]
+        for key, label in (("per_second", "/s"), ("cpu_us", "us CPU each"), ("p50_ms", "ms p50"),
+                           ("p99_ms", "ms p99"), ("pss_bytes", "B PSS each"), ("rss_bytes", "B RSS each")):
+            if key in row:
+                cells.append(f"{row[key]:>10,} {label}")
+        print("  ".join(cells), flush=True)
+
+    # ---- scenarios
+
+    def deliveries(self):
+        for connections, count in ((1, 1000), (8, 3000), (32, 6000)):
+            self.measure(f"deliveries x{connections}", "lmtp", count, warm_up=200,
+                         users=LOAD_USERS, connections=connections)
+
+    def logins(self):
+        for is_tls in (False, True):
+            label = "TLS" if is_tls else "plain"
+            self.measure(f"logins {label}", "login", 3000, warm_up=300, is_tls=is_tls,
+                         users=LOAD_USERS, connections=8)
+
+    def append(self):
+        self.measure("append x8", "append", 2000, warm_up=100, users=LOAD_USERS, connections=8,
+                     first_user=LOAD_USERS + 1)
+
+    def fetch(self):
+        self.fill()
+        self.measure("fetch 20 kB x8", "fetch", 10000, users=LOAD_USERS, connections=8,
+                     first_user=2 * LOAD_USERS + 1, mails=MAILS_PER_BOX)
+
+    def store(self):
+        self.fill()
+        self.measure("store x8", "store", 10000, users=LOAD_USERS, connections=8,
+                     first_user=2 * LOAD_USERS + 1, mails=MAILS_PER_BOX)
+
+    def fill(self):
+        """Known mailboxes for fetch and store: the same number of mails of 20 kB for each user."""
+        if getattr(self, "is_filled", False):
+            return
+        self.is_filled = True
+        # LMTP goes round the users, so that each gets the same number.
+        self.load(self.command("lmtp", users=LOAD_USERS, first_user=2 * LOAD_USERS + 1, mail_size=20000,
+                               connections=1, count=LOAD_USERS * MAILS_PER_BOX))
+
+    def idle(self):
+        for is_tls in (False, True):
+            sessions = self.count(10000)
+            self.idle_sessions(f"idle {sessions} {'TLS' if is_tls else 'plain'}", sessions, is_tls)
+
+    def idle_sessions(self, name, sessions, is_tls):
+        """Opens the sessions, looks at memory, looks at CPU for a while, lets them go."""
+        before = memory_kb(self.instance)
+        cpu_before = cpu_seconds(self.instance)
+        began = time.monotonic()
+        client_count = 2
+        clients = [
+            subprocess.Popen(
+                self.command("idle", is_tls=is_tls, users=USERS // client_count,
+                             first_user=1 + i * (USERS // client_count),
+                             connections=sessions // client_count),
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            )
+            for i in range(client_count)
+        ]
+        said = [client.stdout.readline().strip() for client in clients]
+        seconds = time.monotonic() - began
+        cpu = cpu_seconds(self.instance) - cpu_before
+        time.sleep(1 if self.scale < 1 else 5)
+        after = memory_kb(self.instance)
+        ends = [client.communicate(timeout=120) for client in clients]
+        if said != ["idle"] * client_count or any(client.returncode for client in clients):
+            self.failed = True
+            print(f"FAILED: {name}: {said} {ends}", flush=True)
+            return
+        self.add({
+            "name": name,
+            "per_second": round(sessions / seconds, 1),
+            "cpu_us": round(cpu * 1e6 / sessions, 1),
+            "pss_bytes": (after["Pss"] - before["Pss"]) * 1024 // sessions,
+            "rss_bytes": (after["Rss"] - before["Rss"]) * 1024 // sessions,
+        })
+
+
+SCENARIOS = ["deliveries", "logins", "append", "fetch", "store", "idle"]
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("scenarios", nargs="*", help=f"of: {' '.join(SCENARIOS)}")
+    parser.add_argument("--smoke", action="store_true")
+    parser.add_argument("--json", type=pathlib.Path)
+    parser.add_argument("--build", type=pathlib.Path, default=TOP / "build")
+    parser.add_argument("--all-in-one", action="store_true")
+    args = parser.parse_args()
+    chosen = [s for s in SCENARIOS if not args.scenarios or any(s.startswith(w) for w in args.scenarios)]
+    instance = Instance.create(build=args.build, is_all_in_one=args.all_in_one, users=USERS, config=CONFIG)
+    bench = Bench(instance, scale=0.02 if args.smoke else 1)
+    try:
+        for scenario in chosen:
+            getattr(bench, scenario)()
+        instance.stop()
+    finally:
+        instance.destroy()
+    if args.json:
+        args.json.write_text(json.dumps(bench.rows, indent=1) + "\n")
+    return 1 if bench.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
