@@ -9,12 +9,18 @@
 
 #include "task/sanitizer_private.h"
 
-#if TASK_ASAN || TASK_TSAN || defined(POMBAL_VALGRIND)
-#define STACK_BYTES_DEFAULT (size_t)(1024 * 1024)
-#elif defined(POMBAL_INSTRUMENTED)
+#if TASK_ASAN || TASK_TSAN || defined(POMBAL_INSTRUMENTED)
 #define STACK_BYTES_DEFAULT (size_t)(1024 * 1024)
 #else
 #define STACK_BYTES_DEFAULT (size_t)(256 * 1024)
+#endif
+
+/* Valgrind takes a stack of which less than 512 bytes are in use for a broken one, and does not
+ * unwind it. */
+#ifdef POMBAL_VALGRIND
+#define STACK_TOP_GAP 1024
+#else
+#define STACK_TOP_GAP 0
 #endif
 
 size_t context_stack_bytes_default(void)
@@ -61,7 +67,7 @@ static void context_entry(void)
 #if defined(__x86_64__)
 static void *context_first(const struct stack *s)
 {
-	void **sp = (void **)(void *)(s->base + s->bytes);
+	void **sp = (void **)(void *)(s->base + s->bytes - STACK_TOP_GAP);
 	*--sp = NULL;                  /* return address of the entry: ends backtraces */
 	*--sp = (void *)context_entry; /* where the first swap returns to */
 	for (int i = 0; i < 6; i++)
@@ -76,7 +82,7 @@ void context_trampoline(void);
 
 static void *context_first(const struct stack *s)
 {
-	void **sp = (void **)(void *)(s->base + s->bytes) - CONTEXT_SAVED_WORDS;
+	void **sp = (void **)(void *)(s->base + s->bytes - STACK_TOP_GAP) - CONTEXT_SAVED_WORDS;
 	memset(sp, 0, CONTEXT_SAVED_WORDS * sizeof *sp);
 	sp[1] = (void *)context_trampoline; /* x30 */
 	sp[2] = (void *)context_entry;      /* x19 */

@@ -49,6 +49,9 @@ static inline void sanitizer_stack_unmapping(char *base, size_t bytes, unsigned 
 #ifdef POMBAL_VALGRIND
 	VALGRIND_STACK_DEREGISTER(valgrind_id);
 #endif
+#if TASK_ASAN
+	__asan_unpoison_memory_region(base, bytes); /* the address may come back as anything */
+#endif
 	(void)base;
 	(void)bytes;
 	(void)valgrind_id;
@@ -58,6 +61,7 @@ static inline void sanitizer_stack_unmapping(char *base, size_t bytes, unsigned 
 static inline void sanitizer_stack_begins(char *base, size_t bytes)
 {
 #if TASK_ASAN
+	__asan_unpoison_memory_region(base, bytes);
 	__lsan_register_root_region(base, bytes);
 #endif
 #ifdef POMBAL_VALGRIND
@@ -67,12 +71,15 @@ static inline void sanitizer_stack_begins(char *base, size_t bytes)
 	(void)bytes;
 }
 
-/* Frames that never returned (the entry's) leave red zones behind. */
+/* Until its next task nobody may touch it: who keeps a pointer into an ended task's frame is told. */
 static inline void sanitizer_stack_ends(char *base, size_t bytes)
 {
 #if TASK_ASAN
 	__lsan_unregister_root_region(base, bytes);
-	__asan_unpoison_memory_region(base, bytes);
+	__asan_poison_memory_region(base, bytes);
+#endif
+#ifdef POMBAL_VALGRIND
+	(void)VALGRIND_MAKE_MEM_NOACCESS(base, bytes);
 #endif
 	(void)base;
 	(void)bytes;

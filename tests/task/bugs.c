@@ -30,10 +30,13 @@ static void sleep_us(int64_t us)
 
 /* ---- bugs ---- */
 
-static char *stale_frame;
+/* Volatile, so that a frame really escapes into it. */
+static char *volatile stale_frame;
 
+/* Not a tail call, nor made into one: its caller's frame shall be seen. */
 __attribute__((noinline)) static int read_freed(char *p)
 {
+	HIDE(p);
 	return p[3];
 }
 
@@ -60,10 +63,9 @@ static void bug_stack_buffer(void)
 __attribute__((noinline)) static char *return_local(void)
 {
 	char text[64] = "gone";
-	char *p = text;
-	HIDE(p);
+	stale_frame = text;
 	sleep_us(100);
-	return p;
+	return stale_frame;
 }
 
 static void bug_use_after_return(void)
@@ -77,14 +79,14 @@ static void keep_frame(void *arg)
 	char text[64] = "gone with the task";
 	(void)arg;
 	stale_frame = text;
-	HIDE(stale_frame);
 	sleep_us(10);
 }
 
 static void bug_stale_stack(void)
 {
-	task_start("keeps-frame", keep_frame, NULL);
-	sleep_us(1000);
+	struct task_handle t = task_start("keeps-frame", keep_frame, NULL);
+	while (task_is_alive(t))
+		sleep_us(100);
 	printf("%d\n", read_freed(stale_frame));
 }
 
