@@ -2,8 +2,7 @@
 /* The table of commands, and those that need neither mails nor the tree.
  *
  * To add a command: write imap_command_x() in a file of its subject, declare it in imap_private.h, add
- * a row here and dialogues that name the RFC's section. APPEND is not here: its mails are streamed
- * (append.c). */
+ * a row here and dialogues that name the RFC's section. */
 #include "service/imap/imap_private.h"
 
 static const struct imap_command_row commands[] = {
@@ -24,6 +23,7 @@ static const struct imap_command_row commands[] = {
 	{ { "LIST", 4 }, 0, imap_command_list },                         /* §6.3.8, RFC 5258 */
 	{ { "LSUB", 4 }, 0, imap_command_lsub },                         /* §6.3.9 */
 	{ { "STATUS", 6 }, 0, imap_command_status },                     /* §6.3.10 */
+	{ { "APPEND", 6 }, 0, imap_command_append },                     /* §6.3.11, RFC 3502 */
 	{ { "CHECK", 5 }, IMAP_NEEDS_SELECTED, imap_command_check },     /* §6.4.1 */
 	{ { "CLOSE", 5 }, IMAP_NEEDS_SELECTED | IMAP_NO_SYNC, imap_command_close }, /* §6.4.2 */
 	{ { "UNSELECT", 8 }, IMAP_NEEDS_SELECTED | IMAP_NO_SYNC,

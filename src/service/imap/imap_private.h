@@ -34,6 +34,7 @@ struct imap {
 	uint32_t userip_max;
 	uint64_t message_bytes_max;
 	int64_t idle_notify_us;
+	uint64_t append_bytes; /* memory of all mails being received (append.c) */
 };
 
 struct imap_append_state;
@@ -112,6 +113,8 @@ imap_command_fn imap_command_select, imap_command_examine, imap_command_close,
 /* fetch.c, store.c, search.c, copy.c, expunge.c */
 imap_command_fn imap_command_fetch, imap_command_store, imap_command_search, imap_command_copy,
 	imap_command_move, imap_command_expunge;
+/* append.c: an APPEND without a mail; the others never come as one piece. */
+imap_command_fn imap_command_append;
 
 /* ---- replies (reply.c): the only place that maps classes to IMAP's words ---- */
 
@@ -124,6 +127,8 @@ void imap_reply_bad(struct imap_run *x, struct str text);
 void imap_reply_bad_arguments(struct imap_run *x);
 /* NO or BAD with the code of the class; logs what is not the client's doing. RFC 5530. */
 void imap_reply_failure(struct imap_run *x, enum err e);
+/* The same for the mailbox that mails should go to: TRYCREATE when it is missing. */
+void imap_reply_target_failure(struct imap_run *x, enum err e, struct str mailbox);
 /* The response code and text of a class, without sending. */
 void imap_failure_words(
 	const struct op *op, enum err e, struct str *out_code, struct str *out_text);
@@ -160,6 +165,13 @@ void imap_append_literal(struct op *op, struct imap_session *s, struct str text)
 void imap_append_finish(struct op *op, struct imap_session *s, struct str text);
 /* Forgets a half-sent APPEND. */
 void imap_append_drop(struct imap_session *s);
+/* The tag of a half-sent APPEND; borrowed until it ends. */
+struct str imap_append_tag(const struct imap_session *s);
+
+/* ---- flags (store.c) ---- */
+
+/* Are the keywords short enough? False: NO was answered. */
+bool imap_check_keywords(struct imap_run *x, const struct imap_flags *flags);
 
 /* session.c: ends IDLE with its tagged OK. */
 void imap_idle_end(struct op *op, struct imap_session *s);

@@ -73,6 +73,18 @@ void imap_reply_failure(struct imap_run *x, enum err e)
 	imap_reply_no(x, code, text);
 }
 
+void imap_reply_target_failure(struct imap_run *x, enum err e, struct str mailbox)
+{
+	if (e != ERR_NOT_FOUND) {
+		imap_reply_failure(x, e);
+		return;
+	}
+	AUTO_BUF(text, 0);
+	buf_put(&text, STR("Mailbox doesn't exist: "));
+	imap_put_mailbox(&text, mailbox);
+	imap_reply_no(x, STR("TRYCREATE"), buf_str(&text));
+}
+
 enum err imap_check_output(struct imap_run *x)
 {
 	int64_t deadline_us = x->op->deadline_us;

@@ -122,7 +122,7 @@ static void frame_error(struct imap_session *s, struct str text)
 	struct imap_run x = {
 		.op = &op,
 		.session = s,
-		.tag = imap_frame_tag(&imap_limits_user, text),
+		.tag = s->append ? imap_append_tag(s) : imap_frame_tag(&imap_limits_user, text),
 		.out = stream_output(s->stream),
 	};
 	imap_reply_bad(&x, str_from(s->frame.error));
@@ -159,8 +159,8 @@ static bool act(struct op *op, struct imap_session *s, enum imap_frame_result fo
 			run_command(op, s, text);
 		return true;
 	case IMAP_FRAME_ERROR:
-		imap_append_drop(s);
 		frame_error(s, text);
+		imap_append_drop(s);
 		stream_consume(s->stream, f->used);
 		return true;
 	case IMAP_FRAME_FATAL:
