@@ -157,6 +157,14 @@ bool imap_resolve_set(struct imap_run *x, const struct imap_sequence_set *set, b
 /* Closes the selected mailbox, if any, without expunging. */
 void imap_unselect(struct imap_session *s);
 
+/* ---- the tree (tree.c) ---- */
+
+/* NO with `code` and the name that is not there. */
+void imap_reply_no_mailbox(struct imap_run *x, struct str code, struct str name);
+/* "* STATUS name (...)"; `items` of enum imap_status_item. */
+void imap_put_status_line(struct imap_run *x, struct str name, uint32_t items,
+	const struct mailbox_status *status);
+
 /* ---- APPEND (append.c): its mails are streamed between pieces of its command ---- */
 
 /* The framing met a mail's literal; `text` is what stands before it. */
