@@ -25,6 +25,8 @@
  *   E state link dir name        the entry was missing (0), the file that is kept as `link` (1), or
  *                                a directory (2)
  *   D dir                        the directory was synced */
+#undef _FILE_OFFSET_BITS /* both spellings of each call are defined here, open() and open64() */
+#undef _FORTIFY_SOURCE   /* and none is a macro */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -360,6 +362,10 @@ EXPORT int open64(const char *path, int flags, ...)
 	MODE_OF(flags, mode)
 	return do_open(AT_FDCWD, path, flags, mode);
 }
+EXPORT int creat64(const char *path, mode_t mode)
+{
+	return do_open(AT_FDCWD, path, O_CREAT | O_WRONLY | O_TRUNC, mode);
+}
 EXPORT int creat(const char *path, mode_t mode)
 {
 	return do_open(AT_FDCWD, path, O_CREAT | O_WRONLY | O_TRUNC, mode);
@@ -396,9 +402,12 @@ static uint64_t write_offset(int fd, struct stat *st)
 	unlock();                                                                                  \
 	return result;
 
+/* Refreshes the size, which may have changed before the lock was ours. */
 static uint64_t fresh(int fd, struct stat *st, uint64_t offset)
 {
-	return file_of(fd, st) ? offset : offset; /* refreshes the size under the lock */
+	if (fstat(fd, st) < 0)
+		fail("fstat");
+	return offset;
 }
 
 EXPORT ssize_t write(int fd, const void *bytes, size_t n){
@@ -409,13 +418,19 @@ EXPORT ssize_t write(int fd, const void *bytes, size_t n){
 	CHANGE_BYTES(fd, fresh(fd, &st, (uint64_t)offset), n, real_pwrite(fd, bytes, n, offset))
 } EXPORT ssize_t pwrite64(int fd, const void *bytes, size_t n, off64_t offset){
 	CHANGE_BYTES(fd, fresh(fd, &st, (uint64_t)offset), n, real_pwrite(fd, bytes, n, offset))
-} EXPORT ssize_t pwritev(int fd, const struct iovec *iov, int count,
-	off_t offset){ CHANGE_BYTES(fd, fresh(fd, &st, (uint64_t)offset), iov_bytes(iov, count),
+} EXPORT ssize_t pwritev(int fd, const struct iovec *iov, int count, off_t offset){
+	CHANGE_BYTES(fd, fresh(fd, &st, (uint64_t)offset), iov_bytes(iov, count),
+		real_pwritev(fd, iov, count, offset))
+} EXPORT ssize_t pwritev64(int fd, const struct iovec *iov, int count,
+	off64_t offset){ CHANGE_BYTES(fd, fresh(fd, &st, (uint64_t)offset), iov_bytes(iov, count),
 	real_pwritev(fd, iov, count, offset)) } EXPORT int ftruncate(int fd, off_t size){
 	CHANGE_BYTES(fd, fresh(fd, &st, (uint64_t)size), UINT64_MAX, real_ftruncate(fd, size))
-} EXPORT int ftruncate64(int fd, off64_t size){
-	CHANGE_BYTES(fd, fresh(fd, &st, (uint64_t)size), UINT64_MAX, real_ftruncate(fd, size))
-} EXPORT int fallocate(int fd, int mode, off_t offset, off_t length)
+} EXPORT int ftruncate64(int fd, off64_t size){ CHANGE_BYTES(fd, fresh(fd, &st, (uint64_t)size),
+	UINT64_MAX, real_ftruncate(fd, size)) } EXPORT int fallocate(int fd, int mode, off_t offset,
+	off_t length){ CHANGE_BYTES(fd, fresh(fd, &st, (uint64_t)offset), (uint64_t)length,
+	real_fallocate(fd, mode, offset, length)) }
+
+EXPORT int fallocate64(int fd, int mode, off64_t offset, off64_t length)
 {
 	CHANGE_BYTES(fd, fresh(fd, &st, (uint64_t)offset), (uint64_t)length,
 		real_fallocate(fd, mode, offset, length))
