@@ -80,7 +80,7 @@ static bool serve(struct op *op, struct lmtp_connection *c)
 	lmtp_serve_input(op, c);
 	enum err e = stream_flush(op, c->stream);
 	if (e != ERR_NONE && !c->closing_reason)
-		c->closing_reason = "disconnected";
+		c->closing_reason = "connection lost";
 	if (!c->closing_reason)
 		return true;
 	log_end(c, c->closing_reason);

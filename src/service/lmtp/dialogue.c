@@ -332,8 +332,8 @@ static bool fill(struct op *op, struct lmtp_connection *c)
 	if (stream_input(c->stream).n > before)
 		return true; /* an end is met again when all this is served */
 	if (e != ERR_NONE)
-		c->closing_reason =
-			is_receiving(c) ? "disconnected in the middle of a mail" : "disconnected";
+		c->closing_reason = is_receiving(c) ? "connection lost in the middle of a mail"
+						    : "connection closed by the client";
 	return false;
 }
 
@@ -348,7 +348,7 @@ void lmtp_serve_input(struct op *op, struct lmtp_connection *c)
 		} else if (act(op, c)) {
 			/* A client that only talks and never listens waits here. */
 			if (stream_write_check(op, c->stream) != ERR_NONE)
-				c->closing_reason = "disconnected";
+				c->closing_reason = "connection lost";
 		} else if (!fill(op, c)) {
 			break;
 		} else {

@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* service/lmtp/test_kit.h - a whole LMTP service in one process for *_test.c: real connections, real
+ * messages between roles, and behind them an auth and a mail worker that do what a name says.
+ *
+ * Names: nobody*, bad* unknown · lost* auth is in trouble · plus+name@ has the delimiter in it.
+ * In the worker: full* over quota · disk* no room on disk · gone* user deleted · down* out of order ·
+ *        slow* takes 30 ms · late* refuses the first ticket. Everybody else's mail is saved. */
+#pragma once
+
+#include "service/lmtp/lmtp_private.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+#include "base/file.h"
+#include "base/test.h"
+
+#define KIT_SAVED_MAX 1200
+
+struct saved {
+	struct str user, recipient, sender, session, detail, head, mail, ticket;
+};
+struct kit {
+	struct arena arena;
+	struct op op;
+	char dir[64];
+	struct shared_page *page;
+	int page_fd;
+	struct config *config;
+	struct peers peers;
+	struct ipc_server *auth, *mail;
+	struct lmtp *lmtp;
+	struct stream *client; /* what test_client.h talks on */
+	const char *settings;
+	void (*script)(struct kit *k);
+	/* what the roles saw */
+	unsigned lookups, tickets;
+	struct saved saved[KIT_SAVED_MAX];
+	size_t saved_count;
+	unsigned running, running_most;
+	struct str running_user; /* of the last that began */
+	bool has_overlap;        /* two deliveries to one user at a time */
+};
+
+/* ---- the other roles ---- */
+
+static inline struct str kit_field(
+	struct kit *k, const struct ipc_message *request, const char *key)
+{
+	struct str value;
+	assert_true(ipc_get_str(request, key, &value));
+	return str_dup(&k->arena, value);
+}
+
+static inline enum err kit_auth(struct op *op, const struct ipc_peer *peer,
+	struct ipc_message *request, struct ipc_message *reply, void *arg)
+{
+	struct kit *k = arg;
+	(void)peer;
+	struct str name = kit_field(k, request, "user");
+	assert_int_equal(request->type, IPC_AUTH_LOOKUP);
+	assert_str(kit_field(k, request, "service"), STR("lmtp"));
+	k->lookups++;
+	if (str_starts(name, STR("nobody")) || str_starts(name, STR("plus@")))
+		return op_fail(op, ERR_NOT_FOUND, "no userdb knows the user");
+	if (str_starts(name, STR("bad")) || str_eq_ci(name, STR("postmaster")))
+		return op_fail(op, ERR_INVALID, "not a user name");
+	if (str_starts(name, STR("lost")))
+		return op_fail(op, ERR_UNAVAILABLE, "the database's password is wrong");
+	struct str user = str_lower(&k->arena, name);
+	ipc_put_str(reply, "user", user);
+	ipc_put_str(reply, "ticket", str_printf(&k->arena, "%u:%.*s", ++k->tickets, STRF(user)));
+	return ERR_NONE;
+}
+
+static inline enum err kit_save(
+	struct op *op, struct kit *k, const struct delivery *d, struct str user)
+{
+	struct arena *a = &k->arena;
+	for (size_t i = 0; i < k->saved_count; i++)
+		if (str_eq(k->saved[i].ticket, d->ticket))
+			return op_fail(op, ERR_DENIED, "the ticket was used before");
+	if (str_starts(user, STR("full"))) {
+		(void)op_fail(op, ERR_LIMIT, "over quota");
+		op_tell_client(op, "Quota exceeded (mailbox for user is full)");
+		return ERR_LIMIT;
+	}
+	if (str_starts(user, STR("disk")))
+		return op_fail(op, ERR_LIMIT, "No space left on device");
+	if (str_starts(user, STR("gone")))
+		return op_fail(op, ERR_NOT_FOUND, "deleted");
+	if (str_starts(user, STR("down")))
+		return op_fail(op, ERR_UNAVAILABLE, "the catalog /secret/path is locked");
+	if (str_starts(user, STR("slow")))
+		TRY(task_sleep(op, 30 * US_PER_MS));
+	assert_true(k->saved_count < KIT_SAVED_MAX);
+	char *mail = arena_alloc(a, (size_t)d->size_bytes + 1);
+	assert_ok(file_pread_all(op, d->fd, mail, (size_t)d->size_bytes, 0));
+	k->saved[k->saved_count++] = (struct saved){
+		.user = user,
+		.recipient = str_dup(a, d->recipient),
+		.sender = str_dup(a, d->sender),
+		.session = str_dup(a, d->session_id),
+		.detail = str_dup(a, d->detail),
+		.head = str_dup(a, d->head),
+		.ticket = str_dup(a, d->ticket),
+		.mail = { mail, (size_t)d->size_bytes },
+	};
+	return ERR_NONE;
+}
+
+static inline enum err kit_mail(struct op *op, const struct ipc_peer *peer,
+	struct ipc_message *request, struct ipc_message *reply, void *arg)
+{
+	struct kit *k = arg;
+	struct delivery d;
+	struct str serial;
+	(void)peer;
+	TRY(deliver_receive(op, request, &d));
+	AUTO_FD(fd, d.fd);
+	(void)fd; /* closed at the end */
+	struct str user = str_dup(&k->arena, d.ticket);
+	assert_true(str_cut(&user, ':', &serial));
+	static struct str refused;
+	if (str_starts(user, STR("late")) && !str_eq(refused, user)) {
+		refused = str_dup(&k->arena, user);
+		return op_fail(op, ERR_DENIED, "the ticket is too old");
+	}
+	if (k->running++ > 0 && str_eq(k->running_user, user))
+		k->has_overlap = true;
+	k->running_user = user;
+	k->running_most = MAX(k->running_most, k->running);
+	enum err e = kit_save(op, k, &d, user);
+	k->running--;
+	TRY(e);
+	deliver_reply(reply, &(struct delivery_result){ .mailbox = STR("INBOX"), .uid = 1 });
+	return ERR_NONE;
+}
+
+/* ---- the client ---- */
+
+/* Another connection; `peer` NULL: a UNIX socket. The caller closes it. */
+static inline struct stream *kit_connect(struct kit *k, const struct address *peer)
+{
+	static const struct address local;
+	struct stream *s;
+	int ends[2];
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+	lmtp_accept(k->lmtp, ends[1], peer ? peer : &local);
+	assert_ok(stream_new(&k->op, ends[0], 1 << 20, &s));
+	return s;
+}
+
+/* ---- the life of a test ---- */
+
+static inline struct str kit_mail_socket(struct arena *a, uint32_t slot, void *arg)
+{
+	const struct kit *k = arg;
+	(void)slot; /* one worker plays all */
+	return str_printf(a, "%s/mail", k->dir);
+}
+
+static inline struct ipc_server *kit_serve(struct kit *k, const char *name, ipc_handler *handler)
+{
+	struct ipc_server *server;
+	int fd;
+	struct str path = str_printf(&k->arena, "%s/%s", k->dir, name);
+	assert_ok(listen_unix(&k->op, str_dup_z(&k->arena, path), SOCK_SEQPACKET, 0600, &fd));
+	assert_ok(ipc_serve(&k->op, fd, "kit-role", handler, k, &server));
+	return server;
+}
+
+static inline void kit_open(struct kit *k)
+{
+	struct config_problems problems;
+	struct str text = str_printf(&k->arena,
+		"dovecot_config_version = 3.1.0\ndovecot_storage_version = 3.1.0\n"
+		"hostname = mail.example.test\npostmaster_address = root@example.test\n%s",
+		k->settings);
+	assert_ok(config_load(
+		&k->op, &(struct config_load_args){ .text = text }, &problems, &k->config));
+	assert_ok(shared_page_create(&k->op, 16, 2, &k->page_fd, &k->page));
+	k->auth = kit_serve(k, "auth", kit_auth);
+	k->mail = kit_serve(k, "mail", kit_mail);
+	peers_init(
+		&k->peers, k->page, str_printf(&k->arena, "%s/auth", k->dir), kit_mail_socket, k);
+	assert_ok(lmtp_open(&k->op,
+		&(struct lmtp_settings){ .config = k->config, .peers = &k->peers, .spool_dir = -1 },
+		&k->lmtp));
+}
+
+static inline void kit_close(struct kit *k)
+{
+	stream_abandon(k->client);
+	if (k->lmtp) {
+		uint64_t *spooled = &k->lmtp->spooled_bytes;
+		while (k->lmtp->count > 0 && task_sleep(&k->op, US_PER_MS) == ERR_NONE)
+			continue;
+		assert_int_equal(*spooled, 0);
+		assert_int_equal(k->lmtp->slots.count, 0);
+		lmtp_close(&k->op, k->lmtp);
+	}
+	ipc_server_close(k->auth);
+	ipc_server_close(k->mail);
+	peers_done(&k->peers);
+	config_unref(k->config);
+	shared_page_unmap(k->page);
+	close(k->page_fd);
+}
+
+static inline void kit_task(void *arg)
+{
+	struct kit *k = arg;
+	op_init(&k->op, &k->arena, NULL, now_us() + 20 * US_PER_SEC);
+	kit_open(k);
+	k->client = kit_connect(k, NULL);
+	k->script(k);
+	kit_close(k);
+	loop_stop();
+}
+
+/* Runs `script` with a connection that was not greeted yet. `settings`: configuration to add. */
+static inline void kit_run(const char *settings, void (*script)(struct kit *k))
+{
+	struct kit *k = MEM_NEW(struct kit);
+	*k = (struct kit){ .settings = settings, .script = script };
+	snprintf(k->dir, sizeof(k->dir), "/tmp/pombal-lmtp-XXXXXX");
+	assert_non_null(mkdtemp(k->dir));
+	arena_init(&k->arena, 0);
+	op_init(&k->op, &k->arena, NULL, TIME_NEVER);
+	assert_ok(loop_open(&k->op, NULL));
+	task_start("script", kit_task, k);
+	loop_run();
+	loop_close();
+	assert_ok(file_remove_tree(&k->op, k->dir));
+	arena_done(&k->arena);
+	mem_free(k);
+}
+
+#define KIT_TEST(name, settings)                                                                   \
+	static void name(void **state)                                                             \
+	{                                                                                          \
+		(void)state;                                                                       \
+		kit_run(settings, script_##name);                                                  \
+	}
