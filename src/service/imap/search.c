@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* SEARCH and UID SEARCH: one mail after the other, each read only as far as it takes to decide.
+ *
+ * Cost: message numbers and UIDs that every match must have (children of the program itself) bound the
+ * mails looked at. Memory of a mail is given back before the next.
+ * Spec: RFC 3501 §6.4.4, §7.2.5; RFC 4731 (RETURN); sheet protocols §4.15 */
+#include "service/imap/imap_private.h"
+#include "service/imap/search_private.h"
+
+#define BURST_COUNT 4096 /* numbers put between two looks at the output */
+
+struct search {
+	struct imap_run *x;
+	struct imap_search program;
+	struct search_matcher matcher;
+	/* owned */
+	struct range_set candidates; /* message numbers */
+	struct range_set found;      /* what is told: message numbers or UIDs */
+	uint64_t highest_modseq;     /* of the mails found */
+};
+
+/* ---- one mail ---- */
+
+/* WAITS. Mails that are gone match nothing that must be read. */
+static enum err match_mail(struct search *s, const struct mail *mail, bool *out_is_match)
+{
+	struct op *op = s->x->op;
+	struct view *view = s->x->session->view;
+	struct search_matcher *m = &s->matcher;
+	struct message_summary summary;
+	search_matcher_begin(m, mail);
+	enum search_verdict v = search_matcher_run(m);
+	if (v == SEARCH_MAYBE) {
+		TRY(view_read_summary(op, view, mail, &summary));
+		m->summary = &summary;
+		v = search_matcher_run(m);
+	}
+	if (v == SEARCH_MAYBE) {
+		TRY(view_read_body(op, view, mail, &m->body));
+		m->has_body = true;
+		v = search_matcher_run(m);
+	}
+	ASSERT(v != SEARCH_MAYBE);
+	*out_is_match = v == SEARCH_YES;
+	return ERR_NONE;
+}
+
+static bool is_enough(const struct search *s)
+{
+	return s->program.is_esearch && s->program.returned == IMAP_SEARCH_RETURN_MIN &&
+	       !range_set_is_empty(&s->found);
+}
+
+/* WAITS. */
+static enum err search_all(struct search *s)
+{
+	struct arena *arena = s->x->op->arena;
+	struct range_set_iter it = { 0 };
+	struct mail mail;
+	uint32_t seq;
+	while (!is_enough(s) && range_set_next(&s->candidates, &it, &seq)) {
+		struct arena_mark mark = arena_mark(arena);
+		bool is_match = false;
+		if (!view_get(s->x->session->view, seq, &mail))
+			continue;
+		enum err e = match_mail(s, &mail, &is_match);
+		arena_rewind(arena, mark);
+		if (e == ERR_NOT_FOUND)
+			op_forgive(s->x->op);
+		else
+			TRY(e);
+		if (is_match) {
+			uint32_t number = s->x->is_uid ? mail.uid : mail.seq;
+			range_set_add(&s->found, number, number);
+			s->highest_modseq = MAX(s->highest_modseq, mail.modseq);
+		}
+		task_breathe();
+	}
+	return ERR_NONE;
+}
+
+/* ---- results ---- */
+
+static bool asks_modseq(const struct imap_search *program)
+{
+	for (size_t i = 0; i < program->key_count; i++) {
+		if (program->keys[i].kind == IMAP_SEARCH_MODSEQ)
+			return true;
+	}
+	return false;
+}
+
+/* WAITS. "* SEARCH 2 3 6" */
+static enum err put_search(struct search *s)
+{
+	struct buf *out = s->x->out;
+	struct range_set_iter it = { 0 };
+	uint32_t number;
+	size_t count = 0;
+	buf_put(out, STR("* SEARCH"));
+	while (range_set_next(&s->found, &it, &number)) {
+		buf_put_byte(out, ' ');
+		buf_put_u64_dec(out, number);
+		if (++count % BURST_COUNT == 0)
+			TRY(imap_check_output(s->x));
+	}
+	if (count > 0 && asks_modseq(&s->program))
+		buf_putf(out, " (MODSEQ %" PRIu64 ")", s->highest_modseq);
+	buf_put(out, STR("\r\n"));
+	return ERR_NONE;
+}
+
+/* "* ESEARCH (TAG "a") UID MIN 2 MAX 6 ALL 2:3,6 COUNT 3" */
+static void put_esearch(struct search *s)
+{
+	struct buf *out = s->x->out;
+	const struct range_set *found = &s->found;
+	uint32_t returned = s->program.returned;
+	bool is_empty = range_set_is_empty(found);
+	buf_put(out, STR("* ESEARCH (TAG "));
+	imap_put_string(out, s->x->tag);
+	buf_put(out, s->x->is_uid ? STR(") UID") : STR(")"));
+	if ((returned & IMAP_SEARCH_RETURN_MIN) && !is_empty)
+		buf_putf(out, " MIN %" PRIu32, found->ranges[0].first);
+	if ((returned & IMAP_SEARCH_RETURN_MAX) && !is_empty)
+		buf_putf(out, " MAX %" PRIu32, found->ranges[found->count - 1].last);
+	if ((returned & IMAP_SEARCH_RETURN_ALL) && !is_empty) {
+		buf_put(out, STR(" ALL "));
+		range_set_print(found, out);
+	}
+	if (returned & IMAP_SEARCH_RETURN_COUNT)
+		buf_putf(out, " COUNT %" PRIu64, range_set_size(found));
+	if (!is_empty && asks_modseq(&s->program))
+		buf_putf(out, " MODSEQ %" PRIu64, s->highest_modseq);
+	buf_put(out, STR("\r\n"));
+}
+
+/* ---- the command ---- */
+
+static bool uses_saved_result(const struct imap_search *program)
+{
+	for (size_t i = 0; i < program->key_count; i++) {
+		if (program->keys[i].set.is_saved_result)
+			return true;
+	}
+	return false;
+}
+
+/* False: answered. */
+static bool parse(struct imap_run *x, struct imap_search *out)
+{
+	enum err e = imap_parse_search(x->cursor, out);
+	if (e == ERR_UNSUPPORTED)
+		imap_reply_no(x, STR("BADCHARSET (US-ASCII UTF-8)"), STR("Unknown charset."));
+	else if (e != ERR_NONE)
+		imap_reply_bad_arguments(x);
+	else if (out->returned & IMAP_SEARCH_RETURN_SAVE)
+		imap_reply_bad(x, STR("Unknown SEARCH return option SAVE"));
+	else if (uses_saved_result(out))
+		imap_reply_bad(x, STR("No search result is saved."));
+	else
+		return true;
+	return false;
+}
+
+/* Everything, cut down by the sets that each match must be in. */
+static void find_candidates(struct search *s)
+{
+	const struct view *view = s->x->session->view;
+	const struct imap_search_key *keys = s->program.keys;
+	uint32_t exists = view_exists(view);
+	if (exists > 0)
+		range_set_add(&s->candidates, 1, exists);
+	for (uint32_t i = 1; i < keys[0].end; i = keys[i].end) {
+		const struct range_set *set = &s->matcher.aids[i].set;
+		if (keys[i].kind == IMAP_SEARCH_SEQUENCE) {
+			range_set_intersect(&s->candidates, set);
+		} else if (keys[i].kind == IMAP_SEARCH_UID) {
+			struct range_set seqs;
+			range_set_init(&seqs);
+			view_uids_to_seqs(view, set, &seqs);
+			range_set_intersect(&s->candidates, &seqs);
+			range_set_done(&seqs);
+		}
+	}
+}
+
+/* WAITS. */
+static void run(struct search *s)
+{
+	struct imap_run *x = s->x;
+	find_candidates(s);
+	enum err e = search_all(s);
+	if (e != ERR_NONE) {
+		imap_reply_failure(x, e);
+		return;
+	}
+	if (s->program.is_esearch)
+		put_esearch(s);
+	else if (put_search(s) != ERR_NONE)
+		return; /* nobody is there to be told */
+	imap_reply_ok(x, STR_NONE, STR("Search completed."));
+}
+
+void imap_command_search(struct imap_run *x)
+{
+	struct view *view = x->session->view;
+	struct search s = { .x = x };
+	if (!parse(x, &s.program))
+		return;
+	struct search_frame frame = {
+		.exists = view_exists(view),
+		.last_uid = view_last_uid(view),
+		.now_wall_us = now_wall_us(),
+	};
+	frame.keyword_count = mailbox_keywords(x->session->mailbox, &frame.keywords);
+	search_matcher_init(&s.matcher, x->op->arena, &s.program, &frame);
+	range_set_init(&s.candidates);
+	range_set_init(&s.found);
+	run(&s);
+	range_set_done(&s.candidates);
+	range_set_done(&s.found);
+	search_matcher_done(&s.matcher);
+}
