@@ -108,7 +108,7 @@ def run_check(report, name, command, seconds, **options):
 
 
 def part_style(report, args):
-    for script in ("check-layers", "check-style"):
+    for script in ("check-layers", "check-style", "check-docs", "check-the-checks"):
         path = TOP / "tools" / script
         if path.exists():
             run_check(report, f"style/{script}", [path], 120, cwd=TOP)
@@ -188,43 +188,55 @@ def part_task(report, args):
     if not script.exists():
         report.add("task/proofs", "skip", 0, "tests/task/proofs.py does not exist")
         return
-    command = [sys.executable, script] + (["--long"] if args.long else [])
-    run_counted(report, "task", command, 1200)
+    run_counted(report, "task", [sys.executable, script, "--build-root", TOP / "build-proofs"], 1200)
 
 
 def run_counted(report, label, command, seconds, **options):
-    """A script that prints one JSON object per test: name, status, seconds, reason. One that
-    prints none counts as one test by its exit status."""
-    began = time.monotonic()
+    """A script that prints a line per test: a JSON object (name, status, seconds, reason), or
+    "ok NAME", "not ok NAME REASON", "skip NAME REASON". Other lines are passed by."""
+    began = last = time.monotonic()
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace",
         start_new_session=True, cwd=TOP, **options
     )
     seen = 0
     failed = False
-    timer = None
+    timer = _end_later(process, seconds)
+    errors = []
+    reader = threading.Thread(target=lambda: errors.extend(process.stderr))
+    reader.start()
     try:
-        timer = _end_later(process, seconds)
         for line in process.stdout:
-            if not line.startswith("{"):
+            test = parse_result(line)
+            if not test:
                 continue
-            test = json.loads(line)
-            report.add(f"{label}/{test['name']}", test["status"], test.get("seconds", 0), test.get("reason", ""))
+            now = time.monotonic()
+            report.add(f"{label}/{test['name']}", test["status"], test.get("seconds", now - last), test["reason"])
+            last = now
             failed = failed or test["status"] == "fail"
             seen += 1
-        errors = process.stderr.read()
         status = process.wait()
+        reader.join()
     except BaseException:
         os.killpg(process.pid, signal.SIGTERM)
         process.wait(30)
         raise
     finally:
-        if timer:
-            timer.cancel()
-    if status != 0 and not failed:
-        report.add(f"{label}/end", "fail", time.monotonic() - began, f"exit status {status}\n{errors[-3000:]}")
-    elif not seen and not failed:
-        report.add(label, "ok", time.monotonic() - began)
+        timer.cancel()
+    if (status != 0 and not failed) or not seen:
+        text = "".join(errors)[-3000:]
+        report.add(f"{label}/end", "fail", time.monotonic() - began, f"exit status {status}\n{text}")
+
+
+def parse_result(line):
+    """The test that a line tells of, or None."""
+    if line.startswith("{"):
+        return json.loads(line)
+    for prefix, status in (("ok ", "ok"), ("not ok ", "fail"), ("skip ", "skip")):
+        if line.startswith(prefix):
+            name, _, reason = line.removeprefix(prefix).strip().partition(" ")
+            return {"name": name, "status": status, "reason": reason.replace(" | ", "\n")}
+    return None
 
 
 def _end_later(process, seconds):
@@ -287,7 +299,7 @@ def part_crash(report, args):
 
 
 def part_powerloss(report, args):
-    script = TESTS / "crash" / "powerloss_test.py"
+    script = TESTS / "crash" / "plug_test.py"
     command = [sys.executable, script, "--rounds", str(5 if args.long else 2)]
     run_counted(report, "powerloss", command, 900)
 
