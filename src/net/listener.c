@@ -5,8 +5,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "net/net.h"
-#include "task/task.h"
+#include "net/net_private.h"
 
 /* Connections of one turn; then others have theirs. */
 #define TURN_ACCEPTS 64
@@ -127,7 +126,9 @@ enum err listener_open(
 	l->fn = fn;
 	l->arg = arg;
 	timer_init(&l->pause, pause_over, l);
-	enum err e = watch_open(op, &l->watch, listen_fd, listener_event, l);
+	enum err e = net_set_nonblocking(op, listen_fd);
+	if (e == ERR_NONE)
+		e = watch_open(op, &l->watch, listen_fd, listener_event, l);
 	if (e != ERR_NONE) {
 		close(listen_fd);
 		mem_free(l);

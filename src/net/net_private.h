@@ -51,6 +51,9 @@ void stream_io_end_output(struct stream *s);
 enum io_result stream_io_flush(struct stream *s);
 enum err stream_fail(struct op *op, const struct stream *s); /* because broken_why is set */
 
+/* stream.c */
+enum err net_set_nonblocking(struct op *op, int fd);
+
 /* tls_stream.c: the same over s->ssl. */
 enum io_result tls_io_read(struct stream *s, char *out, size_t n, size_t *out_n);
 enum io_result tls_io_write(struct stream *s, struct str bytes, size_t *out_n);

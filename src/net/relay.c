@@ -210,7 +210,9 @@ enum err relay_start(
 	r->client = client;
 	r->done = done;
 	r->arg = arg;
-	enum err e = watch_open(op, &r->worker, worker_fd, NULL, NULL);
+	enum err e = net_set_nonblocking(op, worker_fd);
+	if (e == ERR_NONE)
+		e = watch_open(op, &r->worker, worker_fd, NULL, NULL);
 	if (e != ERR_NONE) {
 		close(worker_fd);
 		stream_abandon(client);

@@ -18,14 +18,13 @@ static void learn_addresses(struct stream *s, int fd)
 		address_from_sockaddr((struct sockaddr *)&sa, len, &s->local);
 }
 
-static enum err set_descriptor_options(struct op *op, const struct stream *s, int fd)
+enum err net_set_nonblocking(struct op *op, int fd)
 {
-	int on = 1;
 	int flags = fcntl(fd, F_GETFL);
+	if (flags >= 0 && (flags & O_NONBLOCK))
+		return ERR_NONE;
 	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
 		return op_fail_errno(op, "make descriptor %d non-blocking", fd);
-	if (s->local.family)
-		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); /* only speed */
 	return ERR_NONE;
 }
 
@@ -36,7 +35,10 @@ enum err stream_new(struct op *op, int fd, size_t input_max_bytes, struct stream
 	s->read_wants = WATCH_READ;
 	s->write_wants = WATCH_WRITE;
 	learn_addresses(s, fd);
-	enum err e = set_descriptor_options(op, s, fd);
+	int on = 1;
+	if (s->local.family)
+		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); /* only speed */
+	enum err e = net_set_nonblocking(op, fd);
 	if (e == ERR_NONE)
 		e = watch_open(op, &s->watch, fd, NULL, NULL);
 	if (e != ERR_NONE) {

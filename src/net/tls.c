@@ -8,7 +8,7 @@
 #include "net/net_private.h"
 
 /* Forward secret AEAD only (for TLS 1.2; the suites of 1.3 are all of that kind). */
-#define CIPHERS_DEFAULT "ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM:DHE+CHACHA20"
+#define CIPHERS_DEFAULT "ECDHE+AESGCM:ECDHE+CHACHA20"
 
 struct tls_context {
 	SSL_CTX *ctx;

@@ -181,7 +181,8 @@ static void plaintext_before_the_handshake_is_refused(void **state)
 
 struct bulk {
 	struct tls_pair pair;
-	struct buf received;
+	struct buf received, sent;
+	struct stream *worker;
 };
 
 static void bulk_reader(void *arg)
@@ -267,6 +268,85 @@ static void a_parked_session_wakes_for_every_record(void **state)
 	test_in_task(park_task, NULL);
 }
 
+/* ---- relay: TLS client <-> socket of a worker ---- */
+
+static bool relay_is_over;
+
+static void note_relay_end(void *arg, const struct stream_counters *client)
+{
+	struct bulk *b = arg;
+	relay_is_over = true;
+	assert_int_equal(client->bytes_in, b->received.n);
+	assert_int_equal(client->bytes_out, b->received.n);
+}
+
+static void echo_worker(void *arg)
+{
+	struct bulk *b = arg;
+	struct op op;
+	enum err e;
+	op_init(&op, &b->pair.arena, NULL, b->pair.op.deadline_us);
+	while ((e = stream_read_more(&op, b->worker)) == ERR_NONE) {
+		assert_ok(stream_write(&op, b->worker, stream_input(b->worker)));
+		stream_consume(b->worker, stream_input(b->worker).n);
+	}
+	assert_err(e, ERR_NOT_FOUND);
+	assert_ok(stream_close(&op, b->worker));
+}
+
+static void relay_client(void *arg)
+{
+	struct bulk *b = arg;
+	struct op op;
+	op_init(&op, &b->pair.arena, NULL, b->pair.op.deadline_us);
+	while (b->received.n < b->sent.n) {
+		assert_ok(stream_read_more(&op, b->pair.client));
+		buf_put(&b->received, stream_input(b->pair.client));
+		stream_consume(b->pair.client, stream_input(b->pair.client).n);
+	}
+}
+
+static void relay_task(void *arg)
+{
+	struct bulk b = { 0 };
+	int fds[2];
+	(void)arg;
+	tls_pair_open(&b.pair);
+	assert_ok(shake_hands(&b.pair, "localhost"));
+	for (uint32_t i = 0; i < 200 * 1000; i++)
+		buf_put(&b.sent, (struct str){ (const char *)&i, sizeof i });
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+	assert_ok(stream_new(&b.pair.op, fds[0], 100000, &b.worker));
+	assert_ok(relay_start(&b.pair.op, b.pair.server, fds[1], note_relay_end, &b));
+	b.pair.server = NULL;
+	task_start("echo-worker", echo_worker, &b);
+	struct task_handle t = task_start("relay-client", relay_client, &b);
+	/* Small and large records, with pauses in which the relay is parked. */
+	struct str rest = buf_str(&b.sent);
+	for (size_t n = 1; rest.n; n = n * 3 + 1) {
+		assert_ok(stream_write(&b.pair.op, b.pair.client, str_take(&rest, n)));
+		assert_ok(stream_flush(&b.pair.op, b.pair.client));
+		assert_ok(task_sleep(&b.pair.op, 2 * US_PER_MS));
+	}
+	while (task_is_alive(t))
+		assert_ok(task_sleep(&b.pair.op, 1000));
+	assert_str(buf_str(&b.received), buf_str(&b.sent));
+	assert_ok(stream_close(&b.pair.op, b.pair.client));
+	b.pair.client = NULL;
+	for (int i = 0; i < 1000 && !relay_is_over; i++)
+		assert_ok(task_sleep(&b.pair.op, 1000));
+	assert_true(relay_is_over);
+	buf_done(&b.received);
+	buf_done(&b.sent);
+	tls_pair_close(&b.pair);
+}
+
+static void a_relay_carries_tls(void **state)
+{
+	(void)state;
+	test_in_task(relay_task, NULL);
+}
+
 static void settings_task(void *arg)
 {
 	struct tls_pair p;
@@ -323,6 +403,7 @@ int main(void)
 		cmocka_unit_test(plaintext_before_the_handshake_is_refused),
 		cmocka_unit_test(bulk_goes_through_whole),
 		cmocka_unit_test(a_parked_session_wakes_for_every_record),
+		cmocka_unit_test(a_relay_carries_tls),
 		cmocka_unit_test(bad_settings_are_named),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

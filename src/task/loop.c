@@ -22,6 +22,8 @@ static void loop_list_add(struct loop *l)
 	ASSERT(pthread_mutex_lock(&loop_list_mutex) == 0);
 	l->next = loop_list;
 	loop_list = l;
+	assert_set_doing(task_describe);
+	(void)signal(SIGPIPE, SIG_IGN); /* cannot fail */
 	ASSERT(pthread_mutex_unlock(&loop_list_mutex) == 0);
 }
 
@@ -79,7 +81,6 @@ enum err loop_open(struct op *op, const struct loop_settings *settings)
 	apply_settings(l, settings ? settings : &(struct loop_settings){ 0 });
 	loop_list_add(l);
 	loop_current = l;
-	assert_set_doing(task_describe);
 	enum err e = offload_attach(op, l);
 	if (e != ERR_NONE)
 		loop_free(l);

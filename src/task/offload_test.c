@@ -239,6 +239,46 @@ static void virtual_jobs_are_abandoned_too(void **state)
 	test_in_virtual_task(virtual_abandon_task, NULL);
 }
 
+/* ---- a loop a thread ---- */
+
+static void some_squares(void *arg)
+{
+	struct op op = test_op(20 * US_PER_SEC);
+	(void)arg;
+	for (uint64_t i = 0; i < 30; i++) {
+		uint64_t v = i;
+		ASSERT(square(&op, &v) == ERR_NONE && v == i * i);
+	}
+}
+
+static void *thread_with_loop(void *arg)
+{
+	struct op op;
+	struct test_task t = { .fn = some_squares };
+	op_init(&op, NULL, NULL, TIME_NEVER);
+	if (loop_open(&op, NULL) != ERR_NONE)
+		return NULL;
+	task_start("test", test_task_main, &t);
+	loop_run();
+	loop_close();
+	return "ran";
+}
+
+static void threads_have_their_own_loops(void **state)
+{
+	pthread_t threads[3];
+	void *result = NULL;
+	(void)state;
+	wanted_running = 1;
+	for (size_t i = 0; i < ARRAY_COUNT(threads); i++)
+		assert_int_equal(
+			pthread_create(&threads[i], NULL, thread_with_loop, &threads[i]), 0);
+	for (size_t i = 0; i < ARRAY_COUNT(threads); i++) {
+		assert_int_equal(pthread_join(threads[i], &result), 0);
+		assert_non_null(result);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -247,6 +287,7 @@ int main(void)
 		cmocka_unit_test(cancelled_jobs_free_themselves),
 		cmocka_unit_test(jobs_obey_the_deadline),
 		cmocka_unit_test(a_loop_closes_while_a_job_runs),
+		cmocka_unit_test(threads_have_their_own_loops),
 		cmocka_unit_test(virtual_jobs_are_abandoned_too),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -36,8 +36,9 @@ struct loop_settings {
 		running_max; /* 0: 4096; further tasks queue until one ends (members of groups: never) */
 };
 
-/* One loop per thread. `settings` may be NULL. Virtual time starts at fixed values: who wants others
- * calls clock_set_virtual() after this. */
+/* One loop per thread. `settings` may be NULL. SIGPIPE is ignored from now on: a peer that left is
+ * an error where we write. Virtual time starts at fixed values: who wants others calls
+ * clock_set_virtual() after this. */
 enum err loop_open(struct op *op, const struct loop_settings *settings);
 /* Runs until loop_stop(), and may be called again after it. In virtual time it also ends when nothing is left that could happen. */
 void loop_run(void);

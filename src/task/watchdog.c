@@ -100,7 +100,7 @@ static void append(char *out, size_t cap, size_t *at, struct str s)
 
 const char *task_describe(void)
 {
-	static char text[200];
+	static __thread char text[200];
 	const struct task *t = loop_current ? loop_current->current : NULL;
 	size_t at = 0;
 	if (!t)

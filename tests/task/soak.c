@@ -52,16 +52,18 @@ struct memory {
 static struct memory memory_now(size_t sessions)
 {
 	struct memory m = { .sessions = sessions };
-	unsigned long size = 0, resident = 0;
+	struct op op;
 	struct mallinfo2 info = mallinfo2();
-	FILE *f = fopen("/proc/self/statm", "re");
-	if (f) {
-		if (fscanf(f, "%lu %lu", &size, &resident) != 2)
-			resident = 0;
-		(void)fclose(f);
-	}
+	AUTO_BUF(statm, 0);
+	struct str rest, word;
+	uint64_t pages = 0;
+	op_init(&op, NULL, NULL, TIME_NEVER);
+	must(file_read(&op, "/proc/self/statm", 1000, &statm), &op, "statm");
+	rest = buf_str(&statm);
+	if (str_cut_word(&rest, &word) && str_cut_word(&rest, &word)) /* the second: resident */
+		ASSERT(number_parse_u64(word, &pages));
 	m.heap_bytes = info.uordblks + info.hblkhd;
-	m.resident_bytes = resident * (size_t)sysconf(_SC_PAGESIZE);
+	m.resident_bytes = (size_t)pages * (size_t)sysconf(_SC_PAGESIZE);
 	return m;
 }
 
