@@ -138,7 +138,7 @@ struct sharing_job {
 static void write_foreign(struct offload_job *base)
 {
 	struct sharing_job *j = CONTAINER_OF(base, struct sharing_job, base);
-	usleep(20 * 1000);
+	usleep(600 * 1000);
 	++*j->foreign;
 }
 
@@ -155,10 +155,10 @@ static void bug_race(void)
 	j->base.run = write_foreign;
 	j->base.release = free_job;
 	j->foreign = &shared_counter;
-	struct op op = op_for(5 * US_PER_MS);
+	struct op op = op_for(300 * US_PER_MS);      /* by then it runs, also on a busy machine */
 	(void)!offload(&op, OFFLOAD_DISK, &j->base); /* gives up; the job runs on */
 	++shared_counter;
-	sleep_us(100 * US_PER_MS);
+	sleep_us(600 * US_PER_MS);
 }
 
 /* ---- what is right ---- */
