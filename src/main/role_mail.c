@@ -62,6 +62,7 @@ static enum err take_mail(
 		config_bool(config_scope(r->config, NULL), SET_lmtp_save_to_detail_mailbox);
 	TRY(deliver_receive(op, request, &d));
 	AUTO_FD(spool, d.fd);
+	(void)spool; /* closed at the end of this scope */
 	TRY(ticket_redeem(op, r->gate, d.ticket, STR("lmtp"), &ticket));
 	TRY(user_open(op, r->store, ticket.user, &user));
 	task_set_doing(user_name(user), STR("delivering a mail"));

@@ -33,8 +33,8 @@ enum err master_prepare_state(struct op *op, struct config *config)
 {
 	const struct config_scope *global = config_scope(config, NULL);
 	const char *state_dir = str_dup_z(op->arena, config_str(global, SET_state_dir));
-	uid_t uid;
-	gid_t gid;
+	uid_t uid = 0;
+	gid_t gid = 0;
 	TRY(file_make_dirs(op, state_dir, 0750));
 	if (geteuid() != 0)
 		return ERR_NONE;
