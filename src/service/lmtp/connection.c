@@ -78,6 +78,9 @@ static bool serve(struct op *op, struct lmtp_connection *c)
 	if (!c->is_greeted)
 		greet(op, c);
 	lmtp_serve_input(op, c);
+	/* The idle timer has fired, and nobody would set it again. */
+	if (task_is_cancelled() && !c->closing_reason)
+		c->closing_reason = "cancelled";
 	enum err e = stream_flush(op, c->stream);
 	if (e != ERR_NONE && !c->closing_reason)
 		c->closing_reason = "connection lost";

@@ -127,7 +127,10 @@ static void command_rcpt(
 		return;
 	}
 	lmtp_put_failure(output(c), c->lmtp, LMTP_AT_RCPT, &r, e, op);
-	if (e != ERR_NOT_FOUND && e != ERR_INVALID && e != ERR_DENIED)
+	if (e == ERR_NOT_FOUND || e == ERR_INVALID || e == ERR_DENIED)
+		event_send(c->event, EVENT_INFO, "lmtp_recipient_refused",
+			"Recipient <%.*s> refused: %s", STRF(r.path), op->failure.text);
+	else
 		event_send_failure(c->event, EVENT_ERROR, NULL, op, "asking auth for a recipient");
 }
 
