@@ -75,14 +75,10 @@ void imap_reply_failure(struct imap_run *x, enum err e)
 
 void imap_reply_target_failure(struct imap_run *x, enum err e, struct str mailbox)
 {
-	if (e != ERR_NOT_FOUND) {
+	if (e == ERR_NOT_FOUND)
+		imap_reply_no_mailbox(x, STR("TRYCREATE"), mailbox);
+	else
 		imap_reply_failure(x, e);
-		return;
-	}
-	AUTO_BUF(text, 0);
-	buf_put(&text, STR("Mailbox doesn't exist: "));
-	imap_put_mailbox(&text, mailbox);
-	imap_reply_no(x, STR("TRYCREATE"), buf_str(&text));
 }
 
 enum err imap_check_output(struct imap_run *x)
