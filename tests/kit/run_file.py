@@ -6,7 +6,8 @@ A test file holds functions test_*(instance): plain code and assert. It may set
     USERS = 200           how many users its instance has
     CONFIG = "..."        settings added to its instance
     TIMEOUT_S = 60        for each function, or a dict by function name with None for the rest
-    OWN_INSTANCE = True   functions get (make_instance) and start instances themselves
+    FORMS = ("roles", "all-in-one")   in which forms the runner runs it; on one line
+    OWN_INSTANCE = True   functions get a function that makes instances instead of one
 Results go to standard output, one JSON object per line. A log with findings of a sanitizer, failed
 assertions, or an unclean stop is a failed test of its own ("clean-end")."""
 
