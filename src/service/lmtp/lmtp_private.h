@@ -17,6 +17,7 @@
 
 #define LMTP_IDLE_US           (300 * US_PER_SEC)
 #define LMTP_DELIVERY_US       (300 * US_PER_SEC) /* senders wait ten minutes: RFC 5321 §4.5.3.2.6 */
+#define LMTP_LOOKUP_US         (60 * US_PER_SEC)
 #define LMTP_SLOT_WAIT_US      (30 * US_PER_SEC)
 #define LMTP_TICKET_FRESH_US   (20 * US_PER_SEC) /* of the 30 s that a ticket lives */
 #define LMTP_INPUT_MAX         65536

@@ -48,7 +48,11 @@ static enum err ask(
 		.is_secured = true,
 		.event = c->event,
 	};
-	TRY(auth_client_lookup(op, c->lmtp->peers->auth, &request, &answer));
+	int64_t deadline_us = op->deadline_us;
+	op->deadline_us = MIN(deadline_us, now_us() + LMTP_LOOKUP_US);
+	enum err e = auth_client_lookup(op, c->lmtp->peers->auth, &request, &answer);
+	op->deadline_us = deadline_us;
+	TRY(e);
 	r->name = name;
 	r->user = answer.user;
 	r->ticket = answer.ticket;
