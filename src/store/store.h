@@ -50,6 +50,10 @@ enum err store_open(struct op *op, const struct store_settings *settings, struct
 	struct catalog *catalog, struct store **out);
 /* WAITS. Closes every user cleanly (commits, heads, snapshots). */
 enum err store_close(struct op *op, struct store *s);
+/* WAITS. As if the process had died here, for tests and the simulation: nothing more is written, and
+ * what outlives a process (objects and catalog) is handed back. */
+enum err store_abandon(
+	struct op *op, struct store *s, struct objects **out_objects, struct catalog **out_catalog);
 
 /* WAITS. Opens or joins; creates the user's INBOX and auto mailboxes on first use, but never
  * because a read failed. ERR_UNAVAILABLE: catalog down, or another process of this host has the

@@ -6,9 +6,10 @@
 #include "base/hash.h"
 #include "store/format/cut_private.h"
 
-#define MAGIC       "PMBLOG1\n"
-#define FRAME_BYTES 8
-#define HEADER_USED (8 + 4 + 16 + 16 + 4)
+#define MAGIC         "PMBLOG1\n"
+#define FRAME_BYTES   8
+#define HEADER_USED   (8 + 4 + 16 + 16 + 4 + 16)
+#define HEADER_CRC_AT (LOG_HEADER_BYTES - 4)
 
 void log_header_encode(struct buf *out, const struct log_header *header)
 {
@@ -18,22 +19,24 @@ void log_header_encode(struct buf *out, const struct log_header *header)
 	memcpy(h + 12, header->mailbox.bytes, CATALOG_GUID_BYTES);
 	memcpy(h + 28, header->boot_id, sizeof(header->boot_id));
 	put_le32(h + 44, header->serial);
-	put_le32(h + 60, hash_crc32c(0, (struct str){ h, 60 }));
+	memcpy(h + 48, header->base.bytes, CATALOG_NAME_BYTES);
+	put_le32(h + HEADER_CRC_AT, hash_crc32c(0, (struct str){ h, HEADER_CRC_AT }));
 	put_bytes(out, h, sizeof(h));
 }
 
 enum err log_header_cut(struct str *rest, struct log_header *out)
 {
-	_Static_assert(HEADER_USED <= 60, "the checksum stands at 60");
+	_Static_assert(HEADER_USED <= HEADER_CRC_AT, "the checksum stands at the end");
 	const char *h = rest->p;
 	if (rest->n < LOG_HEADER_BYTES || memcmp(h, MAGIC, 8) != 0 ||
-		hash_crc32c(0, (struct str){ h, 60 }) != get_le32(h + 60))
+		hash_crc32c(0, (struct str){ h, HEADER_CRC_AT }) != get_le32(h + HEADER_CRC_AT))
 		return ERR_CORRUPT;
 	if (get_le32(h + 8) > LOG_VERSION)
 		return ERR_UNSUPPORTED;
 	memcpy(out->mailbox.bytes, h + 12, CATALOG_GUID_BYTES);
 	memcpy(out->boot_id, h + 28, sizeof(out->boot_id));
 	out->serial = get_le32(h + 44);
+	memcpy(out->base.bytes, h + 48, CATALOG_NAME_BYTES);
 	(void)str_take(rest, LOG_HEADER_BYTES);
 	return ERR_NONE;
 }

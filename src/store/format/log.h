@@ -12,7 +12,7 @@
 #include "store/format/name.h"
 
 #define LOG_VERSION      1
-#define LOG_HEADER_BYTES 64
+#define LOG_HEADER_BYTES 96
 #define LOG_RECORD_MAX   (64u << 20)
 
 enum log_type {
@@ -35,8 +35,9 @@ struct log_record {
 };
 struct log_header {
 	struct catalog_guid mailbox;
-	uint8_t boot_id[16]; /* of the kernel that ran when it was begun */
-	uint32_t serial;     /* random */
+	uint8_t boot_id[16];      /* of the kernel that ran when it was begun */
+	uint32_t serial;          /* random */
+	struct catalog_name base; /* cover of the snapshot that it continues; zero: of none */
 };
 
 void log_header_encode(struct buf *out, const struct log_header *header);

@@ -72,13 +72,14 @@ static void a_torn_or_damaged_tail_ends_the_log(void **state)
 static void the_header_names_mailbox_boot_and_serial(void **state)
 {
 	(void)state;
-	struct log_header h = { { { 9 } }, { 8 }, 7 }, got;
+	struct log_header h = { { { 9 } }, { 8 }, 7, { { 6 } } }, got;
 	AUTO_BUF(b, 0);
 	log_header_encode(&b, &h);
 	struct str rest = buf_str(&b);
 	assert_ok(log_header_cut(&rest, &got));
 	assert_int_equal(rest.n, 0);
 	assert_int_equal(got.serial, 7);
+	assert_int_equal(got.base.bytes[0], 6);
 	assert_memory_equal(&got.mailbox, &h.mailbox, sizeof(h.mailbox));
 	for (size_t n = 0; n < b.n; n++) {
 		rest = (struct str){ b.p, n };

@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Saving mail: object durable -> row durable -> published -> acknowledged.
+ *
+ * mailbox_append() makes the summary, stores the object and hands a request to the mailbox's commit
+ * task, which takes all requests that are ready, gives names and UIDs in order and writes one batch.
+ * A request belongs to both: who waits may leave (deadline, client gone), the commit goes on. */
+#include "store/store_private.h"
+
+#include "base/codec.h"
+#include "base/random.h"
+#include "message/summary.h"
+
+#define COMMIT_REQUESTS_MAX 256
+#define PARALLEL_PUTS       16
+#define PARSE_INLINE_MAX    (128u << 10)
+
+struct commit_request {
+	struct list link;
+	uint32_t refs;
+	struct arena arena;
+	struct row_append *rows; /* uid and modseq are given by the commit */
+	size_t count;
+	bool is_done;
+	enum err result;
+	char failure[OP_FAILURE_TEXT_MAX];
+	struct wait_queue done;
+};
+
+static void request_unref(struct commit_request *r)
+{
+	if (--r->refs > 0)
+		return;
+	arena_done(&r->arena);
+	mem_free(r);
+}
+
+/* ---- the commit task ---- */
+
+static void commit_row(struct batch *b, struct mailbox *m, struct row_append *row, uint32_t bucket)
+{
+	struct str summary = row->summary;
+	struct row_append stored = *row;
+	if (summary.n > ROW_SUMMARY_MAX)
+		stored.summary = STR_NONE;
+	AUTO_BUF(value, 0);
+	row_append_encode(&value, &stored);
+	batch_put_row(b, m->guid, CATALOG_APPEND, bucket, store_name(m->user->store), &value);
+	b->items[b->count - 1].summary = str_dup(&b->arena, summary);
+}
+
+static enum err commit(struct op *op, struct mailbox *m, struct commit_request **taken, size_t n)
+{
+	struct store *s = m->user->store;
+	struct batch *b = batch_new(m->user);
+	uint32_t uid = index_next_uid(m->index);
+	uint64_t modseq = 0;
+	size_t rows = 0;
+	for (size_t i = 0; i < n; i++)
+		rows += taken[i]->count;
+	if (rows > STORE_SEEN_UID_MAX - uid) {
+		batch_free(b);
+		return op_fail(op, ERR_LIMIT, "the mailbox has no UIDs left");
+	}
+	b->is_voidable = true;
+	mailbox_claim(b, m);
+	uint32_t bucket = mailbox_bucket_for(b, m, rows);
+	for (size_t i = 0; i < n; i++) {
+		for (size_t k = 0; k < taken[i]->count; k++) {
+			taken[i]->rows[k].uid = uid++;
+			taken[i]->rows[k].modseq = mailbox_next_modseq(m, &modseq);
+			commit_row(b, m, &taken[i]->rows[k], bucket);
+		}
+	}
+	TRY(user_write(op, m->user, b));
+	s->counters.append_commits++;
+	s->counters.appends += rows;
+	return ERR_NONE;
+}
+
+static size_t take_ready(struct mailbox *m, struct commit_request **taken)
+{
+	size_t n = 0;
+	struct commit_request *r;
+	while (n < COMMIT_REQUESTS_MAX &&
+		(r = LIST_FIRST(&m->commits, struct commit_request, link)) != NULL) {
+		list_remove(&r->link);
+		taken[n++] = r;
+	}
+	return n;
+}
+
+static void commit_round(struct mailbox *m)
+{
+	struct commit_request *taken[COMMIT_REQUESTS_MAX];
+	struct op op;
+	AUTO_ARENA(arena, 0);
+	op_init(&op, &arena, m->user->store->event, now_us() + STORE_WRITE_US);
+	op.doing = STR("committing mail");
+	size_t n = 0;
+	enum err e = mailbox_write_begin(&op, m);
+	if (e == ERR_NONE) {
+		n = take_ready(m, taken);
+		e = n > 0 ? commit(&op, m, taken, n) : ERR_NONE;
+		mailbox_write_end(m);
+	} else {
+		n = take_ready(m, taken);
+	}
+	for (size_t i = 0; i < n; i++) {
+		taken[i]->result = e;
+		taken[i]->is_done = true;
+		memcpy(taken[i]->failure, op.failure.text, sizeof(op.failure.text));
+		wait_queue_wake_all(&taken[i]->done);
+		request_unref(taken[i]);
+	}
+}
+
+static void commit_task(void *arg)
+{
+	struct mailbox *m = arg;
+	struct store *s = m->user->store;
+	task_shield();
+	while (!list_is_empty(&m->commits))
+		commit_round(m);
+	m->is_committing = false;
+	task_unshield();
+	mailbox_unref(m);
+	store_background_end(s);
+}
+
+static enum err commit_and_wait(struct op *op, struct mailbox *m, struct commit_request *r)
+{
+	r->refs++;
+	list_add_last(&m->commits, &r->link);
+	if (!m->is_committing) {
+		m->is_committing = true;
+		store_background(m->user->store, "store-commit", commit_task, mailbox_ref(m));
+	}
+	while (!r->is_done)
+		TRY(wait_queue_wait(op, &r->done));
+	if (r->result == ERR_NONE)
+		return ERR_NONE;
+	return op_fail(op, r->result, "%s", r->failure);
+}
+
+/* ---- summaries ---- */
+
+struct summary_job {
+	struct offload_job job; /* first */
+	struct str mail;        /* borrowed: the caller is shielded and waits without deadline */
+	struct buf summary;
+	uint64_t size_virtual;
+};
+
+static void summary_run(struct offload_job *job)
+{
+	struct summary_job *j = CONTAINER_OF(job, struct summary_job, job);
+	struct message_tree tree;
+	AUTO_ARENA(arena, 64u << 20);
+	message_parse(&arena, j->mail, &tree);
+	message_summary_encode(&j->summary, j->mail, &tree);
+	j->size_virtual = tree.whole.virtual_size;
+}
+
+static void summary_release(struct offload_job *job)
+{
+	(void)job; /* on the stack of who waits */
+}
+
+/* WAITS for large mails. */
+static void summarise(struct summary_job *j)
+{
+	struct op op;
+	j->job.run = summary_run;
+	j->job.release = summary_release;
+	if (j->mail.n <= PARSE_INLINE_MAX) {
+		summary_run(&j->job);
+		return;
+	}
+	op_init(&op, NULL, NULL, TIME_NEVER);
+	task_shield();
+	enum err e = offload(&op, OFFLOAD_CPU, &j->job);
+	ASSERT(e == ERR_NONE); /* no deadline, not cancellable */
+	task_unshield();
+}
+
+/* ---- the objects ---- */
+
+struct put {
+	struct store *store;
+	struct str key, message;
+};
+
+static enum err put_one(struct op *op, void *arg)
+{
+	struct put *p = arg;
+	return objects_put(op, p->store->objects, p->key, &p->message, 1);
+}
+
+static enum err put_slice(struct op *op, struct put *puts, size_t count)
+{
+	if (count == 1)
+		return put_one(op, puts);
+	struct task_group *g = task_group_new(op);
+	for (size_t i = 0; i < count; i++)
+		task_group_start(g, "store-put", put_one, &puts[i]);
+	return task_group_finish(op, g);
+}
+
+static enum err put_all(struct op *op, struct put *puts, size_t count)
+{
+	for (size_t at = 0; at < count; at += PARALLEL_PUTS)
+		TRY(put_slice(op, puts + at, MIN(count - at, (size_t)PARALLEL_PUTS)));
+	return ERR_NONE;
+}
+
+/* ---- mailbox_append ---- */
+
+static enum err prepare(struct op *op, struct mailbox *m, const struct append *in,
+	struct commit_request *r, size_t i, struct put *put)
+{
+	struct row_append *row = &r->rows[i];
+	TRY(flags_check_keywords(op, m, in->keywords, in->keyword_count));
+	random_bytes(row->oid.bytes, sizeof(row->oid.bytes));
+	row->guid = row->oid;
+	row->flags = in->flags & MAIL_STORABLE_FLAGS;
+	for (size_t k = 0; k < in->keyword_count; k++)
+		row->keywords[k] = str_dup(&r->arena, in->keywords[k]);
+	row->keyword_count = in->keyword_count;
+	row->saved_wall_us = now_wall_us();
+	row->received_wall_us = in->received_wall_us ? in->received_wall_us : row->saved_wall_us;
+	struct summary_job job = { .mail = in->message };
+	summarise(&job);
+	row->summary = buf_dup(&r->arena, &job.summary);
+	row->length = row->size_physical = in->message.n;
+	row->size_virtual = job.size_virtual;
+	buf_done(&job.summary);
+	*put = (struct put){ m->user->store, store_object_key(op->arena, m->user, row->oid),
+		in->message };
+	return row->size_virtual > ROW_MESSAGE_SIZE_MAX
+		       ? op_fail(op, ERR_LIMIT, "mail of more than 4 GiB")
+		       : ERR_NONE;
+}
+
+static enum err append_all(struct op *op, struct mailbox *m, const struct append *appends,
+	size_t count, struct commit_request *r)
+{
+	struct put *puts = ARENA_NEW_ARRAY(op->arena, struct put, count);
+	for (size_t i = 0; i < count; i++)
+		TRY(prepare(op, m, &appends[i], r, i, &puts[i]));
+	TRY(put_all(op, puts, count));
+	return commit_and_wait(op, m, r);
+}
+
+enum err mailbox_append(struct op *op, struct mailbox *m, const struct append *appends,
+	size_t count, struct append_result *out)
+{
+	CHECK(m, MAILBOX_MAGIC);
+	uint64_t limit = MIN(m->user->store->settings.message_bytes_max, ROW_MESSAGE_SIZE_MAX);
+	for (size_t i = 0; i < count; i++)
+		if (appends[i].message.n > limit)
+			return op_fail(op, ERR_LIMIT, "mail of %zu bytes, at most %" PRIu64,
+				appends[i].message.n, limit);
+	struct commit_request *r = MEM_NEW(struct commit_request);
+	arena_init(&r->arena, 0);
+	r->refs = 1;
+	r->count = count;
+	r->rows = ARENA_NEW_ARRAY(&r->arena, struct row_append, count);
+	enum err e = count > 0 ? append_all(op, m, appends, count, r) : ERR_NONE;
+	if (e == ERR_NONE) {
+		out->uid_validity = m->uid_validity;
+		out->uids = ARENA_NEW_ARRAY(op->arena, uint32_t, count);
+		for (size_t i = 0; i < count; i++)
+			out->uids[i] = r->rows[i].uid;
+	}
+	request_unref(r);
+	return e;
+}

@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* COPY, MOVE and EXPUNGE: one batch each, so they are whole or not at all, also over a crash.
+ *
+ * A copy is a new row that names the same object, and two reverse rows (original and copy), so that
+ * the object lives as long as one of them. A move gives the target a reverse row and takes the
+ * source's away in the same transaction, and queues nothing. An expunge queues the object: the
+ * collector deletes it when no reverse row and no append row is left. */
+#include "store/store_private.h"
+
+static bool catalog_is_atomic(const struct catalog *c)
+{
+	while (c->inner)
+		c = c->inner;
+	return c->driver->is_atomic;
+}
+
+/* ---- expunge ---- */
+
+static void expunge_rows(struct batch *b, struct mailbox *m, const struct row_mark *marks,
+	size_t count, uint64_t modseq, bool is_move)
+{
+	AUTO_BUF(value, 0);
+	row_expunge_encode(&value, modseq, marks, count);
+	batch_put_op(b, m->guid, m->bucket, &value);
+	struct catalog_name queued = store_name(m->user->store);
+	for (size_t i = 0; i < count; i++) {
+		const struct row_mark *mark = &marks[i];
+		if (!is_move)
+			batch_garbage(b, batch_oid_text(b, mark->oid), m->guid, mark->bucket,
+				mark->name, queued);
+		struct catalog_change *gone = batch_add(b, CATALOG_DELETE_ROW, m->guid);
+		gone->row =
+			(struct catalog_row){ CATALOG_APPEND, mark->bucket, mark->name, STR_NONE };
+		batch_reference(b, false, mark->oid, m->guid, mark->bucket, mark->name);
+	}
+}
+
+static struct row_mark mark_at(const struct mailbox *m, uint32_t position)
+{
+	const struct snapshot_cold *cold = index_cold(m->index, position);
+	return (struct row_mark){ .name = cold->name,
+		.uid = index_hot(m->index, position)->uid,
+		.bucket = cold->bucket,
+		.oid = cold->oid };
+}
+
+/* The next \Deleted mails of the view above *after; at most ROW_EXPUNGE_MAX. */
+static size_t next_deleted(const struct view *v, const struct range_set *only_uids, uint32_t *after,
+	struct row_mark *marks)
+{
+	const struct mailbox *m = v->mailbox;
+	uint32_t total = index_count(m->index);
+	size_t n = 0;
+	for (uint32_t at = index_seek(m->index, *after + 1); at < total; at++) {
+		const struct snapshot_hot *hot = index_hot(m->index, at);
+		if (hot->uid > v->told_uid || n == ROW_EXPUNGE_MAX)
+			break;
+		*after = hot->uid;
+		if (!(hot->flags & MAIL_DELETED) || index_is_ghost(hot) ||
+			(only_uids && !range_set_has(only_uids, hot->uid)))
+			continue;
+		marks[n++] = mark_at(m, at);
+	}
+	return n;
+}
+
+static enum err expunge_some(struct op *op, struct view *v, const struct range_set *only_uids,
+	uint32_t *after, size_t *out_count)
+{
+	struct mailbox *m = v->mailbox;
+	struct row_mark *marks = ARENA_NEW_ARRAY(op->arena, struct row_mark, ROW_EXPUNGE_MAX);
+	size_t n = next_deleted(v, only_uids, after, marks);
+	*out_count = n;
+	if (n == 0)
+		return ERR_NONE;
+	struct batch *b = batch_new(m->user);
+	uint64_t modseq = 0;
+	mailbox_claim(b, m);
+	expunge_rows(b, m, marks, n, mailbox_next_modseq(m, &modseq), false);
+	TRY(user_write(op, m->user, b));
+	m->user->store->counters.expunges += n;
+	return ERR_NONE;
+}
+
+enum err view_expunge(struct op *op, struct view *v, const struct range_set *only_uids)
+{
+	struct mailbox *m = v->mailbox;
+	uint32_t after = 0;
+	size_t n = 1;
+	if (index_counters(m->index).deleted == 0)
+		return ERR_NONE;
+	while (n > 0) {
+		struct arena_mark mark = arena_mark(op->arena);
+		TRY(mailbox_write_begin(op, m));
+		enum err e = expunge_some(op, v, only_uids, &after, &n);
+		mailbox_write_end(m);
+		arena_rewind(op->arena, mark);
+		if (e != ERR_NONE)
+			return e;
+	}
+	return ERR_NONE;
+}
+
+/* ---- copy and move ---- */
+
+struct transfer {
+	struct mailbox *source, *target;
+	struct batch *batch;
+	struct row_mark *marks; /* of the source */
+	size_t count;
+	bool is_move;
+	struct copy_result result;
+};
+
+static enum err find_sources(struct op *op, struct transfer *t, const struct range_set *uids)
+{
+	const struct index *x = t->source->index;
+	size_t most = (size_t)MIN(range_set_size(uids), index_count(x));
+	struct range_set_iter it = { 0 };
+	uint32_t uid, at;
+	t->marks = ARENA_NEW_ARRAY(op->arena, struct row_mark, most);
+	while (range_set_next(uids, &it, &uid)) {
+		if (!index_find(x, uid, &at) || index_is_ghost(index_hot(x, at))) {
+			enum err e = op_fail(op, ERR_NOT_FOUND, "UID %" PRIu32 " is expunged", uid);
+			op_tell_client(op, "Some of the messages no longer exist");
+			return e;
+		}
+		ASSERT(t->count < most);
+		t->marks[t->count++] = mark_at(t->source, at);
+	}
+	return ERR_NONE;
+}
+
+static void copied_row(
+	const struct mailbox *source, uint32_t at, struct row_append *out, struct str summary)
+{
+	const struct snapshot_hot *hot = index_hot(source->index, at);
+	const struct snapshot_cold *cold = index_cold(source->index, at);
+	const struct str *words;
+	size_t count = index_keywords(source->index, &words);
+	*out = (struct row_append){ .oid = cold->oid,
+		.offset = cold->offset,
+		.length = cold->length,
+		.guid = cold->guid,
+		.flags = hot->flags,
+		.received_wall_us = cold->received_wall_us,
+		.saved_wall_us = now_wall_us(),
+		.size_physical = cold->size_physical,
+		.size_virtual = cold->size_virtual,
+		.summary = summary.n <= ROW_SUMMARY_MAX ? summary : STR_NONE };
+	for (size_t i = 0; i < count; i++)
+		if (hot->keywords >> i & 1)
+			out->keywords[out->keyword_count++] = words[i];
+}
+
+/* WAITS for the summary. One mail's rows. */
+static enum err transfer_one(
+	struct op *op, struct transfer *t, size_t i, uint32_t uid, uint64_t modseq, uint32_t bucket)
+{
+	struct row_append row;
+	struct str summary = STR_NONE;
+	uint32_t at;
+	const struct row_mark *from = &t->marks[i];
+	bool is_there = index_find(t->source->index, from->uid, &at);
+	ASSERT(is_there); /* the write lock keeps it */
+	struct snapshot_cold cold = *index_cold(t->source->index, at);
+	if (summary_read(op, t->source, &cold, from->uid, &summary) != ERR_NONE)
+		op_forgive(op); /* made again when somebody asks */
+	is_there = index_find(t->source->index, from->uid, &at);
+	ASSERT(is_there);
+	copied_row(t->source, at, &row, summary);
+	row.uid = uid;
+	row.modseq = modseq;
+	AUTO_BUF(value, 0);
+	row_append_encode(&value, &row);
+	struct catalog_name name = store_name(t->target->user->store);
+	if (!t->is_move)
+		batch_reference(
+			t->batch, true, from->oid, t->source->guid, from->bucket, from->name);
+	batch_reference(t->batch, true, from->oid, t->target->guid, bucket, name);
+	batch_put_row(t->batch, t->target->guid, CATALOG_APPEND, bucket, name, &value);
+	t->batch->items[t->batch->count - 1].summary = str_dup(&t->batch->arena, summary);
+	t->result.source_uids[i] = from->uid;
+	t->result.target_uids[i] = uid;
+	return ERR_NONE;
+}
+
+static enum err transfer_build(struct op *op, struct transfer *t)
+{
+	struct batch *b = t->batch;
+	uint32_t uid = index_next_uid(t->target->index);
+	uint64_t modseq = 0;
+	if (t->count > STORE_SEEN_UID_MAX - uid)
+		return op_fail(op, ERR_LIMIT, "the mailbox has no UIDs left");
+	b->is_voidable = !t->is_move;
+	mailbox_claim(b, t->target);
+	if (t->is_move && t->source != t->target)
+		mailbox_claim(b, t->source);
+	uint32_t bucket = mailbox_bucket_for(b, t->target, t->count);
+	for (size_t i = 0; i < t->count; i++)
+		TRY(transfer_one(op, t, i, uid++, mailbox_next_modseq(t->target, &modseq), bucket));
+	if (t->source != t->target)
+		modseq = 0;
+	for (size_t from = 0; t->is_move && from < t->count; from += ROW_EXPUNGE_MAX)
+		expunge_rows(b, t->source, t->marks + from,
+			MIN(t->count - from, (size_t)ROW_EXPUNGE_MAX),
+			mailbox_next_modseq(t->source, &modseq), true);
+	return ERR_NONE;
+}
+
+static enum err transfer_locked(struct op *op, struct transfer *t, const struct range_set *uids)
+{
+	struct user *u = t->target->user;
+	TRY(find_sources(op, t, uids));
+	const struct str *words;
+	size_t count = index_keywords(t->source->index, &words);
+	TRY(flags_check_keywords(op, t->target, words, count));
+	t->result.uid_validity = t->target->uid_validity;
+	t->result.count = t->count;
+	t->result.source_uids = ARENA_NEW_ARRAY(op->arena, uint32_t, t->count);
+	t->result.target_uids = ARENA_NEW_ARRAY(op->arena, uint32_t, t->count);
+	if (t->count == 0)
+		return ERR_NONE;
+	t->batch = batch_new(u);
+	enum err e = transfer_build(op, t);
+	if (e != ERR_NONE) {
+		batch_free(t->batch);
+		return e;
+	}
+	TRY(user_write(op, u, t->batch));
+	u->store->counters.copies += t->count;
+	return ERR_NONE;
+}
+
+enum err mailbox_transfer(struct op *op, struct mailbox *source, struct mailbox *target,
+	const struct range_set *uids, bool is_move, struct copy_result *out)
+{
+	struct transfer t = { .source = source, .target = target, .is_move = is_move };
+	if (source->user != target->user)
+		return op_fail(op, ERR_UNSUPPORTED, "copying between users");
+	if (!catalog_is_atomic(source->user->store->catalog))
+		return op_fail(op, ERR_UNSUPPORTED,
+			"copies need a catalog that writes a batch as a whole");
+	struct mailbox *first = (uintptr_t)source < (uintptr_t)target ? source : target;
+	struct mailbox *second = first == source ? target : source;
+	TRY(mailbox_write_begin(op, first));
+	enum err e = second == first ? ERR_NONE : mailbox_write_begin(op, second);
+	if (e == ERR_NONE) {
+		e = transfer_locked(op, &t, uids);
+		if (second != first)
+			mailbox_write_end(second);
+	}
+	mailbox_write_end(first);
+	if (e == ERR_NONE)
+		*out = t.result;
+	return e;
+}
+
+enum err view_copy(struct op *op, struct view *v, const struct range_set *seqs,
+	struct mailbox *target, bool is_move, struct copy_result *out)
+{
+	struct range_set uids;
+	range_set_init(&uids);
+	view_seqs_to_uids(v, seqs, &uids);
+	enum err e = mailbox_transfer(op, v->mailbox, target, &uids, is_move, out);
+	range_set_done(&uids);
+	return e;
+}

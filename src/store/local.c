@@ -1,0 +1,411 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The local files of a mailbox: `snapshot`, `log`, `summaries` in <user's directory>/<guid>/.
+ *
+ * All of it may vanish or be damaged: the catalog has the truth, local files only save reading it.
+ * The log is written without fsync: after kill -9 the page cache has it, after a power loss what is
+ * missing is read again from the catalog. A failed write gives the files up until the next opening,
+ * never the operation. */
+#include "store/store_private.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/number.h"
+#include "base/random.h"
+
+#define LOG_READ_MAX (256u << 20)
+
+/* ---- reading, on a pool thread ---- */
+
+/* The job owns index and files until it has run; then they are moved into the mailbox. */
+struct open_job {
+	struct offload_job job; /* first */
+	struct catalog_guid guid;
+	struct index *index;
+	struct local local;
+	uint8_t boot_id[16];
+	bool skips_rows; /* the log continues a snapshot that is not there */
+};
+
+static bool path_of(const struct local *l, const char *name, char *path, size_t size)
+{
+	int n = snprintf(path, size, "%s/%s", l->dir, name);
+	return n > 0 && (size_t)n < size;
+}
+
+/* Maps the snapshot and loads it; on any trouble the index is a new one. */
+static void load_snapshot(struct open_job *j)
+{
+	struct local *l = &j->local;
+	char path[4096];
+	struct stat st;
+	if (!path_of(l, "snapshot", path, sizeof(path)))
+		return;
+	AUTO_FD(fd, open(path, O_RDONLY | O_CLOEXEC));
+	if (fd < 0 || fstat(fd, &st) != 0 || st.st_size <= 0)
+		return;
+	size_t bytes = (size_t)st.st_size;
+	void *map = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_POPULATE, fd, 0);
+	if (map == MAP_FAILED)
+		return;
+	if (index_load(j->index, map, bytes) == ERR_NONE) {
+		l->map = map;
+		l->map_bytes = bytes;
+		l->snapshot_bytes = bytes;
+		return;
+	}
+	index_free(j->index);
+	j->index = index_new(j->guid);
+	(void)munmap(map, bytes);
+}
+
+static void keep_pending(struct local *l, struct str value)
+{
+	number_put_varint(&l->pending_values, value.n);
+	buf_put(&l->pending_values, value);
+	l->pending++;
+}
+
+static void drop_journalled(struct local *l, uint64_t count)
+{
+	struct str rest = buf_str(&l->pending_values);
+	uint64_t n;
+	while (count > 0 && number_cut_varint(&rest, &n)) {
+		(void)str_take(&rest, (size_t)n);
+		count--;
+		l->pending--;
+	}
+	buf_drop_front(&l->pending_values, l->pending_values.n - rest.n);
+}
+
+/* One record into the index; false if it makes no sense: reading stops there. */
+static bool replay(struct open_job *j, const struct log_record *r)
+{
+	struct local *l = &j->local;
+	uint32_t position;
+	l->has_clean = r->type == LOG_CLEAN ||
+		       (l->has_clean && (r->type == LOG_RECENT || r->type == LOG_SUMMARY));
+	switch (r->type) {
+	case LOG_ROW:
+		return j->skips_rows || index_fold(j->index, &r->row) == ERR_NONE;
+	case LOG_PENDING:
+		keep_pending(l, r->value);
+		return index_fold_pending(j->index, r->value) == ERR_NONE;
+	case LOG_JOURNALLED:
+		drop_journalled(l, r->number);
+		return true;
+	case LOG_RECENT:
+		index_set_recent_uid(j->index, (uint32_t)MIN(r->number, UINT32_MAX));
+		return true;
+	case LOG_SUMMARY:
+		if (index_find(j->index, r->uid, &position))
+			index_set_summary(j->index, position, r->offset, r->length);
+		return true;
+	case LOG_CLEAN:
+		l->clean = *r;
+		return true;
+	}
+	return false;
+}
+
+static void load_log(struct open_job *j)
+{
+	struct local *l = &j->local;
+	char path[4096];
+	struct op op;
+	struct log_header header;
+	struct catalog_name base = index_cover(j->index);
+	AUTO_BUF(file, 0);
+	AUTO_ARENA(arena, 0);
+	op_init(&op, &arena, NULL, TIME_NEVER);
+	if (!path_of(l, "log", path, sizeof(path)) ||
+		file_read(&op, path, LOG_READ_MAX, &file) != ERR_NONE)
+		return;
+	struct str rest = buf_str(&file);
+	if (log_header_cut(&rest, &header) != ERR_NONE ||
+		memcmp(&header.mailbox, &j->guid, sizeof(j->guid)) != 0)
+		return;
+	/* An older snapshot's log is fine, all of it was folded. Without the right snapshot rows
+	 * would pass for a cover that is not there; flag changes wait for their mails. */
+	j->skips_rows = name_cmp(header.base, index_cover(j->index)) > 0;
+	struct log_record r;
+	struct str good = rest;
+	while (log_record_cut(&rest, header.serial, &r) && replay(j, &r))
+		good = rest;
+	l->serial = header.serial;
+	l->log_bytes = file.n - good.n;
+	l->is_trusted = memcmp(header.boot_id, j->boot_id, sizeof(j->boot_id)) == 0;
+	l->has_clean = l->has_clean && good.n == 0 && name_cmp(header.base, base) == 0;
+	l->log_fd = open(path, O_RDWR | O_APPEND | O_CLOEXEC);
+	if (l->log_fd >= 0 && good.n > 0 && ftruncate(l->log_fd, (off_t)l->log_bytes) != 0)
+		file_close_fd(&l->log_fd);
+}
+
+static void open_run(struct offload_job *job)
+{
+	struct open_job *j = CONTAINER_OF(job, struct open_job, job);
+	struct local *l = &j->local;
+	struct op op;
+	char path[4096];
+	struct stat st;
+	AUTO_ARENA(arena, 0);
+	op_init(&op, &arena, NULL, TIME_NEVER);
+	if (file_make_dirs(&op, l->dir, 0700) != ERR_NONE)
+		return;
+	load_snapshot(j);
+	load_log(j);
+	if (!path_of(l, "summaries", path, sizeof(path)))
+		return;
+	l->summary_fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	if (l->summary_fd >= 0 && fstat(l->summary_fd, &st) == 0)
+		l->summary_bytes = (uint64_t)st.st_size;
+}
+
+static void open_release(struct offload_job *job)
+{
+	struct open_job *j = CONTAINER_OF(job, struct open_job, job);
+	index_free(j->index);
+	local_close(&j->local);
+	mem_free(j);
+}
+
+static char *dir_of(const struct user *u, struct catalog_guid mailbox)
+{
+	AUTO_BUF(dir, 0);
+	buf_putf(&dir, "%s/", u->dir);
+	for (size_t i = 0; i < sizeof(mailbox.bytes); i++)
+		buf_putf(&dir, "%02x", (unsigned)mailbox.bytes[i]);
+	return str_new_z(buf_str(&dir));
+}
+
+enum err local_open(struct op *op, struct mailbox *m)
+{
+	struct open_job *j = MEM_NEW(struct open_job);
+	j->job.run = open_run;
+	j->job.release = open_release;
+	j->guid = m->guid;
+	j->index = index_new(m->guid);
+	j->local.dir = dir_of(m->user, m->guid);
+	j->local.log_fd = j->local.summary_fd = -1;
+	memcpy(j->boot_id, m->user->store->boot_id, sizeof(j->boot_id));
+	TRY(offload(op, OFFLOAD_DISK, &j->job));
+	m->index = j->index;
+	m->local = j->local;
+	j->index = NULL;
+	j->local = (struct local){ .log_fd = -1, .summary_fd = -1 };
+	open_release(&j->job);
+	return ERR_NONE;
+}
+
+void local_close(struct local *l)
+{
+	file_close_fd(&l->log_fd);
+	file_close_fd(&l->summary_fd);
+	buf_done(&l->out);
+	buf_done(&l->pending_values);
+	mem_free(l->window);
+	mem_free(l->dir);
+	if (l->map)
+		(void)munmap(l->map, l->map_bytes);
+	*l = (struct local){ .log_fd = -1, .summary_fd = -1 };
+}
+
+/* ---- writing ---- */
+
+/* A log with a gap must not be read again: it is removed, and the next opening asks the catalog. */
+static void give_up(struct local *l)
+{
+	char path[4096];
+	l->is_broken = true;
+	file_close_fd(&l->log_fd);
+	if (path_of(l, "log", path, sizeof(path)))
+		(void)unlink(path);
+}
+
+void local_add(struct mailbox *m, const struct log_record *record)
+{
+	struct local *l = &m->local;
+	if (l->is_broken || l->log_fd < 0)
+		return;
+	l->added++;
+	l->pending += record->type == LOG_PENDING;
+	if (record->type == LOG_JOURNALLED)
+		l->pending -= MIN(l->pending, record->number);
+	log_record_encode(&l->out, l->serial, record);
+}
+
+void local_write(struct mailbox *m)
+{
+	struct local *l = &m->local;
+	struct op op;
+	AUTO_ARENA(arena, 0);
+	op_init(&op, &arena, NULL, TIME_NEVER);
+	if (l->out.n == 0)
+		return;
+	if (l->log_fd >= 0 && file_write_all(&op, l->log_fd, buf_str(&l->out)) != ERR_NONE)
+		give_up(l);
+	l->log_bytes += l->out.n;
+	buf_clear(&l->out);
+}
+
+/* ---- a new snapshot ---- */
+
+struct rewrite_job {
+	struct offload_job job; /* first */
+	struct local paths;     /* only dir */
+	struct buf snapshot, log;
+	int log_fd;
+	enum err result;
+};
+
+/* Without fsync: after a power loss the checksums tell, and the catalog is read instead. */
+static bool replace_file(struct op *op, const struct local *l, const char *path, struct str content)
+{
+	char fresh[4096];
+	if (!path_of(l, "snapshot.new", fresh, sizeof(fresh)))
+		return false;
+	AUTO_FD(fd, open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+	return fd >= 0 && file_write_all(op, fd, content) == ERR_NONE && rename(fresh, path) == 0;
+}
+
+static void rewrite_run(struct offload_job *job)
+{
+	struct rewrite_job *j = CONTAINER_OF(job, struct rewrite_job, job);
+	struct op op;
+	char path[4096], fresh[4096];
+	AUTO_ARENA(arena, 0);
+	op_init(&op, &arena, NULL, TIME_NEVER);
+	j->result = ERR_UNAVAILABLE;
+	if (!path_of(&j->paths, "snapshot", path, sizeof(path)))
+		return;
+	if (j->snapshot.n > 0 && !replace_file(&op, &j->paths, path, buf_str(&j->snapshot)))
+		return;
+	if (!path_of(&j->paths, "log", path, sizeof(path)) ||
+		!path_of(&j->paths, "log.new", fresh, sizeof(fresh)))
+		return;
+	j->log_fd = open(fresh, O_RDWR | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600);
+	if (j->log_fd >= 0 && file_write_all(&op, j->log_fd, buf_str(&j->log)) == ERR_NONE &&
+		rename(fresh, path) == 0)
+		j->result = ERR_NONE;
+}
+
+static void rewrite_release(struct offload_job *job)
+{
+	struct rewrite_job *j = CONTAINER_OF(job, struct rewrite_job, job);
+	buf_done(&j->snapshot);
+	buf_done(&j->log);
+	mem_free(j->paths.dir);
+	file_close_fd(&j->log_fd);
+	mem_free(j);
+}
+
+/* The first bytes of a log: its header, and flag changes that still wait for their row. */
+static void begin_log(struct mailbox *m, uint32_t serial, bool has_snapshot, struct buf *out)
+{
+	struct log_header header = { .mailbox = m->guid, .serial = serial };
+	if (has_snapshot)
+		header.base = index_cover(m->index);
+	memcpy(header.boot_id, m->user->store->boot_id, sizeof(header.boot_id));
+	log_header_encode(out, &header);
+	if (m->pending.n == 0)
+		return;
+	const struct str *words;
+	size_t count = index_keywords(m->index, &words);
+	AUTO_BUF(value, 0);
+	row_flags_encode_head(&value, words, count);
+	buf_put(&value, buf_str(&m->pending));
+	log_record_encode(
+		out, serial, &(struct log_record){ .type = LOG_PENDING, .value = buf_str(&value) });
+}
+
+enum err local_rewrite(struct op *op, struct mailbox *m)
+{
+	struct local *l = &m->local;
+	struct rewrite_job *j = MEM_NEW(struct rewrite_job);
+	uint32_t serial = (uint32_t)random_u64();
+	/* The floor lies an hour back: no tail that is read again starts before it. */
+	uint64_t cover_ms = name_ms(index_cover(m->index));
+	uint64_t floor_ms = cover_ms > 3600000 ? cover_ms - 3600000 : 0;
+	j->job.run = rewrite_run;
+	j->job.release = rewrite_release;
+	j->log_fd = -1;
+	j->paths.dir = str_new_z(str_from(l->dir));
+	bool is_new = l->snapshot_bytes == 0 && index_modseq(m->index) == 0;
+	uint64_t added = l->added;
+	if (!is_new)
+		index_save(m->index, floor_ms << 16, &j->snapshot);
+	begin_log(m, serial, !is_new, &j->log);
+	TRY(offload(op, OFFLOAD_DISK, &j->job));
+	/* What was added meanwhile is in neither file. */
+	if (j->result == ERR_NONE && l->added == added) {
+		file_close_fd(&l->log_fd);
+		l->log_fd = j->log_fd;
+		j->log_fd = -1;
+		l->serial = serial;
+		l->log_bytes = j->log.n;
+		l->snapshot_bytes = j->snapshot.n;
+		l->pending = m->pending.n > 0;
+		m->pending_records = l->pending;
+		l->is_broken = false;
+		l->is_trusted = true;
+		l->has_clean = false;
+		buf_clear(&l->out);
+	} else {
+		give_up(l);
+	}
+	rewrite_release(&j->job);
+	return ERR_NONE;
+}
+
+/* ---- removing ---- */
+
+struct remove_job {
+	struct offload_job job; /* first */
+	char *dir;
+	enum err result;
+	char text[OP_FAILURE_TEXT_MAX];
+};
+
+static void remove_run(struct offload_job *job)
+{
+	struct remove_job *j = CONTAINER_OF(job, struct remove_job, job);
+	struct op op;
+	AUTO_ARENA(arena, 0);
+	op_init(&op, &arena, NULL, TIME_NEVER);
+	j->result = file_remove_tree(&op, j->dir);
+	memcpy(j->text, op.failure.text, sizeof(j->text));
+}
+
+static void remove_release(struct offload_job *job)
+{
+	struct remove_job *j = CONTAINER_OF(job, struct remove_job, job);
+	mem_free(j->dir);
+	mem_free(j);
+}
+
+enum err local_remove_dir(struct op *op, const char *dir)
+{
+	struct remove_job *j = MEM_NEW(struct remove_job);
+	j->job.run = remove_run;
+	j->job.release = remove_release;
+	j->dir = str_new_z(str_from(dir));
+	TRY(offload(op, OFFLOAD_DISK, &j->job));
+	enum err e = j->result;
+	if (e != ERR_NONE)
+		e = op_fail(op, e, "%s", j->text);
+	remove_release(&j->job);
+	return e;
+}
+
+void local_remove(struct op *op, struct user *u, struct catalog_guid mailbox)
+{
+	char *dir = dir_of(u, mailbox);
+	if (local_remove_dir(op, dir) != ERR_NONE)
+		op_forgive(op); /* only room on the disk is lost */
+	mem_free(dir);
+}

@@ -1,0 +1,486 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One open mailbox: opening from local files and the catalog's tail, publishing, closing.
+ *
+ *   OPENING ── files, tail, floor row if the last owner did not close ──> OPEN ──> CLOSING
+ *
+ * Clean: the closed head equals the mark at the end of the local log: nothing is read. Closed, but the
+ * files are old or gone: the tail from ten minutes before their cover is folded again. Not closed:
+ * also, modseqs restart in a floor row that is durable before the first answer, and a hole is noted
+ * if flag changes may be lost. */
+#include "store/store_private.h"
+
+#include "base/number.h"
+#include "event/event.h"
+
+struct row_id row_id_of(struct catalog_guid guid)
+{
+	struct row_id id;
+	memcpy(id.bytes, guid.bytes, sizeof(id.bytes));
+	return id;
+}
+
+/* ---- opening ---- */
+
+static struct mailbox *mailbox_new(struct user *u, const struct tree_node *node)
+{
+	struct mailbox *m = MEM_NEW(struct mailbox);
+	m->magic = MAILBOX_MAGIC;
+	m->user = u;
+	m->guid = node->guid;
+	m->uid_validity = node->uid_validity;
+	m->local.log_fd = m->local.summary_fd = -1;
+	list_init(&m->commits);
+	list_init(&m->views);
+	list_add_last(&u->mailboxes, &m->link);
+	u->store->counters.mailboxes_open++;
+	return m;
+}
+
+void mailbox_free(struct mailbox *m)
+{
+	ASSERT(list_is_empty(&m->views) && list_is_empty(&m->commits));
+	timer_cancel(&m->journal_timer);
+	timer_cancel(&m->notify_timer);
+	list_remove(&m->link);
+	index_free(m->index);
+	local_close(&m->local);
+	buf_done(&m->pending);
+	m->user->store->counters.mailboxes_open--;
+	mem_free(m);
+}
+
+/* What the heads say together about a mailbox that is being opened. */
+struct handover {
+	bool is_open; /* somebody did not close it */
+	bool may_lose_flags;
+	bool has_closed;
+	struct head_writer closed; /* the newest */
+	uint32_t next_uid, recent_uid;
+	uint64_t modseq;
+};
+
+static struct handover handover_of(const struct user *u, struct catalog_guid guid)
+{
+	struct handover h = { 0 };
+	for (size_t i = 0; i < u->head_count; i++) {
+		const struct head_writer *head = &u->heads[i].head;
+		if (memcmp(&u->heads[i].mailbox, &guid, sizeof(guid)) != 0)
+			continue;
+		h.next_uid = MAX(h.next_uid, head->next_uid);
+		h.recent_uid = MAX(h.recent_uid, head->recent_uid);
+		h.modseq = MAX(h.modseq, head->modseq);
+		if (head->is_open) {
+			h.is_open = true;
+			h.may_lose_flags = h.may_lose_flags || head->may_lose_flags;
+		} else if (!h.has_closed || head->modseq >= h.closed.modseq) {
+			h.has_closed = true;
+			h.closed = *head;
+		}
+	}
+	return h;
+}
+
+static bool local_is_current(const struct mailbox *m, const struct handover *h)
+{
+	const struct local *l = &m->local;
+	return !h->is_open && h->has_closed && l->has_clean && l->clean.uid == h->closed.next_uid &&
+	       l->clean.number == h->closed.modseq &&
+	       name_cmp(l->clean.cover, h->closed.cover) == 0;
+}
+
+struct tail {
+	struct mailbox *mailbox;
+	struct index *index;
+};
+
+static enum err fold_tail_row(struct op *op, const struct catalog_row *row, void *arg)
+{
+	struct tail *tail = arg;
+	struct mailbox *m = tail->mailbox;
+	enum err e = index_fold(tail->index, row);
+	if (e != ERR_NONE)
+		return op_fail(op, e, "a journal row of the mailbox cannot be folded");
+	name_observe(&m->user->store->clock, row->name, now_wall_us());
+	task_breathe();
+	return ERR_NONE;
+}
+
+static enum err read_tail(struct op *op, struct mailbox *m)
+{
+	struct catalog_name cover = index_cover(m->index);
+	int64_t from_ms =
+		(int64_t)MIN(name_ms(cover), (uint64_t)(now_wall_us() / US_PER_MS)) - STORE_TAIL_MS;
+	struct catalog_name after = name_at_ms(name_is_none(cover) ? 0 : from_ms);
+	uint32_t bucket = 0;
+	/* The last bucket that was in use before the tail begins. */
+	for (uint32_t at = index_count(m->index); at > 0 && bucket == 0; at--)
+		if (name_cmp(index_cold(m->index, at - 1)->name, after) <= 0)
+			bucket = index_cold(m->index, at - 1)->bucket;
+	struct tail tail = { m, m->index };
+	return catalog_read_rows(op, m->user->store->catalog, m->user->name, m->guid, bucket, after,
+		fold_tail_row, &tail);
+}
+
+static enum err write_floor(struct op *op, struct mailbox *m, const struct handover *h)
+{
+	struct batch *b = batch_new(m->user);
+	uint64_t durable = index_modseq(m->index);
+	uint64_t restart = modseq_restart(MAX(durable, h->modseq), now_wall_us());
+	bool has_log = m->local.log_fd >= 0 && m->local.is_trusted;
+	AUTO_BUF(value, 0);
+	mailbox_claim(b, m);
+	if (h->may_lose_flags && !has_log) {
+		row_hole_encode(&value, durable, restart);
+		batch_put_op(b, m->guid, m->bucket, &value);
+		buf_clear(&value);
+	}
+	row_floor_encode(&value, index_next_uid(m->index), restart);
+	batch_put_op(b, m->guid, m->bucket, &value);
+	return user_write(op, m->user, b);
+}
+
+static uint32_t count_bucket(const struct mailbox *m)
+{
+	uint32_t n = 0;
+	for (uint32_t at = index_count(m->index); at > 0 && n < STORE_BUCKET_ROWS; at--, n++)
+		if (index_cold(m->index, at - 1)->bucket != m->bucket)
+			break;
+	return n;
+}
+
+static enum err load(struct op *op, struct mailbox *m)
+{
+	struct store *s = m->user->store;
+	struct handover h = handover_of(m->user, m->guid);
+	TRY(local_open(op, m));
+	bool is_known = h.has_closed || h.is_open;
+	bool is_current = is_known && local_is_current(m, &h);
+	if (is_known && !is_current)
+		TRY(read_tail(op, m));
+	if (is_current)
+		s->counters.opens_clean++;
+	else
+		s->counters.opens_rebuilt += is_known;
+	index_raise(m->index, h.next_uid, h.modseq);
+	index_set_recent_uid(m->index, h.recent_uid);
+	m->bucket = user_bucket_of(m->user, m->guid);
+	m->bucket_rows = count_bucket(m);
+	m->has_clean_head = h.has_closed && !h.is_open;
+	m->clean_head = h.closed;
+	(void)index_forget(m->index, UINT64_MAX, UINT64_MAX);
+	if (h.is_open)
+		TRY(write_floor(op, m, &h));
+	TRY(flags_adopt_pending(op, m));
+	if (!is_current || m->local.log_fd < 0 || !m->local.is_trusted)
+		TRY(local_rewrite(op, m));
+	return ERR_NONE;
+}
+
+static enum err open_first(struct op *op, struct mailbox *m)
+{
+	enum err e = task_mutex_lock(op, &m->write_lock);
+	if (e == ERR_NONE) {
+		e = load(op, m);
+		task_mutex_unlock(&m->write_lock);
+	}
+	m->state = e == ERR_NONE ? OPEN : CLOSING;
+	wait_queue_wake_all(&m->changed);
+	return e;
+}
+
+static enum err open_join(struct op *op, struct mailbox *m)
+{
+	while (m->state == OPENING)
+		TRY(wait_queue_wait(op, &m->changed));
+	return m->state == OPEN ? ERR_NONE
+				: op_fail(op, ERR_UNAVAILABLE, "the mailbox could not be opened");
+}
+
+static enum err open_node(
+	struct op *op, struct user *u, const struct tree_node *node, struct mailbox **out)
+{
+	struct mailbox *m = user_find_mailbox(u, node->guid);
+	bool is_first = !m;
+	if (is_first)
+		m = mailbox_new(u, node);
+	(void)mailbox_ref(m);
+	enum err e = is_first ? open_first(op, m) : open_join(op, m);
+	if (e != ERR_NONE) {
+		mailbox_unref(m);
+		return e;
+	}
+	*out = m;
+	return ERR_NONE;
+}
+
+enum err mailbox_open(struct op *op, struct user *u, struct str name, struct mailbox **out)
+{
+	struct str canonical;
+	TRY(name_check(op, u->store, name, &canonical));
+	const struct tree_node *node = tree_find(&u->tree, canonical);
+	if (!node)
+		return op_fail(op, ERR_NOT_FOUND, "no mailbox %.*s", STRF(canonical));
+	return op_within(op, open_node(op, u, node, out), "opening %.*s", STRF(canonical));
+}
+
+struct mailbox *mailbox_ref(struct mailbox *m)
+{
+	CHECK(m, MAILBOX_MAGIC);
+	m->refs++;
+	(void)user_ref(m->user);
+	return m;
+}
+
+void mailbox_unref(struct mailbox *m)
+{
+	struct user *u = m->user;
+	CHECK(m, MAILBOX_MAGIC);
+	ASSERT(m->refs > 0);
+	m->refs--;
+	if (m->refs == 0 && (m->is_removed || m->state == CLOSING))
+		mailbox_free(m);
+	user_unref(u);
+}
+
+struct mailbox_guid mailbox_guid(const struct mailbox *m)
+{
+	struct mailbox_guid guid;
+	memcpy(guid.bytes, m->guid.bytes, sizeof(guid.bytes));
+	return guid;
+}
+
+uint32_t mailbox_uid_validity(const struct mailbox *m)
+{
+	return m->uid_validity;
+}
+
+size_t mailbox_keywords(const struct mailbox *m, const struct str **out)
+{
+	return index_keywords(m->index, out);
+}
+
+/* ---- status ---- */
+
+static void status_of_index(const struct mailbox *m, struct mailbox_status *out)
+{
+	struct index_counters c = index_counters(m->index);
+	uint32_t total = index_count(m->index), recent = 0;
+	for (uint32_t at = index_seek(m->index, index_recent_uid(m->index) + 1); at < total; at++)
+		recent += !index_is_ghost(index_hot(m->index, at));
+	*out = (struct mailbox_status){ .guid = mailbox_guid(m),
+		.messages = c.messages,
+		.recent = recent,
+		.unseen = c.unseen,
+		.deleted = c.deleted,
+		.uid_validity = m->uid_validity,
+		.uid_next = index_next_uid(m->index),
+		.highest_modseq = MAX(index_modseq(m->index), 1),
+		.bytes_virtual = c.bytes_virtual };
+}
+
+static void status_of_head(
+	const struct tree_node *node, const struct handover *h, struct mailbox_status *out)
+{
+	const struct head_counters *c = &h->closed.counters;
+	*out = (struct mailbox_status){ .messages = c->messages,
+		.recent = c->recent,
+		.unseen = c->unseen,
+		.deleted = c->deleted,
+		.uid_validity = node->uid_validity,
+		.uid_next = MAX(h->closed.next_uid, 1),
+		.highest_modseq = MAX(h->closed.modseq, 1),
+		.bytes_virtual = c->bytes_virtual };
+	memcpy(out->guid.bytes, node->guid.bytes, sizeof(out->guid.bytes));
+}
+
+enum err mailbox_status(struct op *op, struct user *u, struct str name, struct mailbox_status *out)
+{
+	struct str canonical;
+	TRY(name_check(op, u->store, name, &canonical));
+	const struct tree_node *node = tree_find(&u->tree, canonical);
+	if (!node)
+		return op_fail(op, ERR_NOT_FOUND, "no mailbox %.*s", STRF(canonical));
+	struct handover h = handover_of(u, node->guid);
+	if (!user_find_mailbox(u, node->guid) && !h.is_open) {
+		status_of_head(node, &h, out); /* never written, or closed: exact */
+		return ERR_NONE;
+	}
+	struct mailbox *m;
+	TRY(mailbox_open(op, u, canonical, &m));
+	status_of_index(m, out);
+	mailbox_unref(m);
+	return ERR_NONE;
+}
+
+/* ---- writing ---- */
+
+enum err mailbox_write_begin(struct op *op, struct mailbox *m)
+{
+	TRY(task_mutex_lock(op, &m->write_lock));
+	enum err e = m->is_removed ? op_fail(op, ERR_NOT_FOUND, "the mailbox was deleted")
+				   : user_settle(op, m->user);
+	if (e != ERR_NONE)
+		task_mutex_unlock(&m->write_lock);
+	return e;
+}
+
+void mailbox_write_end(struct mailbox *m)
+{
+	task_mutex_unlock(&m->write_lock);
+}
+
+uint64_t mailbox_next_modseq(struct mailbox *m, uint64_t *last)
+{
+	*last = modseq_next(MAX(*last, index_modseq(m->index)), now_wall_us());
+	return *last;
+}
+
+static void head_encode(const struct mailbox *m, bool is_open, struct buf *out)
+{
+	struct mailbox_status s;
+	status_of_index(m, &s);
+	struct head_writer head = { .is_open = is_open,
+		.may_lose_flags =
+			is_open && m->user->store->settings.flags_journal != STORE_FLAGS_SYNC,
+		.next_uid = s.uid_next,
+		.recent_uid = index_recent_uid(m->index),
+		.modseq = index_modseq(m->index),
+		.counters = { s.messages, s.unseen, s.deleted, s.recent, s.bytes_virtual },
+		.cover = index_cover(m->index) };
+	head_writer_encode(out, &head);
+}
+
+static void put_own_head(struct batch *b, struct mailbox *m, bool is_open)
+{
+	char key[HEAD_OPEN_SIZE];
+	AUTO_BUF(value, 0);
+	head_encode(m, is_open, &value);
+	batch_put_head(b, m->guid, head_writer_key(m->user->store->clock.writer, key), &value);
+}
+
+void mailbox_claim(struct batch *b, struct mailbox *m)
+{
+	struct user *u = m->user;
+	char key[HEAD_OPEN_SIZE];
+	if (m->is_claimed)
+		return;
+	put_own_head(b, m, true);
+	for (size_t i = 0; i < u->head_count; i++) {
+		struct user_head *h = &u->heads[i];
+		if (memcmp(&h->mailbox, &m->guid, sizeof(m->guid)) != 0 ||
+			h->writer == u->store->clock.writer)
+			continue;
+		struct catalog_change *change = batch_add(b, CATALOG_DELETE_HEAD, m->guid);
+		change->key = str_dup(&b->arena, head_writer_key(h->writer, key));
+	}
+}
+
+uint32_t mailbox_bucket_for(struct batch *b, struct mailbox *m, size_t rows)
+{
+	if (m->bucket_rows == 0 || m->bucket_rows + rows <= STORE_BUCKET_ROWS)
+		return m->bucket;
+	AUTO_BUF(value, 0);
+	head_bucket_encode(&value, m->bucket + 1);
+	batch_put_head(b, m->guid, HEAD_BUCKET, &value);
+	return m->bucket + 1;
+}
+
+static void log_append_row(struct mailbox *m, const struct catalog_row *row, struct str summary)
+{
+	struct row_append a;
+	enum err e = row_append_decode(row->value, &a);
+	ASSERT(e == ERR_NONE);
+	struct str known = summary.n > 0 ? summary : a.summary;
+	a.summary = STR_NONE;
+	AUTO_BUF(lean, 0);
+	row_append_encode(&lean, &a);
+	struct log_record record = { .type = LOG_ROW, .row = *row };
+	record.row.value = buf_str(&lean);
+	local_add(m, &record);
+	summary_keep(m, a.uid, known);
+	m->bucket_rows++;
+}
+
+void mailbox_publish(struct mailbox *m, const struct catalog_row *row, struct str summary)
+{
+	enum err e = index_fold(m->index, row);
+	ASSERT(e == ERR_NONE); /* our own row, decoded once already by its encoder's tests */
+	if (row->kind == CATALOG_APPEND)
+		log_append_row(m, row, summary);
+	else
+		local_add(m, &(struct log_record){ .type = LOG_ROW, .row = *row });
+	m->is_touched = true;
+}
+
+static void rewrite_task(void *arg)
+{
+	struct mailbox *m = arg;
+	struct store *s = m->user->store;
+	struct op op;
+	AUTO_ARENA(arena, 0);
+	op_init(&op, &arena, s->event, now_us() + STORE_WRITE_US);
+	if (mailbox_write_begin(&op, m) == ERR_NONE) {
+		(void)(local_rewrite(&op, m) == ERR_NONE); /* else the old files go on */
+		mailbox_write_end(m);
+	}
+	m->is_rewriting = false;
+	mailbox_unref(m);
+	store_background_end(s);
+}
+
+void mailbox_published(struct mailbox *m)
+{
+	if (!m->is_touched)
+		return;
+	m->is_touched = false;
+	local_write(m);
+	views_trim(m);
+	views_notify(m);
+	if (m->local.log_bytes > STORE_LOG_MAX_BYTES + m->local.snapshot_bytes / 2 &&
+		!m->is_rewriting && m->state == OPEN) {
+		m->is_rewriting = true;
+		store_background(m->user->store, "store-rewrite", rewrite_task, mailbox_ref(m));
+	}
+}
+
+void mailbox_touch(struct mailbox *m)
+{
+	m->is_touched = true;
+	mailbox_published(m);
+}
+
+void mailbox_mark_removed(struct mailbox *m)
+{
+	m->is_removed = true;
+	views_notify(m);
+}
+
+/* ---- closing ---- */
+
+enum err mailbox_close_cleanly(struct op *op, struct mailbox *m, struct batch *b)
+{
+	if (m->is_removed || m->state != OPEN)
+		return ERR_NONE;
+	TRY(flags_journal_flush(op, m));
+	TRY(mailbox_write_begin(op, m));
+	const struct local *l = &m->local;
+	if (l->log_bytes > (64u << 10) + l->snapshot_bytes / 4 || l->is_broken)
+		(void)(local_rewrite(op, m) == ERR_NONE); /* else it is read from the catalog */
+	struct log_record clean = { .type = LOG_CLEAN,
+		.uid = index_next_uid(m->index),
+		.number = index_modseq(m->index),
+		.cover = index_cover(m->index) };
+	if (m->is_claimed) {
+		put_own_head(b, m, false);
+	} else if (m->has_clean_head) {
+		clean.uid = m->clean_head.next_uid;
+		clean.number = m->clean_head.modseq;
+		clean.cover = m->clean_head.cover;
+	}
+	if (m->is_claimed || m->has_clean_head) {
+		local_add(m, &clean);
+		local_write(m);
+	}
+	mailbox_write_end(m);
+	return ERR_NONE;
+}

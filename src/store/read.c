@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Reading what a mail is: its summary from the local file, its bytes from the object store. */
+#include "store/store_private.h"
+
+#include "base/codec.h"
+
+/* What is needed of a mail, copied: the record may move while we wait. */
+struct place {
+	struct snapshot_cold cold;
+	uint32_t uid;
+	bool is_expunged;
+};
+
+static enum err find_place(
+	struct op *op, const struct view *v, const struct mail *mail, struct place *out)
+{
+	const struct index *x = v->mailbox->index;
+	uint32_t at;
+	if (!index_find(x, mail->uid, &at)) {
+		enum err e = op_fail(op, ERR_NOT_FOUND, "UID %" PRIu32 " is expunged", mail->uid);
+		op_tell_client(op, "Message no longer exists");
+		return e;
+	}
+	*out = (struct place){ *index_cold(x, at), mail->uid, index_is_ghost(index_hot(x, at)) };
+	return ERR_NONE;
+}
+
+/* WAITS. */
+static enum err read_object(
+	struct op *op, struct view *v, const struct place *place, struct str *out)
+{
+	struct user *u = v->mailbox->user;
+	struct str key = store_object_key(op->arena, u, place->cold.oid), bytes;
+	enum err e = objects_get(op, u->store->objects, key, ROW_MESSAGE_SIZE_MAX, &bytes);
+	if (e == ERR_NOT_FOUND && !place->is_expunged)
+		return op_fail(op, ERR_CORRUPT, "object %.*s of UID %" PRIu32 " is lost", STRF(key),
+			place->uid);
+	TRY(e);
+	uint64_t end = (uint64_t)place->cold.offset + place->cold.length;
+	if (end > bytes.n)
+		return op_fail(op, ERR_CORRUPT, "object %.*s has %zu bytes, the row says %" PRIu64,
+			STRF(key), bytes.n, end);
+	*out = str_slice(bytes, place->cold.offset, (size_t)end);
+	return ERR_NONE;
+}
+
+enum err view_read_body(struct op *op, struct view *v, const struct mail *mail, struct str *out)
+{
+	struct place place;
+	TRY(find_place(op, v, mail, &place));
+	return read_object(op, v, &place, out);
+}
+
+/* WAITS. From the mail itself; kept, so that it happens once. */
+static enum err remake(struct op *op, struct view *v, const struct place *place, struct str *out)
+{
+	struct mailbox *m = v->mailbox;
+	struct str mail;
+	struct message_tree tree;
+	TRY(read_object(op, v, place, &mail));
+	AUTO_ARENA(arena, 64u << 20);
+	AUTO_BUF(summary, 0);
+	message_parse(&arena, mail, &tree);
+	message_summary_encode(&summary, mail, &tree);
+	m->user->store->counters.summary_misses++;
+	summary_keep(m, place->uid, buf_str(&summary));
+	local_write(m);
+	*out = buf_dup(op->arena, &summary);
+	return ERR_NONE;
+}
+
+enum err view_read_summary(
+	struct op *op, struct view *v, const struct mail *mail, struct message_summary *out)
+{
+	struct place place;
+	struct str bytes;
+	TRY(find_place(op, v, mail, &place));
+	enum err e = summary_read(op, v->mailbox, &place.cold, place.uid, &bytes);
+	if (e == ERR_NONE && message_summary_decode(bytes, out) == ERR_NONE)
+		return ERR_NONE;
+	if (e != ERR_NONE && e != ERR_NOT_FOUND)
+		return e;
+	op_forgive(op);
+	TRY(remake(op, v, &place, &bytes));
+	e = message_summary_decode(bytes, out);
+	return e == ERR_NONE ? e : op_fail(op, e, "the summary just made cannot be read");
+}
+
+/* Local object stores read ahead by themselves; the drivers with latency will have a use for it. */
+void view_prefetch(struct view *v, const uint32_t *seqs, size_t count)
+{
+	(void)v;
+	(void)seqs;
+	(void)count;
+}

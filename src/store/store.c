@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The store of a process: its clock and identity as a writer, its users, its own tasks. */
+#include "store/store_private.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/codec.h"
+#include "base/file.h"
+#include "base/hash.h"
+#include "base/random.h"
+
+/* Host, slot and start of the process, and chance: never the same twice. */
+static uint32_t writer_id(uint32_t slot)
+{
+	char host[256] = { 0 };
+	AUTO_BUF(text, 0);
+	if (gethostname(host, sizeof(host) - 1) != 0)
+		host[0] = '\0';
+	buf_putf(&text, "%s %" PRIu32 " %" PRId64 " %" PRIu64, host, slot, now_wall_us(),
+		random_u64());
+	uint32_t id = (uint32_t)hash_stable(buf_str(&text));
+	return id ? id : 1;
+}
+
+static void read_boot_id(uint8_t out[16])
+{
+	struct op op;
+	AUTO_BUF(text, 0);
+	AUTO_BUF(hex, 0);
+	AUTO_BUF(id, 0);
+	AUTO_ARENA(arena, 0);
+	op_init(&op, &arena, NULL, TIME_NEVER);
+	if (file_read(&op, "/proc/sys/kernel/random/boot_id", 128, &text) != ERR_NONE)
+		return; /* all zero: local files then count as of this boot */
+	for (size_t i = 0; i < text.n; i++)
+		if (text.p[i] != '-' && text.p[i] != '\n')
+			buf_put_byte(&hex, text.p[i]);
+	if (hex_decode(&id, buf_str(&hex)) && id.n == 16)
+		memcpy(out, id.p, 16);
+}
+
+enum err store_open(struct op *op, const struct store_settings *settings, struct objects *objects,
+	struct catalog *catalog, struct store **out)
+{
+	struct store *s = MEM_NEW(struct store);
+	s->settings = *settings;
+	s->local_dir = str_new_z(settings->local_dir);
+	s->object_prefix = str_new_z(settings->object_prefix);
+	s->settings.local_dir = str_from(s->local_dir);
+	s->settings.object_prefix = str_from(s->object_prefix);
+	if (!s->settings.separator)
+		s->settings.separator = '/';
+	s->objects = objects;
+	s->catalog = catalog;
+	s->event = op->event;
+	s->clock.writer = writer_id(settings->writer_slot);
+	read_boot_id(s->boot_id);
+	map_init(&s->users);
+	list_init(&s->idle_users);
+	*out = s;
+	return ERR_NONE;
+}
+
+struct catalog_name store_name(struct store *s)
+{
+	return name_mint(&s->clock, now_wall_us());
+}
+
+struct str store_object_key(struct arena *a, const struct user *u, struct row_id oid)
+{
+	AUTO_BUF(hex, 0);
+	hex_encode(&hex, (struct str){ (const char *)oid.bytes, sizeof(oid.bytes) });
+	return str_printf(a, "%s%.*s/mails/%.*s", u->store->object_prefix, STRF(u->name),
+		STRF(buf_str(&hex)));
+}
+
+void store_background(struct store *s, const char *name, task_fn *fn, void *arg)
+{
+	s->background++;
+	task_start(name, fn, arg);
+}
+
+void store_background_end(struct store *s)
+{
+	ASSERT(s->background > 0);
+	if (--s->background == 0)
+		wait_queue_wake_all(&s->quiet);
+}
+
+/* WAITS for our own tasks: commits, journals, closing users. */
+static enum err wait_quiet(struct op *op, struct store *s)
+{
+	while (s->background > 0)
+		TRY(wait_queue_wait(op, &s->quiet));
+	return ERR_NONE;
+}
+
+static enum err close_users(struct op *op, struct store *s)
+{
+	struct user *u;
+	s->is_closing = true;
+	while ((u = LIST_FIRST(&s->idle_users, struct user, idle_link)) != NULL)
+		idle_user_close(u);
+	TRY(wait_quiet(op, s));
+	if (s->users.count > 0)
+		return op_fail(op, ERR_CONFLICT, "%zu users are still in use", s->users.count);
+	return ERR_NONE;
+}
+
+static void store_free(struct store *s)
+{
+	map_done(&s->users);
+	mem_free(s->local_dir);
+	mem_free(s->object_prefix);
+	mem_free(s);
+}
+
+enum err store_close(struct op *op, struct store *s)
+{
+	TRY(close_users(op, s));
+	objects_close(s->objects);
+	catalog_close(op, s->catalog);
+	store_free(s);
+	return ERR_NONE;
+}
+
+enum err store_abandon(
+	struct op *op, struct store *s, struct objects **out_objects, struct catalog **out_catalog)
+{
+	s->is_abandoned = true;
+	TRY(close_users(op, s));
+	*out_objects = s->objects;
+	*out_catalog = s->catalog;
+	store_free(s);
+	return ERR_NONE;
+}
+
+struct store_counters store_counters(const struct store *s)
+{
+	return s->counters;
+}
+
+enum err store_drop_local(struct op *op, struct store *s, struct str user)
+{
+	if (!user_name_is_valid(user))
+		return op_fail(op, ERR_INVALID, "not a user name");
+	if (map_get(&s->users, user))
+		return op_fail(op, ERR_CONFLICT, "%.*s is open", STRF(user));
+	char *dir = user_dir(s, user);
+	enum err e = local_remove_dir(op, dir);
+	mem_free(dir);
+	return e;
+}

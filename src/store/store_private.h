@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The inside of the store: what its files share. In order of layers: batch -> local -> tree ->
+ * mailbox -> view -> user.
+ *
+ * Locks (task mutexes, for what must hold across a wait), in the order of taking:
+ *   user.tree_lock       tree changes
+ *   mailbox.write_lock   everything that gets a modseq: from minting it until it is published.
+ *                        Two mailboxes: by address.
+ *   user.settle_lock     repeating batches whose fate is unknown
+ * Published modseqs of a mailbox therefore rise, and views only compare numbers. */
+#pragma once
+
+#include "base/list.h"
+#include "base/map.h"
+#include "catalog/catalog.h"
+#include "objects/objects.h"
+#include "store/format/head.h"
+#include "store/format/log.h"
+#include "store/index/index.h"
+#include "store/mailbox.h"
+#include "store/store.h"
+#include "task/task.h"
+
+#define STORE_TAIL_MS       (10 * 60 * 1000) /* a tail starts so long before the cover */
+#define STORE_WRITE_US      (30 * US_PER_SEC)
+#define STORE_BUCKET_ROWS   10000
+#define STORE_OID_HEX       (2 * ROW_ID_BYTES)
+#define STORE_GUID_HEX      (2 * CATALOG_GUID_BYTES)
+#define STORE_SEEN_UID_MAX  (UINT32_MAX - 1)
+#define STORE_PURGE_OBJECT  STR("*") /* garbage entry: a whole mailbox */
+#define STORE_LOG_MAX_BYTES (4u << 20)
+
+/* ---- batch.c: changes that stand or fall together ---- */
+
+struct batch_item {
+	struct str summary; /* of an append row, for the local file; may be larger than the row's */
+};
+struct batch {
+	struct list link; /* in user.unsettled */
+	struct user *user;
+	struct arena arena;
+	struct catalog_change *changes;
+	struct batch_item *items;
+	size_t count, cap;
+	bool is_voidable; /* its appends may be voided; else it is repeated until it is certain */
+	uint64_t
+		journalled; /* so many pending records of the mailbox `journal` are durable with it */
+	struct catalog_guid journal;
+};
+struct batch *batch_new(struct user *u);
+void batch_free(struct batch *b);
+struct catalog_change *batch_add(
+	struct batch *b, enum catalog_change_kind kind, struct catalog_guid mailbox);
+void batch_put_row(struct batch *b, struct catalog_guid mailbox, enum catalog_kind kind,
+	uint32_t bucket, struct catalog_name name, const struct buf *value);
+/* A batch of op rows only: mints the name. */
+void batch_put_op(
+	struct batch *b, struct catalog_guid mailbox, uint32_t bucket, const struct buf *value);
+void batch_put_head(
+	struct batch *b, struct catalog_guid mailbox, struct str key, const struct buf *value);
+void batch_reference(struct batch *b, bool is_added, struct row_id oid, struct catalog_guid mailbox,
+	uint32_t bucket, struct catalog_name name);
+void batch_garbage(struct batch *b, struct str object, struct catalog_guid mailbox, uint32_t bucket,
+	struct catalog_name row, struct catalog_name queued);
+struct str batch_oid_text(struct batch *b, struct row_id oid);
+
+/* WAITS until durable, then folds and tells. Takes the batch. ERR_UNAVAILABLE: its fate is unknown;
+ * it is voided or repeated before the next write of this user. Other errors: nothing was written. */
+enum err user_write(struct op *op, struct user *u, struct batch *b);
+/* WAITS. Ends the uncertainty of earlier batches. */
+enum err user_settle(struct op *op, struct user *u);
+
+/* ---- local.c, summaries.c: the mailbox's files that may vanish ---- */
+
+struct local {
+	char *dir; /* owned */
+	int log_fd, summary_fd;
+	bool is_broken;  /* a write failed: files are given up until the next opening */
+	bool is_trusted; /* no power loss since it was written */
+	uint32_t serial;
+	uint64_t log_bytes, snapshot_bytes, summary_bytes;
+	uint64_t pending; /* LOG_PENDING records of this file */
+	uint64_t added;   /* records so far */
+	struct buf out;   /* records not written yet */
+	/* the snapshot, used in place by the index */
+	char *map;
+	size_t map_bytes;
+	/* part of the summary file, read ahead */
+	char *window;
+	uint64_t window_offset;
+	size_t window_bytes;
+	/* what the log said */
+	bool has_clean;
+	struct log_record clean;
+	struct buf pending_values; /* counted values of flags rows that were not journalled */
+};
+/* WAITS. Reads snapshot and log into a new index; whatever is damaged is dropped. Never fails for
+ * what is missing. */
+enum err local_open(struct op *op, struct mailbox *m);
+void local_add(struct mailbox *m, const struct log_record *record);
+void local_write(struct mailbox *m); /* what was added, to the page cache */
+/* WAITS. A new snapshot and an empty log. Hold the write lock. */
+enum err local_rewrite(struct op *op, struct mailbox *m);
+void local_close(struct local *l);
+/* WAITS. Removes the files of a mailbox that was deleted. */
+void local_remove(struct op *op, struct user *u, struct catalog_guid mailbox);
+/* WAITS. Removes a directory and all below it. */
+enum err local_remove_dir(struct op *op, const char *dir);
+
+/* Writes a summary to the file and its place into the index and the log. */
+void summary_keep(struct mailbox *m, uint32_t uid, struct str summary);
+/* WAITS if it is not in the page cache. ERR_NOT_FOUND: not there, or damaged. In op's arena. */
+enum err summary_read(struct op *op, struct mailbox *m, const struct snapshot_cold *cold,
+	uint32_t uid, struct str *out);
+
+/* ---- tree.c, tree_fold.c, names.c ---- */
+
+struct tree_node {
+	struct catalog_guid guid;
+	struct str name;        /* owned */
+	struct str special_use; /* owned */
+	uint32_t uid_validity;
+	uint64_t stamp;
+	bool is_removed;
+};
+struct tree_subscription {
+	struct str name; /* owned */
+	uint64_t stamp;
+	bool is_on;
+};
+struct tree {
+	struct tree_node **nodes; /* also removed ones, until the next root head */
+	size_t node_count;
+	struct map names;         /* living: name -> node */
+	struct map subscriptions; /* name -> struct tree_subscription */
+	uint64_t generation;
+	uint32_t last_uid_validity;
+	struct catalog_name cover;
+	size_t ops; /* folded since the root head */
+};
+void tree_init(struct tree *t);
+void tree_done(struct tree *t);
+enum err tree_fold(struct tree *t, const struct catalog_row *row);
+enum err tree_decode(struct op *op, struct tree *t, struct str root_head);
+void tree_encode(const struct tree *t, struct buf *out);
+struct tree_node *tree_find(const struct tree *t, struct str name);
+struct tree_node *tree_find_guid(const struct tree *t, struct catalog_guid guid);
+/* WAITS. The user's first batch, and default mailboxes that are not there. */
+enum err tree_create_first(struct op *op, struct user *u);
+enum err tree_create_defaults(struct op *op, struct user *u);
+
+/* INBOX in upper case, also as the first level; in op's arena. ERR_INVALID with client text. */
+enum err name_check(struct op *op, struct store *s, struct str name, struct str *out);
+bool user_name_is_valid(struct str name);
+
+/* ---- user.c ---- */
+
+/* What the heads said about a mailbox when the user was opened, corrected since. */
+struct user_head {
+	struct catalog_guid mailbox;
+	uint32_t writer;
+	struct head_writer head;
+};
+struct user_bucket {
+	struct catalog_guid mailbox;
+	uint32_t bucket;
+};
+enum opening { OPENING, OPEN, CLOSING };
+struct user {
+	struct store *store;
+	struct str name; /* owned */
+	uint32_t refs;
+	enum opening state;
+	bool has_failed; /* to open */
+	struct wait_queue changed;
+	char *dir; /* owned */
+	int lock_fd;
+	struct tree tree;
+	struct task_mutex tree_lock, settle_lock;
+	struct list mailboxes, unsettled;
+	struct user_head *heads;
+	size_t head_count;
+	struct user_bucket *buckets;
+	size_t bucket_count;
+	struct timer idle;
+	struct list idle_link;
+};
+/* Starts to close a user without references. */
+void idle_user_close(struct user *u);
+uint32_t user_bucket_of(const struct user *u, struct catalog_guid mailbox);
+void user_drop_heads(struct user *u, struct catalog_guid mailbox);
+char *user_dir(const struct store *s, struct str name); /* on the heap */
+struct mailbox *user_find_mailbox(const struct user *u, struct catalog_guid guid);
+
+struct store {
+	struct store_settings settings;
+	char *local_dir, *object_prefix; /* owned copies */
+	struct objects *objects;
+	struct catalog *catalog;
+	struct event *event;
+	struct name_clock clock;
+	struct map users;
+	struct list idle_users; /* longest idle first */
+	size_t idle_count;
+	bool is_closing;
+	bool is_abandoned;   /* a crash is being played: nothing more is written */
+	uint32_t background; /* tasks of our own that run */
+	struct wait_queue quiet;
+	uint8_t boot_id[16];
+	struct store_counters counters;
+};
+struct catalog_name store_name(struct store *s); /* mints one */
+/* Starts a task that store_close() waits for. */
+void store_background(struct store *s, const char *name, task_fn *fn, void *arg);
+void store_background_end(struct store *s);
+struct str store_object_key(struct arena *a, const struct user *u, struct row_id oid);
+
+/* ---- mailbox.c ---- */
+
+#define MAILBOX_MAGIC 0x4d424f58u
+
+struct commit_request;
+struct mailbox {
+	uint32_t magic;
+	uint32_t refs;
+	struct list link; /* in user.mailboxes */
+	struct user *user;
+	struct catalog_guid guid;
+	uint32_t uid_validity;
+	enum opening state;
+	bool is_removed;
+	bool is_claimed; /* our open head is durable */
+	bool is_touched; /* a batch changed it: to be told */
+	bool is_rewriting;
+	bool has_clean_head; /* it was opened from this one and not written since */
+	struct head_writer clean_head;
+	struct wait_queue changed;
+	struct index *index;
+	struct local local;
+	struct task_mutex write_lock;
+	uint32_t bucket, bucket_rows;
+	/* append.c */
+	struct list commits;
+	bool is_committing;
+	/* flags.c: groups that wait for their journal row, in bits of the index's keywords */
+	struct buf pending;
+	size_t pending_mails;
+	int64_t pending_since_us;
+	uint64_t pending_records;
+	bool is_journalling;
+	struct timer journal_timer;
+	/* view.c */
+	struct list views;
+	struct timer notify_timer;
+};
+struct row_id row_id_of(struct catalog_guid guid);
+/* WAITS. Takes the write lock with nothing uncertain before it. ERR_NOT_FOUND: deleted. */
+enum err mailbox_write_begin(struct op *op, struct mailbox *m);
+void mailbox_write_end(struct mailbox *m);
+uint64_t mailbox_next_modseq(struct mailbox *m, uint64_t *last);
+/* Adds what must be durable with or before the first row of this process. */
+void mailbox_claim(struct batch *b, struct mailbox *m);
+/* Adds a raised bucket if this many rows need it. */
+uint32_t mailbox_bucket_for(struct batch *b, struct mailbox *m, size_t rows);
+/* A durable row: into index, log and views. */
+void mailbox_publish(struct mailbox *m, const struct catalog_row *row, struct str summary);
+/* The index changed in memory and log alone. */
+void mailbox_touch(struct mailbox *m);
+void mailbox_published(struct mailbox *m); /* after the last row of a batch */
+/* WAITS. Everything durable; adds the closed head to `b`. */
+enum err mailbox_close_cleanly(struct op *op, struct mailbox *m, struct batch *b);
+void mailbox_free(struct mailbox *m);
+void mailbox_mark_removed(struct mailbox *m);
+
+/* ---- flags.c ---- */
+
+/* WAITS. Writes pending flag changes as journal rows. */
+enum err flags_journal_flush(struct op *op, struct mailbox *m);
+/* Pending changes that an earlier process left in the log. */
+enum err flags_adopt_pending(struct op *op, struct mailbox *m);
+enum err flags_check_keywords(
+	struct op *op, struct mailbox *m, const struct str *keywords, size_t count);
+
+/* ---- copy.c ---- */
+
+/* WAITS. All living mails of `source`, at most those up to `last_uid`. Both mailboxes are open. */
+enum err mailbox_transfer(struct op *op, struct mailbox *source, struct mailbox *target,
+	const struct range_set *uids, bool is_move, struct copy_result *out);
+
+/* ---- view.c ---- */
+
+struct view {
+	struct mailbox *mailbox;
+	struct list link;
+	bool claims_recent, was_notified;
+	uint32_t told_uid; /* mails up to it are known to the session */
+	uint32_t exists;
+	uint64_t told_expunges, told_changes; /* modseqs */
+	size_t told_keywords;
+	struct range_set recent; /* UIDs */
+	uint64_t *silent;        /* modseqs of own changes that need no telling */
+	size_t silent_count;
+	/* Positions of ghosts that this view has passed, ascending; made when needed. */
+	uint32_t *gone;
+	size_t gone_count;
+	bool has_gone;
+	view_notify_fn *notify;
+	void *notify_arg;
+};
+void view_forget_positions(struct mailbox *m);
+/* Drops what every view has passed. */
+void views_trim(struct mailbox *m);
+void views_notify(struct mailbox *m);
+uint32_t view_position(struct view *v, uint32_t seq);
+void view_count_gone(struct view *v);
+/* The UIDs of sequence numbers, those in range. */
+void view_seqs_to_uids(struct view *v, const struct range_set *seqs, struct range_set *out_uids);

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The local summary file: records of checksum:4 and the summary, in the order of saving. Places stand
+ * in the index. Reading takes a window at once, since a FETCH walks the mailbox; a page that is not
+ * in memory is read by an offload job. A damaged or missing summary is made again from the mail. */
+#include "store/store_private.h"
+
+#include <errno.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/hash.h"
+#include "base/number.h"
+
+#define CRC_BYTES    4
+#define WINDOW_BYTES (64u << 10)
+
+void summary_keep(struct mailbox *m, uint32_t uid, struct str summary)
+{
+	struct local *l = &m->local;
+	uint32_t position;
+	struct op op;
+	AUTO_ARENA(arena, 0);
+	op_init(&op, &arena, NULL, TIME_NEVER);
+	if (l->summary_fd < 0 || summary.n == 0 || summary.n > UINT32_MAX - CRC_BYTES ||
+		!index_find(m->index, uid, &position))
+		return;
+	AUTO_BUF(record, 0);
+	char crc[CRC_BYTES];
+	put_le32(crc, hash_crc32c(uid, summary));
+	buf_put(&record, (struct str){ crc, sizeof(crc) });
+	buf_put(&record, summary);
+	if (file_write_all(&op, l->summary_fd, buf_str(&record)) != ERR_NONE) {
+		file_close_fd(&l->summary_fd); /* no places after a partial record */
+		return;
+	}
+	uint32_t length = (uint32_t)record.n;
+	index_set_summary(m->index, position, l->summary_bytes, length);
+	local_add(m, &(struct log_record){ .type = LOG_SUMMARY,
+			     .uid = uid,
+			     .offset = l->summary_bytes,
+			     .length = length });
+	l->summary_bytes += length;
+}
+
+/* ---- reading ---- */
+
+struct read_job {
+	struct offload_job job; /* first */
+	int fd;                 /* a duplicate */
+	uint64_t offset;
+	size_t length, got;
+	char *bytes;
+};
+
+static void read_run(struct offload_job *job)
+{
+	struct read_job *j = CONTAINER_OF(job, struct read_job, job);
+	while (j->got < j->length) {
+		ssize_t n = pread(
+			j->fd, j->bytes + j->got, j->length - j->got, (off_t)(j->offset + j->got));
+		if (n > 0)
+			j->got += (size_t)n;
+		else if (n == 0 || errno != EINTR)
+			return;
+	}
+}
+
+static void read_release(struct offload_job *job)
+{
+	struct read_job *j = CONTAINER_OF(job, struct read_job, job);
+	file_close_fd(&j->fd);
+	mem_free(j->bytes);
+	mem_free(j);
+}
+
+/* WAITS. The window from the disk. */
+static enum err window_load(struct op *op, struct local *l, uint64_t offset, size_t length)
+{
+	struct read_job *j = MEM_NEW(struct read_job);
+	j->job.run = read_run;
+	j->job.release = read_release;
+	j->fd = dup(l->summary_fd);
+	j->offset = offset;
+	j->length = length;
+	j->bytes = mem_new(length);
+	TRY(offload(op, OFFLOAD_DISK, &j->job));
+	mem_free(l->window);
+	l->window = j->bytes;
+	l->window_offset = offset;
+	l->window_bytes = j->got;
+	j->bytes = NULL;
+	read_release(&j->job);
+	return ERR_NONE;
+}
+
+static bool window_has(const struct local *l, uint64_t offset, size_t length)
+{
+	return l->window && offset >= l->window_offset &&
+	       offset - l->window_offset <= l->window_bytes &&
+	       length <= l->window_bytes - (offset - l->window_offset);
+}
+
+static enum err window_read(struct op *op, struct local *l, uint64_t offset, size_t length)
+{
+	size_t wanted = MAX(length, WINDOW_BYTES);
+	char *bytes = mem_new(wanted);
+	struct iovec part = { bytes, wanted };
+	ssize_t got = preadv2(l->summary_fd, &part, 1, (off_t)offset, RWF_NOWAIT);
+	if (got < (ssize_t)length) {
+		mem_free(bytes);
+		return window_load(op, l, offset, wanted);
+	}
+	mem_free(l->window);
+	l->window = bytes;
+	l->window_offset = offset;
+	l->window_bytes = (size_t)got;
+	return ERR_NONE;
+}
+
+enum err summary_read(struct op *op, struct mailbox *m, const struct snapshot_cold *cold,
+	uint32_t uid, struct str *out)
+{
+	struct local *l = &m->local;
+	uint64_t offset = cold->summary_offset;
+	size_t length = cold->summary_length;
+	if (l->summary_fd < 0 || length <= CRC_BYTES)
+		return op_fail(op, ERR_NOT_FOUND, "no local summary of UID %" PRIu32, uid);
+	if (!window_has(l, offset, length))
+		TRY(window_read(op, l, offset, length));
+	if (!window_has(l, offset, length))
+		return op_fail(op, ERR_NOT_FOUND, "summary of UID %" PRIu32 " is cut off", uid);
+	const char *at = l->window + (offset - l->window_offset);
+	struct str summary = { at + CRC_BYTES, length - CRC_BYTES };
+	if (hash_crc32c(uid, summary) != get_le32(at))
+		return op_fail(op, ERR_NOT_FOUND, "summary of UID %" PRIu32 " is damaged", uid);
+	*out = str_dup(op->arena, summary);
+	return ERR_NONE;
+}

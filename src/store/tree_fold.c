@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The tree as the fold of its op rows, and as a root head. Last stamp wins for names and
+ * subscriptions; removal is final. */
+#include "store/store_private.h"
+
+static struct str str_own(struct str s)
+{
+	return (struct str){ str_new_z(s), s.n };
+}
+
+static void str_disown(struct str s)
+{
+	mem_free((void *)(uintptr_t)s.p);
+}
+
+void tree_init(struct tree *t)
+{
+	*t = (struct tree){ 0 };
+	map_init(&t->names);
+	map_init(&t->subscriptions);
+}
+
+static void node_free(struct tree_node *n)
+{
+	str_disown(n->name);
+	str_disown(n->special_use);
+	mem_free(n);
+}
+
+void tree_done(struct tree *t)
+{
+	for (size_t i = 0; i < t->node_count; i++)
+		node_free(t->nodes[i]);
+	mem_free(t->nodes);
+	map_done(&t->names);
+	struct map_entry e;
+	size_t at = 0;
+	while (map_next(&t->subscriptions, &at, &e)) {
+		struct tree_subscription *s = e.value;
+		str_disown(s->name);
+		mem_free(s);
+	}
+	map_done(&t->subscriptions);
+}
+
+struct tree_node *tree_find(const struct tree *t, struct str name)
+{
+	return map_get(&t->names, name);
+}
+
+struct tree_node *tree_find_guid(const struct tree *t, struct catalog_guid guid)
+{
+	for (size_t i = 0; i < t->node_count; i++)
+		if (memcmp(&t->nodes[i]->guid, &guid, sizeof(guid)) == 0)
+			return t->nodes[i];
+	return NULL;
+}
+
+static void node_add(struct tree *t, const struct head_mailbox *m)
+{
+	struct tree_node *n = MEM_NEW(struct tree_node);
+	memcpy(n->guid.bytes, m->guid.bytes, sizeof(n->guid.bytes));
+	n->name = str_own(m->name);
+	n->special_use = str_own(m->special_use);
+	n->uid_validity = m->uid_validity;
+	n->stamp = m->stamp;
+	n->is_removed = m->is_removed;
+	t->nodes = mem_resize(t->nodes, (t->node_count + 1) * sizeof(struct tree_node *));
+	t->nodes[t->node_count++] = n;
+	if (!n->is_removed)
+		(void)map_set(&t->names, n->name, n);
+	t->last_uid_validity = MAX(t->last_uid_validity, n->uid_validity);
+}
+
+static void node_rename(struct tree *t, struct tree_node *n, struct str name, uint64_t stamp)
+{
+	if (stamp <= n->stamp)
+		return;
+	n->stamp = stamp;
+	if (!n->is_removed && map_get(&t->names, n->name) == n)
+		(void)map_remove(&t->names, n->name);
+	str_disown(n->name);
+	n->name = str_own(name);
+	if (!n->is_removed)
+		(void)map_set(&t->names, n->name, n);
+}
+
+static void subscription_set(struct tree *t, struct str name, bool is_on, uint64_t stamp)
+{
+	struct tree_subscription *s = map_get(&t->subscriptions, name);
+	if (!s) {
+		s = MEM_NEW(struct tree_subscription);
+		s->name = str_own(name);
+		(void)map_set(&t->subscriptions, s->name, s);
+	}
+	if (stamp < s->stamp)
+		return;
+	s->stamp = stamp;
+	s->is_on = is_on;
+}
+
+static struct catalog_guid guid_of(struct row_id id)
+{
+	struct catalog_guid guid;
+	memcpy(guid.bytes, id.bytes, sizeof(guid.bytes));
+	return guid;
+}
+
+static enum err fold_op(struct tree *t, struct row_op_value *v, uint64_t stamp)
+{
+	struct tree_node *n;
+	struct row_rename rename;
+	switch (v->op) {
+	case ROW_TREE_CREATE:
+		if (!tree_find_guid(t, guid_of(v->mailbox)))
+			node_add(t, &(struct head_mailbox){ .guid = v->mailbox,
+					    .name = v->name,
+					    .special_use = v->special_use,
+					    .uid_validity = v->uid_validity,
+					    .stamp = stamp });
+		return ERR_NONE;
+	case ROW_TREE_RENAME:
+		while (row_rename_next(&v->renames, &rename))
+			if ((n = tree_find_guid(t, guid_of(rename.mailbox))) != NULL)
+				node_rename(t, n, rename.name, stamp);
+		return ERR_NONE;
+	case ROW_TREE_REMOVE:
+		n = tree_find_guid(t, guid_of(v->mailbox));
+		if (n && !n->is_removed) {
+			n->is_removed = true;
+			n->stamp = MAX(n->stamp, stamp);
+			if (map_get(&t->names, n->name) == n)
+				(void)map_remove(&t->names, n->name);
+		}
+		return ERR_NONE;
+	case ROW_TREE_SUBSCRIBE:
+		subscription_set(t, v->name, v->is_on, stamp);
+		return ERR_NONE;
+	case ROW_EXPUNGE:
+	case ROW_FLAGS:
+	case ROW_COMMIT:
+	case ROW_MOVE_INTENT:
+	case ROW_VOID:
+	case ROW_FLOOR:
+	case ROW_HOLE:
+	case ROW_MERGE:
+		break;
+	}
+	return ERR_CORRUPT;
+}
+
+enum err tree_fold(struct tree *t, const struct catalog_row *row)
+{
+	struct row_op_value v;
+	if (row->kind != CATALOG_OP)
+		return ERR_CORRUPT;
+	TRY(row_op_decode(row->value, &v));
+	TRY(fold_op(t, &v, name_stamp(row->name)));
+	if (name_cmp(row->name, t->cover) > 0) {
+		t->cover = row->name;
+		t->ops++;
+	}
+	return ERR_NONE;
+}
+
+enum err tree_decode(struct op *op, struct tree *t, struct str root_head)
+{
+	struct head_root root;
+	enum err e = head_root_decode(root_head, &root);
+	if (e != ERR_NONE)
+		return op_fail(op, e, "the user's root head cannot be read");
+	t->generation = root.generation;
+	t->last_uid_validity = root.last_uid_validity;
+	t->cover = root.cover;
+	struct head_mailbox m;
+	for (size_t i = 0; i < root.mailbox_count && head_root_next_mailbox(&root.rest, &m); i++)
+		node_add(t, &m);
+	struct head_subscription s;
+	while (head_root_next_subscription(&root.rest, &s))
+		subscription_set(t, s.name, s.is_on, s.stamp);
+	return ERR_NONE;
+}
+
+/* Removed mailboxes and subscriptions are kept while a tail could still name them. */
+static bool is_forgettable(const struct tree *t, uint64_t stamp)
+{
+	uint64_t an_hour = UINT64_C(3600) * 1000 << 16;
+	return stamp + an_hour < name_stamp(t->cover);
+}
+
+void tree_encode(const struct tree *t, struct buf *out)
+{
+	struct head_root root = { .generation = t->generation,
+		.last_uid_validity = t->last_uid_validity,
+		.cover = t->cover };
+	AUTO_BUF(lists, 0);
+	for (size_t i = 0; i < t->node_count; i++) {
+		const struct tree_node *n = t->nodes[i];
+		struct head_mailbox m = { .name = n->name,
+			.special_use = n->special_use,
+			.uid_validity = n->uid_validity,
+			.stamp = n->stamp,
+			.is_removed = n->is_removed };
+		memcpy(m.guid.bytes, n->guid.bytes, sizeof(m.guid.bytes));
+		if (n->is_removed && is_forgettable(t, n->stamp))
+			continue;
+		head_root_encode_mailbox(&lists, &m);
+		root.mailbox_count++;
+	}
+	struct map_entry e;
+	size_t at = 0;
+	while (map_next(&t->subscriptions, &at, &e)) {
+		const struct tree_subscription *s = e.value;
+		if (!s->is_on && is_forgettable(t, s->stamp))
+			continue;
+		head_root_encode_subscription(
+			&lists, &(struct head_subscription){ s->name, s->stamp, s->is_on });
+		root.subscription_count++;
+	}
+	head_root_encode(out, &root);
+	buf_put(out, buf_str(&lists));
+}

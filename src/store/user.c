@@ -1,0 +1,386 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Users of this process: opened by the first who asks, cached when the last one left, closed cleanly.
+ *
+ *   OPENING ── lock, heads, tree ──> OPEN <── refs ──> idle ── timer, pressure, store_close ──> CLOSING
+ * Who comes while a user closes waits and opens him again. */
+#include "store/store_private.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/hash.h"
+#include "event/event.h"
+
+static const struct catalog_guid root_scope;
+
+/* ---- the lock on the local directory ---- */
+
+struct lock_job {
+	struct offload_job job; /* first */
+	char *dir;
+	int fd;
+	int error_number;
+};
+
+static void lock_run(struct offload_job *job)
+{
+	struct lock_job *j = CONTAINER_OF(job, struct lock_job, job);
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	struct op op;
+	char path[4096];
+	AUTO_ARENA(arena, 0);
+	op_init(&op, &arena, NULL, TIME_NEVER);
+	int n = snprintf(path, sizeof(path), "%s/lock", j->dir);
+	j->error_number = ENAMETOOLONG;
+	if (n < 0 || (size_t)n >= sizeof(path))
+		return;
+	enum err e = file_make_dirs(&op, j->dir, 0700); /* if not, open() says why */
+	j->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	j->error_number = j->fd < 0 ? errno : 0;
+	if (j->fd >= 0 && (e != ERR_NONE || fcntl(j->fd, F_OFD_SETLK, &lock) != 0)) {
+		j->error_number = errno;
+		file_close_fd(&j->fd);
+	}
+}
+
+static void lock_release(struct offload_job *job)
+{
+	struct lock_job *j = CONTAINER_OF(job, struct lock_job, job);
+	file_close_fd(&j->fd);
+	mem_free(j->dir);
+	mem_free(j);
+}
+
+static enum err lock_dir(struct op *op, const char *dir, int *out_fd)
+{
+	struct lock_job *j = MEM_NEW(struct lock_job);
+	j->job.run = lock_run;
+	j->job.release = lock_release;
+	j->dir = str_new_z(str_from(dir));
+	j->fd = -1;
+	TRY(offload(op, OFFLOAD_DISK, &j->job));
+	int error_number = j->error_number;
+	*out_fd = j->fd;
+	j->fd = -1;
+	lock_release(&j->job);
+	if (*out_fd >= 0)
+		return ERR_NONE;
+	if (error_number == EAGAIN || error_number == EACCES)
+		return op_fail(op, ERR_UNAVAILABLE,
+			"another process of this host has the user open (or %s is not ours)", dir);
+	errno = error_number;
+	return op_fail_errno(op, "lock %s", dir);
+}
+
+char *user_dir(const struct store *s, struct str name)
+{
+	AUTO_BUF(path, 0);
+	buf_putf(&path, "%s/%02x/%.*s", s->local_dir, (unsigned)(hash_stable(name) & 0xff),
+		STRF(name));
+	return str_new_z(buf_str(&path));
+}
+
+/* ---- heads ---- */
+
+static enum err keep_head(struct op *op, struct user *u, const struct catalog_head *head)
+{
+	struct user_head h = { .mailbox = head->mailbox };
+	struct user_bucket b = { .mailbox = head->mailbox };
+	if (head_is_writer_key(head->key, &h.writer)) {
+		enum err e = head_writer_decode(head->value, &h.head);
+		if (e != ERR_NONE)
+			return op_fail(op, e, "a writer head cannot be read");
+		u->heads = mem_resize(u->heads, (u->head_count + 1) * sizeof(*u->heads));
+		u->heads[u->head_count++] = h;
+	} else if (str_eq(head->key, HEAD_BUCKET)) {
+		enum err e = head_bucket_decode(head->value, &b.bucket);
+		if (e != ERR_NONE)
+			return op_fail(op, e, "a bucket head cannot be read");
+		u->buckets = mem_resize(u->buckets, (u->bucket_count + 1) * sizeof(*u->buckets));
+		u->buckets[u->bucket_count++] = b;
+	}
+	return ERR_NONE;
+}
+
+uint32_t user_bucket_of(const struct user *u, struct catalog_guid mailbox)
+{
+	for (size_t i = 0; i < u->bucket_count; i++)
+		if (memcmp(&u->buckets[i].mailbox, &mailbox, sizeof(mailbox)) == 0)
+			return u->buckets[i].bucket;
+	return 0;
+}
+
+void user_drop_heads(struct user *u, struct catalog_guid mailbox)
+{
+	size_t kept = 0;
+	for (size_t i = 0; i < u->head_count; i++)
+		if (memcmp(&u->heads[i].mailbox, &mailbox, sizeof(mailbox)) != 0)
+			u->heads[kept++] = u->heads[i];
+	u->head_count = kept;
+}
+
+static enum err fold_tree_row(struct op *op, const struct catalog_row *row, void *arg)
+{
+	struct user *u = arg;
+	enum err e = tree_fold(&u->tree, row);
+	return e == ERR_NONE ? e : op_fail(op, e, "a row of the mailbox tree cannot be folded");
+}
+
+static enum err read_root(struct op *op, struct user *u)
+{
+	struct catalog *c = u->store->catalog;
+	struct catalog_head *heads;
+	size_t count;
+	struct str root = STR_NONE;
+	TRY(catalog_read_heads(op, c, u->name, &heads, &count));
+	for (size_t i = 0; i < count; i++) {
+		if (memcmp(&heads[i].mailbox, &root_scope, sizeof(root_scope)) == 0 &&
+			str_eq(heads[i].key, HEAD_ROOT_KEY))
+			root = heads[i].value;
+		TRY(keep_head(op, u, &heads[i]));
+	}
+	if (count == 0)
+		return tree_create_first(op, u);
+	if (!root.p)
+		return op_fail(op, ERR_CORRUPT, "the user has heads but no root head");
+	TRY(tree_decode(op, &u->tree, root));
+	int64_t from_ms = (int64_t)name_ms(u->tree.cover) - STORE_TAIL_MS;
+	struct catalog_name cover = u->tree.cover;
+	TRY(catalog_read_rows(op, c, u->name, root_scope, 0,
+		name_at_ms(name_is_none(cover) ? 0 : from_ms), fold_tree_row, u));
+	return tree_create_defaults(op, u);
+}
+
+/* ---- life ---- */
+
+static void idle_due(void *arg);
+
+static struct user *user_new(struct store *s, struct str name)
+{
+	struct user *u = MEM_NEW(struct user);
+	u->store = s;
+	u->name = (struct str){ str_new_z(name), name.n };
+	u->dir = user_dir(s, name);
+	u->lock_fd = -1;
+	tree_init(&u->tree);
+	list_init(&u->mailboxes);
+	list_init(&u->unsettled);
+	timer_init(&u->idle, idle_due, u);
+	(void)map_set(&s->users, u->name, u);
+	s->counters.users_open++;
+	return u;
+}
+
+/* Frees everything in memory; what is not durable is lost. */
+static void user_free(struct user *u)
+{
+	struct store *s = u->store;
+	struct mailbox *m, *next;
+	struct batch *b;
+	while ((b = LIST_FIRST(&u->unsettled, struct batch, link)) != NULL)
+		batch_free(b);
+	LIST_FOR_EACH(m, next, &u->mailboxes, struct mailbox, link)
+	mailbox_free(m);
+	timer_cancel(&u->idle);
+	if (map_get(&s->users, u->name) == u)
+		(void)map_remove(&s->users, u->name);
+	file_close_fd(&u->lock_fd);
+	tree_done(&u->tree);
+	mem_free(u->heads);
+	mem_free(u->buckets);
+	mem_free(u->dir);
+	mem_free((void *)(uintptr_t)u->name.p);
+	s->counters.users_open--;
+	mem_free(u);
+}
+
+struct user *user_ref(struct user *u)
+{
+	if (list_is_linked(&u->idle_link)) {
+		list_remove(&u->idle_link);
+		u->store->idle_count--;
+		timer_cancel(&u->idle);
+	}
+	u->refs++;
+	return u;
+}
+
+static void put_closed_root(struct batch *b, struct user *u)
+{
+	AUTO_BUF(head, 0);
+	if (u->tree.ops <= 16 + u->tree.names.count / 16)
+		return;
+	tree_encode(&u->tree, &head);
+	batch_put_head(b, root_scope, HEAD_ROOT_KEY, &head);
+}
+
+/* WAITS. Whatever cannot be written stays `open` in the heads: the next opening repairs it. */
+static void close_cleanly(struct op *op, struct user *u)
+{
+	struct mailbox *m, *next;
+	bool all_settled = user_settle(op, u) == ERR_NONE;
+	struct batch *b = batch_new(u);
+	LIST_FOR_EACH(m, next, &u->mailboxes, struct mailbox, link)
+	{
+		if (all_settled && mailbox_close_cleanly(op, m, b) != ERR_NONE)
+			op_forgive(op);
+	}
+	if (!all_settled || b->count == 0) {
+		batch_free(b);
+		return;
+	}
+	put_closed_root(b, u);
+	if (user_write(op, u, b) != ERR_NONE)
+		op_forgive(op);
+}
+
+static void close_task(void *arg)
+{
+	struct user *u = arg;
+	struct store *s = u->store;
+	struct op op;
+	AUTO_ARENA(arena, 0);
+	op_init(&op, &arena, s->event, now_us() + STORE_WRITE_US);
+	op.doing = STR("closing a user");
+	task_shield();
+	if (!s->is_abandoned)
+		close_cleanly(&op, u);
+	task_unshield();
+	(void)map_remove(&s->users, u->name);
+	wait_queue_wake_all(&u->changed);
+	while (u->refs > 0) /* those who waited leave first */
+		task_yield();
+	user_free(u);
+	store_background_end(s);
+}
+
+void idle_user_close(struct user *u)
+{
+	ASSERT(u->refs == 0 && u->state == OPEN);
+	if (list_is_linked(&u->idle_link)) {
+		list_remove(&u->idle_link);
+		u->store->idle_count--;
+	}
+	timer_cancel(&u->idle);
+	u->state = CLOSING;
+	store_background(u->store, "store-close-user", close_task, u);
+}
+
+static void idle_due(void *arg)
+{
+	idle_user_close(arg);
+}
+
+void user_unref(struct user *u)
+{
+	struct store *s = u->store;
+	ASSERT(u->refs > 0);
+	if (--u->refs > 0 || u->state != OPEN)
+		return;
+	if (s->is_closing || s->is_abandoned) {
+		idle_user_close(u);
+		return;
+	}
+	list_add_last(&s->idle_users, &u->idle_link);
+	s->idle_count++;
+	timer_set(&u->idle, now_us() + s->settings.idle_user_us);
+	if (s->idle_count > s->settings.cached_users_max)
+		idle_user_close(LIST_FIRST(&s->idle_users, struct user, idle_link));
+}
+
+static enum err open_first(struct op *op, struct user *u)
+{
+	enum err e = lock_dir(op, u->dir, &u->lock_fd);
+	if (e == ERR_NONE)
+		e = read_root(op, u);
+	if (e == ERR_NONE) {
+		u->state = OPEN;
+	} else {
+		u->has_failed = true;
+		(void)map_remove(&u->store->users, u->name);
+	}
+	wait_queue_wake_all(&u->changed);
+	return e;
+}
+
+/* WAITS until somebody else has opened or closed him. *out_again: look once more. */
+static enum err open_join(struct op *op, struct user *u, bool *out_again)
+{
+	enum err e = ERR_NONE;
+	bool was_closing = u->state == CLOSING;
+	(void)user_ref(u);
+	while (e == ERR_NONE && u->state == OPENING && !u->has_failed)
+		e = wait_queue_wait(op, &u->changed);
+	if (e == ERR_NONE && was_closing)
+		e = wait_queue_wait(op, &u->changed);
+	*out_again = was_closing;
+	if (e == ERR_NONE && u->has_failed)
+		e = op_fail(op, ERR_UNAVAILABLE, "the user could not be opened");
+	return e;
+}
+
+/* Gives up a reference to a user who never opened or is closing. */
+static void drop(struct user *u)
+{
+	bool is_mine = u->has_failed && u->refs == 1;
+	if (!is_mine) {
+		user_unref(u);
+		return;
+	}
+	u->refs = 0;
+	user_free(u);
+}
+
+enum err user_open(struct op *op, struct store *s, struct str name, struct user **out)
+{
+	if (!user_name_is_valid(name))
+		return op_fail(op, ERR_INVALID, "not a user name");
+	bool again = true;
+	while (again) {
+		if (s->is_closing)
+			return op_fail(op, ERR_UNAVAILABLE, "the store is closing");
+		struct user *u = map_get(&s->users, name);
+		enum err e;
+		if (!u) {
+			u = user_ref(user_new(s, name));
+			e = open_first(op, u);
+			again = false;
+		} else if (u->state == OPEN) {
+			*out = user_ref(u);
+			return ERR_NONE;
+		} else {
+			e = open_join(op, u, &again);
+		}
+		if (e != ERR_NONE || again)
+			drop(u);
+		else
+			*out = u;
+		if (e != ERR_NONE)
+			return op_within(op, e, "opening %.*s", STRF(name));
+	}
+	return ERR_NONE;
+}
+
+struct str user_name(const struct user *u)
+{
+	return u->name;
+}
+
+struct store *user_store(struct user *u)
+{
+	return u->store;
+}
+
+struct mailbox *user_find_mailbox(const struct user *u, struct catalog_guid guid)
+{
+	for (struct list *at = u->mailboxes.next; at != &u->mailboxes; at = at->next) {
+		struct mailbox *m = CONTAINER_OF(at, struct mailbox, link);
+		if (memcmp(&m->guid, &guid, sizeof(guid)) == 0 && m->state != CLOSING)
+			return m;
+	}
+	return NULL;
+}
