@@ -16,6 +16,7 @@
 
 #define GARBAGE_EVERY_US (10 * 60 * US_PER_SEC)
 #define GARBAGE_AGE_US   (3600 * US_PER_SEC)
+#define HEAD_BYTES_MAX   (64 << 10)
 
 struct mail_role {
 	struct config *config;
@@ -51,6 +52,20 @@ static enum err take_session(struct op *op, struct mail_role *r, struct ipc_mess
 	return e;
 }
 
+static unsigned delivery_options(const struct mail_role *r)
+{
+	const struct config_scope *lmtp =
+		config_scope(r->config, &(struct config_place){ .protocol = STR("lmtp") });
+	unsigned options = 0;
+	if (config_bool(lmtp, SET_lmtp_save_to_detail_mailbox))
+		options |= DELIVER_TO_DETAIL;
+	if (config_bool(lmtp, SET_lda_mailbox_autocreate))
+		options |= DELIVER_CREATES_MAILBOX;
+	if (config_bool(lmtp, SET_lda_mailbox_autosubscribe))
+		options |= DELIVER_SUBSCRIBES_MAILBOX;
+	return options;
+}
+
 static enum err take_mail(
 	struct op *op, struct mail_role *r, struct ipc_message *request, struct ipc_message *reply)
 {
@@ -58,15 +73,13 @@ static enum err take_mail(
 	struct delivery_result result;
 	struct ticket ticket;
 	struct user *user;
-	bool uses_detail =
-		config_bool(config_scope(r->config, NULL), SET_lmtp_save_to_detail_mailbox);
 	TRY(deliver_receive(op, request, &d));
 	AUTO_FD(spool, d.fd);
 	(void)spool; /* closed at the end of this scope */
 	TRY(ticket_redeem(op, r->gate, d.ticket, STR("lmtp"), &ticket));
 	TRY(user_open(op, r->store, ticket.user, &user));
 	task_set_doing(user_name(user), STR("delivering a mail"));
-	enum err e = deliver_run(op, user, &d, uses_detail, &result);
+	enum err e = deliver_run(op, user, &d, delivery_options(r), &result);
 	user_unref(user);
 	TRY(e);
 	deliver_reply(reply, &result);
@@ -88,9 +101,9 @@ static enum err serve(struct op *op, const struct ipc_peer *peer, struct ipc_mes
 	else
 		return op_fail(op, ERR_UNSUPPORTED,
 			"a mail worker does not take messages of type %d", (int)request->type);
-	if (e != ERR_NONE && e != ERR_NOT_FOUND && e != ERR_LIMIT && e != ERR_CANCELLED)
-		event_send_failure(NULL, EVENT_ERROR, NULL, op,
-			request->type == IPC_SESSION ? "taking a session" : "delivering a mail");
+	/* A delivery's failure was told by deliver_run() with all that is known about the mail. */
+	if (request->type == IPC_SESSION && e != ERR_NONE && e != ERR_LIMIT && e != ERR_CANCELLED)
+		event_send_failure(NULL, EVENT_ERROR, NULL, op, "taking a session");
 	return e;
 }
 
@@ -165,6 +178,13 @@ static enum store_flags_journal flags_journal(const struct config_scope *global)
 	return STORE_FLAGS_ASYNC;
 }
 
+/* A mail of the largest size that LMTP takes, with the trace fields put before it. */
+static uint64_t message_bytes_max(const struct config_scope *global)
+{
+	uint64_t size = config_size(global, SET_lmtp_max_mail_size);
+	return size > UINT64_MAX - HEAD_BYTES_MAX ? size : size + HEAD_BYTES_MAX;
+}
+
 static enum err open_store(struct op *op, struct mail_role *r)
 {
 	const struct config_scope *global = config_scope(r->config, NULL);
@@ -179,7 +199,7 @@ static enum err open_store(struct op *op, struct mail_role *r)
 		.cached_users_max = 10000,
 		.keyword_bytes_max = (uint32_t)config_u64(global, SET_mail_max_keyword_length),
 		.mailboxes_max = 10000,
-		.message_bytes_max = config_size(global, SET_lmtp_max_mail_size),
+		.message_bytes_max = message_bytes_max(global),
 	};
 	struct objects *objects;
 	struct catalog *catalog;

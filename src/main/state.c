@@ -22,10 +22,25 @@ static enum err find_uid(struct op *op, struct str name, uid_t *out_uid, gid_t *
 	const struct passwd *pw = getpwnam(str_dup_z(op->arena, name));
 	if (!pw)
 		return op_fail(op, ERR_INVALID,
-			"mail_uid: no user %.*s on this host: create it (useradd -r %.*s)",
-			STRF(name), STRF(name));
+			"no user %.*s on this host: create it (useradd -r %.*s)", STRF(name),
+			STRF(name));
 	*out_uid = pw->pw_uid;
 	*out_gid = pw->pw_gid;
+	return ERR_NONE;
+}
+
+/* Login processes spool big mails here (mail_temp_dir); nobody else reads them. */
+static enum err prepare_spool(struct op *op, const struct config_scope *global)
+{
+	const char *path = str_dup_z(op->arena, config_str(global, SET_mail_temp_dir));
+	uid_t uid = 0;
+	gid_t gid = 0;
+	TRY(file_make_dirs(op, path, 0700));
+	if (geteuid() != 0)
+		return ERR_NONE;
+	TRY(find_uid(op, config_str(global, SET_default_login_user), &uid, &gid));
+	if (chown(path, uid, gid) < 0)
+		return op_fail_errno(op, "chown %s", path);
 	return ERR_NONE;
 }
 
@@ -36,6 +51,7 @@ enum err master_prepare_state(struct op *op, struct config *config)
 	uid_t uid = 0;
 	gid_t gid = 0;
 	TRY(file_make_dirs(op, state_dir, 0750));
+	TRY(prepare_spool(op, global));
 	if (geteuid() != 0)
 		return ERR_NONE;
 	TRY(find_uid(op, config_str(global, SET_mail_uid), &uid, &gid));

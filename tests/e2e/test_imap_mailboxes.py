@@ -77,12 +77,15 @@ def test_create_with_trailing_separator(instance):
 
 def test_delete_parent_keeps_children(instance):
     with instance.imap(instance.new_user()) as c:
+        c.do("CREATE P")
         c.do("CREATE P/Child")
         c.append("P/Child", mails.small("kept"))
         c.do("DELETE P")
         names = c.list_names()
         assert "P/Child" in names and "\\Noselect" in names.get("P", {"\\Noselect"}), names
         assert c.select("P/Child").exists == 1
+        # RFC 3501 6.3.4: a name that only has children can't be deleted.
+        assert c.run("DELETE P").status == "NO"
 
 
 def test_bad_names(instance):
