@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* service/imap/dialogue.h - what clients say and should hear, as texts; for tests of this folder.
+ *
+ * A script is a list of lines; the letter before the sign is the client's name. A client logs in when
+ * it is first named, and again after it was seen to be closed.
+ *
+ *   A> CREATE box          client A sends the command, with a tag of its own
+ *   A> APPEND x <<a||b|>>  "<<...>>" is sent as a non-synchronising literal, "|" in it as CRLF
+ *   A! DONE                bare lines, no tag; "|" between them
+ *   A< $ OK .. done.       the next line it hears; "$" at the start is its last tag, ".." any run
+ *   A< EOF                 the server closed
+ *   !restart               store and service close and open again; clients are gone (on disk only)
+ *
+ * Every line that a client hears must be in the script, up to its end, where each client logs out.
+ * To add a dialogue: a row in the table of its subject, with the section it holds to. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum dialogue_needs {
+	NEEDS_NOTHING,
+	NEEDS_DISK,         /* not for the stores in memory */
+	NEEDS_VIRTUAL_TIME, /* waits for minutes */
+};
+struct dialogue {
+	const char *name; /* "RFC 3501 §6.3.1: what it holds" */
+	const char *script;
+	enum dialogue_needs needs;
+};
+
+extern const struct dialogue dialogues_any[], dialogues_tree[], dialogues_list[],
+	dialogues_select[], dialogues_append[], dialogues_fetch[], dialogues_search[],
+	dialogues_store[], dialogues_copy[]; /* end with a NULL name */
