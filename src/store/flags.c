@@ -99,10 +99,13 @@ static void plan_marks(struct op *op, struct view *v, const struct range_set *se
 				range_set_add(modified, seq, seq);
 			continue;
 		}
-		if (!index_is_ghost(hot) && is_changed(hot, plan))
-			plan->marks[plan->count++] =
-				(struct row_mark){ .name = index_cold(m->index, position)->name,
-					.uid = hot->uid };
+		if (index_is_ghost(hot) || !is_changed(hot, plan))
+			continue;
+		if (hot->modseq > v->told_changes && !view_is_silent(v, hot->modseq))
+			range_set_add(&v->loud, hot->uid, hot->uid);
+		plan->marks[plan->count++] =
+			(struct row_mark){ .name = index_cold(m->index, position)->name,
+				.uid = hot->uid };
 	}
 }
 

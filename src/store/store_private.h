@@ -300,6 +300,7 @@ struct view {
 	struct range_set recent; /* UIDs */
 	uint64_t *silent;        /* modseqs of own changes that need no telling */
 	size_t silent_count;
+	struct range_set loud; /* UIDs: under an own silent change lies one that was not told */
 	/* Positions of ghosts that this view has passed, ascending; made when needed. */
 	uint32_t *gone;
 	size_t gone_count;
@@ -311,6 +312,7 @@ void view_forget_positions(struct mailbox *m);
 /* Drops what every view has passed. */
 void views_trim(struct mailbox *m);
 void views_notify(struct mailbox *m);
+bool view_is_silent(const struct view *v, uint64_t modseq);
 uint32_t view_position(struct view *v, uint32_t seq);
 void view_count_gone(struct view *v);
 /* The UIDs of sequence numbers, those in range. */

@@ -118,6 +118,7 @@ enum err view_open(struct op *op, struct mailbox *m, bool claims_recent, struct 
 	v->claims_recent = claims_recent;
 	v->told_expunges = v->told_changes = index_modseq(m->index);
 	range_set_init(&v->recent);
+	range_set_init(&v->loud);
 	list_add_last(&m->views, &v->link);
 	struct view_changes changes;
 	AUTO_ARENA(arena, 0);
@@ -134,6 +135,7 @@ void view_close(struct view *v)
 	struct mailbox *m = v->mailbox;
 	list_remove(&v->link);
 	range_set_done(&v->recent);
+	range_set_done(&v->loud);
 	mem_free(v->silent);
 	mem_free(v->gone);
 	mem_free(v);

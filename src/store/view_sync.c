@@ -39,7 +39,7 @@ static void collect_expunges(struct op *op, struct view *v, struct view_changes 
 	}
 }
 
-static bool is_silent(const struct view *v, uint64_t modseq)
+bool view_is_silent(const struct view *v, uint64_t modseq)
 {
 	for (size_t i = 0; i < v->silent_count; i++)
 		if (v->silent[i] == modseq)
@@ -60,7 +60,8 @@ static uint32_t *collect_changes(struct op *op, const struct view *v, size_t *ou
 	for (size_t i = from; i < count; i++) {
 		uint32_t at;
 		if (events[i].uid <= v->told_uid && index_find(x, events[i].uid, &at) &&
-			!is_silent(v, index_hot(x, at)->modseq))
+			(!view_is_silent(v, index_hot(x, at)->modseq) ||
+				range_set_has(&v->loud, events[i].uid)))
 			uids[n++] = events[i].uid;
 	}
 	qsort(uids, n, sizeof(*uids), ascending);
@@ -124,6 +125,7 @@ static void advance(struct view *v, bool may_expunge)
 	v->gone_count = 0;
 	v->has_gone = false;
 	v->silent_count = 0;
+	range_set_clear(&v->loud);
 }
 
 enum err view_sync(struct op *op, struct view *v, bool may_expunge, struct view_changes *out)
