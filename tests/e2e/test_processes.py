@@ -9,7 +9,7 @@ import time
 
 from kit import mails
 from kit.imap import ConnectionEnded
-from kit.instance import kill_process
+from kit.instance import is_running, kill_process
 from kit.testenv import Skip
 
 FORMS = ("roles",)
@@ -108,13 +108,6 @@ def test_children_die_with_the_master(instance):
     wait_until(lambda: not any(is_running(pid) for pid in children), "all children gone")
     instance.start()
     instance.imap(instance.user(1)).logout()
-
-
-def is_running(pid):
-    try:
-        return ") Z" not in pathlib.Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return False
 
 
 def test_reload_keeps_sessions(instance):

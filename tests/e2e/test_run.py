@@ -7,7 +7,7 @@ import subprocess
 import tempfile
 
 from kit import mails
-from kit.instance import TOP, free_port_base
+from kit.instance import TOP, free_port_base, is_running
 
 FORMS = ("roles", "all-in-one")
 OWN_INSTANCE = True
@@ -66,7 +66,7 @@ def test_stop_and_start_keep_everything(make):
         before = c.fetch("1:*", "(UID FLAGS BODY.PEEK[])")
     for _ in range(2):
         instance.stop()
-        assert not pathlib.Path(f"/proc/{instance.pid}").exists()
+        assert not is_running(instance.pid)
         instance.start()
         assert instance.password == password
         with instance.imap(user) as c:

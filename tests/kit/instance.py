@@ -138,7 +138,7 @@ class Instance:
         for pid in pids:
             kill_process(pid)
         deadline = time.monotonic() + 10
-        while any(_is_alive(pid) for pid in pids):
+        while any(is_running(pid) for pid in pids):
             if time.monotonic() > deadline:
                 raise InstanceError("killed processes are still there")
             time.sleep(0.01)
@@ -249,7 +249,8 @@ def _is_ours(pid, folder):
         return False
 
 
-def _is_alive(pid):
+def is_running(pid):
+    """Not gone, and not only waiting for its parent to take notice."""
     try:
         return ") Z" not in pathlib.Path(f"/proc/{pid}/stat").read_text()
     except OSError:
