@@ -6,10 +6,13 @@
  *
  *   A> CREATE box          client A sends the command, with a tag of its own
  *   A> APPEND x <<a||b|>>  "<<...>>" is sent as a non-synchronising literal, "|" in it as CRLF
+ *                          and "@70" in it as 70 lines of 64 bytes
  *   A! DONE                bare lines, no tag; "|" between them
  *   A< $ OK .. done.       the next line it hears; "$" at the start is its last tag, ".." any run
+ *   A* $ OK ..             the same after any other lines
  *   A< EOF                 the server closed
- *   !restart               store and service close and open again; clients are gone (on disk only)
+ *   A- breaks              the connection breaks
+ *   !restart               store and service close and open again (on disk only)
  *
  * Every line that a client hears must be in the script, up to its end, where each client logs out.
  * To add a dialogue: a row in the table of its subject, with the section it holds to. */
@@ -31,4 +34,5 @@ struct dialogue {
 
 extern const struct dialogue dialogues_any[], dialogues_tree[], dialogues_list[],
 	dialogues_select[], dialogues_append[], dialogues_fetch[], dialogues_search[],
-	dialogues_store[], dialogues_copy[]; /* end with a NULL name */
+	dialogues_store[], dialogues_copy[], dialogues_receiving[], dialogues_changing[],
+	dialogues_finding[]; /* end with a NULL name */
