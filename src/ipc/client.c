@@ -19,7 +19,8 @@ struct connection {
 	int fd;
 	struct watch watch;
 	bool is_broken;
-	struct map_u64 calls; /* number -> struct call */
+	struct map_u64 calls;   /* number -> struct call */
+	struct wait_queue room; /* callers above IN_FLIGHT_MAX */
 };
 struct call {
 	struct wait_queue done;
@@ -65,6 +66,7 @@ static void connection_break(struct connection *n)
 		call->is_broken = true;
 		wait_queue_wake_all(&call->done);
 	}
+	wait_queue_wake_all(&n->room);
 }
 
 void ipc_client_free(struct ipc_client *c)
@@ -193,6 +195,7 @@ enum err ipc_call(
 		map_u64_remove(&n->calls, request->number);
 	else if (e != ERR_NONE)
 		ipc_message_done(&received);
+	wait_queue_wake_one(&n->room);
 	connection_unref(n);
 	TRY(e);
 	if (received.result != ERR_NONE) {

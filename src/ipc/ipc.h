@@ -8,7 +8,7 @@
  * Life:   server: ipc_serve(listening fd) -> handler runs in a task of its own per message.
  *         client: ipc_connect(path) -> ipc_call() from any number of tasks; reconnects by itself.
  * Trust:  the server learns the peer's uid and pid from the kernel (SO_PEERCRED).
- * Limits: 64 KiB and 4 descriptors a message; 1,000 requests in flight a connection.
+ * Limits: 64 KiB and 4 descriptors a message; 1,000 requests in flight a connection, further ones wait.
  * Cost:   one sendmsg and one recvmsg per message each way. */
 #pragma once
 
