@@ -232,7 +232,7 @@ void imap_append_literal(struct op *op, struct imap_session *s, struct str text)
 	struct imap_append_message m;
 	struct str mailbox;
 	struct imap_run x = run_of(op, s, &cursor);
-	char *memory;
+	char *memory = NULL;
 	bool has_nul;
 	if (!parse_piece(&x, text, &mailbox, &m) || !admit_size(&x, m.literal.size) ||
 		!imap_check_keywords(&x, &m.flags) || !admit_mailbox(&x, mailbox)) {
