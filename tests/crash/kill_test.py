@@ -17,7 +17,7 @@ import traceback
 TESTS = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(TESTS))
 
-from crash.ledger import SAVED, Ledger  # noqa: E402
+from crash.ledger import GONE, SAVED, Ledger  # noqa: E402
 from crash.load import Load  # noqa: E402
 from kit.instance import Instance, kill_process  # noqa: E402
 
@@ -107,7 +107,8 @@ def run_rounds(instance, rng, args):
             lines = "\n".join(broken[:30])
             tell(name, "fail", took, f"seed {args.seed}, {len(broken)} broken promises\n{lines}")
             return 1
-        tell(name, "ok", took, f"{sum(ledger.count(SAVED) for ledger in ledgers)} mails")
+        saved, gone = (sum(ledger.count(state) for ledger in ledgers) for state in (SAVED, GONE))
+        tell(name, "ok", took, f"{saved} mails there, {gone} gone for good")
     return finish(instance)
 
 

@@ -11,7 +11,7 @@ import time
 from crash.ledger import EXPUNGING, GONE, SAVED, SENT
 from kit import mails
 from kit.imap import ConnectionEnded, ImapError, Literal, quote
-from kit.lmtp import LmtpEnded
+from kit.lmtp import LmtpEnded, LmtpError
 
 CONNECTION_ERRORS = (ConnectionEnded, LmtpEnded, OSError, EOFError)
 OTHER_BOX = "Kept"
@@ -47,7 +47,8 @@ class Load:
         return self.problems
 
     def new_mark(self):
-        return f"{self.serial}.{next(self.counter)}"
+        """No mark is part of another: SEARCH looks for substrings."""
+        return f"{self.serial}.{next(self.counter)}~"
 
     def _guard(self, job, rng, number):
         """Runs a job again and again; a lost connection is expected, anything else is not."""
@@ -55,6 +56,11 @@ class Load:
             try:
                 job(rng, number)
             except CONNECTION_ERRORS:
+                self.stopping.wait(0.05)
+            except LmtpError as e:
+                # "Shutting down" and the like; a refusal for good is none of the server's rights.
+                if e.reply.code >= 500:
+                    self.problems.append(str(e))
                 self.stopping.wait(0.05)
             except Exception as e:
                 self.problems.append(f"{type(e).__name__}: {e}")
