@@ -198,3 +198,48 @@ static inline struct str world_describe(struct world *w, struct mailbox *m)
 	index_describe(m->index, &b);
 	return buf_dup(&w->arena, &b);
 }
+
+static inline void world_assert_body(
+	struct world *w, struct view *v, uint32_t seq, const char *word)
+{
+	struct mail mail;
+	struct str body;
+	struct message_summary summary;
+	assert_true(view_get(v, seq, &mail));
+	assert_ok(view_read_body(&w->op, v, &mail, &body));
+	assert_str(body, world_mail(w, word));
+	assert_ok(view_read_summary(&w->op, v, &mail, &summary));
+	assert_int_equal(summary.physical_size, body.n);
+	assert_true(str_find(summary.envelope, str_from(word)) >= 0);
+}
+
+/* ---- scenarios: run on both kinds of drivers ---- */
+
+typedef void world_scenario_fn(struct world *w);
+struct world_run {
+	world_scenario_fn *fn;
+	bool is_on_disk;
+};
+
+static inline void world_run_task(void *arg)
+{
+	struct world_run *r = arg;
+	struct world *w = world_open(r->is_on_disk);
+	r->fn(w);
+	world_close(w);
+}
+
+static inline void world_run_both(world_scenario_fn *fn)
+{
+	struct world_run r = { fn, false };
+	test_in_virtual_task(world_run_task, &r);
+	r.is_on_disk = true;
+	test_in_task(world_run_task, &r);
+}
+
+#define SCENARIO(name)                                                                             \
+	static void test_##name(void **state)                                                      \
+	{                                                                                          \
+		(void)state;                                                                       \
+		world_run_both(name);                                                              \
+	}

@@ -208,6 +208,32 @@ void chunk_remove(struct index *x, uint32_t position)
 	renumber(x, at);
 }
 
+/* Removes every record that is marked, moving each of the others at most once. */
+void chunk_sweep(struct index *x, uint8_t state)
+{
+	size_t left = 0;
+	for (size_t at = 0; at < x->chunk_count; at++) {
+		struct chunk *c = &x->chunks[at];
+		uint32_t kept = 0;
+		for (uint32_t i = 0; i < c->count; i++) {
+			if (c->hot[i].state & state)
+				continue;
+			if (kept != i) {
+				c->hot[kept] = c->hot[i];
+				c->cold[kept] = c->cold[i];
+			}
+			kept++;
+		}
+		c->count = kept;
+		if (kept == 0)
+			chunk_free(c);
+		else
+			x->chunks[left++] = *c;
+	}
+	x->chunk_count = left;
+	renumber(x, 0);
+}
+
 void chunk_add_borrowed(
 	struct index *x, struct snapshot_hot *hot, struct snapshot_cold *cold, uint32_t count)
 {

@@ -6,6 +6,7 @@
 
 #include "base/hash.h"
 
+#define SWEEP_FROM   16   /* so many ghosts are removed in one pass over all records */
 #define CHANGES_KEPT 1024 /* without any view; then they are dropped in one go */
 
 void events_add(struct index_events *e, uint64_t modseq, uint32_t uid)
@@ -67,12 +68,20 @@ bool index_forget(struct index *x, uint64_t told_expunges, uint64_t told_changes
 		events_drop_front(&x->changes, old);
 	}
 	size_t passed = index_events_after(x->ghosts.items, x->ghosts.count, told_expunges);
+	bool is_sweep = passed > SWEEP_FROM;
 	for (size_t i = 0; i < passed; i++) {
-		uint32_t position;
+		uint32_t position, in_chunk;
 		bool is_there = index_find(x, x->ghosts.items[i].uid, &position);
 		ASSERT(is_there && index_is_ghost(index_hot(x, position)));
-		chunk_remove(x, position);
+		if (!is_sweep) {
+			chunk_remove(x, position);
+			continue;
+		}
+		struct chunk *c = chunk_at(x, position, &in_chunk);
+		c->hot[in_chunk].state |= STATE_PASSED;
 	}
+	if (is_sweep)
+		chunk_sweep(x, STATE_PASSED);
 	if (passed > 0)
 		events_drop_front(&x->ghosts, passed);
 	return passed > 0;

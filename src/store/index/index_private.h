@@ -5,7 +5,8 @@
 #include "base/map.h"
 #include "store/index/index.h"
 
-#define STATE_GHOST 1
+#define STATE_GHOST  1
+#define STATE_PASSED 2 /* a ghost that is being removed */
 
 /* `hot` and `cold` are two arrays with room for `cap`. */
 struct chunk {
@@ -64,6 +65,7 @@ struct chunk *chunk_at(const struct index *x, uint32_t position, uint32_t *out_i
 /* Makes room for a record at `position` (which keeps UID order) and returns its chunk and place. */
 struct chunk *chunk_insert(struct index *x, uint32_t position, uint32_t *out_in_chunk);
 void chunk_remove(struct index *x, uint32_t position);
+void chunk_sweep(struct index *x, uint8_t state);
 void chunk_add_borrowed(
 	struct index *x, struct snapshot_hot *hot, struct snapshot_cold *cold, uint32_t count);
 /* Adds what a living record counts for, or takes it away. */

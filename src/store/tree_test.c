@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Users and their trees: names, opening and closing, damaged local files, idle users. As store_test.c,
+ * every scenario runs on both kinds of drivers. */
+#include "store/world_test.h"
+
+/* ---- the tree ---- */
+
+static struct str list_names(struct world *w)
+{
+	struct tree_entry *entries;
+	size_t count;
+	AUTO_BUF(b, 0);
+	assert_ok(tree_list(&w->op, w->user, &entries, &count));
+	for (size_t i = 0; i < count; i++)
+		buf_putf(&b, "%.*s:%u ", STRF(entries[i].name), entries[i].flags);
+	return buf_dup(&w->arena, &b);
+}
+
+static void the_tree_remembers(struct world *w)
+{
+	struct op *op = &w->op;
+	assert_str(list_names(w), STR("INBOX:5 Junk:1 Sent:5 "));
+	assert_ok(tree_create(op, w->user, STR("a/b/c"), STR("")));
+	assert_ok(tree_create(op, w->user, STR("trash"), STR("\\Trash")));
+	assert_err(tree_create(op, w->user, STR("bin"), STR("\\Trash")), ERR_CONFLICT);
+	assert_err(tree_create(op, w->user, STR("inBOX"), STR("")), ERR_EXISTS);
+	assert_ok(tree_subscribe(op, w->user, STR("gone/x"), true));
+	assert_ok(tree_subscribe(op, w->user, STR("gone/x"), true));
+	assert_ok(tree_rename(op, w->user, STR("a"), STR("z")));
+	assert_err(tree_rename(op, w->user, STR("z"), STR("z/y")), ERR_INVALID);
+	assert_err(tree_rename(op, w->user, STR("nix"), STR("q")), ERR_NOT_FOUND);
+	assert_err(tree_rename(op, w->user, STR("trash"), STR("Sent")), ERR_EXISTS);
+	assert_err(tree_remove(op, w->user, STR("inbox")), ERR_DENIED);
+	assert_err(tree_remove(op, w->user, STR("nix")), ERR_NOT_FOUND);
+	struct str want = STR("INBOX:5 Junk:1 Sent:5 gone:24 gone/x:12 trash:1 z:2 z/b:2 z/b/c:1 ");
+	assert_str(list_names(w), want);
+	for (enum world_end how = WORLD_STOP; how <= WORLD_CRASH_DROP; how++) {
+		world_reopen(w, how);
+		assert_str(list_names(w), want);
+	}
+	struct tree_entry e;
+	assert_ok(tree_lookup(op, w->user, STR("trash"), &e));
+	assert_str(e.special_use, STR("\\Trash"));
+	assert_err(tree_lookup(op, w->user, STR("a//b"), &e), ERR_INVALID);
+}
+
+static void a_removed_mailbox_ends_its_views(struct world *w)
+{
+	assert_ok(tree_create(&w->op, w->user, STR("x"), STR("")));
+	struct mailbox *m = world_box(w, "x");
+	uint32_t validity = mailbox_uid_validity(m), uid;
+	world_append(w, m, "x");
+	struct view *v = world_view(w, m);
+	assert_false(view_is_gone(v));
+	assert_ok(tree_remove(&w->op, w->user, STR("x")));
+	assert_true(view_is_gone(v));
+	assert_err(world_try_append(w, m, "y", &uid), ERR_NOT_FOUND);
+	view_close(v);
+	mailbox_unref(m);
+	assert_err(mailbox_open(&w->op, w->user, STR("x"), &m), ERR_NOT_FOUND);
+	assert_ok(tree_create(&w->op, w->user, STR("x"), STR("")));
+	m = world_box(w, "x");
+	assert_true(mailbox_uid_validity(m) > validity);
+	assert_int_equal(index_count(m->index), 0);
+	mailbox_unref(m);
+}
+
+static void renaming_inbox_moves_its_mails(struct world *w)
+{
+	struct mailbox *m = world_box(w, "INBOX");
+	world_append(w, m, "one");
+	world_append(w, m, "two");
+	assert_ok(tree_rename(&w->op, w->user, STR("INBOX"), STR("Archive")));
+	assert_int_equal(index_counters(m->index).messages, 0);
+	assert_int_equal(world_append(w, m, "three"), 3);
+	struct mailbox *a = world_box(w, "Archive");
+	struct view *v = world_view(w, a);
+	assert_int_equal(view_exists(v), 2);
+	world_assert_body(w, v, 2, "two");
+	view_close(v);
+	mailbox_unref(a);
+	mailbox_unref(m);
+}
+
+/* ---- opening ---- */
+
+static void a_second_process_is_kept_out(struct world *w)
+{
+	struct store *second;
+	struct user *u;
+	assert_ok(store_open(&w->op, &w->settings, w->objects, w->catalog, &second));
+	assert_err(user_open(&w->op, second, w->user->name, &u), ERR_UNAVAILABLE);
+	assert_err(user_open(&w->op, second, STR("../x"), &u), ERR_INVALID);
+	struct objects *o;
+	struct catalog *c;
+	assert_ok(store_abandon(&w->op, second, &o, &c));
+}
+
+/* Clean closes read nothing of the mailbox from the catalog; damaged local files cost a rebuild. */
+static void local_files_may_be_damaged(struct world *w)
+{
+	struct mailbox *m = world_box(w, "INBOX");
+	for (int i = 0; i < 10; i++)
+		world_append(w, m, "x");
+	char *dir = str_new_z(str_from(m->local.dir));
+	struct str want = world_describe(w, m);
+	mailbox_unref(m);
+	const char *names[] = { "log", "snapshot", "summaries", "log" };
+	for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
+		world_stop(w);
+		char path[4200];
+		(void)snprintf(path, sizeof(path), "%s/%s", dir, names[i]);
+		FILE *f = fopen(path, i == 3 ? "w" : "r+");
+		if (f) {
+			(void)fseek(f, 20, SEEK_SET);
+			(void)fputs("garbage garbage garbage", f);
+			(void)fclose(f);
+		}
+		world_open_store(w);
+		m = world_box(w, "INBOX");
+		assert_str(world_describe(w, m), want);
+		struct view *v = world_view(w, m);
+		world_assert_body(w, v, 1, "x");
+		world_assert_body(w, v, 10, "x");
+		view_close(v);
+		mailbox_unref(m);
+	}
+	mem_free(dir);
+}
+
+static void status_of_a_closed_mailbox_needs_no_opening(struct world *w)
+{
+	struct mailbox *m = world_box(w, "Sent");
+	world_append(w, m, "x");
+	mailbox_unref(m);
+	world_reopen(w, WORLD_STOP);
+	struct mailbox_status s;
+	assert_ok(mailbox_status(&w->op, w->user, STR("Sent"), &s));
+	assert_int_equal(s.messages, 1);
+	assert_int_equal(s.unseen, 1);
+	assert_int_equal(s.uid_next, 2);
+	assert_int_equal(s.recent, 1);
+	assert_true(s.uid_validity > 0 && s.bytes_virtual > 50);
+	assert_int_equal(w->store->counters.mailboxes_open, 0);
+	assert_err(mailbox_status(&w->op, w->user, STR("nix"), &s), ERR_NOT_FOUND);
+}
+
+static void count_call(void *arg)
+{
+	++*(int *)arg;
+}
+
+static void watchers_are_called_once_a_change(struct world *w)
+{
+	struct mailbox *m = world_box(w, "INBOX");
+	struct view *v = world_view(w, m);
+	int calls = 0;
+	view_on_change(v, count_call, &calls);
+	assert_ok(task_sleep(&w->op, US_PER_MS));
+	assert_int_equal(calls, 0);
+	struct append two[2] = { { .message = STR("a: b\r\n\r\n") },
+		{ .message = STR("a: b\r\n\r\n") } };
+	struct append_result r;
+	assert_ok(mailbox_append(&w->op, m, two, 2, &r));
+	assert_ok(task_sleep(&w->op, US_PER_MS));
+	assert_int_equal(calls, 1);
+	(void)world_sync(w, v, true);
+	view_on_change(v, NULL, NULL);
+	world_append(w, m, "x");
+	assert_ok(task_sleep(&w->op, US_PER_MS));
+	assert_int_equal(calls, 1);
+	view_close(v);
+	mailbox_unref(m);
+}
+
+static void idle_users_are_closed(struct world *w)
+{
+	struct mailbox *m = world_box(w, "INBOX");
+	world_append(w, m, "x");
+	mailbox_unref(m);
+	w->store->settings.idle_user_us = 10 * US_PER_MS;
+	user_unref(w->user);
+	assert_ok(task_sleep(&w->op, 500 * US_PER_MS));
+	assert_int_equal(w->store->counters.users_open, 0);
+	assert_ok(user_open(&w->op, w->store, STR("u1@example.test"), &w->user));
+	m = world_box(w, "INBOX");
+	assert_int_equal(w->store->counters.opens_clean, 1);
+	assert_int_equal(index_count(m->index), 1);
+	mailbox_unref(m);
+}
+
+/* ---- names ---- */
+
+static enum err check(struct world *w, struct str name)
+{
+	struct str canonical;
+	return name_check(&w->op, w->store, name, &canonical);
+}
+
+static void names_are_checked(struct world *w)
+{
+	struct str canonical;
+	char part[300];
+	memset(part, 'x', sizeof(part));
+	assert_ok(check(w, (struct str){ part, 255 }));
+	assert_err(check(w, (struct str){ part, 256 }), ERR_INVALID);
+	assert_ok(check(w, STR("a/b/c/d/e/f/g/h/i/j/k/l/m/n/o/p")));
+	assert_err(check(w, STR("a/b/c/d/e/f/g/h/i/j/k/l/m/n/o/p/q")), ERR_INVALID);
+	const char *bad[] = { "", "/a", "a/", "a//b", ".", "a/..", "~x", "a\x01", "a\x7f", "\xff",
+		"a\xc2\x85" };
+	for (size_t i = 0; i < ARRAY_COUNT(bad); i++)
+		assert_err(check(w, str_from(bad[i])), ERR_INVALID);
+	assert_true(strlen(w->op.failure.client_text) > 0);
+	assert_ok(check(w, STR("a.b/..c/\xc3\xa4")));
+	assert_ok(name_check(&w->op, w->store, STR("inbox/Sub"), &canonical));
+	assert_str(canonical, STR("INBOX/Sub"));
+	assert_ok(name_check(&w->op, w->store, STR("inboxes"), &canonical));
+	assert_str(canonical, STR("inboxes"));
+}
+
+SCENARIO(the_tree_remembers)
+SCENARIO(a_removed_mailbox_ends_its_views)
+SCENARIO(renaming_inbox_moves_its_mails)
+SCENARIO(a_second_process_is_kept_out)
+SCENARIO(local_files_may_be_damaged)
+SCENARIO(status_of_a_closed_mailbox_needs_no_opening)
+SCENARIO(watchers_are_called_once_a_change)
+SCENARIO(idle_users_are_closed)
+SCENARIO(names_are_checked)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_the_tree_remembers),
+		cmocka_unit_test(test_a_removed_mailbox_ends_its_views),
+		cmocka_unit_test(test_renaming_inbox_moves_its_mails),
+		cmocka_unit_test(test_a_second_process_is_kept_out),
+		cmocka_unit_test(test_local_files_may_be_damaged),
+		cmocka_unit_test(test_status_of_a_closed_mailbox_needs_no_opening),
+		cmocka_unit_test(test_watchers_are_called_once_a_change),
+		cmocka_unit_test(test_idle_users_are_closed),
+		cmocka_unit_test(test_names_are_checked),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
