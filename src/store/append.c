@@ -8,11 +8,9 @@
 
 #include "base/codec.h"
 #include "base/random.h"
-#include "message/summary.h"
 
 #define COMMIT_REQUESTS_MAX 256
 #define PARALLEL_PUTS       16
-#define PARSE_INLINE_MAX    (128u << 10)
 
 struct commit_request {
 	struct list link;
@@ -142,47 +140,6 @@ static enum err commit_and_wait(struct op *op, struct mailbox *m, struct commit_
 	return op_fail(op, r->result, "%s", r->failure);
 }
 
-/* ---- summaries ---- */
-
-struct summary_job {
-	struct offload_job job; /* first */
-	struct str mail;        /* borrowed: the caller is shielded and waits without deadline */
-	struct buf summary;
-	uint64_t size_virtual;
-};
-
-static void summary_run(struct offload_job *job)
-{
-	struct summary_job *j = CONTAINER_OF(job, struct summary_job, job);
-	struct message_tree tree;
-	AUTO_ARENA(arena, 64u << 20);
-	message_parse(&arena, j->mail, &tree);
-	message_summary_encode(&j->summary, j->mail, &tree);
-	j->size_virtual = tree.whole.virtual_size;
-}
-
-static void summary_release(struct offload_job *job)
-{
-	(void)job; /* on the stack of who waits */
-}
-
-/* WAITS for large mails. */
-static void summarise(struct summary_job *j)
-{
-	struct op op;
-	j->job.run = summary_run;
-	j->job.release = summary_release;
-	if (j->mail.n <= PARSE_INLINE_MAX) {
-		summary_run(&j->job);
-		return;
-	}
-	op_init(&op, NULL, NULL, TIME_NEVER);
-	task_shield();
-	enum err e = offload(&op, OFFLOAD_CPU, &j->job);
-	ASSERT(e == ERR_NONE); /* no deadline, not cancellable */
-	task_unshield();
-}
-
 /* ---- the objects ---- */
 
 struct put {
@@ -228,12 +185,10 @@ static enum err prepare(struct op *op, struct mailbox *m, const struct append *i
 	row->keyword_count = in->keyword_count;
 	row->saved_wall_us = now_wall_us();
 	row->received_wall_us = in->received_wall_us ? in->received_wall_us : row->saved_wall_us;
-	struct summary_job job = { .mail = in->message };
-	summarise(&job);
-	row->summary = buf_dup(&r->arena, &job.summary);
+	AUTO_BUF(summary, 0);
+	summary_make(in->message, &summary, &row->size_virtual);
+	row->summary = buf_dup(&r->arena, &summary);
 	row->length = row->size_physical = in->message.n;
-	row->size_virtual = job.size_virtual;
-	buf_done(&job.summary);
 	*put = (struct put){ m->user->store, store_object_key(op->arena, m->user, row->oid),
 		in->message };
 	return row->size_virtual > ROW_MESSAGE_SIZE_MAX

@@ -10,7 +10,6 @@
 #include "store/store_private.h"
 
 #include "base/number.h"
-#include "event/event.h"
 
 struct row_id row_id_of(struct catalog_guid guid)
 {
@@ -153,6 +152,7 @@ static enum err load(struct op *op, struct mailbox *m)
 	struct store *s = m->user->store;
 	struct handover h = handover_of(m->user, m->guid);
 	TRY(local_open(op, m));
+	name_observe(&s->clock, index_cover(m->index), now_wall_us());
 	bool is_known = h.has_closed || h.is_open;
 	bool is_current = is_known && local_is_current(m, &h);
 	if (is_known && !is_current)

@@ -2,7 +2,7 @@
 /* Reading what a mail is: its summary from the local file, its bytes from the object store. */
 #include "store/store_private.h"
 
-#include "base/codec.h"
+#include "message/summary.h"
 
 /* What is needed of a mail, copied: the record may move while we wait. */
 struct place {
@@ -56,12 +56,10 @@ static enum err remake(struct op *op, struct view *v, const struct place *place,
 {
 	struct mailbox *m = v->mailbox;
 	struct str mail;
-	struct message_tree tree;
+	uint64_t ignored;
 	TRY(read_object(op, v, place, &mail));
-	AUTO_ARENA(arena, 64u << 20);
 	AUTO_BUF(summary, 0);
-	message_parse(&arena, mail, &tree);
-	message_summary_encode(&summary, mail, &tree);
+	summary_make(mail, &summary, &ignored);
 	m->user->store->counters.summary_misses++;
 	summary_keep(m, place->uid, buf_str(&summary));
 	local_write(m);

@@ -107,6 +107,8 @@ void local_remove(struct op *op, struct user *u, struct catalog_guid mailbox);
 /* WAITS. Removes a directory and all below it. */
 enum err local_remove_dir(struct op *op, const char *dir);
 
+/* WAITS for large mails. Appends the summary of a mail. */
+void summary_make(struct str mail, struct buf *out, uint64_t *out_size_virtual);
 /* Writes a summary to the file and its place into the index and the log. */
 void summary_keep(struct mailbox *m, uint32_t uid, struct str summary);
 /* WAITS if it is not in the page cache. ERR_NOT_FOUND: not there, or damaged. In op's arena. */

@@ -185,6 +185,40 @@ static void async_flags_survive_the_process(struct world *w)
 	mailbox_unref(m);
 }
 
+/* Once a second what has gathered is one row; in mode off it is written at close. */
+static void async_flags_are_journalled(struct world *w)
+{
+	struct mailbox *m = world_box(w, "INBOX");
+	for (int i = 0; i < 10; i++)
+		world_append(w, m, "x");
+	struct view *v = world_view(w, m);
+	world_flags(w, v, 1, 1, FLAGS_ADD, MAIL_SEEN); /* claims the mailbox */
+	assert_ok(task_sleep(&w->op, 1500 * US_PER_MS));
+	uint64_t writes = catalog_counters(w->catalog).writes;
+	for (uint32_t seq = 1; seq <= 10; seq++)
+		world_flags(w, v, seq, seq, FLAGS_ADD, MAIL_FLAGGED);
+	assert_ok(task_sleep(&w->op, 1500 * US_PER_MS));
+	assert_int_equal(catalog_counters(w->catalog).writes, writes + 1);
+	view_close(v);
+	mailbox_unref(m);
+	world_reopen(w, WORLD_CRASH_DROP);
+	w->store->settings.flags_journal = STORE_FLAGS_OFF;
+	m = world_box(w, "INBOX");
+	v = world_view(w, m);
+	for (uint32_t at = 0; at < 10; at++)
+		assert_true(index_hot(m->index, at)->flags & MAIL_FLAGGED);
+	world_flags(w, v, 1, 10, FLAGS_REPLACE, MAIL_DRAFT);
+	assert_ok(task_sleep(&w->op, 1500 * US_PER_MS));
+	assert_true(m->pending.n > 0);
+	view_close(v);
+	mailbox_unref(m);
+	world_reopen(w, WORLD_STOP);
+	m = world_box(w, "INBOX");
+	assert_int_equal(index_hot(m->index, 9)->flags, MAIL_DRAFT);
+	assert_ok(mailbox_verify(&w->op, m));
+	mailbox_unref(m);
+}
+
 /* A power loss takes the log: what was told lately may be lost, so a hole is noted. */
 static void lost_flags_leave_a_hole(struct world *w)
 {
@@ -351,6 +385,7 @@ SCENARIO(a_multiappend_gets_uids_in_order)
 SCENARIO(deliveries_share_commits)
 SCENARIO(flags_are_told_to_the_others)
 SCENARIO(async_flags_survive_the_process)
+SCENARIO(async_flags_are_journalled)
 SCENARIO(lost_flags_leave_a_hole)
 SCENARIO(expunges_wait_until_they_may_be_told)
 SCENARIO(garbage_is_collected_when_nothing_refers)
@@ -364,6 +399,7 @@ int main(void)
 		cmocka_unit_test(test_deliveries_share_commits),
 		cmocka_unit_test(test_flags_are_told_to_the_others),
 		cmocka_unit_test(test_async_flags_survive_the_process),
+		cmocka_unit_test(test_async_flags_are_journalled),
 		cmocka_unit_test(test_lost_flags_leave_a_hole),
 		cmocka_unit_test(test_expunges_wait_until_they_may_be_told),
 		cmocka_unit_test(test_garbage_is_collected_when_nothing_refers),

@@ -11,9 +11,56 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/number.h"
+#include "message/summary.h"
 
-#define CRC_BYTES    4
-#define WINDOW_BYTES (64u << 10)
+#define PARSE_INLINE_MAX (128u << 10)
+#define CRC_BYTES        4
+#define WINDOW_BYTES     (64u << 10)
+
+/* ---- making ---- */
+
+struct summary_job {
+	struct offload_job job; /* first */
+	struct str mail;        /* borrowed: the caller is shielded and waits without deadline */
+	struct buf summary;
+	uint64_t size_virtual;
+};
+
+static void summary_run(struct offload_job *job)
+{
+	struct summary_job *j = CONTAINER_OF(job, struct summary_job, job);
+	struct message_tree tree;
+	AUTO_ARENA(arena, 64u << 20);
+	message_parse(&arena, j->mail, &tree);
+	message_summary_encode(&j->summary, j->mail, &tree);
+	j->size_virtual = tree.whole.virtual_size;
+}
+
+static void summary_release(struct offload_job *job)
+{
+	(void)job; /* on the stack of who waits */
+}
+
+void summary_make(struct str mail, struct buf *out, uint64_t *out_size_virtual)
+{
+	struct summary_job j = { .job = { .run = summary_run, .release = summary_release },
+		.mail = mail };
+	if (mail.n <= PARSE_INLINE_MAX) {
+		summary_run(&j.job);
+	} else {
+		struct op op;
+		op_init(&op, NULL, NULL, TIME_NEVER);
+		task_shield();
+		enum err e = offload(&op, OFFLOAD_CPU, &j.job);
+		ASSERT(e == ERR_NONE); /* no deadline, not cancellable */
+		task_unshield();
+	}
+	buf_put(out, buf_str(&j.summary));
+	buf_done(&j.summary);
+	*out_size_virtual = j.size_virtual;
+}
+
+/* ---- keeping ---- */
 
 void summary_keep(struct mailbox *m, uint32_t uid, struct str summary)
 {

@@ -13,7 +13,6 @@
 
 #include "base/file.h"
 #include "base/hash.h"
-#include "event/event.h"
 
 static const struct catalog_guid root_scope;
 
@@ -152,6 +151,8 @@ static enum err read_root(struct op *op, struct user *u)
 	struct catalog_name cover = u->tree.cover;
 	TRY(catalog_read_rows(op, c, u->name, root_scope, 0,
 		name_at_ms(name_is_none(cover) ? 0 : from_ms), fold_tree_row, u));
+	/* The next change of a name must win over the last one. */
+	name_observe(&u->store->clock, u->tree.cover, now_wall_us());
 	return tree_create_defaults(op, u);
 }
 
