@@ -2,7 +2,7 @@
 /* Sessions that do random things at the same time, on the seeded scheduler. Each keeps a mirror, as an
  * IMAP client does, of nothing but what view_sync() told it. After every sync the numbers agree with
  * the view; in the end all mirrors are equal, the journal folds to the same, and so does the store
- * after a crash. A failing seed reruns exactly: POMBAL_SEED=n. */
+ * after a crash. A failing seed reruns exactly: the seed is the program's argument. */
 #include "store/world_test.h"
 
 #include "base/random.h"
@@ -257,12 +257,13 @@ static void run_seed(void *arg)
 	world_close(w);
 }
 
+static uint64_t only_seed;
+
 static void sessions_agree(void **state)
 {
 	(void)state;
-	const char *only = getenv("POMBAL_SEED");
-	uint64_t first = only ? strtoull(only, NULL, 10) : 1;
-	uint64_t last = only ? first : SEEDS;
+	uint64_t first = only_seed ? only_seed : 1;
+	uint64_t last = only_seed ? only_seed : SEEDS;
 	for (uint64_t seed = first; seed <= last; seed++) {
 		struct loop_settings settings = { .is_virtual = true, .seed = seed };
 		print_message("seed %" PRIu64 "\n", seed);
@@ -270,8 +271,10 @@ static void sessions_agree(void **state)
 	}
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+	if (argc > 1)
+		only_seed = strtoull(argv[1], NULL, 10);
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(sessions_agree),
 	};

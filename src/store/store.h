@@ -92,9 +92,13 @@ enum err tree_lookup(struct op *op, struct user *u, struct str name, struct tree
  * rename: children follow; INBOX: its mails move to the new mailbox (RFC 9051 6.3.6). ERR_EXISTS,
  *   ERR_NOT_FOUND; under itself: ERR_INVALID.
  * subscribe: any valid name; repeating is fine. */
+/* WAITS. */
 enum err tree_create(struct op *op, struct user *u, struct str name, struct str special_use);
+/* WAITS. */
 enum err tree_remove(struct op *op, struct user *u, struct str name);
+/* WAITS. */
 enum err tree_rename(struct op *op, struct user *u, struct str from, struct str to);
+/* WAITS. */
 enum err tree_subscribe(struct op *op, struct user *u, struct str name, bool is_subscribed);
 
 /* ---- maintenance ---- */
