@@ -58,7 +58,7 @@ void search_matcher_init(struct search_matcher *m, struct arena *arena,
 		.now_wall_us = frame->now_wall_us,
 		.header_text = { .limit = SEARCH_TEXT_MAX },
 		.body_text = { .limit = SEARCH_TEXT_MAX },
-		.raw = { .limit = SEARCH_TEXT_MAX },
+		.raw = { .limit = SEARCH_RAW_MAX },
 		.folded = { .limit = SEARCH_TEXT_MAX },
 	};
 	for (size_t i = 0; i < m->count; i++)

@@ -17,6 +17,7 @@
 #include "wire/imap_command.h"
 
 #define SEARCH_TEXT_MAX (16u << 20)
+#define SEARCH_RAW_MAX  (64u << 20) /* of one part or field, before folding */
 
 /* ---- text (search_text.c) ---- */
 
