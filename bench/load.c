@@ -60,9 +60,15 @@ void load_leave(struct client *c)
 
 /* ---- the loop ---- */
 
+/* Connections that are not yet what they are to be: talking, or idling. */
+static uint64_t on_the_way(const struct load *l)
+{
+	return l->mode == &mode_idle ? l->next_to_open - l->done - l->errors : l->opening;
+}
+
 static void open_more(struct load *l)
 {
-	while (l->next_to_open < l->options.connections && l->opening < OPENING_MAX) {
+	while (l->next_to_open < l->options.connections && on_the_way(l) < OPENING_MAX) {
 		struct client *c = &l->clients[l->next_to_open++];
 		/* A login is an operation of its own; the other modes take theirs when logged in. */
 		if (l->mode == &mode_login && !load_take(l))

@@ -4,7 +4,7 @@
 
 The load client (bench/load.c) and the server share the machine, so rates say what both together do;
 CPU per operation is the server's alone: user and system time of the master and its descendants,
-read from /proc before and after. fsync is on. Run it on an otherwise quiet machine:
+read from /proc before and after, and in brackets by role (user+system). fsync is on. Run it on an otherwise quiet machine:
 
     bench/run.py                    all scenarios
     bench/run.py deliveries idle    those whose names begin so
@@ -43,17 +43,29 @@ def processes(instance):
 
 
 def cpu_seconds(instance):
-    """User and system time of everything that serves, with ended children of the master."""
-    total = 0
-    for pid in processes(instance):
+    """{(role, "user" or "system"): seconds} of everything that serves; children of the master that
+    ended count as the master's."""
+    sums = {}
+    roles = [(instance.pid, "master")] + instance.processes()
+    for pid, role in roles:
         try:
             fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         except OSError:
             continue
-        total += sum(int(fields[i]) for i in (11, 12))
-        if pid == instance.pid:
-            total += sum(int(fields[i]) for i in (13, 14))
-    return total / TICKS
+        ticks = [int(field) for field in fields[11:15]]  # utime stime cutime cstime
+        for i, kind in enumerate(("user", "system")):
+            used = ticks[i] + (ticks[i + 2] if pid == instance.pid else 0)
+            sums[role, kind] = sums.get((role, kind), 0) + used / TICKS
+    return sums
+
+
+def cpu_used(before, after, operations):
+    """Microseconds per operation, in all and by role: "mail 300+120" is user and system time."""
+    each = {key: (after[key] - before.get(key, 0)) * 1e6 / operations for key in after}
+    roles = sorted({role for role, _ in each})
+    parts = {role: (round(each[role, "user"]), round(each[role, "system"])) for role in roles}
+    text = ", ".join(f"{role} {u}+{s}" for role, (u, s) in parts.items() if u + s >= 1)
+    return round(sum(each.values()), 1), text
 
 
 def memory_kb(instance):
@@ -98,12 +110,13 @@ class Bench:
             self.load(self.command(mode, count=self.count(warm_up), **options))
         before = cpu_seconds(self.instance)
         figures = self.load(self.command(mode, count=self.count(count), **options))
-        used = cpu_seconds(self.instance) - before
         done = max(1, figures["done"])
+        cpu_us, roles = cpu_used(before, cpu_seconds(self.instance), done)
         self.add({
             "name": name,
             "per_second": round(done / max(figures["seconds"], 1e-6), 1),
-            "cpu_us": round(used * 1e6 / done, 1),
+            "cpu_us": cpu_us,
+            "roles": roles,
             "p50_ms": figures["p50_us"] / 1000,
             "p99_ms": figures["p99_us"] / 1000,
         })
@@ -124,6 +137,7 @@ class Bench:
                            ("p99_ms", "ms p99"), ("pss_bytes", "B PSS each"), ("rss_bytes", "B RSS each")):
             if key in row:
                 cells.append(f"{row[key]:>10,} {label}")
+        cells.append(f"({row['roles']})")
         print("  ".join(cells), flush=True)
 
     # ---- scenarios
@@ -184,7 +198,7 @@ class Bench:
         ]
         said = [client.stdout.readline().strip() for client in clients]
         seconds = time.monotonic() - began
-        cpu = cpu_seconds(self.instance) - cpu_before
+        cpu_us, roles = cpu_used(cpu_before, cpu_seconds(self.instance), sessions)
         time.sleep(1 if self.scale < 1 else 5)
         after = memory_kb(self.instance)
         ends = [client.communicate(timeout=120) for client in clients]
@@ -195,7 +209,8 @@ class Bench:
         self.add({
             "name": name,
             "per_second": round(sessions / seconds, 1),
-            "cpu_us": round(cpu * 1e6 / sessions, 1),
+            "cpu_us": cpu_us,
+            "roles": roles,
             "pss_bytes": (after["Pss"] - before["Pss"]) * 1024 // sessions,
             "rss_bytes": (after["Rss"] - before["Rss"]) * 1024 // sessions,
         })
