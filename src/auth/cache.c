@@ -61,24 +61,17 @@ void auth_cache_free(struct auth_cache *c)
 	mem_free(c);
 }
 
-/* Every part with its length, so that no two tuples give the same bytes. */
-static void put_part(struct buf *b, struct str part)
-{
-	number_put_varint(b, part.n);
-	buf_put(b, part);
-}
-
 void auth_cache_key(const struct auth_cache *c, const struct auth_request *request,
 	uint64_t generation, uint8_t out[AUTH_CACHE_KEY_BYTES])
 {
 	AUTO_BUF(tuple, 0);
 	/* The class of an address, not the address: databases may treat local clients differently. */
 	bool is_local = request->remote.family == 0 || address_is_loopback(&request->remote);
-	put_part(&tuple, request->user);
-	put_part(&tuple, request->password);
-	put_part(&tuple, request->authzid);
-	put_part(&tuple, request->service);
-	put_part(&tuple, request->mechanism);
+	number_put_counted(&tuple, request->user);
+	number_put_counted(&tuple, request->password);
+	number_put_counted(&tuple, request->authzid);
+	number_put_counted(&tuple, request->service);
+	number_put_counted(&tuple, request->mechanism);
 	buf_put_byte(&tuple, is_local ? 'l' : 'r');
 	buf_put_byte(&tuple, request->is_secured ? 's' : 'c');
 	number_put_varint(&tuple, generation);

@@ -2,15 +2,6 @@
 /* Questions to auth and their answers as messages. */
 #include "auth/client.h"
 
-static void put_address(struct ipc_message *m, const char *key, const struct address *a)
-{
-	AUTO_BUF(text, 0);
-	if (a->family == 0)
-		return;
-	address_put(&text, a, true);
-	ipc_put_str(m, key, buf_str(&text));
-}
-
 static enum err ask(struct op *op, struct ipc_client *auth, enum ipc_type type,
 	const struct auth_request *r, struct auth_answer *out)
 {
@@ -26,8 +17,8 @@ static enum err ask(struct op *op, struct ipc_client *auth, enum ipc_type type,
 	ipc_put_str(&request, "session", r->session_id);
 	ipc_put_int(&request, "tls", r->is_tls);
 	ipc_put_int(&request, "secured", r->is_secured);
-	put_address(&request, "local", &r->local);
-	put_address(&request, "remote", &r->remote);
+	ipc_put_address(&request, "local", &r->local);
+	ipc_put_address(&request, "remote", &r->remote);
 	enum err e = ipc_call(op, auth, &request, &reply);
 	mem_wipe(request.fields.p, request.fields.n);
 	if (e == ERR_NONE &&

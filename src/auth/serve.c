@@ -6,29 +6,14 @@
 #include "event/event.h"
 #include "task/task.h"
 
-static struct address get_address(const struct ipc_message *m, const char *key)
-{
-	struct address a = { 0 };
-	struct str text;
-	if (!ipc_get_str(m, key, &text) || !address_parse(text, &a))
-		return (struct address){ 0 };
-	return a;
-}
-
-static bool get_bool(const struct ipc_message *m, const char *key)
-{
-	int64_t v;
-	return ipc_get_int(m, key, &v) && v != 0;
-}
-
 /* Absent fields are empty, which no check accepts as a user or password. */
 static struct auth_request read_request(const struct ipc_message *m)
 {
 	struct auth_request r = {
-		.local = get_address(m, "local"),
-		.remote = get_address(m, "remote"),
-		.is_tls = get_bool(m, "tls"),
-		.is_secured = get_bool(m, "secured"),
+		.local = ipc_get_address(m, "local"),
+		.remote = ipc_get_address(m, "remote"),
+		.is_tls = ipc_get_bool(m, "tls"),
+		.is_secured = ipc_get_bool(m, "secured"),
 	};
 	(void)ipc_get_str(m, "user", &r.user);
 	(void)ipc_get_str(m, "password", &r.password);

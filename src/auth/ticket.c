@@ -27,21 +27,6 @@ struct ticket_gate {
 	struct list ages; /* oldest first */
 };
 
-static void put_part(struct buf *b, struct str part)
-{
-	number_put_varint(b, part.n);
-	buf_put(b, part);
-}
-
-static bool cut_part(struct str *rest, struct str *out)
-{
-	uint64_t n;
-	if (!number_cut_varint(rest, &n) || n > rest->n)
-		return false;
-	*out = str_take(rest, (size_t)n);
-	return true;
-}
-
 enum err ticket_seal(
 	struct op *op, const uint8_t key[TICKET_KEY_BYTES], const struct ticket *t, struct str *out)
 {
@@ -52,12 +37,12 @@ enum err ticket_seal(
 	put_le64(expiry, (uint64_t)t->expires_wall_us);
 	buf_put(&plain, (struct str){ (const char *)expiry, sizeof(expiry) });
 	address_put(&remote, &t->remote, true);
-	put_part(&plain, t->service);
-	put_part(&plain, t->user);
-	put_part(&plain, buf_str(&remote));
+	number_put_counted(&plain, t->service);
+	number_put_counted(&plain, t->user);
+	number_put_counted(&plain, buf_str(&remote));
 	for (size_t i = 0; i < t->field_count; i++) {
-		put_part(&plain, t->fields[i].key);
-		put_part(&plain, t->fields[i].value);
+		number_put_counted(&plain, t->fields[i].key);
+		number_put_counted(&plain, t->fields[i].value);
 	}
 	if (plain.n > TICKET_BYTES_MAX || t->field_count > FIELDS_MAX)
 		return op_fail(op, ERR_LIMIT, "user %.*s has %zu bytes of fields in %zu: too much",
@@ -101,8 +86,8 @@ static bool decode(struct arena *a, struct str plain, struct ticket *out)
 {
 	struct ticket t = { 0 };
 	struct str expiry = str_take(&plain, 8), remote;
-	if (expiry.n != 8 || !cut_part(&plain, &t.service) || !cut_part(&plain, &t.user) ||
-		!cut_part(&plain, &remote))
+	if (expiry.n != 8 || !number_cut_counted(&plain, &t.service) ||
+		!number_cut_counted(&plain, &t.user) || !number_cut_counted(&plain, &remote))
 		return false;
 	t.expires_wall_us = (int64_t)get_le64(expiry.p);
 	if (remote.n > 0 && !address_parse(remote, &t.remote))
@@ -110,8 +95,8 @@ static bool decode(struct arena *a, struct str plain, struct ticket *out)
 	t.fields = ARENA_NEW_ARRAY(a, struct auth_field, FIELDS_MAX);
 	while (plain.n > 0) {
 		struct auth_field *f = &t.fields[t.field_count];
-		if (t.field_count == FIELDS_MAX || !cut_part(&plain, &f->key) ||
-			!cut_part(&plain, &f->value))
+		if (t.field_count == FIELDS_MAX || !number_cut_counted(&plain, &f->key) ||
+			!number_cut_counted(&plain, &f->value))
 			return false;
 		t.field_count++;
 	}

@@ -119,3 +119,20 @@ bool number_cut_varint(struct str *rest, uint64_t *out)
 	}
 	return false;
 }
+
+void number_put_counted(struct buf *b, struct str bytes)
+{
+	number_put_varint(b, bytes.n);
+	buf_put(b, bytes);
+}
+
+bool number_cut_counted(struct str *rest, struct str *out)
+{
+	uint64_t n;
+	struct str left = *rest;
+	if (!number_cut_varint(&left, &n) || n > left.n)
+		return false;
+	*out = str_take(&left, (size_t)n);
+	*rest = left;
+	return true;
+}

@@ -71,3 +71,8 @@ static inline void put_be64(void *p, uint64_t v)
 struct buf;
 void number_put_varint(struct buf *b, uint64_t v);
 bool number_cut_varint(struct str *rest, uint64_t *out);
+
+/* Bytes with their count before them: two tuples never give the same bytes. */
+void number_put_counted(struct buf *b, struct str bytes);
+bool number_cut_counted(
+	struct str *rest, struct str *out); /* false, and untouched, if it is not all there */

@@ -1,17 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ipc/handover.h"
 
-#include "base/number.h"
-
-static void put_address(struct ipc_message *m, const char *key, const struct address *a)
-{
-	AUTO_BUF(text, 0);
-	if (a->family == 0)
-		return;
-	address_put(&text, a, true);
-	ipc_put_str(m, key, buf_str(&text));
-}
-
 enum err handover_send(struct op *op, struct ipc_client *worker, const struct handover *h)
 {
 	struct ipc_message request, reply;
@@ -22,8 +11,8 @@ enum err handover_send(struct op *op, struct ipc_client *worker, const struct ha
 	ipc_put_str(&request, "session", h->session_id);
 	ipc_put_str(&request, "tag", h->reply_tag);
 	ipc_put_str(&request, "input", h->input);
-	put_address(&request, "local", &h->local);
-	put_address(&request, "remote", &h->remote);
+	ipc_put_address(&request, "local", &h->local);
+	ipc_put_address(&request, "remote", &h->remote);
 	ipc_put_int(&request, "tls", h->is_tls);
 	ipc_put_int(&request, "secured", h->is_secured);
 	ipc_put_int(&request, "wants_capability", h->wants_capability);
@@ -35,21 +24,6 @@ enum err handover_send(struct op *op, struct ipc_client *worker, const struct ha
 	ipc_message_done(&request);
 	ipc_message_done(&reply);
 	return e;
-}
-
-static struct address get_address(const struct ipc_message *m, const char *key)
-{
-	struct address a = { 0 };
-	struct str text;
-	if (!ipc_get_str(m, key, &text) || !address_parse(text, &a))
-		return (struct address){ 0 };
-	return a;
-}
-
-static bool get_bool(const struct ipc_message *m, const char *key)
-{
-	int64_t v;
-	return ipc_get_int(m, key, &v) && v != 0;
 }
 
 enum err handover_receive(struct op *op, struct ipc_message *request, struct handover *out)
@@ -66,11 +40,11 @@ enum err handover_receive(struct op *op, struct ipc_message *request, struct han
 	(void)ipc_get_str(request, "tls_protocol", &h.tls_protocol);
 	(void)ipc_get_str(request, "tls_cipher", &h.tls_cipher);
 	(void)ipc_get_str(request, "client_id", &h.client_id);
-	h.local = get_address(request, "local");
-	h.remote = get_address(request, "remote");
-	h.is_tls = get_bool(request, "tls");
-	h.is_secured = get_bool(request, "secured");
-	h.wants_capability = get_bool(request, "wants_capability");
+	h.local = ipc_get_address(request, "local");
+	h.remote = ipc_get_address(request, "remote");
+	h.is_tls = ipc_get_bool(request, "tls");
+	h.is_secured = ipc_get_bool(request, "secured");
+	h.wants_capability = ipc_get_bool(request, "wants_capability");
 	h.fd = ipc_take_fd(request, 0);
 	if (h.fd < 0)
 		return op_fail(op, ERR_INVALID, "a session was handed over without its connection");

@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "base/base.h"
+#include "net/address.h"
 
 #define IPC_VERSION 1
 
@@ -28,8 +29,8 @@ enum ipc_type {
 	IPC_SESSION = 4,     /* login -> mail: a connection and its ticket (ipc/handover.h) */
 	IPC_DELIVER =
 		5, /* login -> mail: a spooled mail, its envelope and ticket (deliver/client.h) */
-	IPC_STATUS = 6,      /* anybody: tell your counters */
-	IPC_ADMIN = 7,       /* doveadm -> mail: a command of the admin table */
+	IPC_STATUS = 6, /* anybody: tell your counters */
+	IPC_ADMIN = 7,  /* doveadm -> mail: a command of the admin table */
 };
 
 #define IPC_FDS_MAX 4
@@ -50,8 +51,12 @@ void ipc_message_done(struct ipc_message *m); /* closes descriptors that were no
 void ipc_put_str(struct ipc_message *m, const char *key, struct str value);
 void ipc_put_int(struct ipc_message *m, const char *key, int64_t value);
 void ipc_put_fd(struct ipc_message *m, int fd); /* dup'ed */
+void ipc_put_address(struct ipc_message *m, const char *key, const struct address *a);
 bool ipc_get_str(const struct ipc_message *m, const char *key, struct str *out);
 bool ipc_get_int(const struct ipc_message *m, const char *key, int64_t *out);
+/* An absent integer is false; an absent or damaged address is none. */
+bool ipc_get_bool(const struct ipc_message *m, const char *key);
+struct address ipc_get_address(const struct ipc_message *m, const char *key);
 /* The i-th value of a repeated key. */
 bool ipc_get_str_at(const struct ipc_message *m, const char *key, size_t i, struct str *out);
 int ipc_take_fd(struct ipc_message *m, size_t i); /* -1 if there is none */

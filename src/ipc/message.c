@@ -61,6 +61,15 @@ void ipc_put_fd(struct ipc_message *m, int fd)
 		m->fds[m->fd_count++] = copy;
 }
 
+void ipc_put_address(struct ipc_message *m, const char *key, const struct address *a)
+{
+	AUTO_BUF(text, 0);
+	if (a->family == 0)
+		return;
+	address_put(&text, a, true);
+	ipc_put_str(m, key, buf_str(&text));
+}
+
 /* Takes one field off the front; false at the end or at nonsense. */
 static bool cut_field(struct str *rest, struct str *key, char *kind, struct str *value)
 {
@@ -114,6 +123,21 @@ bool ipc_get_int(const struct ipc_message *m, const char *key, int64_t *out)
 		return false;
 	*out = (int64_t)get_le64(value.p);
 	return true;
+}
+
+bool ipc_get_bool(const struct ipc_message *m, const char *key)
+{
+	int64_t v;
+	return ipc_get_int(m, key, &v) && v != 0;
+}
+
+struct address ipc_get_address(const struct ipc_message *m, const char *key)
+{
+	struct address a;
+	struct str text;
+	if (!ipc_get_str(m, key, &text) || !address_parse(text, &a))
+		return (struct address){ 0 };
+	return a;
 }
 
 int ipc_take_fd(struct ipc_message *m, size_t i)
