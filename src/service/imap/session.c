@@ -176,7 +176,7 @@ static void serve_input(struct arena *arena, struct imap_session *s)
 {
 	struct op op;
 	bool got;
-	while (!s->closing_reason) {
+	while (!s->closing_reason && !s->imap->is_closing) {
 		arena_reset(arena);
 		op_init(&op, arena, s->event, now_us() + IMAP_IDLE_OUT_US);
 		enum imap_frame_result found =
@@ -208,15 +208,24 @@ static void set_timer(struct imap_session *s)
 	timer_set(&s->idle, now_us() + wait_us);
 }
 
+static void say_bye_if_closing(struct imap_session *s)
+{
+	if (!s->imap->is_closing || s->closing_reason)
+		return;
+	imap_put_untagged(stream_output(s->stream), "BYE", STR_NONE, STR("Server shutting down."));
+	s->closing_reason = "Server shutting down";
+}
+
 static void session_task(void *arg)
 {
 	struct imap_session *s = arg;
 	struct arena arena;
 	struct op op;
+	bool is_parked = false;
 	CHECK(s, IMAP_SESSION_MAGIC);
 	arena_init(&arena, IMAP_COMMAND_ARENA);
 	task_set_doing(user_name(s->user), STR("serving"));
-	do {
+	while (!is_parked) {
 		if (s->is_woken && s->idle_tag[0]) {
 			arena_reset(&arena);
 			op_init(&op, &arena, s->event, now_us() + IMAP_PROGRESS_US);
@@ -224,6 +233,7 @@ static void session_task(void *arg)
 		}
 		s->is_woken = false;
 		serve_input(&arena, s);
+		say_bye_if_closing(s);
 		arena_reset(&arena);
 		op_init(&op, &arena, s->event, now_us() + IMAP_PROGRESS_US);
 		if (stream_flush(&op, s->stream) != ERR_NONE && !s->closing_reason)
@@ -233,9 +243,12 @@ static void session_task(void *arg)
 			break;
 		}
 		set_timer(s);
-		s->task = (struct task_handle){ 0 };
 		/* A change that came while this task ran is told now, not at the next one. */
-	} while (s->is_woken || !stream_park(s->stream, session_ready, s));
+		is_parked = !s->is_woken && !s->imap->is_closing &&
+			    stream_park(s->stream, session_ready, s);
+	}
+	if (is_parked)
+		s->task = (struct task_handle){ 0 }; /* until then nobody may start another one */
 	arena_done(&arena);
 }
 
@@ -394,15 +407,8 @@ void imap_close(struct op *op, struct imap *imap)
 	imap->is_closing = true;
 	LIST_FOR_EACH(s, next, &imap->sessions, struct imap_session, link)
 	{
-		if (s->closing_reason)
-			continue;
-		s->closing_reason = "Server shutting down";
-		/* A session that runs a command ends after it; its BYE would stand inside a response. */
-		if (!task_is_alive(s->task)) {
-			imap_put_untagged(stream_output(s->stream), "BYE", STR_NONE,
-				STR("Server shutting down."));
-			session_wake(s);
-		}
+		/* One that runs a command answers it first, then sees that it is over. */
+		session_wake(s);
 	}
 	while (imap->session_count > 0 && wait_queue_wait(op, &imap->emptied) == ERR_NONE)
 		continue;
