@@ -12,7 +12,7 @@
  *   A* $ OK ..             the same after any other lines
  *   A< EOF                 the server closed
  *   A- breaks              the connection breaks
- *   !restart               store and service close and open again (on disk only)
+ *   !restart               store and service close and open again (on disk only); clients hear BYE
  *
  * Every line that a client hears must be in the script, up to its end, where each client logs out.
  * To add a dialogue: a row in the table of its subject, with the section it holds to. */
@@ -35,4 +35,4 @@ struct dialogue {
 extern const struct dialogue dialogues_any[], dialogues_tree[], dialogues_list[],
 	dialogues_select[], dialogues_append[], dialogues_fetch[], dialogues_search[],
 	dialogues_store[], dialogues_copy[], dialogues_receiving[], dialogues_changing[],
-	dialogues_finding[]; /* end with a NULL name */
+	dialogues_finding[], dialogues_together[]; /* end with a NULL name */

@@ -265,11 +265,19 @@ static void drop_clients(void)
 	}
 }
 
+/* Every client that is there hears of it. */
 static bool restart(struct op *op)
 {
 	op->deadline_us = now_us() + PATIENCE_US;
 	if (close_server(op) != ERR_NONE || open_server(op) != ERR_NONE)
 		return fail_dialogue("cannot restart: %s", op->failure.text);
+	for (size_t i = 0; i < CLIENTS; i++) {
+		struct client *c = &kit.clients[i];
+		char name = (char)('A' + i);
+		if (c->stream && (!expect(op, name, c, STR("* BYE Server shutting down."), false) ||
+					 !expect(op, name, c, STR("EOF"), false)))
+			return false;
+	}
 	return true;
 }
 
@@ -423,7 +431,7 @@ static int run_all(enum setting setting, const char *name)
 	static const struct dialogue *const tables[] = { dialogues_any, dialogues_tree,
 		dialogues_list, dialogues_select, dialogues_append, dialogues_fetch,
 		dialogues_search, dialogues_store, dialogues_copy, dialogues_receiving,
-		dialogues_changing, dialogues_finding };
+		dialogues_changing, dialogues_finding, dialogues_together };
 	struct CMUnitTest tests[DIALOGUES];
 	size_t count = 0;
 	kit.setting = setting;

@@ -319,8 +319,6 @@ const struct dialogue dialogues_tree[] = {
 		"A> DELETE a/b\n"
 		"A< $ OK ..\n"
 		"!restart\n"
-		"A< * BYE Server shutting down.\n"
-		"A< EOF\n"
 		"A> LIST \"\" *\n"
 		"A< * LIST (\\HasNoChildren) \"/\" INBOX\n"
 		"A< * LIST (\\HasNoChildren \\Sent) \"/\" Out\n"

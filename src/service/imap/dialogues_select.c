@@ -230,8 +230,6 @@ const struct dialogue dialogues_select[] = {
 		"A< * 1 FETCH (FLAGS (..))\n"
 		"A< $ OK ..\n"
 		"!restart\n"
-		"A< * BYE Server shutting down.\n"
-		"A< EOF\n"
 		"A> SELECT INBOX\n"
 		"A< * FLAGS (.. Label)\nA< * OK [PERMANENTFLAGS ..\n"
 		"A< * 1 EXISTS\nA< * 0 RECENT\nA< * OK [UIDVALIDITY ..\n"
