@@ -251,8 +251,10 @@ static void some_squares(void *arg)
 	}
 }
 
+/* Sets the flag that it is given when the loop has run. */
 static void *thread_with_loop(void *arg)
 {
+	bool *has_run = arg;
 	struct op op;
 	struct test_task t = { .fn = some_squares };
 	op_init(&op, NULL, NULL, TIME_NEVER);
@@ -261,21 +263,22 @@ static void *thread_with_loop(void *arg)
 	task_start("test", test_task_main, &t);
 	loop_run();
 	loop_close();
-	return "ran";
+	*has_run = true;
+	return NULL;
 }
 
 static void threads_have_their_own_loops(void **state)
 {
 	pthread_t threads[3];
-	void *result = NULL;
+	bool has_run[3] = { false };
 	(void)state;
 	wanted_running = 1;
 	for (size_t i = 0; i < ARRAY_COUNT(threads); i++)
 		assert_int_equal(
-			pthread_create(&threads[i], NULL, thread_with_loop, &threads[i]), 0);
+			pthread_create(&threads[i], NULL, thread_with_loop, &has_run[i]), 0);
 	for (size_t i = 0; i < ARRAY_COUNT(threads); i++) {
-		assert_int_equal(pthread_join(threads[i], &result), 0);
-		assert_non_null(result);
+		assert_int_equal(pthread_join(threads[i], NULL), 0);
+		assert_true(has_run[i]);
 	}
 }
 
