@@ -38,8 +38,9 @@ static void make_patterns(struct listing *l)
 	char separator = l->x->session->imap->separator;
 	l->patterns = ARENA_NEW_ARRAY(arena, struct list_pattern, what->pattern_count + 1);
 	for (size_t i = 0; i < what->pattern_count; i++) {
-		/* RFC 5258 §3: an empty pattern among others matches nothing. */
-		if (what->patterns[i].n > 0)
+		/* RFC 5258 §3: an empty pattern among others matches nothing. No name is so long as to
+		 * match after such a reference, which would be copied for each pattern. */
+		if (what->patterns[i].n > 0 && what->reference.n <= LIST_NAME_MAX)
 			l->patterns[l->pattern_count++] = list_pattern_make(
 				arena, what->reference, what->patterns[i], separator);
 	}

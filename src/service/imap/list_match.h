@@ -18,8 +18,8 @@ struct list_pattern {
 	char separator;
 	bool *reached; /* scratch: text.n + 1 places */
 };
-/* A pattern as the client means it: after `reference`, unless it begins with the separator. In the
- * arena, which has room for 16 times its length. */
+/* A pattern as the client means it: after `reference`, unless it begins with the separator. Takes
+ * less than four times the bytes of both from the arena. */
 struct list_pattern list_pattern_make(
 	struct arena *a, struct str reference, struct str text, char separator);
 bool list_pattern_matches(const struct list_pattern *p, struct str name);
