@@ -102,14 +102,17 @@ static void connection_task(void *arg)
 	struct arena arena;
 	struct op op;
 	arena_init(&arena, LMTP_OP_BYTES_MAX);
+	bool is_parked = false;
 	do {
 		arena_reset(&arena);
 		op_init(&op, &arena, c->event, now_us() + LMTP_IDLE_US);
 		if (!serve(&op, c))
-			goto out;
-		c->task = (struct task_handle){ 0 };
-	} while (!stream_park(c->stream, connection_ready, c));
-out:
+			break;
+		is_parked = stream_park(c->stream, connection_ready, c);
+		/* Only now: while it is served, timers must know that. */
+		if (is_parked)
+			c->task = (struct task_handle){ 0 };
+	} while (!is_parked);
 	arena_done(&arena);
 }
 
