@@ -74,7 +74,7 @@ struct catalog_garbage {
 /* `scope` holds the dictmap settings (driver, paths). shard_count is fixed when the catalog is
  * created; a different number later is ERR_INVALID with both numbers. */
 enum err catalog_open(struct op *op, const struct config_scope *scope, struct catalog **out);
-/* "sqlite(/path/dir,16)", "mem", "fault:sqlite(...)". */
+/* WAITS (when opening fails halfway). "sqlite(/path/dir,16)", "mem", "fault:sqlite(...)". */
 enum err catalog_open_text(struct op *op, struct str text, struct catalog **out);
 /* WAITS for what is being written. */
 void catalog_close(struct op *op, struct catalog *c);
