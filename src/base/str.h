@@ -65,6 +65,7 @@ struct str str_dup(struct arena *a, struct str s);
 char *str_dup_z(struct arena *a, struct str s);
 char *str_new_z(struct str s);                       /* on the heap: mem_free() */
 struct str str_lower(struct arena *a, struct str s); /* ASCII */
+/* A zero byte stands behind the result, uncounted. */
 __attribute__((format(printf, 2, 3))) struct str str_printf(struct arena *a, const char *fmt, ...);
 __attribute__((format(printf, 2, 0))) struct str str_vprintf(
 	struct arena *a, const char *fmt, va_list args);

@@ -123,6 +123,8 @@ static enum err prepare(struct op *op, struct child *child)
 	if (child->role->needs_ticket_key)
 		TRY(read_ticket_key(op, context));
 	struct str title = str_printf(op->arena, "%s-%u", child->role->name, context->slot);
+	/* For ps and top: the program was started as /proc/self/exe. At most 15 bytes are kept. */
+	prctl(PR_SET_NAME, str_printf(op->arena, "pombal-%s", child->role->name).p);
 	TRY(role_open_log(op, context->config, title));
 	TRY(drop_privileges(op, child));
 	/* After the change of user, which clears it; a master that died meanwhile is seen as the end of
