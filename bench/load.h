@@ -111,7 +111,7 @@ struct load_mail {
 /* Makes `count` mails: realistic sizes (median 23 kB, mean about 44 kB, up to 2 MB, one in five
  * with an attachment), or all of `size` bytes. Deterministic. */
 struct load_mail *load_mails_new(unsigned count, size_t size);
-#define LOAD_MAILS	    512
+#define LOAD_MAILS          512
 #define LOAD_MAIL_END       ".\r\n"
 #define LOAD_MAIL_END_BYTES 3
 extern struct load_mail *load_mails;

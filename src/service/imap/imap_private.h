@@ -162,8 +162,8 @@ void imap_unselect(struct imap_session *s);
 /* NO with `code` and the name that is not there. */
 void imap_reply_no_mailbox(struct imap_run *x, struct str code, struct str name);
 /* "* STATUS name (...)"; `items` of enum imap_status_item. */
-void imap_put_status_line(struct imap_run *x, struct str name, uint32_t items,
-	const struct mailbox_status *status);
+void imap_put_status_line(
+	struct imap_run *x, struct str name, uint32_t items, const struct mailbox_status *status);
 
 /* ---- APPEND (append.c): its mails are streamed between pieces of its command ---- */
 
