@@ -3,6 +3,7 @@
  * it again as "pombal --role ...". */
 #include <signal.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/number.h"
@@ -80,6 +81,17 @@ static enum err load_config(struct op *op, const struct arguments *a, struct con
 	return e;
 }
 
+/* Login processes hold two descriptors a TLS session: the soft limit of 1,024 is far too low, and the
+ * hard limit is what the administrator allows. Children inherit it. */
+static void raise_descriptor_limit(void)
+{
+	struct rlimit limit;
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &limit); /* a refusal leaves it as it was */
+}
+
 int main(int argc, char **argv)
 {
 	struct arguments a;
@@ -97,6 +109,7 @@ int main(int argc, char **argv)
 	AUTO_ARENA(arena, 0);
 	op_init(&op, &arena, NULL, TIME_NEVER);
 	assert_prepare();
+	raise_descriptor_limit();
 	signal(SIGPIPE, SIG_IGN);
 	struct master_args master = { .ready_fd = a.ready_fd };
 	if (load_config(&op, &a, &master.config) != ERR_NONE) {
