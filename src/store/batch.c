@@ -116,7 +116,9 @@ static void void_append(struct batch *v, const struct catalog_change *put)
 	batch_reference(v, false, a.oid, put->mailbox, put->row.bucket, put->row.name);
 }
 
-/* The batch that makes sure that the appends of `b` never were. Its heads are kept. */
+/* The batch that makes sure that the appends of `b` never were. Its heads are kept, and its reverse
+ * rows are put again: those of the originals must be there when the collector looks whether the
+ * object of a copy that never was is still needed. void_append() takes away those of the copies. */
 static struct batch *void_of(const struct batch *b)
 {
 	struct batch *v = batch_new(b->user);
@@ -128,6 +130,10 @@ static struct batch *void_of(const struct batch *b)
 			struct catalog_change *head = batch_add(v, c->kind, c->mailbox);
 			head->key = str_dup(&v->arena, c->key);
 			head->value = str_dup(&v->arena, c->value);
+		} else if (c->kind == CATALOG_PUT_REVERSE) {
+			struct catalog_change *reverse = batch_add(v, c->kind, c->mailbox);
+			reverse->row = c->row;
+			reverse->object = str_dup(&v->arena, c->object);
 		}
 	}
 	return v;

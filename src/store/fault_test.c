@@ -420,6 +420,14 @@ static void append_afterwards(struct run *r)
 	mailbox_unref(m);
 }
 
+/* What nothing refers to goes; every mail that is shown can still be read. */
+static void collect_afterwards(struct run *r)
+{
+	uint64_t deleted;
+	assert_ok(store_collect_garbage(&r->w->op, r->w->store, -US_PER_SEC, &deleted));
+	look(r);
+}
+
 /* True if a fault was met. `drops`: the local files go with the process. */
 static bool run_once(const struct scenario *s, const struct fault *f, bool drops, bool lives_on)
 {
@@ -454,6 +462,7 @@ static bool run_once(const struct scenario *s, const struct fault *f, bool drops
 	s->check(&r, is_acknowledged);
 	append_afterwards(&r);
 	look(&r);
+	collect_afterwards(&r);
 	mem_free(r.named);
 	world_close(r.w);
 	return was_met;
