@@ -154,6 +154,23 @@ static enum err ensure_connected(struct op *op, struct ipc_client *c)
 	return e;
 }
 
+/* WAITS for a connection with room for one more call; the caller gets a reference. */
+static enum err take_place(struct op *op, struct ipc_client *c, struct connection **out)
+{
+	for (;;) {
+		TRY(ensure_connected(op, c));
+		struct connection *n = c->connection;
+		n->refs++;
+		if (n->calls.count < IN_FLIGHT_MAX) {
+			*out = n;
+			return ERR_NONE;
+		}
+		enum err e = wait_queue_wait(op, &n->room);
+		connection_unref(n);
+		TRY(e);
+	}
+}
+
 static int64_t remaining_us(const struct op *op)
 {
 	if (op->deadline_us == TIME_NEVER)
@@ -176,12 +193,8 @@ static enum err wait_for_reply(struct op *op, struct call *call)
 enum err ipc_call(
 	struct op *op, struct ipc_client *c, struct ipc_message *request, struct ipc_message *reply)
 {
-	TRY(ensure_connected(op, c));
-	struct connection *n = c->connection;
-	if (n->calls.count >= IN_FLIGHT_MAX)
-		return op_fail(op, ERR_UNAVAILABLE, "%d requests to %s are in flight already",
-			IN_FLIGHT_MAX, c->path);
-	n->refs++;
+	struct connection *n;
+	TRY(take_place(op, c, &n));
 	struct ipc_message received;
 	struct call call = { .reply = &received };
 	request->number = ++c->next_number;
