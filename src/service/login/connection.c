@@ -37,7 +37,8 @@ static void log_end(struct login_connection *c, const char *reason)
 
 /* ---- handover ---- */
 
-static void log_login(struct login_connection *c, const struct login_attempt *a, struct str user)
+static void log_login(struct login_connection *c, const struct login_attempt *a, struct str user,
+	const struct handover *h)
 {
 	AUTO_ARENA(arena, 0);
 	struct str remote = address_dup(&arena, &c->remote);
@@ -47,9 +48,9 @@ static void log_login(struct login_connection *c, const struct login_attempt *a,
 	event_send(c->event, EVENT_INFO, "login_succeeded",
 		"Login: user=<%.*s>, method=%s, rip=%.*s, lip=%.*s, %ssession=<%s>", STRF(user),
 		a->mechanism, STRF(remote), STRF(local),
-		stream_is_tls(c->stream) ? "TLS, "
-		: c->is_secured          ? "secured, "
-					 : "",
+		h->is_tls       ? "TLS, "
+		: h->is_secured ? "secured, "
+				: "",
 		c->session_id);
 }
 
@@ -120,6 +121,12 @@ static enum err hand_over_plain(
 		close(fd);
 		return ERR_NONE;
 	}
+	if (e == ERR_TIMEOUT || e == ERR_CANCELLED) {
+		/* The worker may still take him: two processes must never talk to one client. */
+		close(fd);
+		c->closing_reason = "no answer to a handover";
+		return e;
+	}
 	/* Take the client back, with what he had sent, to tell him. */
 	struct op_failure why = op->failure;
 	if (stream_new(op, fd, LOGIN_INPUT_MAX, &c->stream) != ERR_NONE ||
@@ -148,23 +155,38 @@ static enum err verify(struct op *op, struct login_connection *c, const struct l
 	return auth_client_verify(op, c->login->peers->auth, &request, out);
 }
 
+/* WAITS. Gives a client who has proved who he is to his worker. */
+static enum err hand_over(struct op *op, struct login_connection *c, const struct login_attempt *a,
+	const struct auth_answer *answer)
+{
+	struct ipc_client *worker = peers_mail(c->login->peers, answer->user);
+	struct handover h = describe(c, a, answer->ticket);
+	enum err e =
+		h.is_tls ? hand_over_tls(op, c, worker, &h) : hand_over_plain(op, c, worker, &h);
+	if (e == ERR_NONE) {
+		log_login(c, a, answer->user, &h);
+		return ERR_NONE;
+	}
+	event_send_failure(c->event, EVENT_ERROR, NULL, op, "handing over a session");
+	/* The password was right, whatever the worker dislikes (a ticket that expired while it
+	 * started again): only a limit is the client's business. */
+	return e == ERR_LIMIT ? e : ERR_UNAVAILABLE;
+}
+
 bool login_try(struct op *op, struct login_connection *c, const struct login_attempt *attempt)
 {
 	struct auth_answer answer;
 	c->auth_attempts += c->auth_attempts < UINT8_MAX;
+	timer_cancel(&c->idle); /* now he waits for us */
 	enum err e = verify(op, c, attempt, &answer);
 	if (e == ERR_NONE) {
-		struct ipc_client *worker = peers_mail(c->login->peers, answer.user);
-		struct handover h = describe(c, attempt, answer.ticket);
-		log_login(c, attempt, answer.user);
-		e = stream_is_tls(c->stream) ? hand_over_tls(op, c, worker, &h)
-					     : hand_over_plain(op, c, worker, &h);
+		e = hand_over(op, c, attempt, &answer);
 		if (e == ERR_NONE)
 			return true;
-		event_send_failure(c->event, EVENT_ERROR, NULL, op, "handing over a session");
 	} else if (e != ERR_DENIED && e != ERR_INVALID) {
 		event_send_failure(c->event, EVENT_ERROR, NULL, op, "asking auth");
 	}
+	timer_set(&c->idle, now_us() + LOGIN_IDLE_US);
 	if (c->stream)
 		login_put_failure(stream_output(c->stream), attempt->tag, e, op);
 	return false;
@@ -209,6 +231,9 @@ static bool serve(struct op *op, struct login_connection *c)
 		connection_free(c);
 		return false;
 	}
+	/* The timer that cancelled it has fired, and nobody would set it again. */
+	if (task_is_cancelled() && !c->closing_reason)
+		c->closing_reason = c->login->is_closing ? "shutting down" : "inactivity";
 	enum err e = c->stream ? stream_flush(op, c->stream) : ERR_CANCELLED;
 	if (e != ERR_NONE && !c->closing_reason)
 		c->closing_reason = "disconnected";
@@ -252,11 +277,11 @@ static void connection_ready(void *arg)
 	c->task = task_start("login", connection_task, c);
 }
 
-static void connection_idle(void *arg)
+/* Ends a connection whatever it is doing. A parked one hears why. */
+static void end_connection(struct login_connection *c, const char *reason, struct str told)
 {
-	struct login_connection *c = arg;
+	c->is_ending = true;
 	if (task_is_alive(c->task)) {
-		/* A client that is being served has had its time too (a slow handshake). */
 		task_cancel(c->task);
 		return;
 	}
@@ -265,12 +290,17 @@ static void connection_idle(void *arg)
 		AUTO_ARENA(arena, 0);
 		struct op op;
 		op_init(&op, &arena, c->event, now_us());
-		imap_put_untagged(stream_output(c->stream), "BYE", STR_NONE,
-			STR("Disconnected for inactivity."));
+		imap_put_untagged(stream_output(c->stream), "BYE", STR_NONE, told);
 		(void)stream_flush_ready(&op, c->stream, &is_done); /* it is the last word anyway */
 	}
-	log_end(c, "inactivity");
+	log_end(c, reason);
 	connection_free(c);
+}
+
+/* A client that is being served has had its time too (a slow handshake). */
+static void connection_idle(void *arg)
+{
+	end_connection(arg, "inactivity", STR("Disconnected for inactivity."));
 }
 
 /* ---- the public side ---- */
@@ -300,30 +330,34 @@ enum err login_open(struct op *op, const struct login_settings *settings, struct
 	return ERR_NONE;
 }
 
-/* The oldest parked connection makes room (sheet core §5.1). */
-static void make_room(struct login *l)
+/* The oldest parked connection makes room (sheet core §5.1); if all are being served (handshakes,
+ * SASL dialogues that go nowhere) the oldest of those. False: all are ending already. */
+static bool make_room(struct login *l)
 {
-	struct login_connection *c, *next;
+	struct login_connection *c, *next, *oldest_served = NULL;
+	struct str told = STR("Too many connections.");
 	LIST_FOR_EACH(c, next, &l->connections, struct login_connection, link)
 	{
 		if (!task_is_alive(c->task)) {
-			log_end(c, "too many connections before login");
-			connection_free(c);
-			return;
+			end_connection(c, "too many connections before login", told);
+			return true;
 		}
+		if (!c->is_ending && !oldest_served)
+			oldest_served = c;
 	}
+	if (oldest_served)
+		end_connection(oldest_served, "too many connections before login", told);
+	return oldest_served != NULL;
 }
 
 void login_accept(
 	struct login *l, struct str protocol, int fd, const struct address *peer, bool is_tls)
 {
 	ASSERT(str_eq(protocol, STR("imap")));
-	if (l->is_closing) {
+	if (l->is_closing || (l->count >= l->limit && !make_room(l))) {
 		close(fd);
 		return;
 	}
-	if (l->count >= l->limit)
-		make_room(l);
 	struct login_connection *c = MEM_NEW(struct login_connection);
 	*c = (struct login_connection){
 		.login = l,
@@ -356,10 +390,7 @@ void login_close(struct op *op, struct login *l)
 	l->is_closing = true;
 	LIST_FOR_EACH(c, next, &l->connections, struct login_connection, link)
 	{
-		if (task_is_alive(c->task))
-			task_cancel(c->task);
-		else
-			connection_idle(c);
+		end_connection(c, "shutting down", STR("Server shutting down."));
 	}
 	while (l->count > 0 && wait_queue_wait(op, &l->emptied) == ERR_NONE)
 		continue;

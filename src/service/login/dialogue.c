@@ -252,7 +252,10 @@ static enum err run_login(struct op *op, const struct command *x,
 
 static void say_sasl_failure(const struct command *x, enum err e)
 {
-	if (e == ERR_CANCELLED)
+	/* The client's "*" and the end of our patience have one class. */
+	if (task_is_cancelled())
+		x->c->closing_reason = "gave up during authentication";
+	else if (e == ERR_CANCELLED)
 		say_bad(x->c, x->tag, STR("Authentication aborted by client."));
 	else if (e == ERR_INVALID)
 		say_bad(x->c, x->tag, STR("Invalid base64 data in continued response"));
@@ -377,12 +380,20 @@ bool login_serve_input(struct op *op, struct login_connection *c)
 	bool got;
 	while (!c->closing_reason) {
 		bool needs_more = false;
+		/* A pipeline may be endless: memory of one command each, and turns for the others. */
+		arena_reset(op->arena);
+		op_init(op, op->arena, c->event, now_us() + LOGIN_IDLE_US);
 		enum imap_frame_result found =
 			imap_frame_feed(&c->frame, &imap_limits_login, stream_input(c->stream));
 		if (act(op, c, found, &needs_more) == HANDED_OVER)
 			return false;
-		if (!needs_more)
+		if (!needs_more) {
+			/* A client that only talks and never listens waits here. */
+			if (!c->closing_reason && stream_write_check(op, c->stream) != ERR_NONE)
+				c->closing_reason = "disconnected";
+			task_breathe();
 			continue;
+		}
 		enum err e = stream_read_ready(op, c->stream, &got);
 		if (e == ERR_LIMIT)
 			c->closing_reason = "command line too long";

@@ -50,6 +50,7 @@ struct login_connection {
 	uint8_t auth_attempts;
 	bool is_implicit_tls, is_secured, is_greeted;
 	bool asked_capability;
+	bool is_ending;             /* its task was cancelled */
 	const char *closing_reason; /* static; NULL: goes on */
 };
 
