@@ -144,8 +144,8 @@ static struct batch *void_of(const struct batch *b)
 static void publish_head(struct user *u, const struct catalog_change *change)
 {
 	struct mailbox *m = user_find_mailbox(u, change->mailbox);
-	uint32_t writer, bucket;
-	struct head_writer head;
+	struct user_head own = { .mailbox = change->mailbox };
+	uint32_t bucket;
 	if (!m)
 		return;
 	if (str_eq(change->key, HEAD_BUCKET) &&
@@ -153,10 +153,10 @@ static void publish_head(struct user *u, const struct catalog_change *change)
 		m->bucket = bucket;
 		m->bucket_rows = 0;
 	}
-	if (head_is_writer_key(change->key, &writer) && writer == u->store->clock.writer &&
-		head_writer_decode(change->value, &head) == ERR_NONE) {
-		m->is_claimed = head.is_open;
-		user_drop_heads(u, change->mailbox);
+	if (head_is_writer_key(change->key, &own.writer) && own.writer == u->store->clock.writer &&
+		head_writer_decode(change->value, &own.head) == ERR_NONE) {
+		m->is_claimed = own.head.is_open;
+		user_set_head(u, &own);
 	}
 }
 

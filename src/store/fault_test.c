@@ -491,9 +491,43 @@ static void every_request_may_fail(void **state)
 		test_in_virtual_task(run_scenario, (void *)(uintptr_t)&scenarios[i]);
 }
 
+/* Who opens a mailbox may leave in the middle, after the process has put its name on it: the next one
+ * opens it from all that is known, not as a new one. */
+static void leave_and_come_again(void *arg)
+{
+	struct world *w = world_open(false);
+	const struct catalog_fault_plan slow = { .delay_us = US_PER_SEC };
+	const int64_t patience_us = *(const int64_t *)arg;
+	struct mailbox *m = world_box(w, "INBOX");
+	for (int i = 0; i < MAILS; i++)
+		world_append(w, m, "x");
+	mailbox_unref(m);
+	world_reopen(w, WORLD_CRASH_DROP);
+	catalog_fault_set(w->catalog, &slow);
+	struct op hasty;
+	op_init(&hasty, &w->arena, NULL, now_us() + patience_us);
+	assert_err(mailbox_open(&hasty, w->user, STR("INBOX"), &m), ERR_TIMEOUT);
+	m = world_box(w, "INBOX");
+	assert_int_equal(index_counters(m->index).messages, MAILS);
+	assert_true(world_append(w, m, "new") > MAILS);
+	assert_ok(mailbox_verify(&w->op, m));
+	mailbox_unref(m);
+	world_close(w);
+}
+
+static void an_opening_may_be_left(void **state)
+{
+	(void)state;
+	/* While the tail is read, and while the floor is written: one second each. */
+	for (int64_t patience_us = US_PER_SEC / 2; patience_us < 3 * US_PER_SEC / 2 + 1;
+		patience_us += US_PER_SEC)
+		test_in_virtual_task(leave_and_come_again, &patience_us);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(an_opening_may_be_left),
 		cmocka_unit_test(every_request_may_fail),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

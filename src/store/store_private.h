@@ -190,7 +190,9 @@ struct user {
 /* Starts to close a user without references. */
 void idle_user_close(struct user *u);
 uint32_t user_bucket_of(const struct user *u, struct catalog_guid mailbox);
-void user_drop_heads(struct user *u, struct catalog_guid mailbox);
+/* Our head is durable and stands for all others of its mailbox. It is kept: the mailbox may have to
+ * be opened again in this process, when its opening was left halfway. */
+void user_set_head(struct user *u, const struct user_head *own);
 char *user_dir(const struct store *s, struct str name); /* on the heap */
 struct mailbox *user_find_mailbox(const struct user *u, struct catalog_guid guid);
 

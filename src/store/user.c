@@ -113,13 +113,15 @@ uint32_t user_bucket_of(const struct user *u, struct catalog_guid mailbox)
 	return 0;
 }
 
-void user_drop_heads(struct user *u, struct catalog_guid mailbox)
+void user_set_head(struct user *u, const struct user_head *own)
 {
 	size_t kept = 0;
 	for (size_t i = 0; i < u->head_count; i++)
-		if (memcmp(&u->heads[i].mailbox, &mailbox, sizeof(mailbox)) != 0)
+		if (memcmp(&u->heads[i].mailbox, &own->mailbox, sizeof(own->mailbox)) != 0)
 			u->heads[kept++] = u->heads[i];
-	u->head_count = kept;
+	u->heads = mem_resize(u->heads, (kept + 1) * sizeof(*u->heads));
+	u->heads[kept] = *own;
+	u->head_count = kept + 1;
 }
 
 static enum err fold_tree_row(struct op *op, const struct catalog_row *row, void *arg)
