@@ -9,6 +9,7 @@ What is below DIR:
     ssl/            certificate of the authority that clients trust, of the server, its key
     log/            pombal.log, and console.log of a detached master
     run/            sockets
+    spool/          big mails that are coming in
     state/          the mail: catalog, objects, local indexes
 Nothing outside DIR is written, except, as root, the system users that the roles run as."""
 
@@ -60,6 +61,7 @@ class Home:
         self.log = self.dir / "log"
         self.run = self.dir / "run"
         self.state = self.dir / "state"
+        self.spool = self.dir / "spool"
         self.welcomed = self.dir / ".welcomed"
 
     def read_env(self):
@@ -117,20 +119,16 @@ def check_reachable(folder):
 def make_directories(home):
     home.dir.mkdir(parents=True, exist_ok=True)
     if os.geteuid() == 0:
-        check_reachable(home.dir)
         home.dir.chmod(0o755)
-    _, internal, mail, group = role_users()
-    for folder, mode in ((home.ssl, 0o755), (home.log, 0o755), (home.run, 0o755)):
+    for folder in (home.ssl, home.log, home.run):
         folder.mkdir(exist_ok=True)
-        folder.chmod(mode)
-    home.state.mkdir(exist_ok=True)
-    home.state.chmod(0o700)
-    spool = home.dir / "spool"
-    spool.mkdir(exist_ok=True)
-    spool.chmod(0o700)
-    if os.geteuid() == 0:
-        shutil.chown(home.state, mail, group)
-        shutil.chown(spool, mail, group)
+        folder.chmod(0o755)
+    _, _, mail, group = role_users()
+    for folder in (home.state, home.spool):
+        folder.mkdir(exist_ok=True)
+        folder.chmod(0o700)
+        if os.geteuid() == 0:
+            shutil.chown(folder, mail, group)
     if len(str(home.run)) + 1 + SOCKET_NAME_MAX > SOCKET_PATH_MAX:
         raise Failure(f"{home.run} is too long for the paths of UNIX sockets; use a shorter --dir")
 
@@ -182,7 +180,7 @@ def config_text(home, ports, extra):
 
 base_dir = {home.run}
 state_dir = {home.state}
-mail_temp_dir = {home.dir}/spool
+mail_temp_dir = {home.spool}
 log_path = {home.log}/pombal.log
 listen = {HOST}
 
@@ -358,12 +356,9 @@ Pombal serves.
 
 
 def start(args):
+    check(args)
     home = Home(args.dir)
-    if home.running_pid():
-        raise Failure(f"an instance runs in {home.dir} already; stop it: ./run --stop --dir {args.dir}")
     program = find_program(pathlib.Path(args.build).resolve())
-    if args.config and not pathlib.Path(args.config).is_file():
-        raise Failure(f"--config: there is no file {args.config}")
     ports = {name: args.port_base + i for i, name in enumerate(PORTS)}
     if os.geteuid() == 0:
         create_system_users()
@@ -426,9 +421,24 @@ def is_zombie(pid):
         return True
 
 
+def check(args):
+    """What can be said before a build that takes a minute."""
+    home = Home(args.dir)
+    if home.running_pid():
+        raise Failure(f"an instance runs in {home.dir} already; stop it: ./run --stop --dir {args.dir}")
+    if os.geteuid() == 0:
+        check_reachable(home.dir)
+    if args.config and not pathlib.Path(args.config).is_file():
+        raise Failure(f"--config: there is no file {args.config}")
+    return 0
+
+
+ACTIONS = {"check": check, "start": start, "stop": stop}
+
+
 def main():
     parser = argparse.ArgumentParser(prog="instance.py")
-    parser.add_argument("action", choices=["start", "stop"])
+    parser.add_argument("action", choices=list(ACTIONS))
     parser.add_argument("--dir", default=TOP / "var")
     parser.add_argument("--build", default=TOP / "build")
     parser.add_argument("--port-base", type=int, default=DEFAULT_PORT_BASE)
@@ -438,7 +448,7 @@ def main():
     parser.add_argument("--all-in-one", action="store_true")
     args = parser.parse_args()
     try:
-        return start(args) if args.action == "start" else stop(args)
+        return ACTIONS[args.action](args)
     except Failure as e:
         print(f"run: {e}", file=sys.stderr)
         return 1
