@@ -345,10 +345,8 @@ Pombal serves.
     normal password, user name {user}; accept the certificate, or import
     {ca} as an authority.
 
-  Deliver a mail:
-    curl --upload-file MAIL --mail-from me@example.org --mail-rcpt {user} \\
-      smtp://localhost:{ports["LMTP"]}   is SMTP; LMTP is spoken by: swaks --protocol LMTP \\
-      --server 127.0.0.1:{ports["LMTP"]} --to {user}
+  Deliver a mail (Debian package swaks):
+    swaks --protocol LMTP --server {HOST}:{ports["LMTP"]} --to {user}
 
   Logs       {home.log}
   Settings   {home.config}

@@ -3,6 +3,7 @@
 
 import os
 import pathlib
+import signal
 import subprocess
 import tempfile
 
@@ -125,6 +126,29 @@ def test_port_that_is_taken(make):
     assert done.returncode != 0, done.stdout
     assert str(instance.port_base) in done.stdout + done.stderr, done
     instance.imap(instance.user(1)).logout()
+
+
+def test_foreground_tells_how_to_connect(make):
+    """The lines that ./run prints work as they stand; Ctrl-C stops cleanly."""
+    stopped = make(users=2)  # for its directory, build and form
+    stopped.stop()
+    command = [TOP / "run", "--dir", stopped.dir, "--build", stopped.build]
+    command += ["--port-base", str(stopped.port_base)] + ["--all-in-one"] * stopped.is_all_in_one
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        text = ""
+        for line in process.stdout:
+            text += line
+            if "Ctrl-C" in line:
+                break
+        (curl,) = [line.strip() for line in text.splitlines() if line.strip().startswith("curl")]
+        mail = subprocess.check_output(["bash", "-c", f"{curl} -sS --max-time 20"], text=True)
+        assert "Subject: Welcome to Pombal" in mail, mail
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=30) == 0
+    finally:
+        process.kill()
+        process.wait()
 
 
 def test_unknown_argument(_):
