@@ -98,6 +98,26 @@ static void only_sound_texts_open(void **state)
 	run(texts);
 }
 
+/* Our own trouble never looks as if the user did not exist. */
+static void vanished(struct place *p)
+{
+	struct catalog_head *heads;
+	size_t count;
+	struct str text = str_printf(p->op->arena, "sqlite(%s/gone,1)", p->dir);
+	assert_ok(catalog_open_text(p->op, text, &p->catalog));
+	assert_ok(file_remove_tree(p->op, path(p, "gone")));
+	assert_err(catalog_read_heads(p->op, p->catalog, user, &heads, &count), ERR_UNAVAILABLE);
+	assert_true(str_find(str_from(p->op->failure.text), STR("gone/00.sqlite")) >= 0);
+	assert_int_equal(mkdir(path(p, "gone"), 0700), 0);
+	assert_ok(write_head(p->op, p->catalog, STR("a"), STR("1")));
+	assert_int_equal(head_count(p), 1);
+}
+static void a_directory_that_vanished_is_temporary(void **state)
+{
+	(void)state;
+	run(vanished);
+}
+
 static enum err open_config(struct place *p, const char *text)
 {
 	struct config *cfg;
@@ -264,7 +284,7 @@ static void newer(struct place *p)
 	execute(p, "UPDATE catalog_meta SET value = 1 WHERE key = 'schema';"
 		   "UPDATE catalog_meta SET value = 3 WHERE key = 'shard'");
 	p->catalog = open_again(p);
-	assert_err(write_head(p->op, p->catalog, STR("a"), STR("1")), ERR_INVALID);
+	assert_err(write_head(p->op, p->catalog, STR("a"), STR("1")), ERR_UNAVAILABLE);
 }
 static void files_of_other_versions_and_shards_are_refused(void **state)
 {
@@ -350,6 +370,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(only_sound_texts_open),
+		cmocka_unit_test(a_directory_that_vanished_is_temporary),
 		cmocka_unit_test(the_configuration_names_the_files),
 		cmocka_unit_test(a_second_opener_is_told_who_has_the_shard),
 		cmocka_unit_test(a_failing_batch_does_not_poison_the_others),

@@ -309,6 +309,16 @@ static enum err writer_open(struct op *op, struct shard *s, struct connection **
 	return ERR_NONE;
 }
 
+/* A file that is missing, of another catalog, or on a full disk is the operator's to mend: it must not
+ * look as if the user or his mail did not exist. */
+static enum err class_for_callers(struct op *op, enum err e)
+{
+	if (e == ERR_CORRUPT || e == ERR_UNSUPPORTED)
+		return e;
+	struct op_failure why = op->failure;
+	return op_fail(op, ERR_UNAVAILABLE, "%s", why.text);
+}
+
 enum err shard_open(struct op *op, struct shard *s)
 {
 	enum err e = ERR_NONE;
@@ -325,6 +335,7 @@ enum err shard_open(struct op *op, struct shard *s)
 			connection_close(s->writer);
 			s->writer = NULL;
 			file_close_fd(&s->lock_fd);
+			e = class_for_callers(op, e);
 		}
 	}
 	pthread_mutex_unlock(&s->lock);

@@ -66,6 +66,16 @@ static unsigned delivery_options(const struct mail_role *r)
 	return options;
 }
 
+/* Whatever keeps the user from being opened is our own trouble: his mail comes again. */
+static enum err open_recipient(
+	struct op *op, struct mail_role *r, const struct ticket *ticket, struct user **out)
+{
+	if (user_open(op, r->store, ticket->user, out) == ERR_NONE)
+		return ERR_NONE;
+	struct op_failure why = op->failure;
+	return op_fail(op, ERR_UNAVAILABLE, "%s", why.text);
+}
+
 static enum err take_mail(
 	struct op *op, struct mail_role *r, struct ipc_message *request, struct ipc_message *reply)
 {
@@ -77,7 +87,7 @@ static enum err take_mail(
 	AUTO_FD(spool, d.fd);
 	(void)spool; /* closed at the end of this scope */
 	TRY(ticket_redeem(op, r->gate, d.ticket, STR("lmtp"), &ticket));
-	TRY(user_open(op, r->store, ticket.user, &user));
+	TRY(open_recipient(op, r, &ticket, &user));
 	task_set_doing(user_name(user), STR("delivering a mail"));
 	enum err e = deliver_run(op, user, &d, delivery_options(r), &result);
 	user_unref(user);

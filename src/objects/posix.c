@@ -173,11 +173,13 @@ static enum err put_run(struct posix_job *j)
 	enum err e = ERR_NONE;
 	for (unsigned i = 0; i < PUT_TRIES; i++) {
 		struct directory *d;
-		TRY(tree_directory(&j->op, j->tree, posix_job_key(j), &d));
-		e = put_once(j, directory_fd(d));
-		if (e == ERR_NONE)
-			e = tree_sync(&j->op, j->tree, d);
-		directory_unref(j->tree, d);
+		e = tree_directory(&j->op, j->tree, posix_job_key(j), &d);
+		if (e == ERR_NONE) {
+			e = put_once(j, directory_fd(d));
+			if (e == ERR_NONE)
+				e = tree_sync(&j->op, j->tree, d);
+			directory_unref(j->tree, d);
+		}
 		if (e != ERR_NOT_FOUND)
 			return e;
 	}

@@ -96,6 +96,21 @@ static void a_second_process_is_kept_out(struct world *w)
 	assert_ok(store_abandon(&w->op, second, &o, &c));
 }
 
+/* A directory that cannot be made is our own trouble: the user is there, and his mail comes again. */
+static void a_missing_directory_is_temporary(struct world *w)
+{
+	world_stop(w);
+	const char *local = w->settings.local_dir.p;
+	assert_ok(file_remove_tree(&w->op, local));
+	assert_int_equal(symlink("/nonexistent/pombal", local), 0);
+	struct user *u;
+	assert_ok(store_open(&w->op, &w->settings, w->objects, w->catalog, &w->store));
+	assert_err(user_open(&w->op, w->store, STR("u1@example.test"), &u), ERR_UNAVAILABLE);
+	assert_true(str_find(str_from(w->op.failure.text), STR("mkdir")) >= 0);
+	assert_int_equal(unlink(local), 0);
+	assert_ok(user_open(&w->op, w->store, STR("u1@example.test"), &w->user));
+}
+
 /* Clean closes read nothing of the mailbox from the catalog; damaged local files cost a rebuild. */
 static void local_files_may_be_damaged(struct world *w)
 {
@@ -222,6 +237,7 @@ SCENARIO(the_tree_remembers)
 SCENARIO(a_removed_mailbox_ends_its_views)
 SCENARIO(renaming_inbox_moves_its_mails)
 SCENARIO(a_second_process_is_kept_out)
+SCENARIO(a_missing_directory_is_temporary)
 SCENARIO(local_files_may_be_damaged)
 SCENARIO(status_of_a_closed_mailbox_needs_no_opening)
 SCENARIO(watchers_are_called_once_a_change)
@@ -235,6 +251,7 @@ int main(void)
 		cmocka_unit_test(test_a_removed_mailbox_ends_its_views),
 		cmocka_unit_test(test_renaming_inbox_moves_its_mails),
 		cmocka_unit_test(test_a_second_process_is_kept_out),
+		cmocka_unit_test(test_a_missing_directory_is_temporary),
 		cmocka_unit_test(test_local_files_may_be_damaged),
 		cmocka_unit_test(test_status_of_a_closed_mailbox_needs_no_opening),
 		cmocka_unit_test(test_watchers_are_called_once_a_change),

@@ -23,6 +23,8 @@ struct lock_job {
 	char *dir;
 	int fd;
 	int error_number;
+	bool is_taken;
+	char text[OP_FAILURE_TEXT_MAX]; /* why there is no directory, or "" */
 };
 
 static void lock_run(struct offload_job *job)
@@ -37,11 +39,15 @@ static void lock_run(struct offload_job *job)
 	j->error_number = ENAMETOOLONG;
 	if (n < 0 || (size_t)n >= sizeof(path))
 		return;
-	enum err e = file_make_dirs(&op, j->dir, 0700); /* if not, open() says why */
+	if (file_make_dirs(&op, j->dir, 0700) != ERR_NONE) {
+		memcpy(j->text, op.failure.text, sizeof(j->text));
+		return;
+	}
 	j->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	j->error_number = j->fd < 0 ? errno : 0;
-	if (j->fd >= 0 && (e != ERR_NONE || fcntl(j->fd, F_OFD_SETLK, &lock) != 0)) {
+	if (j->fd >= 0 && fcntl(j->fd, F_OFD_SETLK, &lock) != 0) {
 		j->error_number = errno;
+		j->is_taken = j->error_number == EAGAIN || j->error_number == EACCES;
 		file_close_fd(&j->fd);
 	}
 }
@@ -54,6 +60,21 @@ static void lock_release(struct offload_job *job)
 	mem_free(j);
 }
 
+/* Whatever is wrong with the directory (disk full, permission, gone) is the operator's to mend: never
+ * the class of a user or mail that does not exist, which would send his mail back. */
+static enum err lock_failure(struct op *op, const struct lock_job *j)
+{
+	if (j->text[0])
+		return op_fail(op, ERR_UNAVAILABLE, "%s", j->text);
+	if (j->is_taken)
+		return op_fail(op, ERR_UNAVAILABLE,
+			"another process of this host has the user open: %s/lock", j->dir);
+	errno = j->error_number;
+	(void)op_fail_errno(op, "lock %s", j->dir);
+	struct op_failure why = op->failure;
+	return op_fail(op, ERR_UNAVAILABLE, "%s", why.text);
+}
+
 static enum err lock_dir(struct op *op, const char *dir, int *out_fd)
 {
 	struct lock_job *j = MEM_NEW(struct lock_job);
@@ -62,17 +83,11 @@ static enum err lock_dir(struct op *op, const char *dir, int *out_fd)
 	j->dir = str_new_z(str_from(dir));
 	j->fd = -1;
 	TRY(offload(op, OFFLOAD_DISK, &j->job));
-	int error_number = j->error_number;
 	*out_fd = j->fd;
 	j->fd = -1;
+	enum err e = *out_fd >= 0 ? ERR_NONE : lock_failure(op, j);
 	lock_release(&j->job);
-	if (*out_fd >= 0)
-		return ERR_NONE;
-	if (error_number == EAGAIN || error_number == EACCES)
-		return op_fail(op, ERR_UNAVAILABLE,
-			"another process of this host has the user open (or %s is not ours)", dir);
-	errno = error_number;
-	return op_fail_errno(op, "lock %s", dir);
+	return e;
 }
 
 char *user_dir(const struct store *s, struct str name)
