@@ -46,6 +46,11 @@ class Ledger:
         with self.lock:
             self.boxes.setdefault(mailbox, Box(uid_validity)).uids[uid] = mark
 
+    def told_numbers(self, mailbox, uid_validity, uid_next, modseq):
+        """What STATUS said: none of it may ever fall."""
+        with self.lock:
+            self.boxes.setdefault(mailbox, Box(uid_validity)).told(uid_next, modseq)
+
     # ---- the check
 
     def check(self, client, rng):
@@ -67,9 +72,10 @@ class Ledger:
         return [f"{self.user}: {text}" for text in broken]
 
     def _read_box(self, client, mailbox, broken):
+        status = client.status(mailbox, "UIDVALIDITY UIDNEXT HIGHESTMODSEQ")
+        box = self.boxes.setdefault(mailbox, Box(status["UIDVALIDITY"]))
+        broken += box.check_numbers(mailbox, status)
         selected = client.select(mailbox)
-        box = self.boxes.setdefault(mailbox, Box(selected.uid_validity))
-        broken += box.check_numbers(mailbox, selected)
         if not selected.exists:
             return []
         got = client.fetch("1:*", "(UID BODY.PEEK[HEADER.FIELDS (X-Mark)])")
@@ -112,16 +118,18 @@ class Box:
         self.uid_next = 0
         self.modseq = 0
 
-    def check_numbers(self, name, selected):
+    def told(self, uid_next, modseq):
+        self.uid_next = max(self.uid_next, uid_next)
+        self.modseq = max(self.modseq, modseq)
+
+    def check_numbers(self, name, status):
         broken = []
-        if selected.uid_validity != self.uid_validity:
-            broken.append(f"{name}: UIDVALIDITY was {self.uid_validity}, is {selected.uid_validity}")
-        if selected.uid_next < self.uid_next:
-            broken.append(f"{name}: UIDNEXT fell from {self.uid_next} to {selected.uid_next}")
-        if (selected.highest_modseq or 0) < self.modseq:
-            broken.append(f"{name}: HIGHESTMODSEQ fell from {self.modseq} to {selected.highest_modseq}")
-        self.uid_next = selected.uid_next
-        self.modseq = selected.highest_modseq or 0
+        for key, least in (("UIDNEXT", self.uid_next), ("HIGHESTMODSEQ", self.modseq)):
+            if status[key] < least:
+                broken.append(f"{name}: {key} fell from {least} to {status[key]}")
+        if status["UIDVALIDITY"] != self.uid_validity:
+            broken.append(f"{name}: UIDVALIDITY was {self.uid_validity}, is {status['UIDVALIDITY']}")
+        self.told(status["UIDNEXT"], status["HIGHESTMODSEQ"])
         return broken
 
     def check_uids(self, name, found, uid_next):

@@ -103,7 +103,7 @@ class Load:
             selected = client.select("INBOX")
             validity = {"INBOX": selected.uid_validity}
             while not self.stopping.is_set():
-                act = rng.choice((self.append, self.expunge, self.move, self.flag, self.flag))
+                act = rng.choice((self.append, self.expunge, self.move, self.flag, self.look))
                 try:
                     act(client, ledger, rng, validity)
                 except ImapError as e:
@@ -143,6 +143,10 @@ class Load:
             return
         client.run(f"CREATE {OTHER_BOX}")
         client.do(f"UID MOVE {found[0]} {OTHER_BOX}")
+
+    def look(self, client, ledger, rng, validity):
+        numbers = client.status("INBOX", "UIDNEXT HIGHESTMODSEQ")
+        ledger.told_numbers("INBOX", validity["INBOX"], numbers["UIDNEXT"], numbers["HIGHESTMODSEQ"])
 
     def flag(self, client, ledger, rng, validity):
         found = self.find(client, ledger, rng)
