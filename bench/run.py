@@ -22,6 +22,7 @@ import time
 TOP = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(TOP / "tests"))
 
+from kit import mails  # noqa: E402
 from kit.instance import Instance  # noqa: E402
 
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -176,6 +177,33 @@ class Bench:
         self.load(self.command("lmtp", users=LOAD_USERS, first_user=2 * LOAD_USERS + 1, mail_size=20000,
                                connections=1, count=LOAD_USERS * MAILS_PER_BOX))
 
+    def push(self):
+        """From the 250 of a delivery to the EXISTS in a session that idles; seen by one client, whose
+        own work is part of the figure."""
+        instance, user = self.instance, self.instance.user(USERS)
+        mail = mails.small("push", "x" * 70 + "\r\n" + "y" * 2000 + "\r\n")
+        delays_us = []
+        with instance.connect(is_tls=False) as session, instance.lmtp() as lmtp:
+            session.login(user, instance.password)
+            session.select()
+            session.start("IDLE")
+            session.read_pieces()
+            before = cpu_seconds(instance)
+            for number in range(1, self.count(500) + 1):
+                lmtp.deliver(mail, user)
+                began = time.monotonic()
+                session.wait_untagged(lambda line: line[:2] == [str(number).encode(), b"EXISTS"], 10)
+                delays_us.append((time.monotonic() - began) * 1e6)
+        delays_us.sort()
+        cpu_us, roles = cpu_used(before, cpu_seconds(instance), len(delays_us))
+        self.add({
+            "name": "push to an idle session",
+            "cpu_us": cpu_us,
+            "p50_ms": round(delays_us[len(delays_us) // 2] / 1000, 3),
+            "p99_ms": round(delays_us[len(delays_us) * 99 // 100] / 1000, 3),
+            "roles": roles,
+        })
+
     def idle(self):
         for is_tls in (False, True):
             sessions = self.count(10000)
@@ -216,7 +244,7 @@ class Bench:
         })
 
 
-SCENARIOS = ["deliveries", "logins", "append", "fetch", "store", "idle"]
+SCENARIOS = ["deliveries", "logins", "append", "fetch", "store", "push", "idle"]
 
 
 def main():
