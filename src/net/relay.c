@@ -6,7 +6,7 @@
  * one back and a relay never holds more than one burst a direction.
  *
  * The relay is over when both directions ended, when one side breaks, or when the worker has closed
- * altogether and the client has got its last words. */
+ * altogether and the client has got its last words, or takes none of them for a minute. */
 #include <errno.h>
 #include <poll.h>
 #include <unistd.h>
@@ -18,6 +18,9 @@
 /* Bursts of one turn; then others have theirs. */
 #define TURN_BURSTS 4
 
+/* For a client that takes nothing while nobody is left to end the session. */
+#define LAST_WORDS_US (60 * US_PER_SEC)
+
 struct relay {
 	/* owned */
 	struct stream *client;
@@ -25,7 +28,9 @@ struct relay {
 	struct buf to_worker; /* read from the client, not yet taken; to the client: its output */
 	relay_done_fn *done;
 	void *arg;
-	bool client_ended; /* end of the client's words, passed on */
+	struct timer last_words; /* runs while the worker has gone and the client does not take */
+	uint64_t taken_bytes;    /* what the client had taken when that timer was set */
+	bool client_ended;       /* end of the client's words, passed on */
 	bool worker_ended;
 };
 
@@ -42,6 +47,7 @@ static void relay_end(struct relay *r)
 	relay_done_fn *done = r->done;
 	void *arg = r->arg;
 	int fd = r->worker.fd;
+	timer_cancel(&r->last_words);
 	watch_close(&r->worker);
 	close(fd);
 	stream_abandon(r->client);
@@ -172,6 +178,24 @@ static bool is_over(const struct relay *r, enum io_result up, enum io_result dow
 	return r->worker_ended && (r->client_ended || worker_is_gone(r));
 }
 
+/* The worker's own patience ended with it. */
+static void watch_last_words(struct relay *r)
+{
+	if (r->last_words.heap_index || r->client->output.n == 0 || !worker_is_gone(r))
+		return;
+	r->taken_bytes = r->client->counters.bytes_out;
+	timer_set(&r->last_words, now_us() + LAST_WORDS_US);
+}
+
+static void last_words_late(void *arg)
+{
+	struct relay *r = arg;
+	if (r->client->counters.bytes_out == r->taken_bytes)
+		relay_end(r);
+	else
+		watch_last_words(r);
+}
+
 static void relay_event(struct watch *w, unsigned events, void *arg);
 
 static void relay_turn(struct relay *r)
@@ -189,9 +213,12 @@ static void relay_turn(struct relay *r)
 			break;
 	}
 	mem_free(scratch);
-	if (is_relay_over)
+	if (is_relay_over) {
 		relay_end(r);
-	else if (up == IO_DONE || down == IO_DONE)
+		return;
+	}
+	watch_last_words(r);
+	if (up == IO_DONE || down == IO_DONE)
 		watch_on(&r->worker, relay_event,
 			r); /* ready still: called again after the others */
 }
@@ -210,6 +237,7 @@ enum err relay_start(
 	r->client = client;
 	r->done = done;
 	r->arg = arg;
+	timer_init(&r->last_words, last_words_late, r);
 	enum err e = net_set_nonblocking(op, worker_fd);
 	if (e == ERR_NONE)
 		e = watch_open(op, &r->worker, worker_fd, NULL, NULL);

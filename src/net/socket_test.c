@@ -343,6 +343,35 @@ static void a_relay_ends_when_the_worker_has_gone(void **state)
 	test_in_task(worker_leaves_task, NULL);
 }
 
+/* The worker's last words, to a client that takes none of them. */
+static void deaf_client_task(void *arg)
+{
+	struct relay_test r;
+	bool is_done = true;
+	(void)arg;
+	relay_test_open(&r);
+	while (is_done) {
+		for (size_t i = 0; i < 1000; i++)
+			buf_put(stream_output(r.worker),
+				STR("0123456789012345678901234567890123456789"));
+		assert_ok(stream_flush_ready(&r.op, r.worker, &is_done));
+		assert_ok(task_sleep(&r.op, 1000)); /* the relay takes what it can */
+	}
+	stream_abandon(r.worker);
+	r.worker = NULL;
+	r.op.deadline_us = TIME_NEVER;
+	assert_ok(task_sleep(&r.op, 50 * US_PER_SEC));
+	assert_int_equal(r.done, 0);
+	assert_ok(task_sleep(&r.op, 20 * US_PER_SEC));
+	relay_test_close(&r);
+}
+
+static void a_relay_gives_up_a_client_that_takes_nothing(void **state)
+{
+	(void)state;
+	test_in_virtual_task(deaf_client_task, NULL);
+}
+
 static void client_leaves_task(void *arg)
 {
 	struct relay_test r;
@@ -430,6 +459,7 @@ int main(void)
 		cmocka_unit_test(a_relay_passes_words_and_ends),
 		cmocka_unit_test(a_relay_ends_when_the_worker_has_gone),
 		cmocka_unit_test(a_relay_ends_when_the_client_has_gone),
+		cmocka_unit_test(a_relay_gives_up_a_client_that_takes_nothing),
 		cmocka_unit_test(a_slow_side_holds_the_other_back),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
