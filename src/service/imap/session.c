@@ -101,17 +101,22 @@ void imap_idle_end(struct op *op, struct imap_session *s)
 }
 
 /* RFC 2177: anything but DONE ends IDLE too, with BAD. */
+static void idle_refuse(struct op *op, struct imap_session *s)
+{
+	struct str tag = str_dup(op->arena, str_from(s->idle_tag));
+	s->idle_tag[0] = '\0';
+	if (s->view)
+		view_on_change(s->view, NULL, NULL);
+	imap_put_tagged(stream_output(s->stream), tag, "BAD", STR_NONE, STR("Expected DONE."));
+}
+
 static void idle_line(struct op *op, struct imap_session *s, struct str line)
 {
 	if (str_eq_ci(str_trim_right(line), STR("DONE"))) {
 		imap_idle_end(op, s);
 		return;
 	}
-	struct str tag = str_dup(op->arena, str_from(s->idle_tag));
-	s->idle_tag[0] = '\0';
-	if (s->view)
-		view_on_change(s->view, NULL, NULL);
-	imap_put_tagged(stream_output(s->stream), tag, "BAD", STR_NONE, STR("Expected DONE."));
+	idle_refuse(op, s);
 }
 
 static void frame_error(struct imap_session *s, struct str text)
@@ -159,7 +164,10 @@ static bool act(struct op *op, struct imap_session *s, enum imap_frame_result fo
 			run_command(op, s, text);
 		return true;
 	case IMAP_FRAME_ERROR:
-		frame_error(s, text);
+		if (s->idle_tag[0]) /* an endless line */
+			idle_refuse(op, s);
+		else
+			frame_error(s, text);
 		imap_append_drop(s);
 		stream_consume(s->stream, f->used);
 		return true;
