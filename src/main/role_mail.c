@@ -17,6 +17,7 @@
 #define GARBAGE_EVERY_US (10 * 60 * US_PER_SEC)
 #define GARBAGE_AGE_US   (3600 * US_PER_SEC)
 #define HEAD_BYTES_MAX   (64 << 10)
+#define FINISH_US        (2 * US_PER_SEC)
 
 struct mail_role {
 	struct config *config;
@@ -29,7 +30,15 @@ struct mail_role {
 	struct ipc_server *server;
 	struct timer garbage;
 	bool is_stopping;
+	unsigned busy; /* tasks that use this: requests, the collector */
+	struct wait_queue idle;
 };
+
+static void end_work(struct mail_role *r)
+{
+	if (--r->busy == 0)
+		wait_queue_wake_all(&r->idle);
+}
 
 /* ---- what arrives ---- */
 
@@ -101,16 +110,18 @@ static enum err serve(struct op *op, const struct ipc_peer *peer, struct ipc_mes
 {
 	struct mail_role *r = arg;
 	(void)peer; /* the ticket says who it is */
-	enum err e = ERR_NONE;
+	enum err e;
 	if (r->is_stopping)
 		return op_fail(op, ERR_UNAVAILABLE, "this worker is stopping");
+	r->busy++;
 	if (request->type == IPC_SESSION)
 		e = take_session(op, r, request);
 	else if (request->type == IPC_DELIVER)
 		e = take_mail(op, r, request, reply);
 	else
-		return op_fail(op, ERR_UNSUPPORTED,
-			"a mail worker does not take messages of type %d", (int)request->type);
+		e = op_fail(op, ERR_UNSUPPORTED, "a mail worker does not take messages of type %d",
+			(int)request->type);
+	end_work(r);
 	/* A delivery's failure was told by deliver_run() with all that is known about the mail. */
 	if (request->type == IPC_SESSION && e != ERR_NONE && e != ERR_LIMIT && e != ERR_CANCELLED)
 		event_send_failure(NULL, EVENT_ERROR, NULL, op, "taking a session");
@@ -119,22 +130,38 @@ static enum err serve(struct op *op, const struct ipc_peer *peer, struct ipc_mes
 
 /* ---- garbage ---- */
 
+/* The shards that this worker serves: touching another one would take it from its worker. */
+static void collect_own_shards(struct op *op, struct mail_role *r)
+{
+	for (uint32_t shard = 0; shard < r->shared->shard_count && !r->is_stopping; shard++) {
+		uint64_t deleted;
+		if (r->shared->worker_of_shard[shard] != r->slot)
+			continue;
+		enum err e = store_collect_garbage(op, r->store, shard, GARBAGE_AGE_US, &deleted);
+		if (e != ERR_NONE && e != ERR_CANCELLED)
+			event_send_failure(
+				NULL, EVENT_WARNING, NULL, op, "collecting deleted objects");
+		op_forgive(op);
+	}
+}
+
 static void garbage_task(void *arg)
 {
 	struct mail_role *r = arg;
 	AUTO_ARENA(arena, 0);
 	struct op op;
-	uint64_t deleted = 0;
 	op_init(&op, &arena, NULL, now_us() + GARBAGE_EVERY_US);
-	if (store_collect_garbage(&op, r->store, GARBAGE_AGE_US, &deleted) != ERR_NONE)
-		event_send_failure(NULL, EVENT_WARNING, NULL, &op, "collecting deleted objects");
+	collect_own_shards(&op, r);
 	if (!r->is_stopping)
 		timer_set(&r->garbage, now_us() + GARBAGE_EVERY_US);
+	end_work(r);
 }
 
 static void garbage_timer(void *arg)
 {
-	task_start("garbage", garbage_task, arg);
+	struct mail_role *r = arg;
+	r->busy++;
+	task_start("garbage", garbage_task, r);
 }
 
 /* ---- settings of the store ---- */
@@ -226,16 +253,29 @@ static enum err open_store(struct op *op, struct mail_role *r)
 
 /* ---- the role ---- */
 
+/* WAITS. What was begun is finished and answered: a mail that was saved does not come again. */
+static void finish_work(struct mail_role *r)
+{
+	AUTO_ARENA(arena, 0);
+	struct op op;
+	op_init(&op, &arena, NULL, now_us() + FINISH_US);
+	while (r->busy > 0 && wait_queue_wait(&op, &r->idle) == ERR_NONE)
+		continue;
+}
+
 static void mail_role_stop(struct op *op, void *state)
 {
 	struct mail_role *r = state;
 	r->is_stopping = true;
 	timer_cancel(&r->garbage);
+	finish_work(r);
 	ipc_server_close(r->server);
 	if (r->imap)
 		imap_close(op, r->imap);
 	if (r->store && store_close(op, r->store) != ERR_NONE)
 		event_send_failure(NULL, EVENT_ERROR, NULL, op, "closing the store");
+	if (r->busy > 0)
+		return; /* the process ends with those who still use it */
 	ticket_gate_free(r->gate);
 	arena_done(&r->arena);
 	mem_free(r);

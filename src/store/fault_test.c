@@ -361,7 +361,7 @@ static enum err collect_in_view(struct run *r, struct view *v)
 	uint64_t deleted;
 	TRY(transfer(r, v, false));
 	TRY(expunge_in_view(r, v));
-	return store_collect_garbage(&r->w->op, r->w->store, -US_PER_SEC, &deleted);
+	return world_try_collect(r->w, -US_PER_SEC, &deleted);
 }
 
 static enum err act_collect(struct run *r)
@@ -424,7 +424,7 @@ static void append_afterwards(struct run *r)
 static void collect_afterwards(struct run *r)
 {
 	uint64_t deleted;
-	assert_ok(store_collect_garbage(&r->w->op, r->w->store, -US_PER_SEC, &deleted));
+	assert_ok(world_try_collect(r->w, -US_PER_SEC, &deleted));
 	look(r);
 }
 

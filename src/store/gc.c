@@ -15,6 +15,7 @@
 struct collector {
 	struct store *store;
 	uint64_t deleted;
+	struct op_failure failure; /* of an entry that was left; the last one */
 };
 
 static bool oid_parse(struct str text, struct row_id *out)
@@ -149,41 +150,65 @@ static enum err collect_entry(struct op *op, struct collector *c, const struct c
 	return collect_object(op, c, g);
 }
 
+/* An entry that cannot be collected stays, and does not keep the others from it. */
+static enum err leave_entry(struct op *op, struct collector *c, enum err e)
+{
+	if (e == ERR_TIMEOUT || e == ERR_CANCELLED)
+		return e;
+	c->failure = op->failure;
+	op_forgive(op);
+	return ERR_NONE;
+}
+
 /* *out_more: the shard's queue may have more that is old enough. */
 static enum err collect_some(
 	struct op *op, struct collector *c, uint32_t shard, uint64_t oldest_ms, bool *out_more)
 {
 	struct catalog_garbage *entries;
-	size_t count;
+	size_t count, collected = 0;
 	TRY(catalog_read_garbage(op, c->store->catalog, shard, ENTRIES_AT_ONCE, &entries, &count));
-	*out_more = count == ENTRIES_AT_ONCE;
+	*out_more = false;
 	for (size_t i = 0; i < count; i++) {
-		if (name_ms(entries[i].name) > oldest_ms) {
-			*out_more = false;
-			break;
-		}
-		TRY(collect_entry(op, c, &entries[i]));
+		if (name_ms(entries[i].name) > oldest_ms)
+			return ERR_NONE;
+		if (c->store->is_closing)
+			return op_fail(op, ERR_CANCELLED, "the store is closing");
+		enum err e = collect_entry(op, c, &entries[i]);
+		collected += e == ERR_NONE;
+		if (e != ERR_NONE)
+			TRY(leave_entry(op, c, e));
 		task_breathe();
 	}
+	*out_more = count == ENTRIES_AT_ONCE && collected > 0;
 	return ERR_NONE;
 }
 
+static enum err collect_all(struct op *op, struct collector *c, uint32_t shard, uint64_t oldest_ms)
+{
+	bool more = true;
+	while (more) {
+		struct arena_mark mark = arena_mark(op->arena);
+		enum err e = collect_some(op, c, shard, oldest_ms, &more);
+		arena_rewind(op->arena, mark);
+		if (e != ERR_NONE)
+			return e;
+	}
+	if (c->failure.class == ERR_NONE)
+		return ERR_NONE;
+	return op_fail(op, c->failure.class, "%s", c->failure.text);
+}
+
 enum err store_collect_garbage(
-	struct op *op, struct store *s, int64_t min_age_us, uint64_t *out_deleted)
+	struct op *op, struct store *s, uint32_t shard, int64_t min_age_us, uint64_t *out_deleted)
 {
 	struct collector c = { .store = s };
 	int64_t oldest_us = now_wall_us() - min_age_us;
 	uint64_t oldest_ms = oldest_us > 0 ? (uint64_t)(oldest_us / US_PER_MS) : 0;
-	for (uint32_t shard = 0; shard < catalog_shard_count(s->catalog); shard++) {
-		bool more = true;
-		while (more) {
-			struct arena_mark mark = arena_mark(op->arena);
-			enum err e = collect_some(op, &c, shard, oldest_ms, &more);
-			arena_rewind(op->arena, mark);
-			if (e != ERR_NONE)
-				return e;
-		}
-	}
+	if (s->is_closing)
+		return op_fail(op, ERR_CANCELLED, "the store is closing");
+	s->background++; /* store_close() waits for us */
+	enum err e = collect_all(op, &c, shard, oldest_ms);
 	*out_deleted = c.deleted;
-	return ERR_NONE;
+	store_background_end(s);
+	return e;
 }

@@ -103,10 +103,12 @@ enum err tree_subscribe(struct op *op, struct user *u, struct str name, bool is_
 
 /* ---- maintenance ---- */
 
-/* WAITS. Works through the GC queue of the shards that this process owns, entries older than
- * `min_age_us` (an hour in production): deletes objects that nothing refers to. */
+/* WAITS. Works through the GC queue of a shard, entries older than `min_age_us` (an hour in
+ * production): deletes objects that nothing refers to. Only for a shard that is ours: asking takes
+ * it. What cannot be collected stays in the queue, and the last reason is the result; ERR_CANCELLED:
+ * the store is closing. */
 enum err store_collect_garbage(
-	struct op *op, struct store *s, int64_t min_age_us, uint64_t *out_deleted);
+	struct op *op, struct store *s, uint32_t shard, int64_t min_age_us, uint64_t *out_deleted);
 /* WAITS. Drops the local state of a user (not open) so that the next opening rebuilds it. */
 enum err store_drop_local(struct op *op, struct store *s, struct str user);
 

@@ -308,15 +308,15 @@ static void garbage_is_collected_when_nothing_refers(struct world *w)
 	world_flags(w, v, 1, 2, FLAGS_ADD, MAIL_DELETED);
 	assert_ok(view_expunge(&w->op, v, NULL));
 	(void)world_sync(w, v, true);
-	assert_ok(store_collect_garbage(&w->op, w->store, US_PER_SEC * 3600, &deleted));
+	assert_ok(world_try_collect(w, US_PER_SEC * 3600, &deleted));
 	assert_int_equal(deleted, 0); /* too young */
-	assert_ok(store_collect_garbage(&w->op, w->store, -US_PER_SEC, &deleted));
+	assert_ok(world_try_collect(w, -US_PER_SEC, &deleted));
 	assert_int_equal(deleted, 1); /* the copied one lives */
 	(void)world_sync(w, s, true);
 	world_assert_body(w, s, 1, "x");
 	world_flags(w, s, 1, 1, FLAGS_ADD, MAIL_DELETED);
 	assert_ok(view_expunge(&w->op, s, NULL));
-	assert_ok(store_collect_garbage(&w->op, w->store, -US_PER_SEC, &deleted));
+	assert_ok(world_try_collect(w, -US_PER_SEC, &deleted));
 	assert_int_equal(deleted, 1);
 	view_close(v);
 	view_close(s);
@@ -329,10 +329,32 @@ static void garbage_is_collected_when_nothing_refers(struct world *w)
 	world_append(w, m, "x");
 	assert_ok(tree_remove(&w->op, w->user, STR("old")));
 	mailbox_unref(m);
-	assert_ok(store_collect_garbage(&w->op, w->store, -US_PER_SEC, &deleted));
+	assert_ok(world_try_collect(w, -US_PER_SEC, &deleted));
 	uint64_t more;
-	assert_ok(store_collect_garbage(&w->op, w->store, -US_PER_SEC, &more));
+	assert_ok(world_try_collect(w, -US_PER_SEC, &more));
 	assert_int_equal(deleted + more, 1);
+}
+
+static void a_bad_entry_does_not_stop_the_collector(struct world *w)
+{
+	struct mailbox *m = world_box(w, "INBOX");
+	uint32_t shard = catalog_user_shard(w->catalog, w->user->name);
+	struct catalog_change bad = { .kind = CATALOG_PUT_GARBAGE,
+		.mailbox = m->guid,
+		.object = STR("no object"),
+		.row = { .kind = CATALOG_OP, .name = store_name(w->store) },
+		.queued = store_name(w->store) };
+	uint64_t deleted;
+	assert_ok(catalog_write(&w->op, w->catalog, w->user->name, &bad, 1));
+	world_append(w, m, "x");
+	struct view *v = world_view(w, m);
+	world_flags(w, v, 1, 1, FLAGS_ADD, MAIL_DELETED);
+	assert_ok(view_expunge(&w->op, v, NULL));
+	assert_err(
+		store_collect_garbage(&w->op, w->store, shard, -US_PER_SEC, &deleted), ERR_CORRUPT);
+	assert_int_equal(deleted, 1);
+	view_close(v);
+	mailbox_unref(m);
 }
 
 /* ---- copy and move ---- */
@@ -389,6 +411,7 @@ SCENARIO(async_flags_are_journalled)
 SCENARIO(lost_flags_leave_a_hole)
 SCENARIO(expunges_wait_until_they_may_be_told)
 SCENARIO(garbage_is_collected_when_nothing_refers)
+SCENARIO(a_bad_entry_does_not_stop_the_collector)
 SCENARIO(copies_and_moves_keep_what_a_mail_is)
 
 int main(void)
@@ -403,6 +426,7 @@ int main(void)
 		cmocka_unit_test(test_lost_flags_leave_a_hole),
 		cmocka_unit_test(test_expunges_wait_until_they_may_be_told),
 		cmocka_unit_test(test_garbage_is_collected_when_nothing_refers),
+		cmocka_unit_test(test_a_bad_entry_does_not_stop_the_collector),
 		cmocka_unit_test(test_copies_and_moves_keep_what_a_mail_is),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

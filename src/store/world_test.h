@@ -191,6 +191,18 @@ static inline void world_flags(struct world *w, struct view *v, uint32_t first, 
 	assert_ok(world_try_flags(w, v, first, last, how, flags));
 }
 
+/* Of all shards. */
+static inline enum err world_try_collect(struct world *w, int64_t min_age_us, uint64_t *out_deleted)
+{
+	*out_deleted = 0;
+	for (uint32_t shard = 0; shard < catalog_shard_count(w->catalog); shard++) {
+		uint64_t deleted;
+		TRY(store_collect_garbage(&w->op, w->store, shard, min_age_us, &deleted));
+		*out_deleted += deleted;
+	}
+	return ERR_NONE;
+}
+
 /* The mailbox as text: two moments are equal if their texts are. */
 static inline struct str world_describe(struct world *w, struct mailbox *m)
 {
