@@ -24,7 +24,7 @@ struct all_in_one {
 	struct shared_page *shared;
 	struct role_context contexts[PROCESSES_MAX];
 	void *states[PROCESSES_MAX];
-	size_t started;
+	size_t started; /* the first of the plan; those that have stopped have no state */
 	bool is_stopping, has_failed;
 };
 
@@ -70,17 +70,39 @@ static enum err become_mail_user(struct op *op, struct config *config)
 	return ERR_NONE;
 }
 
+static void stop_one(struct all_in_one *a, size_t i)
+{
+	AUTO_ARENA(arena, 0);
+	struct op op;
+	op_init(&op, &arena, NULL, now_us() + STOP_TIME_US);
+	if (a->states[i])
+		a->plans.items[i].role->stop(&op, a->states[i]);
+	a->states[i] = NULL;
+}
+
+static void drain_one(struct all_in_one *a, size_t i)
+{
+	const struct role *role = a->plans.items[i].role;
+	AUTO_ARENA(arena, 0);
+	struct op op;
+	op_init(&op, &arena, NULL, now_us() + STOP_TIME_US);
+	if (role->drain)
+		role->drain(&op, a->states[i]);
+}
+
 static void stop_task(void *arg)
 {
 	struct all_in_one *a = arg;
-	AUTO_ARENA(arena, 0);
-	struct op op;
 	event_send(NULL, EVENT_INFO, "master_stopping", "Pombal stops");
-	while (a->started > 0) {
-		size_t i = --a->started;
-		op_init(&op, &arena, NULL, now_us() + STOP_TIME_US);
-		a->plans.items[i].role->stop(&op, a->states[i]);
+	for (size_t i = a->started; i-- > 0;)
+		drain_one(a, i);
+	/* The worker before the rest: its last words to clients still pass the relays of login. */
+	for (size_t i = 0; i < a->started; i++) {
+		if (a->plans.items[i].role == &role_mail)
+			stop_one(a, i);
 	}
+	for (size_t i = a->started; i-- > 0;)
+		stop_one(a, i);
 	loop_stop();
 }
 
@@ -89,7 +111,7 @@ static void stop(struct all_in_one *a)
 	if (a->is_stopping)
 		return;
 	a->is_stopping = true;
-	alarm(STOP_TIME_US / US_PER_SEC + 20);
+	alarm(3 * STOP_TIME_US / US_PER_SEC + 10);
 	task_start("stop", stop_task, a);
 }
 

@@ -2,8 +2,8 @@
 /* The master: one child per planned process, started again with back-off when it dies.
  *
  * Child:  waiting -> starting -> serving -> (dead -> waiting)   until the stop; then
- *         told to stop -> dead. Roles stop in the reverse order of starting, so that nobody talks to
- *         a role that has left.
+ *         told to drain -> told to stop -> dead. Who talks to other roles drains first; then all
+ *         stop at once: the workers' last words to clients still pass the relays in login.
  * Invariants: 1. descriptors for children are made above FD_BASE, so that placing them at their fixed
  *                numbers never overwrites one that is still needed.
  *             2. the shared page and the ticket key live as long as the master: children come and go. */
@@ -46,7 +46,7 @@ struct child {
 	struct watch control;
 	struct timer restart;
 	int64_t started_us, backoff_us;
-	bool is_serving;
+	bool is_serving, is_drained;
 };
 struct master {
 	struct config *config;
@@ -55,7 +55,7 @@ struct master {
 	struct shared_page *shared;
 	int config_fd, shared_fd, key_fd, ready_fd;
 	bool is_ready, is_stopping;
-	struct wait_queue child_died;
+	struct wait_queue changed; /* a child died or drained */
 };
 
 /* ---- starting a child ---- */
@@ -141,6 +141,9 @@ static void on_control(struct watch *w, unsigned events, void *arg)
 		if (byte == CONTROL_READY) {
 			c->is_serving = true;
 			check_all_ready(c->master);
+		} else if (byte == CONTROL_DRAINED) {
+			c->is_drained = true;
+			wait_queue_wake_all(&c->master->changed);
 		}
 	}
 	watch_forget(w, WATCH_READ); /* the child's end is seen by SIGCHLD */
@@ -208,7 +211,7 @@ static void child_died(struct child *c, int status)
 	close(c->control_fd);
 	c->pid = 0;
 	c->is_serving = false;
-	wait_queue_wake_all(&m->child_died);
+	wait_queue_wake_all(&m->changed);
 	if (m->is_stopping)
 		return;
 	if (now_us() - c->started_us >= LIVED_LONG_US) {
@@ -238,53 +241,73 @@ static void on_child_signal(int signal_number, void *arg)
 
 /* ---- stopping ---- */
 
-static size_t running_of(const struct master *m, const struct role *role)
-{
-	size_t n = 0;
-	for (size_t i = 0; i < m->plans.count; i++)
-		n += m->plans.items[i].role == role && m->children[i].pid > 0;
-	return n;
-}
-
-static void tell_children(struct master *m, const struct role *role, char command)
+static void tell_children(struct master *m, char command)
 {
 	for (size_t i = 0; i < m->plans.count; i++) {
 		struct child *c = &m->children[i];
 		/* A child that is gone is noticed by its death, not here. */
-		if (c->pid > 0 && (!role || c->plan->role == role))
+		if (c->pid > 0)
 			(void)send(c->control_fd, &command, 1, MSG_NOSIGNAL | MSG_DONTWAIT);
 	}
 }
 
-static void stop_role(struct master *m, const struct role *role)
+static size_t count_draining(const struct master *m)
 {
+	size_t n = 0;
+	for (size_t i = 0; i < m->plans.count; i++) {
+		const struct child *c = &m->children[i];
+		n += c->pid > 0 && c->is_serving && c->plan->role->drain && !c->is_drained;
+	}
+	return n;
+}
+
+static void drain_children(struct master *m)
+{
+	const char drain = CONTROL_DRAIN;
 	AUTO_ARENA(arena, 0);
 	struct op op;
 	op_init(&op, &arena, NULL, now_us() + STOP_ROLE_US);
-	tell_children(m, role, CONTROL_STOP);
-	while (running_of(m, role) > 0) {
-		if (wait_queue_wait(&op, &m->child_died) == ERR_NONE)
-			continue;
-		event_send(NULL, EVENT_ERROR, "child_stop_failed",
-			"service(%s): %zu processes did not stop in time and are killed",
-			role->name, running_of(m, role));
-		for (size_t i = 0; i < m->plans.count; i++) {
-			if (m->children[i].plan->role == role && m->children[i].pid > 0)
-				kill(m->children[i].pid, SIGKILL);
-		}
-		return;
+	for (size_t i = 0; i < m->plans.count; i++) {
+		struct child *c = &m->children[i];
+		if (c->pid > 0 && c->plan->role->drain)
+			(void)send(c->control_fd, &drain, 1, MSG_NOSIGNAL | MSG_DONTWAIT);
 	}
+	/* Whoever does not manage is stopped all the same. */
+	while (count_draining(m) > 0 && wait_queue_wait(&op, &m->changed) == ERR_NONE)
+		continue;
+}
+
+static size_t count_running(const struct master *m)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < m->plans.count; i++)
+		n += m->children[i].pid > 0;
+	return n;
+}
+
+static void kill_child(const struct child *c)
+{
+	event_send(NULL, EVENT_ERROR, "child_stop_failed",
+		"service(%s): child %d did not stop in time and is killed", c->plan->role->name,
+		(int)c->pid);
+	kill(c->pid, SIGKILL);
 }
 
 static void stop_task(void *arg)
 {
 	struct master *m = arg;
+	AUTO_ARENA(arena, 0);
+	struct op op;
 	event_send(NULL, EVENT_INFO, "master_stopping", "Pombal stops");
-	size_t count = 0;
-	while (roles[count])
-		count++;
-	while (count > 0)
-		stop_role(m, roles[--count]);
+	drain_children(m);
+	tell_children(m, CONTROL_STOP);
+	op_init(&op, &arena, NULL, now_us() + STOP_ROLE_US);
+	while (count_running(m) > 0 && wait_queue_wait(&op, &m->changed) == ERR_NONE)
+		continue;
+	for (size_t i = 0; i < m->plans.count; i++) {
+		if (m->children[i].pid > 0)
+			kill_child(&m->children[i]);
+	}
 	loop_stop();
 }
 
@@ -302,7 +325,7 @@ static void on_log_signal(int signal_number, void *arg)
 {
 	(void)signal_number;
 	event_log_reopen();
-	tell_children(arg, NULL, CONTROL_REOPEN_LOG);
+	tell_children(arg, CONTROL_REOPEN_LOG);
 }
 
 /* ---- the start ---- */

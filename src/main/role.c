@@ -29,7 +29,8 @@ struct child {
 	struct role_context context;
 	void *state;
 	bool is_started;
-	bool is_stopping;
+	bool is_stopping, may_finish;
+	struct wait_queue told; /* may_finish */
 	struct watch control;
 };
 
@@ -136,20 +137,42 @@ static enum err prepare(struct op *op, struct child *child)
 	return ERR_NONE;
 }
 
+static void drain(struct child *child)
+{
+	AUTO_ARENA(arena, 0);
+	struct op op;
+	char drained = CONTROL_DRAINED;
+	op_init(&op, &arena, NULL, now_us() + STOP_TIME_US);
+	if (child->role->drain)
+		child->role->drain(&op, child->state);
+	/* A master that is gone is seen as the end of the socket. */
+	(void)send(child->control.fd, &drained, 1, MSG_NOSIGNAL);
+	op_init(&op, &arena, NULL, now_us() + STOP_TIME_US);
+	while (!child->may_finish && wait_queue_wait(&op, &child->told) == ERR_NONE)
+		continue;
+}
+
 static void stop_task(void *arg)
 {
 	struct child *child = arg;
 	AUTO_ARENA(arena, 0);
 	struct op op;
-	op_init(&op, &arena, NULL, now_us() + STOP_TIME_US);
-	alarm(STOP_TIME_US / US_PER_SEC + 10); /* a stop that hangs ends all the same */
-	if (child->is_started)
+	alarm(3 * STOP_TIME_US / US_PER_SEC + 10); /* a stop that hangs ends all the same */
+	if (child->is_started) {
+		drain(child);
+		op_init(&op, &arena, NULL, now_us() + STOP_TIME_US);
 		child->role->stop(&op, child->state);
+	}
 	loop_stop();
 }
 
-static void stop(struct child *child)
+/* `may_finish`: also the second half. */
+static void stop(struct child *child, bool may_finish)
 {
+	if (may_finish) {
+		child->may_finish = true;
+		wait_queue_wake_all(&child->told);
+	}
 	if (child->is_stopping)
 		return;
 	child->is_stopping = true;
@@ -159,7 +182,7 @@ static void stop(struct child *child)
 static void on_signal(int signal_number, void *arg)
 {
 	(void)signal_number;
-	stop(arg);
+	stop(arg, true);
 }
 
 static void on_control(struct watch *w, unsigned events, void *arg)
@@ -176,9 +199,11 @@ static void on_control(struct watch *w, unsigned events, void *arg)
 			return;
 		}
 		if (n <= 0 || command == CONTROL_STOP) {
-			stop(child);
+			stop(child, true);
 			return;
 		}
+		if (command == CONTROL_DRAIN)
+			stop(child, false);
 		if (command == CONTROL_REOPEN_LOG)
 			event_log_reopen();
 	}
@@ -199,7 +224,7 @@ static void start_task(void *arg)
 	child->is_started = true;
 	char ready = CONTROL_READY;
 	if (send(child->control.fd, &ready, 1, MSG_NOSIGNAL) != 1)
-		stop(child);
+		stop(child, true);
 }
 
 static enum err run(struct op *op, struct child *child)

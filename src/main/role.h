@@ -21,6 +21,8 @@
 
 /* One-byte packets on the control socket. The end of the socket means the same as CONTROL_STOP. */
 #define CONTROL_READY      'R' /* child -> master: it serves */
+#define CONTROL_DRAIN      'D' /* master -> child: take nothing new, finish what needs other roles */
+#define CONTROL_DRAINED    'F' /* child -> master: done */
 #define CONTROL_STOP       'S' /* master -> child: finish and end */
 #define CONTROL_REOPEN_LOG 'L'
 
@@ -47,7 +49,11 @@ struct role {
 	bool needs_ticket_key;
 	/* WAITS. Starts serving; runs in a task on the process's loop. */
 	enum err (*start)(struct op *op, struct role_context *context, void **out_state);
-	/* WAITS. Stops accepting, ends or finishes what is in flight until the op's deadline, frees. */
+	/* WAITS. NULL, or the first half of a stop, while all roles serve: takes nothing new and ends
+	 * what talks to other roles. */
+	void (*drain)(struct op *op, void *state);
+	/* WAITS. Stops accepting, ends or finishes what is in flight until the op's deadline, frees.
+	 * Nobody that drains talks to the role any more. */
 	void (*stop)(struct op *op, void *state);
 };
 /* To add a role: write role_x.c, list it in roles.c, tell processes.c how many there are. */

@@ -9,6 +9,7 @@
 #include "net/net.h"
 #include "service/lmtp/lmtp.h"
 #include "service/login/login.h"
+#include "task/task.h"
 
 struct login_role;
 struct door {
@@ -78,15 +79,27 @@ static enum err open_doors(struct op *op, struct login_role *r, struct role_cont
 	return ERR_NONE;
 }
 
-static void login_role_stop(struct op *op, void *state)
+/* What is left are relays of sessions that the workers end. */
+static void login_role_drain(struct op *op, void *state)
 {
 	struct login_role *r = state;
 	for (size_t i = 0; i < r->door_count; i++)
 		listener_close(r->doors[i].accepting);
+	r->door_count = 0;
 	if (r->lmtp)
 		lmtp_close(op, r->lmtp);
+	r->lmtp = NULL;
 	if (r->login)
 		login_close(op, r->login);
+	r->login = NULL;
+}
+
+static void login_role_stop(struct op *op, void *state)
+{
+	struct login_role *r = state;
+	login_role_drain(op, r);
+	while (relay_count() > 0 && task_sleep(op, 50 * US_PER_MS) == ERR_NONE)
+		continue;
 	peers_done(&r->peers);
 	tls_context_unref(r->tls);
 	if (r->spool_dir >= 0)
@@ -130,5 +143,6 @@ const struct role role_login = {
 	.name = "login",
 	.user_setting = SET_default_login_user,
 	.start = login_role_start,
+	.drain = login_role_drain,
 	.stop = login_role_stop,
 };

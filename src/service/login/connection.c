@@ -215,6 +215,16 @@ static enum err open_stream(struct op *op, struct login_connection *c)
 	return ERR_NONE;
 }
 
+/* The timer that cancelled the task has fired, and nobody would set it again: this is the end. */
+static void say_why_cancelled(struct op *op, struct login_connection *c)
+{
+	bool is_closing = c->login->is_closing, is_done;
+	c->closing_reason = is_closing ? "shutting down" : "ended while it was served";
+	imap_put_untagged(stream_output(c->stream), "BYE", STR_NONE,
+		is_closing ? STR("Server shutting down.") : STR("Disconnected."));
+	(void)stream_flush_ready(op, c->stream, &is_done); /* it is the last word anyway */
+}
+
 /* One burst of a connection's life. False: it has left or ended, and is freed. */
 static bool serve(struct op *op, struct login_connection *c)
 {
@@ -231,9 +241,8 @@ static bool serve(struct op *op, struct login_connection *c)
 		connection_free(c);
 		return false;
 	}
-	/* The timer that cancelled it has fired, and nobody would set it again. */
 	if (task_is_cancelled() && !c->closing_reason)
-		c->closing_reason = c->login->is_closing ? "shutting down" : "inactivity";
+		say_why_cancelled(op, c);
 	enum err e = c->stream ? stream_flush(op, c->stream) : ERR_CANCELLED;
 	if (e != ERR_NONE && !c->closing_reason)
 		c->closing_reason = "disconnected";
@@ -393,8 +402,6 @@ void login_close(struct op *op, struct login *l)
 		end_connection(c, "shutting down", STR("Server shutting down."));
 	}
 	while (l->count > 0 && wait_queue_wait(op, &l->emptied) == ERR_NONE)
-		continue;
-	while (relay_count() > 0 && task_sleep(op, 50 * US_PER_MS) == ERR_NONE)
 		continue;
 	if (l->count == 0)
 		mem_free(l);

@@ -254,8 +254,8 @@ static void say_sasl_failure(const struct command *x, enum err e)
 {
 	/* The client's "*" and the end of our patience have one class. */
 	if (task_is_cancelled())
-		x->c->closing_reason = "gave up during authentication";
-	else if (e == ERR_CANCELLED)
+		return; /* the connection ends, and its client hears why */
+	if (e == ERR_CANCELLED)
 		say_bad(x->c, x->tag, STR("Authentication aborted by client."));
 	else if (e == ERR_INVALID)
 		say_bad(x->c, x->tag, STR("Invalid base64 data in continued response"));
@@ -378,7 +378,7 @@ static enum outcome act(struct op *op, struct login_connection *c, enum imap_fra
 bool login_serve_input(struct op *op, struct login_connection *c)
 {
 	bool got;
-	while (!c->closing_reason) {
+	while (!c->closing_reason && !task_is_cancelled()) {
 		bool needs_more = false;
 		/* A pipeline may be endless: memory of one command each, and turns for the others. */
 		arena_reset(op->arena);

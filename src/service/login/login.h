@@ -26,6 +26,6 @@ enum err login_open(struct op *op, const struct login_settings *settings, struct
 /* Takes `fd`, accepted on a listener of `protocol` ("imap"); from the loop, no wait. */
 void login_accept(
 	struct login *l, struct str protocol, int fd, const struct address *peer, bool is_tls);
-/* WAITS. Ends connections that are not logged in; relays go on until the op's deadline. */
+/* WAITS. Ends connections that are not logged in; relays go on (net/net.h: relay_count()). */
 void login_close(struct op *op, struct login *l);
 size_t login_count(const struct login *l); /* connections before login */
