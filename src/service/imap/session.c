@@ -14,6 +14,9 @@
 #include "ipc/handover.h"
 #include "service/imap/imap_private.h"
 
+/* What a running command may still take when the worker stops. */
+#define CLOSE_PATIENCE_US (10 * US_PER_SEC)
+
 static void session_ready(void *arg);
 
 static void session_free(struct imap_session *s)
@@ -412,11 +415,21 @@ size_t imap_session_count(const struct imap *imap)
 void imap_close(struct op *op, struct imap *imap)
 {
 	struct imap_session *s, *next;
+	AUTO_ARENA(arena, 0);
+	struct op patience;
 	imap->is_closing = true;
 	LIST_FOR_EACH(s, next, &imap->sessions, struct imap_session, link)
 	{
 		/* One that runs a command answers it first, then sees that it is over. */
 		session_wake(s);
+	}
+	op_init(&patience, &arena, NULL, MIN(op->deadline_us, now_us() + CLOSE_PATIENCE_US));
+	while (imap->session_count > 0 && wait_queue_wait(&patience, &imap->emptied) == ERR_NONE)
+		continue;
+	/* Clients that do not take their answers, or do not send their mail to its end. */
+	LIST_FOR_EACH(s, next, &imap->sessions, struct imap_session, link)
+	{
+		task_cancel(s->task);
 	}
 	while (imap->session_count > 0 && wait_queue_wait(op, &imap->emptied) == ERR_NONE)
 		continue;
