@@ -241,6 +241,10 @@ static void journal_due(void *arg)
 	timer_init(&m->journal_timer, journal_due, m);
 	if (m->is_journalling)
 		return;
+	if (m->user->state == CLOSING) { /* that writes them itself, or stays open */
+		journal_arm(m);
+		return;
+	}
 	m->is_journalling = true;
 	store_background(m->user->store, "store-journal", journal_task, mailbox_ref(m));
 }

@@ -437,7 +437,7 @@ void mailbox_published(struct mailbox *m)
 	views_trim(m);
 	views_notify(m);
 	if (m->local.log_bytes > STORE_LOG_MAX_BYTES + m->local.snapshot_bytes / 2 &&
-		!m->is_rewriting && m->state == OPEN) {
+		!m->is_rewriting && m->state == OPEN && m->user->state == OPEN) {
 		m->is_rewriting = true;
 		store_background(m->user->store, "store-rewrite", rewrite_task, mailbox_ref(m));
 	}

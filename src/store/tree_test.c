@@ -96,6 +96,20 @@ static void a_second_process_is_kept_out(struct world *w)
 	assert_ok(store_abandon(&w->op, second, &o, &c));
 }
 
+/* Who comes while he is being closed waits, and then finds his files free. */
+static void a_closing_user_is_opened_again(struct world *w)
+{
+	for (int i = 0; i < 50; i++) {
+		struct mailbox *m = world_box(w, "INBOX");
+		world_append(w, m, "x");
+		mailbox_unref(m);
+		user_unref(w->user);
+		idle_user_close(w->user);
+		assert_ok(user_open(&w->op, w->store, STR("u1@example.test"), &w->user));
+	}
+	assert_int_equal(w->store->counters.users_open, 1);
+}
+
 /* A directory that cannot be made is our own trouble: the user is there, and his mail comes again. */
 static void a_missing_directory_is_temporary(struct world *w)
 {
@@ -237,6 +251,7 @@ SCENARIO(the_tree_remembers)
 SCENARIO(a_removed_mailbox_ends_its_views)
 SCENARIO(renaming_inbox_moves_its_mails)
 SCENARIO(a_second_process_is_kept_out)
+SCENARIO(a_closing_user_is_opened_again)
 SCENARIO(a_missing_directory_is_temporary)
 SCENARIO(local_files_may_be_damaged)
 SCENARIO(status_of_a_closed_mailbox_needs_no_opening)
@@ -251,6 +266,7 @@ int main(void)
 		cmocka_unit_test(test_a_removed_mailbox_ends_its_views),
 		cmocka_unit_test(test_renaming_inbox_moves_its_mails),
 		cmocka_unit_test(test_a_second_process_is_kept_out),
+		cmocka_unit_test(test_a_closing_user_is_opened_again),
 		cmocka_unit_test(test_a_missing_directory_is_temporary),
 		cmocka_unit_test(test_local_files_may_be_damaged),
 		cmocka_unit_test(test_status_of_a_closed_mailbox_needs_no_opening),

@@ -2,6 +2,7 @@
 /* Users of this process: opened by the first who asks, cached when the last one left, closed cleanly.
  *
  *   OPENING ── lock, heads, tree ──> OPEN <── refs ──> idle ── timer, pressure, store_close ──> CLOSING
+ *                                       ^──────────────── changes of unknown fate ────────────────┘
  * Who comes while a user closes waits and opens him again. */
 #include "store/store_private.h"
 
@@ -193,20 +194,26 @@ static struct user *user_new(struct store *s, struct str name)
 	return u;
 }
 
+/* Who opens him next may have the files. */
+static void release_files(struct user *u)
+{
+	struct mailbox *m, *next;
+	LIST_FOR_EACH(m, next, &u->mailboxes, struct mailbox, link)
+	mailbox_free(m);
+	file_close_fd(&u->lock_fd);
+}
+
 /* Frees everything in memory; what is not durable is lost. */
 static void user_free(struct user *u)
 {
 	struct store *s = u->store;
-	struct mailbox *m, *next;
 	struct batch *b;
 	while ((b = LIST_FIRST(&u->unsettled, struct batch, link)) != NULL)
 		batch_free(b);
-	LIST_FOR_EACH(m, next, &u->mailboxes, struct mailbox, link)
-	mailbox_free(m);
+	release_files(u);
 	timer_cancel(&u->idle);
 	if (map_get(&s->users, u->name) == u)
 		(void)map_remove(&s->users, u->name);
-	file_close_fd(&u->lock_fd);
 	tree_done(&u->tree);
 	mem_free(u->heads);
 	mem_free(u->buckets);
@@ -247,13 +254,22 @@ static void close_cleanly(struct op *op, struct user *u)
 		if (all_settled && mailbox_close_cleanly(op, m, b) != ERR_NONE)
 			op_forgive(op);
 	}
+	put_closed_root(b, u);
 	if (!all_settled || b->count == 0) {
 		batch_free(b);
 		return;
 	}
-	put_closed_root(b, u);
 	if (user_write(op, u, b) != ERR_NONE)
 		op_forgive(op);
+}
+
+/* A change whose fate is unknown may still be carried out: whoever opened him now could read a journal
+ * without it, and give its UIDs again. */
+static void stay_open(struct user *u)
+{
+	u->state = OPEN;
+	wait_queue_wake_all(&u->changed);
+	user_unref(user_ref(u)); /* idle again */
 }
 
 static void close_task(void *arg)
@@ -268,6 +284,12 @@ static void close_task(void *arg)
 	if (!s->is_abandoned)
 		close_cleanly(&op, u);
 	task_unshield();
+	if (!list_is_empty(&u->unsettled) && !s->is_closing && !s->is_abandoned) {
+		stay_open(u);
+		store_background_end(s);
+		return;
+	}
+	release_files(u);
 	(void)map_remove(&s->users, u->name);
 	wait_queue_wake_all(&u->changed);
 	while (u->refs > 0) /* those who waited leave first */
