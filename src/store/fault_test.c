@@ -492,77 +492,9 @@ static void every_request_may_fail(void **state)
 		test_in_virtual_task(run_scenario, (void *)(uintptr_t)&scenarios[i]);
 }
 
-/* Who opens a mailbox may leave in the middle, after the process has put its name on it: the next one
- * opens it from all that is known, not as a new one. */
-static void leave_and_come_again(void *arg)
-{
-	struct world *w = world_open(false);
-	const struct catalog_fault_plan slow = { .delay_us = US_PER_SEC };
-	const int64_t patience_us = *(const int64_t *)arg;
-	struct mailbox *m = world_box(w, "INBOX");
-	for (int i = 0; i < MAILS; i++)
-		world_append(w, m, "x");
-	mailbox_unref(m);
-	world_reopen(w, WORLD_CRASH_DROP);
-	catalog_fault_set(w->catalog, &slow);
-	struct op hasty;
-	op_init(&hasty, &w->arena, NULL, now_us() + patience_us);
-	assert_err(mailbox_open(&hasty, w->user, STR("INBOX"), &m), ERR_TIMEOUT);
-	m = world_box(w, "INBOX");
-	assert_int_equal(index_counters(m->index).messages, MAILS);
-	assert_true(world_append(w, m, "new") > MAILS);
-	assert_ok(mailbox_verify(&w->op, m));
-	mailbox_unref(m);
-	world_close(w);
-}
-
-/* A change that may still be carried out is not forgotten with its user, however idle he is. */
-static void wait_with_a_change_of_unknown_fate(void *arg)
-{
-	(void)arg;
-	struct world *w = world_open(false);
-	const struct catalog_fault_plan down = { .fail_at = 1, .fail_from_there = true };
-	struct mailbox *m = world_box(w, "INBOX");
-	uint32_t uid;
-	world_append(w, m, "x");
-	catalog_fault_set(w->catalog, &down);
-	assert_err(world_try_append(w, m, "y", &uid), ERR_UNAVAILABLE);
-	mailbox_unref(m);
-	user_unref(w->user);
-	assert_ok(task_sleep(&w->op, 600 * US_PER_SEC));
-	assert_int_equal(w->store->users.count, 1);
-	catalog_fault_set(w->catalog, &(const struct catalog_fault_plan){ 0 });
-	assert_ok(user_open(&w->op, w->store, STR("u1@example.test"), &w->user));
-	m = world_box(w, "INBOX");
-	assert_int_equal(world_append(w, m, "z"), 3); /* 2 is burned */
-	mailbox_unref(m);
-	user_unref(w->user);
-	w->user = NULL;
-	assert_ok(task_sleep(&w->op, 600 * US_PER_SEC));
-	assert_int_equal(w->store->users.count, 0);
-	world_close(w);
-}
-
-static void unsettled_users_stay(void **state)
-{
-	(void)state;
-	test_in_virtual_task(wait_with_a_change_of_unknown_fate, NULL);
-}
-
-static void an_opening_may_be_left(void **state)
-{
-	(void)state;
-	/* While the tail is read, and while the floor is written: one second each. */
-	for (int64_t patience_us = US_PER_SEC / 2; patience_us < 3 * US_PER_SEC / 2 + 1;
-		patience_us += US_PER_SEC)
-		test_in_virtual_task(leave_and_come_again, &patience_us);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(an_opening_may_be_left),
-		cmocka_unit_test(unsettled_users_stay),
 		cmocka_unit_test(every_request_may_fail),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -218,7 +218,7 @@ enum err mailbox_open(struct op *op, struct user *u, struct str name, struct mai
 	struct str canonical;
 	TRY(name_check(op, u->store, name, &canonical));
 	const struct tree_node *node = tree_find(&u->tree, canonical);
-	if (!node)
+	if (!node || node->is_going)
 		return op_fail(op, ERR_NOT_FOUND, "no mailbox %.*s", STRF(canonical));
 	return op_within(op, open_node(op, u, node, out), "opening %.*s", STRF(canonical));
 }
@@ -298,7 +298,7 @@ enum err mailbox_status(struct op *op, struct user *u, struct str name, struct m
 	struct str canonical;
 	TRY(name_check(op, u->store, name, &canonical));
 	const struct tree_node *node = tree_find(&u->tree, canonical);
-	if (!node)
+	if (!node || node->is_going)
 		return op_fail(op, ERR_NOT_FOUND, "no mailbox %.*s", STRF(canonical));
 	struct handover h = handover_of(u, node->guid);
 	if (!user_find_mailbox(u, node->guid) && !h.is_open) {

@@ -124,6 +124,7 @@ struct tree_node {
 	uint32_t uid_validity;
 	uint64_t stamp;
 	bool is_removed;
+	bool is_going; /* its removal is being written: it is not opened any more */
 };
 struct tree_subscription {
 	struct str name; /* owned */

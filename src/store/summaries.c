@@ -5,6 +5,7 @@
 #include "store/store_private.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -127,7 +128,7 @@ static enum err window_load(struct op *op, struct local *l, uint64_t offset, siz
 	struct read_job *j = MEM_NEW(struct read_job);
 	j->job.run = read_run;
 	j->job.release = read_release;
-	j->fd = dup(l->summary_fd);
+	j->fd = fcntl(l->summary_fd, F_DUPFD_CLOEXEC, 3); /* if not: nothing is read */
 	j->offset = offset;
 	j->length = length;
 	j->bytes = mem_new(length);

@@ -298,18 +298,28 @@ static enum err remove_open(struct op *op, struct user *u, struct mailbox *m)
 	return e;
 }
 
+/* Nobody has it open, and nobody opens it while the row is written: a mail saved behind that row would
+ * be acknowledged and go with the mailbox. Of unknown fate it stays shut, until it is settled. */
+static enum err remove_closed(struct op *op, struct user *u, struct tree_node *node)
+{
+	struct catalog_guid guid = node->guid;
+	node->is_going = true;
+	enum err e = write_remove(op, u, guid);
+	node->is_going = e == ERR_UNAVAILABLE;
+	if (e == ERR_NONE)
+		local_remove(op, u, guid);
+	return e;
+}
+
 static enum err remove_locked(struct op *op, struct user *u, struct str name)
 {
-	const struct tree_node *node = tree_find(&u->tree, name);
+	struct tree_node *node = tree_find(&u->tree, name);
 	if (!node)
 		return refuse(op, ERR_NOT_FOUND, "Mailbox does not exist");
 	struct catalog_guid guid = node->guid;
 	struct mailbox *m = user_find_mailbox(u, guid);
-	if (!m) {
-		TRY(write_remove(op, u, guid));
-		local_remove(op, u, guid);
-		return ERR_NONE;
-	}
+	if (!m)
+		return remove_closed(op, u, node);
 	(void)mailbox_ref(m);
 	while (m->state == OPENING && wait_queue_wait(op, &m->changed) == ERR_NONE)
 		;
