@@ -244,7 +244,12 @@ def _end_later(process, seconds):
 
 
 # The form decides the build too: real roles run the release build, all-in-one the sanitizers'.
-FORMS = {"roles": (RELEASE, []), "all-in-one": (SANITIZED, ["--all-in-one"])}
+# With --long, real roles run under the sanitizers as well.
+FORMS = {
+    "roles": (RELEASE, []),
+    "all-in-one": (SANITIZED, ["--all-in-one"]),
+    "roles-asan": (SANITIZED, []),
+}
 
 
 def part_e2e(report, args):
@@ -254,7 +259,7 @@ def part_e2e(report, args):
         if only is None:
             continue
         for form, (build, options) in FORMS.items():
-            if (args.form and form != args.form) or form not in forms_of(path):
+            if not is_form_wanted(form, path, args):
                 continue
             label = f"e2e/{name}/{form}"
             if not (build / "pombal").exists():
@@ -266,12 +271,18 @@ def part_e2e(report, args):
             run_counted(report, label, command, FILE_TIMEOUT_S)
 
 
+def is_form_wanted(form, path, args):
+    if form.removesuffix("-asan") not in forms_of(path):
+        return False
+    return form == args.form if args.form else args.long or form != "roles-asan"
+
+
 def forms_of(path):
     """The line FORMS = (...) of a test file, without running it."""
     for line in path.read_text().splitlines():
         if line.startswith("FORMS = "):
             return ast.literal_eval(line.removeprefix("FORMS = "))
-    return tuple(FORMS)
+    return ("roles", "all-in-one")
 
 
 def wanted_of(names, file):

@@ -171,9 +171,12 @@ class Instance:
                "Panic", "Fatal")
         out = []
         for path in sorted((self.dir / "log").glob("*")):
-            for line in path.read_text(errors="replace").splitlines():
+            lines = path.read_text(errors="replace").splitlines()
+            for i, line in enumerate(lines):
                 if any(word in line for word in bad):
                     out.append(f"{path.name}: {line}")
+                    if "==ERROR" in line:  # the report that follows
+                        out += lines[i + 1 : i + 25]
         return out
 
     def log_text(self):

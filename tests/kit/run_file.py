@@ -92,7 +92,7 @@ def end_cleanly(instance):
     problems += instance.problems()
     instance.destroy()
     status = "fail" if problems else "ok"
-    tell("clean-end", status, time.monotonic() - began, "\n".join(problems[:30]))
+    tell("clean-end", status, time.monotonic() - began, "\n".join(problems[:60]))
 
 
 def run_with_shared_instance(module, functions, args):
