@@ -83,7 +83,11 @@ static void request_task(void *arg)
 	arena_init(&arena, REQUEST_ARENA_MAX);
 	op_init(&op, &arena, NULL, r->deadline_us);
 	ipc_message_init(&reply, r->message.type);
-	enum err e = c->server->handler(&op, &c->peer, &r->message, &reply, c->server->arg);
+	/* After the close the handler's world may be gone. */
+	enum err e =
+		c->server->is_closed
+			? op_fail(&op, ERR_UNAVAILABLE, "%s: stopping", c->server->name)
+			: c->server->handler(&op, &c->peer, &r->message, &reply, c->server->arg);
 	if (e != ERR_NONE)
 		report_failure(&reply, e, &op);
 	reply.number = r->message.number;

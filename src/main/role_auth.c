@@ -4,11 +4,14 @@
 
 #include "auth/client.h"
 #include "main/role.h"
+#include "task/task.h"
 
 struct auth_role {
 	struct auth *auth;
 	struct ipc_server *server;
 	uint8_t ticket_key[TICKET_KEY_BYTES];
+	unsigned busy; /* questions being answered */
+	struct wait_queue idle;
 };
 
 static enum err answer(struct op *op, const struct ipc_peer *peer, struct ipc_message *request,
@@ -16,7 +19,11 @@ static enum err answer(struct op *op, const struct ipc_peer *peer, struct ipc_me
 {
 	struct auth_role *r = arg;
 	(void)peer; /* the socket's mode lets in root and the login group alone */
-	return auth_serve_message(op, r->auth, r->ticket_key, request, reply);
+	r->busy++;
+	enum err e = auth_serve_message(op, r->auth, r->ticket_key, request, reply);
+	if (--r->busy == 0)
+		wait_queue_wake_all(&r->idle);
+	return e;
 }
 
 static enum err auth_role_start(struct op *op, struct role_context *context, void **out_state)
@@ -41,8 +48,12 @@ static enum err auth_role_start(struct op *op, struct role_context *context, voi
 static void auth_role_stop(struct op *op, void *state)
 {
 	struct auth_role *r = state;
-	(void)op;
 	ipc_server_close(r->server);
+	/* A password's hash on another thread, a refusal that is delayed. */
+	while (r->busy > 0 && wait_queue_wait(op, &r->idle) == ERR_NONE)
+		continue;
+	if (r->busy > 0)
+		return; /* out of time: the process ends now, and they with it */
 	auth_close(r->auth);
 	mem_wipe(r->ticket_key, sizeof(r->ticket_key));
 	mem_free(r);
