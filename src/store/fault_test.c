@@ -406,7 +406,7 @@ static void fill(struct run *r)
 
 static uint64_t failures(const struct world *w)
 {
-	/* Counted where they are made: at the fault level, which is the outermost. */
+	/* Of the fault level, the outermost. */
 	return w->catalog->counters.failures + w->objects->counters.failures;
 }
 
@@ -462,7 +462,6 @@ static bool run_once(const struct scenario *s, const struct fault *f, bool drops
 	}
 	s->check(&r, is_acknowledged);
 	append_afterwards(&r);
-	look(&r);
 	collect_afterwards(&r);
 	mem_free(r.named);
 	world_close(r.w);

@@ -184,6 +184,7 @@ static enum err open_first(struct op *op, struct mailbox *m)
 		task_mutex_unlock(&m->write_lock);
 	}
 	m->state = e == ERR_NONE ? OPEN : CLOSING;
+	m->was_left = e == ERR_TIMEOUT || e == ERR_CANCELLED;
 	wait_queue_wake_all(&m->changed);
 	return e;
 }
@@ -199,18 +200,23 @@ static enum err open_join(struct op *op, struct mailbox *m)
 static enum err open_node(
 	struct op *op, struct user *u, const struct tree_node *node, struct mailbox **out)
 {
-	struct mailbox *m = user_find_mailbox(u, node->guid);
-	bool is_first = !m;
-	if (is_first)
-		m = mailbox_new(u, node);
-	(void)mailbox_ref(m);
-	enum err e = is_first ? open_first(op, m) : open_join(op, m);
-	if (e != ERR_NONE) {
-		mailbox_unref(m);
-		return e;
+	enum err e = ERR_NONE;
+	bool again = true;
+	while (again && !node->is_removed) {
+		struct mailbox *m = user_find_mailbox(u, node->guid);
+		bool is_first = !m;
+		if (is_first)
+			m = mailbox_new(u, node);
+		*out = mailbox_ref(m);
+		e = is_first ? open_first(op, m) : open_join(op, m);
+		/* That the first one left is no reason for the others. */
+		again = e == ERR_UNAVAILABLE && !is_first && m->was_left;
+		if (e != ERR_NONE)
+			mailbox_unref(m);
+		if (again)
+			op_forgive(op);
 	}
-	*out = m;
-	return ERR_NONE;
+	return again ? op_fail(op, ERR_NOT_FOUND, "the mailbox was deleted") : e;
 }
 
 enum err mailbox_open(struct op *op, struct user *u, struct str name, struct mailbox **out)
@@ -420,7 +426,9 @@ static void rewrite_task(void *arg)
 	AUTO_ARENA(arena, 0);
 	op_init(&op, &arena, s->event, now_us() + STORE_WRITE_US);
 	if (mailbox_write_begin(&op, m) == ERR_NONE) {
-		(void)(local_rewrite(&op, m) == ERR_NONE); /* else the old files go on */
+		/* Flags whose row is on its way stand in the old log alone: another time. */
+		if (m->local.pending <= m->pending_records)
+			(void)(local_rewrite(&op, m) == ERR_NONE); /* else the old files go on */
 		mailbox_write_end(m);
 	}
 	m->is_rewriting = false;

@@ -98,6 +98,51 @@ static void no_mail_goes_with_a_mailbox(void **state)
 	test_in_virtual_task(append_while_it_goes, NULL);
 }
 
+static void open_hastily(void *arg)
+{
+	struct world *w = arg;
+	struct user *u;
+	struct mailbox *m;
+	struct op op;
+	AUTO_ARENA(arena, 0);
+	op_init(&op, &arena, NULL, now_us() + US_PER_SEC / 4);
+	assert_err(user_open(&op, w->store, STR("u1@example.test"), &u), ERR_TIMEOUT);
+	op_init(&op, &arena, NULL, TIME_NEVER);
+	assert_ok(task_sleep(&op, 10 * US_PER_SEC));
+	op_init(&op, &arena, NULL, now_us() + US_PER_SEC / 4);
+	assert_err(mailbox_open(&op, w->user, STR("INBOX"), &m), ERR_TIMEOUT);
+}
+
+/* That somebody lost his patience is no reason for who came after him. */
+static void come_second(void *arg)
+{
+	(void)arg;
+	struct world *w = world_open(false);
+	const struct catalog_fault_plan slow = { .delay_us = US_PER_SEC };
+	struct mailbox *m = world_box(w, "INBOX");
+	world_append(w, m, "x");
+	mailbox_unref(m);
+	world_crash(w);
+	assert_ok(store_open(&w->op, &w->settings, w->objects, w->catalog, &w->store));
+	catalog_fault_set(w->catalog, &slow);
+	int64_t start_us = now_us();
+	task_start("hasty", open_hastily, w);
+	assert_ok(task_sleep(&w->op, US_PER_SEC / 8));
+	assert_ok(user_open(&w->op, w->store, STR("u1@example.test"), &w->user));
+	while (now_us() < start_us + 83 * US_PER_SEC / 8) /* the other one has begun at 10.25 s */
+		assert_ok(task_sleep(&w->op, US_PER_SEC / 8));
+	m = world_box(w, "INBOX");
+	assert_int_equal(index_counters(m->index).messages, 1);
+	mailbox_unref(m);
+	world_close(w);
+}
+
+static void the_second_opens_when_the_first_left(void **state)
+{
+	(void)state;
+	test_in_virtual_task(come_second, NULL);
+}
+
 static void an_opening_may_be_left(void **state)
 {
 	(void)state;
@@ -111,6 +156,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_opening_may_be_left),
+		cmocka_unit_test(the_second_opens_when_the_first_left),
 		cmocka_unit_test(unsettled_users_stay),
 		cmocka_unit_test(no_mail_goes_with_a_mailbox),
 	};

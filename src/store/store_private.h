@@ -175,6 +175,7 @@ struct user {
 	uint32_t refs;
 	enum opening state;
 	bool has_failed; /* to open */
+	bool was_left;   /* because who opened him gave up; others may try */
 	struct wait_queue changed;
 	char *dir; /* owned */
 	int lock_fd;
@@ -237,6 +238,7 @@ struct mailbox {
 	bool is_claimed; /* our open head is durable */
 	bool is_touched; /* a batch changed it: to be told */
 	bool is_rewriting;
+	bool was_left;       /* who opened it gave up; others may try */
 	bool has_clean_head; /* it was opened from this one and not written since */
 	struct head_writer clean_head;
 	struct wait_queue changed;

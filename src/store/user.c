@@ -341,6 +341,7 @@ static enum err open_first(struct op *op, struct user *u)
 		u->state = OPEN;
 	} else {
 		u->has_failed = true;
+		u->was_left = e == ERR_TIMEOUT || e == ERR_CANCELLED;
 		(void)map_remove(&u->store->users, u->name);
 	}
 	wait_queue_wake_all(&u->changed);
@@ -357,8 +358,8 @@ static enum err open_join(struct op *op, struct user *u, bool *out_again)
 		e = wait_queue_wait(op, &u->changed);
 	if (e == ERR_NONE && was_closing)
 		e = wait_queue_wait(op, &u->changed);
-	*out_again = was_closing;
-	if (e == ERR_NONE && u->has_failed)
+	*out_again = was_closing || u->was_left;
+	if (e == ERR_NONE && u->has_failed && !u->was_left)
 		e = op_fail(op, ERR_UNAVAILABLE, "the user could not be opened");
 	return e;
 }
