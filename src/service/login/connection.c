@@ -112,7 +112,6 @@ static enum err hand_over_tls(
 static enum err hand_over_plain(
 	struct op *op, struct login_connection *c, struct ipc_client *worker, struct handover *h)
 {
-	TRY(stream_flush(op, c->stream));
 	int fd = stream_take_fd(c->stream, op->arena, &h->input);
 	c->stream = NULL;
 	h->fd = fd;
@@ -161,8 +160,12 @@ static enum err hand_over(struct op *op, struct login_connection *c, const struc
 {
 	struct ipc_client *worker = peers_mail(c->login->peers, answer->user);
 	struct handover h = describe(c, a, answer->ticket);
-	enum err e =
-		h.is_tls ? hand_over_tls(op, c, worker, &h) : hand_over_plain(op, c, worker, &h);
+	enum err e = h.is_tls ? ERR_NONE : stream_flush(op, c->stream);
+	if (e != ERR_NONE) { /* the client's doing: no error of ours */
+		c->closing_reason = "disconnected";
+		return e;
+	}
+	e = h.is_tls ? hand_over_tls(op, c, worker, &h) : hand_over_plain(op, c, worker, &h);
 	if (e == ERR_NONE) {
 		log_login(c, a, answer->user, &h);
 		return ERR_NONE;
@@ -183,7 +186,7 @@ bool login_try(struct op *op, struct login_connection *c, const struct login_att
 		e = hand_over(op, c, attempt, &answer);
 		if (e == ERR_NONE)
 			return true;
-	} else if (e != ERR_DENIED && e != ERR_INVALID) {
+	} else if (e != ERR_DENIED && e != ERR_INVALID && e != ERR_CANCELLED) {
 		event_send_failure(c->event, EVENT_ERROR, NULL, op, "asking auth");
 	}
 	timer_set(&c->idle, now_us() + LOGIN_IDLE_US);
