@@ -162,8 +162,11 @@ static enum err start_child(struct op *op, struct child *c)
 	pid_t pid = fork();
 	if (pid == 0)
 		exec_child(m, c, child_end, args);
-	if (pid < 0)
-		return op_fail_errno(op, "fork for role %s", c->plan->role->name);
+	if (pid < 0) {
+		enum err e = op_fail_errno(op, "fork for role %s", c->plan->role->name);
+		file_close_fd(&c->control_fd);
+		return e;
+	}
 	c->pid = pid;
 	c->started_us = now_us();
 	c->is_serving = false;
