@@ -78,6 +78,10 @@ static enum err load_config(struct op *op, const struct arguments *a, struct con
 	AUTO_BUF(text, 0);
 	config_problems_print(&problems, &text);
 	fwrite(text.p ? text.p : "", 1, text.n, stderr);
+	/* Every error stands above, with its place. */
+	if (e != ERR_NONE && problems.error_count > 0)
+		return op_fail(op, e, "the configuration has errors (%zu)",
+			problems.error_count + problems.dropped_count);
 	return e;
 }
 
