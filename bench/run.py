@@ -4,7 +4,8 @@
 
 The load client (bench/load.c) and the server share the machine, so rates say what both together do;
 CPU per operation is the server's alone: user and system time of the master and its descendants,
-read from /proc before and after, and in brackets by role (user+system). fsync is on. Run it on an otherwise quiet machine:
+read from /proc before and after, and in brackets by role (user+system). fsync is on. Run it on an
+otherwise quiet machine:
 
     bench/run.py                    all scenarios
     bench/run.py deliveries idle    those whose names begin so

@@ -117,7 +117,8 @@ def part_style(report, args):
             report.add(f"style/{script}", "skip", 0, f"tools/{script} does not exist")
     sources = c_sources()
     if shutil.which("clang-format"):
-        run_check(report, "style/clang-format", ["clang-format", "--dry-run", "-Werror", *sources], 300, cwd=TOP)
+        command = ["clang-format", "--dry-run", "-Werror", *sources]
+        run_check(report, "style/clang-format", command, 300, cwd=TOP)
     else:
         report.add("style/clang-format", "skip", 0, "clang-format is not installed")
     run_tidy(report, [name for name in sources if name.startswith("src/") and name.endswith(".c")])
@@ -199,7 +200,8 @@ def run_counted(report, label, command, seconds, **options):
             if not test:
                 continue
             now = time.monotonic()
-            report.add(f"{label}/{test['name']}", test["status"], test.get("seconds", now - last), test["reason"])
+            seconds = test.get("seconds", now - last)
+            report.add(f"{label}/{test['name']}", test["status"], seconds, test["reason"])
             last = now
             failed = failed or test["status"] == "fail"
             seen += 1

@@ -274,7 +274,8 @@ def multipart_200_levels():
     out = "Content-Type: text/plain\r\n\r\nthe deepest\r\n"
     for i in range(200):
         out = f'Content-Type: multipart/mixed; boundary="n{i}"\r\n\r\n--n{i}\r\n{out}--n{i}--\r\n'
-    return _mail("MIME-Version: 1.0\r\n" + out.split("\r\n\r\n", 1)[0] + "\r\n", out.split("\r\n\r\n", 1)[1])
+    head, body = out.split("\r\n\r\n", 1)
+    return _mail(f"MIME-Version: 1.0\r\n{head}\r\n", body)
 
 
 @sample
@@ -297,7 +298,8 @@ def message_inside_message():
 @sample
 def message_150_levels():
     head = "Content-Type: message/rfc822\r\n\r\n"
-    return _mail("MIME-Version: 1.0\r\n" + head.rstrip("\r\n") + "\r\n", head * 150 + "Subject: x\r\n\r\nbody\r\n")
+    outer = "MIME-Version: 1.0\r\nContent-Type: message/rfc822\r\n"
+    return _mail(outer, head * 150 + "Subject: x\r\n\r\nbody\r\n")
 
 
 @sample
