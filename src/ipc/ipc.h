@@ -21,16 +21,14 @@
 #define IPC_VERSION 1
 
 /* All message types of the house; a reply has the type of its request. To add one: name it here and
- * document its fields in docs/howto/ipc.md. */
+ * write its pair of functions beside the folder that owns its meaning (docs/howto/add-a-command.md). */
 enum ipc_type {
 	IPC_AUTH_VERIFY = 1, /* login -> auth: check credentials, get a ticket (auth/client.h) */
 	IPC_AUTH_LOOKUP = 2, /* login -> auth: does this recipient exist, get a ticket */
 	IPC_AUTH_FLUSH = 3,  /* doveadm -> auth: forget cached results */
 	IPC_SESSION = 4,     /* login -> mail: a connection and its ticket (ipc/handover.h) */
 	IPC_DELIVER =
-		5, /* login -> mail: a spooled mail, its envelope and ticket (deliver/client.h) */
-	IPC_STATUS = 6, /* anybody: tell your counters */
-	IPC_ADMIN = 7,  /* doveadm -> mail: a command of the admin table */
+		5, /* login -> mail: a spooled mail, its envelope, ticket (deliver/deliver.h) */
 };
 
 #define IPC_FDS_MAX 4

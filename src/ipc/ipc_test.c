@@ -54,8 +54,8 @@ static enum err call(struct fixture *f, struct op *op, const char *text, int64_t
 	struct ipc_message *reply)
 {
 	struct ipc_message request;
-	ipc_message_init(&request, IPC_STATUS);
-	ipc_message_init(reply, IPC_STATUS);
+	ipc_message_init(&request, IPC_SESSION);
+	ipc_message_init(reply, IPC_SESSION);
 	ipc_put_str(&request, "text", str_from(text));
 	ipc_put_int(&request, "number", number);
 	if (fd >= 0)

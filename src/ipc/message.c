@@ -166,7 +166,7 @@ enum err ipc_packet_decode(
 	struct op *op, struct packet *p, struct ipc_message *out, int64_t *out_life_us)
 {
 	struct ipc_message m;
-	ipc_message_init(&m, IPC_STATUS);
+	ipc_message_init(&m, IPC_SESSION);
 	for (size_t i = 0; i < p->fd_count; i++)
 		m.fds[i] = p->fds[i];
 	m.fd_count = p->fd_count;
