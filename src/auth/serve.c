@@ -60,9 +60,6 @@ enum err auth_serve_message(struct op *op, struct auth *a, const uint8_t *ticket
 	case IPC_AUTH_LOOKUP:
 		e = auth_lookup(op, a, &r, &result);
 		break;
-	case IPC_AUTH_FLUSH:
-		auth_cache_flush(a, r.user);
-		return ERR_NONE;
 	default:
 		return op_fail(op, ERR_UNSUPPORTED, "auth does not take messages of type %d",
 			(int)request->type);

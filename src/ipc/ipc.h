@@ -25,9 +25,8 @@
 enum ipc_type {
 	IPC_AUTH_VERIFY = 1, /* login -> auth: check credentials, get a ticket (auth/client.h) */
 	IPC_AUTH_LOOKUP = 2, /* login -> auth: does this recipient exist, get a ticket */
-	IPC_AUTH_FLUSH = 3,  /* doveadm -> auth: forget cached results */
-	IPC_SESSION = 4,     /* login -> mail: a connection and its ticket (ipc/handover.h) */
-	IPC_DELIVER = 5,     /* login -> mail: a spooled mail and its ticket (deliver/deliver.h) */
+	IPC_SESSION = 3,     /* login -> mail: a connection and its ticket (ipc/handover.h) */
+	IPC_DELIVER = 4,     /* login -> mail: a spooled mail and its ticket (deliver/deliver.h) */
 };
 
 #define IPC_FDS_MAX 4
