@@ -93,6 +93,14 @@ void view_on_change(struct view *v, view_notify_fn *fn, void *arg); /* NULL fn: 
 uint32_t view_exists(const struct view *v);
 uint32_t view_recent(const struct view *v);
 void view_status(const struct view *v, struct mailbox_status *out); /* as this view sees it */
+/* HIGHESTMODSEQ as far as the view was told: below the first withheld expunge, never 0. */
+uint64_t view_highest_modseq(const struct view *v);
+/* Adds those of `uids` that were expunged after `since_modseq` and whose expunge the view was told:
+ * VANISHED (EARLIER), RFC 7162 3.2.5.1 and 3.2.6. Where the history does not reach back (or 0 is
+ * asked) every UID that is not there counts as expunged. No wait; costs what it names, or one walk
+ * over the mailbox. */
+void view_vanished(const struct view *v, uint64_t since_modseq, const struct range_set *uids,
+	struct range_set *out_uids);
 
 /* A mail as the view sees it: a copy; valid for ever, but flags may be old after a wait. */
 struct mail {

@@ -294,7 +294,7 @@ enum err flags_check_keywords(
 enum err mailbox_transfer(struct op *op, struct mailbox *source, struct mailbox *target,
 	const struct range_set *uids, bool is_move, struct copy_result *out);
 
-/* ---- view.c ---- */
+/* ---- view.c, view_sync.c, view_history.c ---- */
 
 struct view {
 	struct mailbox *mailbox;
@@ -322,5 +322,7 @@ void views_notify(struct mailbox *m);
 bool view_is_silent(const struct view *v, uint64_t modseq);
 uint32_t view_position(struct view *v, uint32_t seq);
 void view_count_gone(struct view *v);
+/* The modseq of the first expunge that the session was not told though it knows the mail; 0: none. */
+uint64_t view_first_withheld(const struct view *v);
 /* The UIDs of sequence numbers, those in range. */
 void view_seqs_to_uids(struct view *v, const struct range_set *seqs, struct range_set *out_uids);

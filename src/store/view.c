@@ -84,17 +84,6 @@ static bool is_gone(struct view *v, uint32_t position)
 
 /* ---- life ---- */
 
-static uint64_t first_ghost_left(const struct view *v)
-{
-	size_t count;
-	const struct index_event *ghosts = index_ghosts(v->mailbox->index, &count);
-	size_t at = index_events_after(ghosts, count, v->told_expunges);
-	for (; at < count; at++)
-		if (ghosts[at].uid <= v->told_uid)
-			return ghosts[at].modseq;
-	return 0;
-}
-
 void views_trim(struct mailbox *m)
 {
 	uint64_t expunges = UINT64_MAX, changes = UINT64_MAX;
@@ -312,7 +301,6 @@ void view_status(const struct view *v, struct mailbox_status *out)
 	struct mailbox *m = v->mailbox;
 	struct index_counters c = index_counters(m->index);
 	uint32_t at = index_next_unseen(m->index, 0);
-	uint64_t withheld = first_ghost_left(v);
 	*out = (struct mailbox_status){ .guid = mailbox_guid(m),
 		.messages = v->exists,
 		.recent = view_recent(v),
@@ -320,7 +308,7 @@ void view_status(const struct view *v, struct mailbox_status *out)
 		.deleted = c.deleted,
 		.uid_validity = m->uid_validity,
 		.uid_next = MAX(v->told_uid + 1, 1),
-		.highest_modseq = MAX(withheld ? withheld - 1 : v->told_changes, 1),
+		.highest_modseq = view_highest_modseq(v),
 		.bytes_virtual = c.bytes_virtual };
 	if (at < index_count(m->index) && index_hot(m->index, at)->uid <= v->told_uid)
 		out->first_unseen_seq = seqs_before(view_mutable(v), at) + 1;

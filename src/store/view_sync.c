@@ -103,16 +103,6 @@ static uint32_t count_existing(struct view *v)
 	return index_seek(v->mailbox->index, v->told_uid + 1) - (uint32_t)v->gone_count;
 }
 
-static bool has_withheld(const struct view *v)
-{
-	size_t count;
-	const struct index_event *ghosts = index_ghosts(v->mailbox->index, &count);
-	for (size_t i = index_events_after(ghosts, count, v->told_expunges); i < count; i++)
-		if (ghosts[i].uid <= v->told_uid)
-			return true;
-	return false;
-}
-
 static void advance(struct view *v, bool may_expunge)
 {
 	const struct index *x = v->mailbox->index;
@@ -147,7 +137,7 @@ enum err view_sync(struct op *op, struct view *v, bool may_expunge, struct view_
 	c.exists = v->exists;
 	c.recent = v->recent.count > 0 ? view_recent(v) : 0;
 	c.exists_changed = v->exists + c.expunged_count != before;
-	c.has_withheld_expunges = !may_expunge && has_withheld(v);
+	c.has_withheld_expunges = !may_expunge && view_first_withheld(v) > 0;
 	size_t keywords = index_keywords(m->index, &words);
 	c.keywords_changed = keywords != v->told_keywords;
 	v->told_keywords = keywords;
