@@ -5,7 +5,8 @@
  * number.h, unicode.h, hash.h, list.h, random.h, file.h) are included where they are used.
  *
  * Rules:  base knows libc and nothing else: no threads, no sockets, never waits.
- *         Nothing here is global but the clock (clock.h) and the hash seed (hash.h). */
+ *         Nothing here is global but the clock (clock.h), the hash seed (hash.h) and the memory
+ *         account (account.h). */
 #pragma once
 
 #include <inttypes.h>

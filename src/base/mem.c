@@ -2,11 +2,13 @@
 /* base/mem.c - the heap that never says no: see mem.h. */
 #include "base/mem.h"
 
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/account_private.h"
 #include "base/assert.h"
 
 static _Noreturn void out_of_memory(size_t bytes)
@@ -26,6 +28,7 @@ void *mem_new(size_t bytes)
 
 	if (UNLIKELY(!p))
 		out_of_memory(bytes);
+	account_count((int64_t)malloc_usable_size(p));
 	return p;
 }
 
@@ -40,15 +43,18 @@ void *mem_new_array(size_t count, size_t bytes)
 
 void *mem_resize(void *p, size_t bytes)
 {
+	size_t before = malloc_usable_size(p);
 	void *q = realloc(p, bytes ? bytes : 1);
 
 	if (UNLIKELY(!q))
 		out_of_memory(bytes);
+	account_count((int64_t)malloc_usable_size(q) - (int64_t)before);
 	return q;
 }
 
 void mem_free(void *p)
 {
+	account_count(-(int64_t)malloc_usable_size(p));
 	free(p);
 }
 
