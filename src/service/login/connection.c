@@ -1,20 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Connections before login: accepting, parking, ending them, and handing them over.
+/* Connections before login: accepting, serving, ending them, and handing them over.
  *
  * Invariants: 1. a connection is in login->connections until it is freed.
- *             2. either a task serves it (task is alive) or its stream is parked, never both.
- *             3. the idle timer runs from accept to the end; commands set it again. */
+ *             2. the timer runs from accept to the end; commands set it again. */
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "service/login/login_private.h"
 
-static void connection_ready(void *arg);
+static const struct serving_end shutting_down = { "shutting down", "Server shutting down.", NULL };
+static const struct serving_end inactive = { "inactivity", "Disconnected for inactivity.", NULL };
+static const struct serving_end crowded = { "too many connections before login",
+	"Too many connections.", NULL };
 
 static void connection_free(struct login_connection *c)
 {
 	struct login *l = c->login;
-	timer_cancel(&c->idle);
+	serving_done(&c->serving);
 	list_remove(&c->link);
 	stream_abandon(c->stream);
 	if (c->fd >= 0)
@@ -180,7 +182,7 @@ bool login_try(struct op *op, struct login_connection *c, const struct login_att
 {
 	struct auth_answer answer;
 	c->auth_attempts += c->auth_attempts < UINT8_MAX;
-	timer_cancel(&c->idle); /* now he waits for us */
+	serving_expire_never(&c->serving); /* now he waits for us */
 	enum err e = verify(op, c, attempt, &answer);
 	if (e == ERR_NONE) {
 		e = hand_over(op, c, attempt, &answer);
@@ -189,7 +191,7 @@ bool login_try(struct op *op, struct login_connection *c, const struct login_att
 	} else if (e != ERR_DENIED && e != ERR_INVALID && e != ERR_CANCELLED) {
 		event_send_failure(c->event, EVENT_ERROR, NULL, op, "asking auth");
 	}
-	timer_set(&c->idle, now_us() + LOGIN_IDLE_US);
+	serving_expire_in(&c->serving, LOGIN_IDLE_US);
 	if (c->stream)
 		login_put_failure(stream_output(c->stream), attempt->tag, e, op);
 	return false;
@@ -218,102 +220,75 @@ static enum err open_stream(struct op *op, struct login_connection *c)
 	return ERR_NONE;
 }
 
-/* The timer that cancelled the task has fired, and nobody would set it again: this is the end. */
-static void say_why_cancelled(struct op *op, struct login_connection *c)
+/* WAITS. The dialogue's own end; frees. */
+static void finish(struct op *op, struct login_connection *c, bool may_say_goodbye)
 {
-	bool is_closing = c->login->is_closing, is_done;
-	c->closing_reason = is_closing ? "shutting down" : "ended while it was served";
-	imap_put_untagged(stream_output(c->stream), "BYE", STR_NONE,
-		is_closing ? STR("Server shutting down.") : STR("Disconnected."));
-	(void)stream_flush_ready(op, c->stream, &is_done); /* it is the last word anyway */
+	log_end(c, c->closing_reason);
+	if (may_say_goodbye) {
+		struct stream *stream = c->stream;
+		c->stream = NULL;
+		(void)stream_close(op, stream); /* the client is gone either way */
+	}
+	connection_free(c);
 }
 
-/* One burst of a connection's life. False: it has left or ended, and is freed. */
-static bool serve(struct op *op, struct login_connection *c)
+static bool serve(struct arena *arena, void *owner)
 {
-	if (!c->stream && open_stream(op, c) != ERR_NONE) {
-		log_end(c, c->is_implicit_tls ? "TLS handshake failed" : "connection lost");
-		connection_free(c);
+	struct login_connection *c = owner;
+	struct op op;
+	op_init(&op, arena, c->event, now_us() + LOGIN_IDLE_US);
+	if (!c->stream && open_stream(&op, c) != ERR_NONE) {
+		if (serving_is_ending(&c->serving))
+			return true;
+		c->closing_reason = c->is_implicit_tls ? "TLS handshake failed" : "connection lost";
+		finish(&op, c, false);
 		return false;
 	}
 	if (!c->is_greeted) {
 		login_put_greeting(c);
 		c->is_greeted = true;
 	}
-	if (!login_serve_input(op, c)) {
+	if (!login_serve_input(&op, c)) {
 		connection_free(c);
 		return false;
 	}
 	if (task_is_cancelled() && !c->closing_reason)
-		say_why_cancelled(op, c);
-	enum err e = c->stream ? stream_flush(op, c->stream) : ERR_CANCELLED;
-	if (e != ERR_NONE && !c->closing_reason)
+		return true;
+	enum err e = c->stream ? stream_flush(&op, c->stream) : ERR_CANCELLED;
+	if (e != ERR_NONE && !c->closing_reason && !task_is_cancelled())
 		c->closing_reason = "disconnected";
-	if (c->closing_reason) {
-		log_end(c, c->closing_reason);
-		if (e == ERR_NONE) {
-			struct stream *stream = c->stream;
-			c->stream = NULL;
-			(void)stream_close(op, stream); /* the client is gone either way */
-		}
-		connection_free(c);
-		return false;
-	}
-	return true;
+	if (!c->closing_reason)
+		return true;
+	finish(&op, c, e == ERR_NONE);
+	return false;
 }
 
-static void connection_task(void *arg)
+/* Somebody else's end; the client hears why if he listens. */
+static void end_connection(void *owner, const struct serving_end *why)
 {
-	struct login_connection *c = arg;
-	struct arena arena;
-	struct op op;
-	arena_init(&arena, 1 << 20);
-	bool is_parked = false;
-	do {
-		arena_reset(&arena);
-		op_init(&op, &arena, c->event, now_us() + LOGIN_IDLE_US);
-		if (!serve(&op, c))
-			break;
-		is_parked = stream_park(c->stream, connection_ready, c);
-		/* Only now: while it is served, timers must know that. */
-		if (is_parked)
-			c->task = (struct task_handle){ 0 };
-	} while (!is_parked);
-	arena_done(&arena);
-}
-
-/* A stream that will not park has input: the task above goes on with it. */
-static void connection_ready(void *arg)
-{
-	struct login_connection *c = arg;
-	c->task = task_start("login", connection_task, c);
-}
-
-/* Ends a connection whatever it is doing. A parked one hears why. */
-static void end_connection(struct login_connection *c, const char *reason, struct str told)
-{
-	c->is_ending = true;
-	if (task_is_alive(c->task)) {
-		task_cancel(c->task);
-		return;
+	struct login_connection *c = owner;
+	if (c->stream && c->is_greeted) {
+		imap_put_untagged(stream_output(c->stream), "BYE", STR_NONE, str_from(why->told));
+		serving_say(&c->serving);
 	}
-	if (c->stream) {
-		bool is_done;
-		AUTO_ARENA(arena, 0);
-		struct op op;
-		op_init(&op, &arena, c->event, now_us());
-		imap_put_untagged(stream_output(c->stream), "BYE", STR_NONE, told);
-		(void)stream_flush_ready(&op, c->stream, &is_done); /* it is the last word anyway */
-	}
-	log_end(c, reason);
+	log_end(c, why->reason);
 	connection_free(c);
 }
 
 /* A client that is being served has had its time too (a slow handshake). */
-static void connection_idle(void *arg)
+static void expired(void *owner)
 {
-	end_connection(arg, "inactivity", STR("Disconnected for inactivity."));
+	struct login_connection *c = owner;
+	serving_end(&c->serving, &inactive);
 }
+
+static const struct serving_kind login_serving = {
+	.task_name = "login",
+	.arena_bytes_max = 1 << 20,
+	.serve = serve,
+	.expired = expired,
+	.end = end_connection,
+};
 
 /* ---- the public side ---- */
 
@@ -346,20 +321,18 @@ enum err login_open(struct op *op, const struct login_settings *settings, struct
  * SASL dialogues that go nowhere) the oldest of those. False: all are ending already. */
 static bool make_room(struct login *l)
 {
-	struct login_connection *c, *next, *oldest_served = NULL;
-	struct str told = STR("Too many connections.");
+	struct login_connection *c, *next, *oldest = NULL;
 	LIST_FOR_EACH(c, next, &l->connections, struct login_connection, link)
 	{
-		if (!task_is_alive(c->task)) {
-			end_connection(c, "too many connections before login", told);
-			return true;
-		}
-		if (!c->is_ending && !oldest_served)
-			oldest_served = c;
+		bool is_parked = !serving_is_served(&c->serving);
+		if (is_parked || (!oldest && !serving_is_ending(&c->serving)))
+			oldest = c;
+		if (is_parked)
+			break;
 	}
-	if (oldest_served)
-		end_connection(oldest_served, "too many connections before login", told);
-	return oldest_served != NULL;
+	if (oldest)
+		serving_end(&oldest->serving, &crowded);
+	return oldest != NULL;
 }
 
 void login_accept(
@@ -384,11 +357,11 @@ void login_accept(
 	event_set_str(c->event, "session", id);
 	event_set_prefix(c->event, STR("imap-login: "));
 	imap_frame_init(&c->frame);
-	timer_init(&c->idle, connection_idle, c);
-	timer_set(&c->idle, now_us() + LOGIN_IDLE_US);
+	serving_init(&c->serving, &login_serving, c, &c->stream);
+	serving_expire_in(&c->serving, LOGIN_IDLE_US);
 	list_add_last(&l->connections, &c->link);
 	l->count++;
-	connection_ready(c);
+	serving_start(&c->serving);
 }
 
 size_t login_count(const struct login *l)
@@ -402,7 +375,7 @@ void login_close(struct op *op, struct login *l)
 	l->is_closing = true;
 	LIST_FOR_EACH(c, next, &l->connections, struct login_connection, link)
 	{
-		end_connection(c, "shutting down", STR("Server shutting down."));
+		serving_end(&c->serving, &shutting_down);
 	}
 	while (l->count > 0 && wait_queue_wait(op, &l->emptied) == ERR_NONE)
 		continue;

@@ -360,7 +360,7 @@ static enum outcome act(struct op *op, struct login_connection *c, enum imap_fra
 	case IMAP_FRAME_COMPLETE:
 		text = str_dup(op->arena, str_slice(stream_input(c->stream), 0, f->used));
 		stream_consume(c->stream, f->used);
-		timer_set(&c->idle, now_us() + LOGIN_IDLE_US);
+		serving_expire_in(&c->serving, LOGIN_IDLE_US);
 		return run_command(op, c, text);
 	case IMAP_FRAME_ERROR:
 		say_bad(c, imap_frame_tag(&imap_limits_login, stream_input(c->stream)),

@@ -9,6 +9,7 @@
 #include "ipc/handover.h"
 #include "ipc/peers.h"
 #include "net/net.h"
+#include "net/serving.h"
 #include "service/login/login.h"
 #include "task/task.h"
 #include "wire/imap.h"
@@ -31,12 +32,11 @@ struct login {
 	struct str greeting;
 };
 
-/* Life: accepted -> [TLS handshake] -> greeting -> parked <-> served by a task -> handed over | closed. */
+/* Life: accepted -> [TLS handshake] -> greeting -> commands, in bursts -> handed over | closed. */
 struct login_connection {
 	struct login *login;
 	struct list link;
-	struct timer idle;       /* ends a silent client */
-	struct task_handle task; /* zeroed while parked */
+	struct serving serving;
 	/* owned */
 	int fd; /* until the stream is made; then -1 */
 	struct stream *stream;
@@ -50,7 +50,6 @@ struct login_connection {
 	uint8_t auth_attempts;
 	bool is_implicit_tls, is_secured, is_greeted;
 	bool asked_capability;
-	bool is_ending;             /* its task was cancelled */
 	const char *closing_reason; /* static; NULL: goes on */
 };
 
