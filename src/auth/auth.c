@@ -2,7 +2,9 @@
 /* The way of a request: name -> cache -> password databases -> user databases. */
 #include "auth/auth.h"
 
+#include "auth/client.h"
 #include "auth/drivers_private.h"
+#include "auth/mechanism_private.h"
 #include "crypto/password.h"
 #include "event/event.h"
 #include "task/task.h"
@@ -62,6 +64,7 @@ enum err auth_open(struct op *op, struct config *config, struct auth **out)
 	const struct config_scope *global = config_scope(config, NULL);
 	struct auth *a = MEM_NEW(struct auth);
 	a->config = config_ref(config);
+	a->exchanges = auth_exchanges_new();
 	a->username_format = config_str(global, SET_auth_username_format);
 	a->username_chars = config_str(global, SET_auth_username_chars);
 	a->failure_delay_us = config_time_us(global, SET_auth_failure_delay);
@@ -90,6 +93,7 @@ void auth_close(struct auth *a)
 	for (size_t i = 0; i < a->userdb_count; i++)
 		a->userdbs[i].driver->close(a->userdbs[i].state);
 	auth_cache_free(a->cache);
+	auth_exchanges_free(a->exchanges);
 	config_unref(a->config);
 	mem_free(a);
 }
@@ -256,6 +260,14 @@ static enum err run_userdbs(struct op *op, const struct auth *a, const struct au
 	return op_fail(op, ERR_NOT_FOUND, "no userdb knows the user");
 }
 
+bool auth_may_use_mechanism(
+	const struct auth *a, const struct auth_request *request, const struct auth_mechanism *m)
+{
+	struct config_place place = { .protocol = request->service };
+	return auth_mechanism_offered(
+		config_scope(a->config, &place), m->name, request->is_secured, request->has_cert);
+}
+
 /* ---- the public side ---- */
 
 static uint64_t passdb_generation(const struct auth *a)
@@ -292,6 +304,7 @@ enum err auth_verify(
 	struct op *op, struct auth *a, const struct auth_request *request, struct auth_result *out)
 {
 	struct auth_request normal = *request;
+	*out = (struct auth_result){ .reason = STR("") };
 	enum err e = normalise_user(op, a, request, &normal.user);
 	if (e == ERR_NONE && !is_password_allowed(request->password))
 		e = op_fail(op, ERR_DENIED, "the password is empty or has control characters");
@@ -311,6 +324,9 @@ enum err auth_verify(
 		a->counters.refused++;
 	else
 		a->counters.failed++;
+	if (e != ERR_NONE)
+		out->refusal = e == ERR_DENIED || e == ERR_INVALID ? AUTH_REFUSAL_CREDENTIALS
+								   : AUTH_REFUSAL_TEMPORARY;
 	return e;
 }
 

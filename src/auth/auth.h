@@ -29,14 +29,36 @@ struct auth_request {
 	struct str mechanism; /* "PLAIN", "LOGIN" */
 	struct str service;   /* "imap", "lmtp" */
 	struct str session_id;
+	struct str local_name; /* TLS server name that the client asked for */
 	struct address local, remote;
 	bool is_tls, is_secured;
+	bool has_cert;              /* a client certificate was verified */
+	struct str cert_user;       /* the name in it; "" for none */
+	struct str channel_binding; /* tls-exporter bytes (RFC 9266); "" for none */
 	struct event *event;
+};
+/* Why somebody was refused, for the protocol's reply (core §6.7). */
+enum auth_refusal {
+	AUTH_REFUSAL_NONE,
+	AUTH_REFUSAL_CREDENTIALS,    /* unknown user, wrong password, disabled: all alike */
+	AUTH_REFUSAL_TEMPORARY,      /* a database failed */
+	AUTH_REFUSAL_AUTHZ,          /* right credentials, but not for the user asked for */
+	AUTH_REFUSAL_LOGIN_DISABLED, /* nologin */
+	AUTH_REFUSAL_ANONYMOUS,      /* anonymous logins are not for this service */
+	AUTH_REFUSAL_EXPIRED,        /* the password is too old */
+	AUTH_REFUSAL_TLS_REQUIRED,   /* the mechanism shows a password and nothing hides it */
+	AUTH_REFUSAL_MECHANISM,      /* not offered */
+	AUTH_REFUSAL_MALFORMED,      /* the client's message is not of the mechanism */
 };
 struct auth_result {
 	struct str user; /* normalised (auth_username_format): the name everything else uses */
 	struct auth_field *fields; /* userdb's: home, mail_path, quota..., in op's arena */
 	size_t field_count;
+	struct auth_field *login_fields; /* passdb's, for login: proxy, host, forward_*, event_* */
+	size_t login_field_count;
+	/* Filled also on failure: */
+	enum auth_refusal refusal;
+	struct str reason; /* for the client; "" for none */
 };
 
 enum err auth_open(struct op *op, struct config *config, struct auth **out);

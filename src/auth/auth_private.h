@@ -48,8 +48,14 @@ struct auth {
 	struct auth_database passdbs[AUTH_DATABASES_MAX], userdbs[AUTH_DATABASES_MAX];
 	size_t passdb_count, userdb_count;
 	struct auth_cache *cache; /* NULL: none */
+	struct auth_exchanges *exchanges;
 	struct auth_counters counters;
 };
+
+struct auth_mechanism;
+/* Is it offered to who asks so? */
+bool auth_may_use_mechanism(
+	const struct auth *a, const struct auth_request *request, const struct auth_mechanism *m);
 
 /* The values of %{user} and its kin in a database's templates. WAITS not. */
 enum err auth_expand(

@@ -27,6 +27,13 @@ enum ipc_type {
 	IPC_AUTH_LOOKUP = 2, /* login -> auth: does this recipient exist, get a ticket */
 	IPC_SESSION = 3,     /* login -> mail: a connection and its ticket (ipc/handover.h) */
 	IPC_DELIVER = 4,     /* login -> mail: a spooled mail and its ticket (deliver/deliver.h) */
+	IPC_AUTH_BEGIN = 20, /* login -> auth: a SASL exchange starts (auth/client.h) */
+	IPC_AUTH_RESPOND = 21,      /* its next message */
+	IPC_AUTH_FORGET = 22,       /* the client gave it up */
+	IPC_AUTH_INSPECT = 23,      /* doveadm -> auth: what the databases know of a user */
+	IPC_AUTH_LIST = 24,         /* all users, in pages */
+	IPC_AUTH_CACHE_FLUSH = 25,  /* forget what was cached */
+	IPC_AUTH_CACHE_STATUS = 26, /* figures of the cache */
 };
 
 #define IPC_FDS_MAX 4

@@ -18,9 +18,8 @@ static enum err answer(struct op *op, const struct ipc_peer *peer, struct ipc_me
 	struct ipc_message *reply, void *arg)
 {
 	struct auth_role *r = arg;
-	(void)peer; /* the socket's mode lets in root and the login group alone */
 	r->busy++;
-	enum err e = auth_serve_message(op, r->auth, r->ticket_key, request, reply);
+	enum err e = auth_serve_message(op, r->auth, r->ticket_key, peer, request, reply);
 	if (--r->busy == 0)
 		wait_queue_wake_all(&r->idle);
 	return e;
