@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* config/expand.c - %{pipelines}: the grammar, sources and delayed errors. The filters are in
- * expand_filters.c. Spec: sheet core §2. */
+/* config/expand.c - %{pipelines}: the grammar and delayed errors. Providers are in expand_source.c, the
+ * filters in expand_filters.c. Spec: sheet core §2. */
 #include "config/expand_private.h"
-
-#include <unistd.h>
 
 #include "base/codec.h"
 #include "base/number.h"
@@ -106,7 +104,7 @@ static bool cut_number(struct str *rest, struct str *out)
 	return true;
 }
 
-/* ---- variables and providers ---- */
+/* ---- variables ---- */
 
 static bool find_given(const struct config_vars *vars, struct str name, struct str *out)
 {
@@ -117,70 +115,6 @@ static bool find_given(const struct config_vars *vars, struct str name, struct s
 		}
 	}
 	return vars && vars->find && vars->find(vars->ctx, name, out);
-}
-
-static struct str env_value(const struct config_vars *vars, struct str name)
-{
-	const char *const *entry = vars ? vars->environment : NULL;
-	for (; entry && *entry; entry++) {
-		struct str rest = str_from(*entry);
-		if (str_skip(&rest, name) && str_skip(&rest, STR("=")))
-			return rest;
-	}
-	return STR("");
-}
-
-static bool system_value(struct expansion *ex, struct str key, struct str *out)
-{
-	struct arena *arena = ex->op->arena;
-	if (str_eq(key, STR("cpu_count"))) {
-		struct str ncpu = env_value(ex->vars, STR("NCPU"));
-		long count = sysconf(_SC_NPROCESSORS_ONLN);
-		*out = ncpu.n ? ncpu : str_printf(arena, "%ld", count > 0 ? count : 1);
-	} else if (str_eq(key, STR("hostname"))) {
-		char name[256] = "";
-		struct str given = env_value(ex->vars, STR("DOVECOT_HOSTNAME"));
-		if (gethostname(name, sizeof(name) - 1) != 0)
-			name[0] = '\0';
-		*out = given.n ? given : str_dup(arena, str_from(name));
-	} else if (str_eq(key, STR("os"))) {
-		*out = STR("Linux");
-	} else {
-		return false;
-	}
-	return true;
-}
-
-static bool process_value(struct expansion *ex, struct str key, struct str *out)
-{
-	struct arena *arena = ex->op->arena;
-	if (str_eq(key, STR("pid")))
-		*out = str_printf(arena, "%ld", (long)getpid());
-	else if (str_eq(key, STR("uid")))
-		*out = str_printf(arena, "%ld", (long)geteuid());
-	else if (str_eq(key, STR("gid")))
-		*out = str_printf(arena, "%ld", (long)getegid());
-	else
-		return false;
-	return true;
-}
-
-static bool provider_value(
-	struct expansion *ex, struct str provider, struct str key, struct str *out)
-{
-	if (str_eq(provider, STR("env"))) {
-		*out = env_value(ex->vars, key);
-		return true;
-	}
-	if (str_eq(provider, STR("system")))
-		return system_value(ex, key, out);
-	if (str_eq(provider, STR("process")))
-		return process_value(ex, key, out);
-	if (str_eq(provider, STR("dovecot")) && str_eq(key, STR("name"))) {
-		*out = STR("Pombal");
-		return true;
-	}
-	return false;
 }
 
 /* The value of a name. A missing value is remembered, not reported: default() may follow. */
@@ -201,9 +135,7 @@ enum err config_expand_variable(struct expansion *ex, struct str name, struct st
 	}
 	if (!str_cut(&key, ':', &provider))
 		return op_fail(ex->op, ERR_INVALID, "Unknown variable '%.*s'", STRF(name));
-	if (!provider_value(ex, provider, key, out))
-		return op_fail(ex->op, ERR_INVALID, "Unsupported variable '%.*s'", STRF(name));
-	return ERR_NONE;
+	return config_expand_provider(ex, provider, key, out);
 }
 
 /* ---- arguments ---- */

@@ -1,16 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* config/expand_filters.c - the filters of %{a | filter(x)}. Spec: sheet core §2.3.
+ * Comparisons are in expand_match.c, encodings and digests in expand_codec.c, times in expand_time.c.
  * To add a filter: write it, add a row to filters[], a line to expand_test.c. A filter reads and replaces
  * ex->value; its arguments are already texts (variables among them were looked up). */
 #include "config/expand_private.h"
 
-#include "base/codec.h"
 #include "base/number.h"
-#include "crypto/crypto.h"
 
 #define PAD_WIDTH_MAX 256
-
-typedef enum err filter_fn(struct expansion *ex, struct expand_call *call);
 
 enum err config_expand_bad(struct expansion *ex, const struct expand_call *call, const char *why)
 {
@@ -80,8 +77,8 @@ static enum err filter_calculate(struct expansion *ex, struct expand_call *call)
 	return ERR_NONE;
 }
 
-static enum err pad(struct expansion *ex, const struct expand_call *call, int64_t width, char fill,
-	bool on_left)
+enum err config_expand_pad(struct expansion *ex, const struct expand_call *call, int64_t width,
+	char fill, bool on_left)
 {
 	if (width < 0 || width > PAD_WIDTH_MAX)
 		return config_expand_bad(ex, call, "width must be 0 to 256");
@@ -102,7 +99,7 @@ static enum err filter_fill(struct expansion *ex, struct expand_call *call)
 	char fill = call->arg_count > 1 && call->args[1].value.n ? call->args[1].value.p[0] : '0';
 	if (!config_expand_signed(call->args[0].value, &width))
 		return config_expand_bad(ex, call, "width is not a number");
-	return pad(ex, call, width, fill, str_eq(call->name, STR("lfill")));
+	return config_expand_pad(ex, call, width, fill, str_eq(call->name, STR("lfill")));
 }
 
 static enum err filter_hex(struct expansion *ex, struct expand_call *call)
@@ -119,7 +116,7 @@ static enum err filter_hex(struct expansion *ex, struct expand_call *call)
 	size_t room = (size_t)(width < 0 ? -width : width);
 	if (width && ex->value.n > room)
 		ex->value = str_slice(ex->value, ex->value.n - room, ex->value.n);
-	return pad(ex, call, (int64_t)room, '0', width > 0);
+	return config_expand_pad(ex, call, (int64_t)room, '0', width > 0);
 }
 
 static enum err filter_unhex(struct expansion *ex, struct expand_call *call)
@@ -298,6 +295,46 @@ static enum err filter_ldap_dn(struct expansion *ex, struct expand_call *call)
 	return ERR_NONE;
 }
 
+/* A field with several values is one text: values between tabs, in which \001 escapes. */
+static char untabbed(char c)
+{
+	switch (c) {
+	case '0':
+		return '\0';
+	case '1':
+		return '\001';
+	case 't':
+		return '\t';
+	case 'r':
+		return '\r';
+	case 'n':
+		return '\n';
+	default:
+		return c;
+	}
+}
+
+static enum err filter_list(struct expansion *ex, struct expand_call *call)
+{
+	struct str separator = call->arg_count ? call->args[0].value : STR(",");
+	AUTO_BUF(out, 0);
+	if (call->arg_count && call->args[0].name.n && !str_eq_ci(call->args[0].name, STR("sep")))
+		return config_expand_bad(ex, call, "takes sep=");
+	for (size_t i = 0; i < ex->value.n; i++) {
+		char c = ex->value.p[i];
+		if (c == '\t')
+			buf_put(&out, separator);
+		else if (c == '\001' && i + 1 < ex->value.n)
+			buf_put_byte(&out, untabbed(ex->value.p[++i]));
+		else
+			buf_put_byte(&out, c);
+		if (out.n > EXPAND_VALUE_BYTES_MAX)
+			return config_expand_bad(ex, call, "result is too long");
+	}
+	ex->value = buf_dup(ex->op->arena, &out);
+	return ERR_NONE;
+}
+
 static enum err filter_safe(struct expansion *ex, struct expand_call *call)
 {
 	(void)call;
@@ -328,105 +365,6 @@ static enum err filter_text(struct expansion *ex, struct expand_call *call)
 	return ERR_NONE;
 }
 
-/* ---- encodings ---- */
-
-static enum err filter_hexlify(struct expansion *ex, struct expand_call *call)
-{
-	int64_t width = 0;
-	AUTO_BUF(out, 0);
-	hex_encode(&out, ex->value);
-	ex->value = buf_dup(ex->op->arena, &out);
-	ex->is_binary = false;
-	if (!call->arg_count)
-		return ERR_NONE;
-	if (!config_expand_signed(call->args[0].value, &width) || width < 0)
-		return config_expand_bad(ex, call, "width is not a number");
-	ex->value = str_slice(ex->value, 0, (size_t)width);
-	return pad(ex, call, width, '0', true);
-}
-
-static enum err filter_unhexlify(struct expansion *ex, struct expand_call *call)
-{
-	AUTO_BUF(out, 0);
-	if (!hex_decode(&out, ex->value))
-		return config_expand_bad(ex, call, "input is not hexadecimal");
-	ex->value = buf_dup(ex->op->arena, &out);
-	ex->is_binary = true;
-	return ERR_NONE;
-}
-
-static enum err filter_base64(struct expansion *ex, struct expand_call *call)
-{
-	(void)call;
-	AUTO_BUF(out, 0);
-	base64_encode(&out, ex->value);
-	ex->value = buf_dup(ex->op->arena, &out);
-	ex->is_binary = false;
-	return ERR_NONE;
-}
-
-static enum err filter_unbase64(struct expansion *ex, struct expand_call *call)
-{
-	AUTO_BUF(out, 0);
-	if (!base64_decode(&out, ex->value))
-		return config_expand_bad(ex, call, "input is not base64");
-	ex->value = buf_dup(ex->op->arena, &out);
-	ex->is_binary = true;
-	return ERR_NONE;
-}
-
-/* ---- digests ---- */
-
-#define ROUNDS_MAX 10000
-
-/* The digest of salt and input, repeated. */
-static enum err digest(
-	struct expansion *ex, const struct expand_call *call, struct str method, size_t first_arg)
-{
-	bool is_long = str_eq_ci(method, STR("sha512"));
-	uint64_t rounds = 1;
-	struct str salt = STR("");
-	uint8_t sum[CRYPTO_SHA512_BYTES];
-	size_t sum_bytes = is_long ? CRYPTO_SHA512_BYTES : CRYPTO_SHA256_BYTES;
-	if (!is_long && !str_eq_ci(method, STR("sha256")))
-		return config_expand_bad(ex, call, "unknown method: sha256 and sha512 are known");
-	for (size_t i = first_arg; i < call->arg_count; i++) {
-		const struct expand_arg *arg = &call->args[i];
-		if (str_eq_ci(arg->name, STR("salt")))
-			salt = arg->value;
-		else if (!str_eq_ci(arg->name, STR("rounds")) ||
-			 !number_parse_u64(arg->value, &rounds) || rounds < 1 ||
-			 rounds > ROUNDS_MAX)
-			return config_expand_bad(
-				ex, call, "takes salt= and rounds= from 1 to 10000");
-	}
-	AUTO_BUF(in, 0);
-	struct str value = ex->value;
-	for (; rounds > 0; rounds--) {
-		buf_clear(&in);
-		buf_put(&in, salt);
-		buf_put(&in, value);
-		if (is_long)
-			crypto_sha512(buf_str(&in), sum);
-		else
-			crypto_sha256(buf_str(&in), sum);
-		value = (struct str){ (const char *)sum, sum_bytes };
-	}
-	ex->value = str_dup(ex->op->arena, value);
-	ex->is_binary = true;
-	return ERR_NONE;
-}
-
-static enum err filter_digest(struct expansion *ex, struct expand_call *call)
-{
-	return digest(ex, call, call->name, 0);
-}
-
-static enum err filter_hash(struct expansion *ex, struct expand_call *call)
-{
-	return digest(ex, call, call->args[0].value, 1);
-}
-
 /* ---- the table ---- */
 
 struct filter {
@@ -438,36 +376,47 @@ struct filter {
 };
 
 static const struct filter filters[] = {
-	{ { "base64", 6 }, filter_base64, 0, 2 },
+	{ { "base64", 6 }, config_expand_base64, 0, 2 },
 	{ { "benumber", 8 }, filter_number, 0, 0 },
 	{ { "calculate", 9 }, filter_calculate, 2, 2 },
 	{ { "concat", 6 }, filter_concat, 1, EXPAND_ARGS_MAX, true },
+	{ { "date", 4 }, config_expand_date, 1, 2 },
+	{ { "decrypt", 7 }, config_expand_decrypt, 1, 8 },
 	{ { "default", 7 }, filter_default, 0, 1 },
 	{ { "domain", 6 }, filter_domain, 0, 0 },
+	{ { "encrypt", 7 }, config_expand_encrypt, 1, 8 },
+	{ { "epoch", 5 }, config_expand_epoch, 0, 1 },
 	{ { "escape", 6 }, filter_escape, 0, 0 },
-	{ { "hash", 4 }, filter_hash, 1, 3 },
+	{ { "from_epoch", 10 }, config_expand_from_epoch, 0, 1 },
+	{ { "hash", 4 }, config_expand_hash, 1, 3 },
 	{ { "hex", 3 }, filter_hex, 0, 1 },
-	{ { "hexlify", 7 }, filter_hexlify, 0, 1 },
+	{ { "hexlify", 7 }, config_expand_hexlify, 0, 1 },
 	{ { "if", 2 }, config_expand_if, 4, 5, true, true },
 	{ { "index", 5 }, filter_index, 2, 2 },
+	{ { "iso8601", 7 }, config_expand_iso8601, 0, 1 },
 	{ { "ldap_dn", 7 }, filter_ldap_dn, 0, 0 },
 	{ { "lenumber", 8 }, filter_number, 0, 0 },
 	{ { "lfill", 5 }, filter_fill, 1, 2 },
+	{ { "list", 4 }, filter_list, 0, 1 },
 	{ { "literal", 7 }, filter_literal, 1, 1, true },
 	{ { "lookup", 6 }, filter_lookup, 1, 1, true },
 	{ { "lower", 5 }, filter_lower, 0, 0 },
+	{ { "md5", 3 }, config_expand_digest, 0, 2 },
 	{ { "regexp", 6 }, config_expand_regexp, 2, 2 },
 	{ { "reverse", 7 }, filter_reverse, 0, 0 },
 	{ { "rfill", 5 }, filter_fill, 1, 2 },
 	{ { "safe", 4 }, filter_safe, 0, 0 },
-	{ { "sha256", 6 }, filter_digest, 0, 2 },
-	{ { "sha512", 6 }, filter_digest, 0, 2 },
+	{ { "sha1", 4 }, config_expand_digest, 0, 2 },
+	{ { "sha256", 6 }, config_expand_digest, 0, 2 },
+	{ { "sha384", 6 }, config_expand_digest, 0, 2 },
+	{ { "sha512", 6 }, config_expand_digest, 0, 2 },
 	{ { "substr", 6 }, filter_substr, 1, 2 },
+	{ { "switch", 6 }, config_expand_switch, 3, EXPAND_ARGS_MAX, true, true },
 	{ { "text", 4 }, filter_text, 0, 0 },
 	{ { "truncate", 8 }, filter_truncate, 1, 1 },
-	{ { "unbase64", 8 }, filter_unbase64, 0, 2 },
+	{ { "unbase64", 8 }, config_expand_unbase64, 0, 2 },
 	{ { "unhex", 5 }, filter_unhex, 0, 0 },
-	{ { "unhexlify", 9 }, filter_unhexlify, 0, 0 },
+	{ { "unhexlify", 9 }, config_expand_unhexlify, 0, 0 },
 	{ { "upper", 5 }, filter_upper, 0, 0 },
 	{ { "username", 8 }, filter_username, 0, 0 },
 };
@@ -477,7 +426,9 @@ static enum err look_up_arguments(
 {
 	for (size_t i = 0; i < call->arg_count; i++) {
 		struct expand_arg *arg = &call->args[i];
-		if (!arg->is_variable ||
+		bool is_flag = arg->name.n &&
+			       (str_eq(arg->value, STR("yes")) || str_eq(arg->value, STR("no")));
+		if (!arg->is_variable || is_flag ||
 			(filter->names_operator && config_expand_is_operator(arg->value)))
 			continue;
 		struct str missing = ex->missing; /* of the input, not of an argument */

@@ -1,19 +1,44 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* config/expand_match.c - the filters that compare: regexp() and if(). */
+/* config/expand_match.c - the filters that compare: regexp(), if() and switch(). */
 #include "config/expand_private.h"
 
 #include <regex.h>
+
+#include "base/number.h"
 
 /* ---- regular expressions ---- */
 
 #define PATTERN_BYTES_MAX 512
 #define REGEXP_GROUPS     10
 
+/* The library writes out "{m,n}" and tries every way for "\\1": both are kept small. */
+#define REPEATS_MAX 1000
+
+static bool is_affordable(struct str pattern)
+{
+	uint64_t product = 1, bound;
+	for (size_t i = 0; i + 1 < pattern.n; i++) {
+		struct str rest = str_slice(pattern, i + 1, pattern.n);
+		if (pattern.p[i] == '\\' && ascii_is_digit(pattern.p[i + 1]))
+			return false;
+		if (pattern.p[i] != '{')
+			continue;
+		for (bool is_more = true; is_more; is_more = str_skip(&rest, STR(","))) {
+			if (number_cut_u64(&rest, &bound) && bound > 1 &&
+				(mul_overflows(product, bound, &product) || product > REPEATS_MAX))
+				return false;
+		}
+	}
+	return true;
+}
+
 static enum err compile(
 	struct expansion *ex, const struct expand_call *call, struct str pattern, regex_t *out)
 {
 	if (pattern.n > PATTERN_BYTES_MAX || str_has_nul(pattern))
 		return config_expand_bad(ex, call, "pattern is too long");
+	if (!is_affordable(pattern))
+		return config_expand_bad(ex, call, "pattern repeats too much or refers back");
 	if (regcomp(out, str_dup_z(ex->op->arena, pattern), REG_EXTENDED) != 0)
 		return config_expand_bad(ex, call, "invalid regular expression");
 	return ERR_NONE;
@@ -147,9 +172,35 @@ enum err config_expand_if(struct expansion *ex, struct expand_call *call)
 	return ERR_NONE;
 }
 
+/* switch(op, case, value, ..., default) with input; without, or with a value before op, that is compared. */
+enum err config_expand_switch(struct expansion *ex, struct expand_call *call)
+{
+	size_t at = 0;
+	struct str left = ex->value;
+	if (call->is_source || !config_expand_is_operator(call->args[0].value))
+		left = call->args[at++].value;
+	struct str oper = call->args[at++].value;
+	ex->missing = STR_NONE;
+	for (; at + 1 < call->arg_count; at += 2) {
+		bool holds = false;
+		TRY(compare(ex, call, left, oper, call->args[at].value, &holds));
+		if (holds) {
+			ex->value = call->args[at + 1].value;
+			return ERR_NONE;
+		}
+	}
+	if (at < call->arg_count) {
+		ex->value = call->args[at].value;
+		return ERR_NONE;
+	}
+	ex->value = STR("");
+	ex->missing = ex->pipeline; /* default() may follow */
+	return ERR_NONE;
+}
+
 bool config_expand_is_operator(struct str word)
 {
-	struct str rest = STR("eq ne lt le gt ge"), each;
+	struct str rest = STR("eq ne lt le gt ge == != < <= > >= * !* ~ !~"), each;
 	while (str_cut_word(&rest, &each)) {
 		if (str_eq(each, word))
 			return true;
