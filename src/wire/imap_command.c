@@ -130,21 +130,74 @@ enum err imap_parse_id(struct imap_cursor *c, struct imap_id *out)
 	return ERR_NONE;
 }
 
+/* A set of plain numbers: neither `*` nor `$` (RFC 7162 §7: known-uids, known-sequence-set). */
+static enum err cut_known_set(struct imap_cursor *c, struct imap_sequence_set *out)
+{
+	TRY(imap_cut_sequence_set(c, out));
+	if (out->has_star || out->is_saved_result)
+		return imap_cursor_fail(c, ERR_INVALID, "Invalid QRESYNC set.");
+	return ERR_NONE;
+}
+
+/* "(seqs uids)" */
+static enum err cut_match(struct imap_cursor *c, struct imap_select *s)
+{
+	TRY(imap_cut_byte(c, '('));
+	TRY(cut_known_set(c, &s->match_seqs));
+	TRY(imap_cut_space(c));
+	TRY(cut_known_set(c, &s->match_uids));
+	TRY(imap_cut_byte(c, ')'));
+	s->has_match = true;
+	return ERR_NONE;
+}
+
+/* "(validity modseq [uids] [(seqs uids)])" */
+static enum err cut_qresync(struct imap_cursor *c, struct imap_select *s)
+{
+	TRY(imap_cut_space(c));
+	TRY(imap_cut_byte(c, '('));
+	TRY(imap_cut_nz_number(c, &s->uid_validity));
+	TRY(imap_cut_space(c));
+	TRY(imap_cut_number64(c, &s->modseq));
+	if (s->modseq == 0)
+		return imap_cursor_fail(c, ERR_INVALID, "Invalid QRESYNC mod-sequence.");
+	if (imap_skip(c, ' ') && !imap_is_next(c, '(')) {
+		TRY(cut_known_set(c, &s->known_uids));
+		s->has_known_uids = true;
+		(void)imap_skip(c, ' ');
+	}
+	if (imap_is_next(c, '('))
+		TRY(cut_match(c, s));
+	s->is_qresync = true;
+	return imap_cut_byte(c, ')');
+}
+
+static enum err cut_select_params(struct imap_cursor *c, struct imap_select *s)
+{
+	TRY(imap_cut_byte(c, '('));
+	for (bool is_first = true, has_item;; is_first = false) {
+		struct str word;
+		TRY(imap_cut_list_next(c, is_first, &has_item));
+		if (!has_item)
+			return ERR_NONE;
+		TRY(imap_cut_atom(c, &word));
+		if (str_eq_ci(word, STR("CONDSTORE")))
+			s->is_condstore = true;
+		else if (str_eq_ci(word, STR("QRESYNC")) && !s->is_qresync)
+			TRY(cut_qresync(c, s));
+		else
+			return imap_cursor_fail_word(
+				c, ERR_INVALID, "Unknown SELECT parameter", word);
+	}
+}
+
 enum err imap_parse_select(struct imap_cursor *c, struct imap_select *out)
 {
 	struct imap_select s = { .is_condstore = false };
 	TRY(imap_cut_space(c));
 	TRY(imap_cut_mailbox(c, &s.mailbox));
-	if (imap_skip(c, ' ')) {
-		struct str word;
-		TRY(imap_cut_byte(c, '('));
-		TRY(imap_cut_atom(c, &word));
-		if (!str_eq_ci(word, STR("CONDSTORE")))
-			return imap_cursor_fail_word(
-				c, ERR_INVALID, "Unknown SELECT parameter", word);
-		s.is_condstore = true;
-		TRY(imap_cut_byte(c, ')'));
-	}
+	if (imap_skip(c, ' '))
+		TRY(cut_select_params(c, &s));
 	TRY(imap_cut_end(c));
 	*out = s;
 	return ERR_NONE;

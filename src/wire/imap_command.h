@@ -68,6 +68,13 @@ enum err imap_parse_id(struct imap_cursor *c, struct imap_id *out);
 struct imap_select {
 	struct str mailbox;
 	bool is_condstore; /* "(CONDSTORE)" (RFC 7162 §3.1.8) */
+	/* "(QRESYNC (validity modseq [uids] [(seqs uids)]))" (RFC 7162 §3.2.5) */
+	bool is_qresync;
+	uint32_t uid_validity;
+	uint64_t modseq; /* > 0 */
+	bool has_known_uids, has_match;
+	struct imap_sequence_set known_uids;
+	struct imap_sequence_set match_seqs, match_uids;
 };
 enum err imap_parse_select(struct imap_cursor *c, struct imap_select *out);
 
@@ -220,6 +227,7 @@ struct imap_fetch {
 	size_t body_count; /* in the order asked */
 	bool has_changed_since;
 	uint64_t changed_since; /* RFC 7162 §3.1.4.1 */
+	bool wants_vanished;    /* RFC 7162 §3.2.6 */
 };
 enum err imap_parse_fetch(struct imap_cursor *c, struct imap_fetch *out);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* wire/imap_fetch.c - the arguments of FETCH.
  *
- * Spec: RFC 3501 §6.4.5, §9; RFC 7162 §3.1.4 (MODSEQ, CHANGEDSINCE).
+ * Spec: RFC 3501 §6.4.5, §9; RFC 7162 §3.1.4 (MODSEQ, CHANGEDSINCE), §3.2.6.
  * To extend: an item without arguments is a row in imap_fetch_items; one with a section or the like gets a
  * case in cut_item(). */
 #include "base/number.h"
@@ -202,16 +202,27 @@ static enum err cut_items(struct imap_cursor *c, struct imap_fetch *fetch)
 	}
 }
 
-/* "(CHANGEDSINCE n)" */
+/* "(CHANGEDSINCE n VANISHED)", in any order */
 static enum err cut_modifiers(struct imap_cursor *c, struct imap_fetch *fetch)
 {
 	TRY(imap_cut_byte(c, '('));
-	if (!imap_skip_word(c, STR("CHANGEDSINCE")))
-		return imap_cursor_fail(c, ERR_INVALID, "Unknown FETCH modifier.");
-	TRY(imap_cut_space(c));
-	TRY(imap_cut_number64(c, &fetch->changed_since));
-	fetch->has_changed_since = true;
-	return imap_cut_byte(c, ')');
+	for (bool is_first = true, has_item;; is_first = false) {
+		TRY(imap_cut_list_next(c, is_first, &has_item));
+		if (!has_item)
+			break;
+		if (imap_skip_word(c, STR("VANISHED"))) {
+			fetch->wants_vanished = true;
+			continue;
+		}
+		if (!imap_skip_word(c, STR("CHANGEDSINCE")))
+			return imap_cursor_fail(c, ERR_INVALID, "Unknown FETCH modifier.");
+		TRY(imap_cut_space(c));
+		TRY(imap_cut_number64(c, &fetch->changed_since));
+		fetch->has_changed_since = true;
+	}
+	if (fetch->wants_vanished && !fetch->has_changed_since)
+		return imap_cursor_fail(c, ERR_INVALID, "VANISHED needs CHANGEDSINCE.");
+	return ERR_NONE;
 }
 
 enum err imap_parse_fetch(struct imap_cursor *c, struct imap_fetch *out)

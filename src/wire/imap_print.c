@@ -120,7 +120,8 @@ void imap_put_fetch_args(struct buf *out, const struct imap_fetch *fetch)
 	}
 	buf_put_byte(out, ')');
 	if (fetch->has_changed_since)
-		buf_putf(out, " (CHANGEDSINCE %" PRIu64 ")", fetch->changed_since);
+		buf_putf(out, " (CHANGEDSINCE %" PRIu64 "%s)", fetch->changed_since,
+			fetch->wants_vanished ? " VANISHED" : "");
 }
 
 /* d-Mon-yyyy */

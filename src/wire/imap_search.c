@@ -94,6 +94,10 @@ static enum err cut_modseq(struct imap_cursor *c, uint64_t *out)
 		TRY(imap_cut_space(c));
 		TRY(imap_cut_atom(c, &type));
 		TRY(imap_cut_space(c));
+		if (!str_starts_ci(entry, STR("/flags/")) ||
+			!(str_eq_ci(type, STR("all")) || str_eq_ci(type, STR("priv")) ||
+				str_eq_ci(type, STR("shared"))))
+			return imap_cursor_fail(c, ERR_INVALID, "Invalid MODSEQ entry.");
 	}
 	return imap_cut_number64(c, out);
 }

@@ -110,18 +110,6 @@ void imap_command_id(struct imap_run *x)
 	imap_reply_ok(x, STR_NONE, STR("ID completed."));
 }
 
-/* RFC 5161: what can be enabled is listed; nothing of what we offer needs it. */
-void imap_command_enable(struct imap_run *x)
-{
-	struct imap_enable enable;
-	if (imap_parse_enable(x->cursor, &enable) != ERR_NONE) {
-		imap_reply_bad_arguments(x);
-		return;
-	}
-	buf_put(x->out, STR("* ENABLED\r\n"));
-	imap_reply_ok(x, STR_NONE, STR("Enabled."));
-}
-
 void imap_command_namespace(struct imap_run *x)
 {
 	if (imap_parse_none(x->cursor) != ERR_NONE) {

@@ -41,7 +41,7 @@ static void reply_copied(struct imap_run *x, const struct copy_result *result, b
 		return;
 	}
 	imap_put_untagged(x->out, "OK", code, STR("Moved UIDs."));
-	imap_reply_ok(x, STR_NONE, STR("Move completed."));
+	imap_reply_ok_modseq(x, STR("Move completed."));
 }
 
 /* WAITS. */
@@ -107,7 +107,7 @@ static void expunge(struct imap_run *x, const struct range_set *only_uids)
 	else if ((e = view_expunge(x->op, x->session->view, only_uids)) != ERR_NONE)
 		imap_reply_failure(x, e);
 	else
-		imap_reply_ok(x, STR_NONE, STR("Expunge completed."));
+		imap_reply_ok_modseq(x, STR("Expunge completed."));
 }
 
 void imap_command_expunge(struct imap_run *x)
@@ -125,12 +125,8 @@ void imap_command_expunge(struct imap_run *x)
 		imap_reply_bad_arguments(x);
 		return;
 	}
-	if (set.is_saved_result) {
-		imap_reply_bad(x, STR("No search result is saved."));
-		return;
-	}
 	range_set_init(&uids);
-	imap_sequence_set_resolve(x->op->arena, &set, view_last_uid(x->session->view), &uids);
+	imap_resolve_uids(x, &set, &uids);
 	expunge(x, &uids);
 	range_set_done(&uids);
 }

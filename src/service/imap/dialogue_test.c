@@ -431,7 +431,7 @@ static int run_all(enum setting setting, const char *name)
 	static const struct dialogue *const tables[] = { dialogues_any, dialogues_tree,
 		dialogues_list, dialogues_select, dialogues_append, dialogues_fetch,
 		dialogues_search, dialogues_store, dialogues_copy, dialogues_receiving,
-		dialogues_changing, dialogues_finding, dialogues_together };
+		dialogues_changing, dialogues_finding, dialogues_together, dialogues_condstore };
 	struct CMUnitTest tests[DIALOGUES];
 	size_t count = 0;
 	kit.setting = setting;

@@ -13,7 +13,7 @@
 	"A< * 3 EXISTS\n"                                                                          \
 	"A< * 3 RECENT\n"                                                                          \
 	"A< * OK [UIDVALIDITY ..] UIDs valid\n"                                                    \
-	"A< * OK [UIDNEXT 4] Predicted next UID\n"                                                 \
+	"A< * OK [UIDNEXT 4] Predicted next UID\nA< * OK [HIGHESTMODSEQ ..\n"                      \
 	"A< $ OK [READ-WRITE] Select completed.\n"
 
 const struct dialogue dialogues_changing[] = {
@@ -63,7 +63,7 @@ const struct dialogue dialogues_changing[] = {
 			    "B< * 3 EXISTS\n"
 			    "B< * 0 RECENT\n"
 			    "B< * OK [UIDVALIDITY ..] UIDs valid\n"
-			    "B< * OK [UIDNEXT 4] Predicted next UID\n"
+			    "B< * OK [UIDNEXT 4] Predicted next UID\nB< * OK [HIGHESTMODSEQ ..\n"
 			    "B< $ OK [READ-WRITE] Select completed.\n"
 			    "B> STORE 2 FLAGS.SILENT (\\Flagged)\n"
 			    "B< $ OK Store completed.\n"
@@ -80,7 +80,7 @@ const struct dialogue dialogues_changing[] = {
 			    "A< $ BAD Error in IMAP command STORE: ..\n"
 			    "A> STORE 4 +FLAGS (\\Seen)\n"
 			    "A< $ BAD Error in IMAP command STORE: Invalid messageset\n"
-			    "A> STORE 1 (UNCHANGEDSINCE 5) FLAGS (\\Seen)\n"
+			    "A> STORE 1 (UNCHANGEDSINCE x) FLAGS (\\Seen)\n"
 			    "A< $ BAD Error in IMAP command STORE: ..\n"
 			    "A> STORE 1 +FLAGS "
 			    "(aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa)\n"
@@ -93,7 +93,7 @@ const struct dialogue dialogues_changing[] = {
 			    "A< * 3 EXISTS\n"
 			    "A< * 0 RECENT\n"
 			    "A< * OK [UIDVALIDITY ..] UIDs valid\n"
-			    "A< * OK [UIDNEXT 4] Predicted next UID\n"
+			    "A< * OK [UIDNEXT 4] Predicted next UID\nA< * OK [HIGHESTMODSEQ ..\n"
 			    "A< $ OK [READ-ONLY] Examine completed.\n"
 			    "A> STORE 1 FLAGS (\\Deleted)\n"
 			    "A< $ OK Store ignored with read-only mailbox.\n"
@@ -116,7 +116,7 @@ const struct dialogue dialogues_changing[] = {
 			    "A< * 3 EXISTS\n"
 			    "A< * 0 RECENT\n"
 			    "A< * OK [UIDVALIDITY ..] UIDs valid\n"
-			    "A< * OK [UIDNEXT 4] Predicted next UID\n"
+			    "A< * OK [UIDNEXT 4] Predicted next UID\nA< * OK [HIGHESTMODSEQ ..\n"
 			    "A< $ OK [READ-ONLY] Examine completed.\n"
 			    "A> FETCH 2 FLAGS\n"
 			    "A< * 2 FETCH (FLAGS (\\Flagged \\Seen $Work))\n"
@@ -193,7 +193,7 @@ const struct dialogue dialogues_changing[] = {
 		"B< * 3 EXISTS\n"
 		"B< * 0 RECENT\n"
 		"B< * OK [UIDVALIDITY ..] UIDs valid\n"
-		"B< * OK [UIDNEXT 4] Predicted next UID\n"
+		"B< * OK [UIDNEXT 4] Predicted next UID\nB< * OK [HIGHESTMODSEQ ..\n"
 		"B< $ OK [READ-WRITE] Select completed.\n"
 		"B> STORE 1 +FLAGS.SILENT (\\Deleted)\n"
 		"B< $ OK Store completed.\n"

@@ -179,7 +179,7 @@ static enum err put_span(struct fetch *f, const struct imap_fetch_body *body)
 		size_t n = message_crlf_read(&reader, f->x->out, (size_t)MIN(size, BURST_BYTES));
 		ASSERT(n > 0);
 		size -= n;
-		TRY(imap_check_output(f->x));
+		TRY(imap_check_output(f->x->op, f->x->session));
 	}
 	return ERR_NONE;
 }
@@ -283,8 +283,10 @@ static enum err set_seen(struct fetch *f, unsigned *items)
 	enum err e = view_store_flags(f->x->op, s->view, &seq, &change, NULL);
 	range_set_done(&seq);
 	TRY(e);
-	f->at.mail.flags |= MAIL_SEEN;
+	(void)view_get(s->view, f->at.mail.seq, &f->at.mail); /* with its new modseq */
 	*items |= IMAP_FETCH_FLAGS;
+	if (s->enabled & IMAP_HAS_CONDSTORE) /* RFC 7162 §3.2.4 */
+		*items |= IMAP_FETCH_UID | IMAP_FETCH_MODSEQ;
 	return ERR_NONE;
 }
 
@@ -341,7 +343,7 @@ static enum err fetch_all(struct fetch *f, const struct range_set *seqs)
 			f->has_missing = true; /* expunged meanwhile: told at the end */
 		else
 			TRY(e);
-		TRY(imap_check_output(f->x));
+		TRY(imap_check_output(f->x->op, f->x->session));
 		task_breathe();
 	}
 	return ERR_NONE;
@@ -356,19 +358,48 @@ static bool sets_seen(const struct imap_fetch *what)
 	return false;
 }
 
+/* WAITS. Those of the set that are gone (RFC 7162 §3.2.6), before any FETCH line. */
+static enum err put_vanished(struct imap_run *x, const struct imap_fetch *what)
+{
+	struct range_set uids;
+	range_set_init(&uids);
+	imap_resolve_uids(x, &what->set, &uids);
+	enum err e = imap_put_vanished_since(x, what->changed_since, &uids);
+	range_set_done(&uids);
+	return e;
+}
+
+/* False: answered. */
+static bool parse(struct imap_run *x, struct imap_fetch *what)
+{
+	if (imap_parse_fetch(x->cursor, what) != ERR_NONE)
+		imap_reply_bad_arguments(x);
+	else if (what->wants_vanished && !x->is_uid)
+		imap_reply_bad(x, STR("VANISHED needs UID FETCH."));
+	else if (what->wants_vanished && !(x->session->enabled & IMAP_HAS_QRESYNC))
+		imap_reply_bad(x, STR("QRESYNC is not enabled."));
+	else
+		return true;
+	return false;
+}
+
 void imap_command_fetch(struct imap_run *x)
 {
 	struct imap_fetch what;
 	struct range_set seqs;
 	struct fetch f = { .x = x, .what = &what };
-	if (imap_parse_fetch(x->cursor, &what) != ERR_NONE) {
-		imap_reply_bad_arguments(x);
+	if (!parse(x, &what))
 		return;
-	}
 	f.sets_seen = sets_seen(&what);
 	range_set_init(&seqs);
 	if (imap_resolve_set(x, &what.set, x->is_uid, &seqs)) {
-		enum err e = fetch_all(&f, &seqs);
+		enum err e = ERR_NONE;
+		if (what.has_changed_since || (what.items & IMAP_FETCH_MODSEQ))
+			imap_enable_condstore(x);
+		if (what.wants_vanished)
+			e = put_vanished(x, &what);
+		if (e == ERR_NONE)
+			e = fetch_all(&f, &seqs);
 		if (x->session->closing_reason)
 			e = ERR_NONE; /* nobody is there to be told */
 		else if (e != ERR_NONE)

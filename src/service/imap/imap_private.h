@@ -39,6 +39,12 @@ struct imap {
 
 struct imap_append_state;
 
+/* What a client has enabled, by ENABLE (RFC 5161) or by asking for it (RFC 7162 §3.1). */
+enum imap_enabled {
+	IMAP_HAS_CONDSTORE = 1, /* FETCH lines have UID and MODSEQ (RFC 7162 §3.2.4) */
+	IMAP_HAS_QRESYNC = 2,   /* VANISHED instead of EXPUNGE; never without CONDSTORE */
+};
+
 /* Life: handed over -> parked <-> served by a task -> ended.
  * A session is plain data; what a command needs lives in that command's arena.
  * Invariants: 1. either a task serves it or its stream is parked, never both.
@@ -62,6 +68,8 @@ struct imap_session {
 	struct address remote;
 	char session_id[32];
 	char idle_tag[IMAP_TAG_MAX + 1]; /* of the running IDLE; "" if none */
+	struct range_set saved_uids;     /* owned: "$" (RFC 5182) */
+	unsigned enabled;                /* enum imap_enabled */
 	uint8_t bad_commands;
 	bool is_read_only; /* EXAMINE */
 	bool is_woken;     /* the mailbox changed while IDLE was parked */
@@ -78,6 +86,7 @@ struct imap_run {
 	struct imap_cursor *cursor; /* after the name */
 	struct str tag, name;       /* in op's arena */
 	bool is_uid;
+	bool names_seqs; /* of a UID form: message numbers are used, so they must stay */
 	struct buf
 		*out; /* the stream's output: print into it, imap_check_output() between bursts */
 };
@@ -133,16 +142,21 @@ void imap_reply_target_failure(struct imap_run *x, enum err e, struct str mailbo
 void imap_failure_words(
 	const struct op *op, enum err e, struct str *out_code, struct str *out_text);
 
+/* OK with [HIGHESTMODSEQ n] of what was told, if the client has enabled CONDSTORE. */
+void imap_reply_ok_modseq(struct imap_run *x, struct str text);
+
 /* WAITS when more than a burst is queued. An error: the client is gone, closing_reason is set. */
-enum err imap_check_output(struct imap_run *x);
+enum err imap_check_output(struct op *op, struct imap_session *s);
 
 /* ---- telling what changed (sync.c) ---- */
 
-/* FLAGS, EXPUNGE, EXISTS, RECENT, FETCH lines for everything since the last time. No wait.
- * A mailbox that is gone ends the session with BYE. */
+/* WAITS when it is more than a burst. FLAGS, EXPUNGE or VANISHED, EXISTS, RECENT, FETCH lines for
+ * everything since the last time. A mailbox that is gone ends the session with BYE. */
 void imap_sync(struct op *op, struct imap_session *s, bool may_expunge);
-/* "* n FETCH (FLAGS (...))" with UID when asked. */
+/* "* n FETCH (FLAGS (...))" with UID when asked; with UID and MODSEQ after CONDSTORE was enabled. */
 void imap_put_flags_line(struct imap_session *s, const struct mail *mail, bool with_uid);
+/* The same without FLAGS: what STORE .SILENT tells once CONDSTORE is enabled. */
+void imap_put_modseq_line(struct imap_session *s, const struct mail *mail);
 /* "(\Seen $x)" of a mail. */
 void imap_put_mail_flags(struct buf *out, const struct imap_session *s, const struct mail *mail);
 /* "* FLAGS (...)" and, if permanent, "* OK [PERMANENTFLAGS ...]". */
@@ -154,8 +168,26 @@ void imap_put_flags_lists(struct imap_session *s);
  * answered (a message number out of range, RFC 3501 §7.4.1 and sheet §4.13). */
 bool imap_resolve_set(struct imap_run *x, const struct imap_sequence_set *set, bool is_uid,
 	struct range_set *out);
+/* The UIDs a set names, whether the view has them or not. */
+void imap_resolve_uids(
+	struct imap_run *x, const struct imap_sequence_set *set, struct range_set *out);
+/* The message numbers of "$", those that the view still has. */
+void imap_saved_seqs(const struct imap_session *s, struct range_set *out);
 /* Closes the selected mailbox, if any, without expunging. */
 void imap_unselect(struct imap_session *s);
+
+/* ---- CONDSTORE and QRESYNC (condstore.c) ---- */
+
+/* The first time: tells HIGHESTMODSEQ of what is selected (RFC 7162 §3.1). */
+void imap_enable_condstore(struct imap_run *x);
+/* WAITS. "* VANISHED [(EARLIER)] uids", in several lines when there are many. */
+enum err imap_put_vanished(
+	struct op *op, struct imap_session *s, const struct range_set *uids, bool is_earlier);
+/* WAITS. Those of `uids` that were expunged since: VANISHED (EARLIER) (RFC 7162 §3.2.6). */
+enum err imap_put_vanished_since(
+	struct imap_run *x, uint64_t modseq, const struct range_set *uids);
+/* WAITS. What SELECT (QRESYNC ...) tells beside the usual (RFC 7162 §3.2.5). */
+enum err imap_put_resync(struct imap_run *x, const struct imap_select *what);
 
 /* ---- the tree (tree.c) ---- */
 

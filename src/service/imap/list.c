@@ -212,7 +212,7 @@ static enum err put_lines(const struct listing *l)
 			continue;
 		put_line(l, e);
 		put_status(l, e);
-		TRY(imap_check_output(l->x));
+		TRY(imap_check_output(l->x->op, l->x->session));
 	}
 	return ERR_NONE;
 }
@@ -250,6 +250,8 @@ static void run(struct imap_run *x, bool is_lsub, struct str completed)
 		imap_reply_ok(x, STR_NONE, completed);
 		return;
 	}
+	if (what.status_items & IMAP_STATUS_HIGHESTMODSEQ)
+		imap_enable_condstore(x);
 	map_init(&l.names);
 	enum err e = list_names(&l);
 	map_done(&l.names);

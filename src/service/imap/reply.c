@@ -3,15 +3,35 @@
  * protocols §4.5). */
 #include "service/imap/imap_private.h"
 
-void imap_reply_ok(struct imap_run *x, struct str code, struct str text)
+/* WAITS. Tells what changed, as far as the command lets numbers change (RFC 3501 §7.4.1). */
+static void tell_changes(struct imap_run *x)
 {
 	const struct imap_command_row *row = imap_command_find(x->name);
 	struct imap_session *s = x->session;
+	bool keeps_seqs = row && (row->flags & IMAP_KEEPS_SEQS) && (!x->is_uid || x->names_seqs);
 	s->bad_commands = 0;
 	if (s->view && row && !(row->flags & IMAP_NO_SYNC))
-		imap_sync(x->op, s, x->is_uid || !(row->flags & IMAP_KEEPS_SEQS));
-	if (!s->closing_reason)
+		imap_sync(x->op, s, !keeps_seqs);
+}
+
+void imap_reply_ok(struct imap_run *x, struct str code, struct str text)
+{
+	tell_changes(x);
+	if (!x->session->closing_reason)
 		imap_put_tagged(x->out, x->tag, "OK", code, text);
+}
+
+void imap_reply_ok_modseq(struct imap_run *x, struct str text)
+{
+	struct imap_session *s = x->session;
+	tell_changes(x);
+	if (s->closing_reason)
+		return;
+	struct str code = STR_NONE;
+	if (s->view && (s->enabled & IMAP_HAS_CONDSTORE))
+		code = str_printf(
+			x->op->arena, "HIGHESTMODSEQ %" PRIu64, view_highest_modseq(s->view));
+	imap_put_tagged(x->out, x->tag, "OK", code, text);
 }
 
 void imap_reply_no(struct imap_run *x, struct str code, struct str text)
@@ -81,13 +101,13 @@ void imap_reply_target_failure(struct imap_run *x, enum err e, struct str mailbo
 		imap_reply_failure(x, e);
 }
 
-enum err imap_check_output(struct imap_run *x)
+enum err imap_check_output(struct op *op, struct imap_session *s)
 {
-	int64_t deadline_us = x->op->deadline_us;
-	x->op->deadline_us = now_us() + IMAP_PROGRESS_US;
-	enum err e = stream_write_check(x->op, x->session->stream);
-	x->op->deadline_us = deadline_us;
-	if (e != ERR_NONE && !x->session->closing_reason)
-		x->session->closing_reason = "Connection lost while sending";
+	int64_t deadline_us = op->deadline_us;
+	op->deadline_us = now_us() + IMAP_PROGRESS_US;
+	enum err e = stream_write_check(op, s->stream);
+	op->deadline_us = deadline_us;
+	if (e != ERR_NONE && !s->closing_reason)
+		s->closing_reason = "Connection lost while sending";
 	return e;
 }

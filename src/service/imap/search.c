@@ -3,11 +3,12 @@
  *
  * Cost: message numbers and UIDs that every match must have (children of the program itself) bound the
  * mails looked at. Memory of a mail is given back before the next.
- * Spec: RFC 3501 §6.4.4, §7.2.5; RFC 4731 (RETURN); sheet protocols §4.15 */
+ * Spec: RFC 3501 §6.4.4, §7.2.5; RFC 4731 (RETURN), 5182 (SAVE), 7162 §3.1.5; sheet protocols §4.15 */
 #include "service/imap/imap_private.h"
 #include "service/imap/search_private.h"
 
 #define BURST_COUNT 4096 /* numbers put between two looks at the output */
+#define MIN_AND_MAX (IMAP_SEARCH_RETURN_MIN | IMAP_SEARCH_RETURN_MAX)
 
 struct search {
 	struct imap_run *x;
@@ -16,7 +17,8 @@ struct search {
 	/* owned */
 	struct range_set candidates; /* message numbers */
 	struct range_set found;      /* what is told: message numbers or UIDs */
-	uint64_t highest_modseq;     /* of the mails found */
+	struct range_set found_uids; /* of the same mails, when the result is saved */
+	uint64_t first_modseq, last_modseq, highest_modseq; /* of the mails found */
 };
 
 /* ---- one mail ---- */
@@ -47,8 +49,20 @@ static enum err match_mail(struct search *s, const struct mail *mail, bool *out_
 
 static bool is_enough(const struct search *s)
 {
-	return s->program.is_esearch && s->program.returned == IMAP_SEARCH_RETURN_MIN &&
-	       !range_set_is_empty(&s->found);
+	uint32_t returned = s->program.returned & ~(uint32_t)IMAP_SEARCH_RETURN_SAVE;
+	return returned == IMAP_SEARCH_RETURN_MIN && !range_set_is_empty(&s->found);
+}
+
+static void add_found(struct search *s, const struct mail *mail)
+{
+	uint32_t number = s->x->is_uid ? mail->uid : mail->seq;
+	if (range_set_is_empty(&s->found))
+		s->first_modseq = mail->modseq;
+	s->last_modseq = mail->modseq;
+	s->highest_modseq = MAX(s->highest_modseq, mail->modseq);
+	range_set_add(&s->found, number, number);
+	if (s->program.returned & IMAP_SEARCH_RETURN_SAVE)
+		range_set_add(&s->found_uids, mail->uid, mail->uid);
 }
 
 /* WAITS. */
@@ -69,11 +83,8 @@ static enum err search_all(struct search *s)
 			op_forgive(s->x->op);
 		else
 			TRY(e);
-		if (is_match) {
-			uint32_t number = s->x->is_uid ? mail.uid : mail.seq;
-			range_set_add(&s->found, number, number);
-			s->highest_modseq = MAX(s->highest_modseq, mail.modseq);
-		}
+		if (is_match)
+			add_found(s, &mail);
 		task_breathe();
 	}
 	return ERR_NONE;
@@ -102,12 +113,23 @@ static enum err put_search(struct search *s)
 		buf_put_byte(out, ' ');
 		buf_put_u64_dec(out, number);
 		if (++count % BURST_COUNT == 0)
-			TRY(imap_check_output(s->x));
+			TRY(imap_check_output(s->x->op, s->x->session));
 	}
 	if (count > 0 && asks_modseq(&s->program))
 		buf_putf(out, " (MODSEQ %" PRIu64 ")", s->highest_modseq);
 	buf_put(out, STR("\r\n"));
 	return ERR_NONE;
+}
+
+/* RFC 4731 §3.2: of the mails returned. */
+static uint64_t told_modseq(const struct search *s)
+{
+	uint32_t returned = s->program.returned & ~(uint32_t)IMAP_SEARCH_RETURN_SAVE;
+	if (returned == IMAP_SEARCH_RETURN_MIN)
+		return s->first_modseq;
+	if (returned == IMAP_SEARCH_RETURN_MAX)
+		return s->last_modseq;
+	return returned == MIN_AND_MAX ? MAX(s->first_modseq, s->last_modseq) : s->highest_modseq;
 }
 
 /* "* ESEARCH (TAG "a") UID MIN 2 MAX 6 ALL 2:3,6 COUNT 3" */
@@ -131,16 +153,38 @@ static void put_esearch(struct search *s)
 	if (returned & IMAP_SEARCH_RETURN_COUNT)
 		buf_putf(out, " COUNT %" PRIu64, range_set_size(found));
 	if (!is_empty && asks_modseq(&s->program))
-		buf_putf(out, " MODSEQ %" PRIu64, s->highest_modseq);
+		buf_putf(out, " MODSEQ %" PRIu64, told_modseq(s));
 	buf_put(out, STR("\r\n"));
+}
+
+/* What "$" is from now on: what was asked to be returned (RFC 5182 §2.4). */
+static void save_result(struct search *s)
+{
+	struct range_set *saved = &s->x->session->saved_uids;
+	const struct range_set *found = &s->found_uids;
+	uint32_t returned = s->program.returned & ~(uint32_t)IMAP_SEARCH_RETURN_SAVE;
+	range_set_done(saved);
+	range_set_init(saved);
+	if (range_set_is_empty(found))
+		return;
+	uint32_t first = found->ranges[0].first, last = found->ranges[found->count - 1].last;
+	if (returned == 0 || (returned & ~(uint32_t)MIN_AND_MAX)) {
+		range_set_add_set(saved, found);
+		return;
+	}
+	if (returned & IMAP_SEARCH_RETURN_MIN)
+		range_set_add(saved, first, first);
+	if (returned & IMAP_SEARCH_RETURN_MAX)
+		range_set_add(saved, last, last);
 }
 
 /* ---- the command ---- */
 
-static bool uses_saved_result(const struct imap_search *program)
+/* Then they must not change while UID SEARCH runs (RFC 7162 §3.2.10.2). */
+static bool names_seqs(const struct imap_search *program)
 {
 	for (size_t i = 0; i < program->key_count; i++) {
-		if (program->keys[i].set.is_saved_result)
+		if (program->keys[i].kind == IMAP_SEARCH_SEQUENCE)
 			return true;
 	}
 	return false;
@@ -154,10 +198,6 @@ static bool parse(struct imap_run *x, struct imap_search *out)
 		imap_reply_no(x, STR("BADCHARSET (US-ASCII UTF-8)"), STR("Unknown charset."));
 	else if (e != ERR_NONE)
 		imap_reply_bad_arguments(x);
-	else if (out->returned & IMAP_SEARCH_RETURN_SAVE)
-		imap_reply_bad(x, STR("Unknown SEARCH return option SAVE"));
-	else if (uses_saved_result(out))
-		imap_reply_bad(x, STR("No search result is saved."));
 	else
 		return true;
 	return false;
@@ -192,12 +232,17 @@ static void run(struct search *s)
 	find_candidates(s);
 	enum err e = search_all(s);
 	if (e != ERR_NONE) {
+		if (s->program.returned & IMAP_SEARCH_RETURN_SAVE)
+			range_set_clear(&x->session->saved_uids); /* RFC 5182 §2.1 */
 		imap_reply_failure(x, e);
 		return;
 	}
-	if (s->program.is_esearch)
+	if (s->program.returned & IMAP_SEARCH_RETURN_SAVE)
+		save_result(s);
+	/* Who asks for nothing but SAVE gets no answer: RFC 5182 §2.2. */
+	if (s->program.is_esearch && s->program.returned != IMAP_SEARCH_RETURN_SAVE)
 		put_esearch(s);
-	else if (put_search(s) != ERR_NONE)
+	else if (!s->program.is_esearch && put_search(s) != ERR_NONE)
 		return; /* nobody is there to be told */
 	imap_reply_ok(x, STR_NONE, STR("Search completed."));
 }
@@ -206,18 +251,29 @@ void imap_command_search(struct imap_run *x)
 {
 	struct view *view = x->session->view;
 	struct search s = { .x = x };
+	struct range_set saved_seqs;
 	if (!parse(x, &s.program))
 		return;
+	x->names_seqs = names_seqs(&s.program);
+	if (asks_modseq(&s.program))
+		imap_enable_condstore(x);
+	range_set_init(&saved_seqs);
+	imap_saved_seqs(x->session, &saved_seqs);
 	struct search_frame frame = {
 		.exists = view_exists(view),
 		.last_uid = view_last_uid(view),
 		.now_wall_us = now_wall_us(),
+		.saved_seqs = &saved_seqs,
+		.saved_uids = &x->session->saved_uids,
 	};
 	frame.keyword_count = mailbox_keywords(x->session->mailbox, &frame.keywords);
 	search_matcher_init(&s.matcher, x->op->arena, &s.program, &frame);
 	range_set_init(&s.candidates);
 	range_set_init(&s.found);
+	range_set_init(&s.found_uids);
 	run(&s);
+	range_set_done(&saved_seqs);
+	range_set_done(&s.found_uids);
 	range_set_done(&s.candidates);
 	range_set_done(&s.found);
 	search_matcher_done(&s.matcher);

@@ -36,7 +36,12 @@ static void aid_init(struct search_aid *aid, struct arena *arena, const struct i
 	const struct search_frame *frame)
 {
 	range_set_init(&aid->set);
-	if (key->kind == IMAP_SEARCH_SEQUENCE)
+	bool is_saved = key->set.is_saved_result;
+	if (is_saved && key->kind == IMAP_SEARCH_SEQUENCE)
+		range_set_add_set(&aid->set, frame->saved_seqs);
+	else if (is_saved)
+		range_set_add_set(&aid->set, frame->saved_uids);
+	else if (key->kind == IMAP_SEARCH_SEQUENCE)
 		imap_sequence_set_resolve(arena, &key->set, frame->exists, &aid->set);
 	else if (key->kind == IMAP_SEARCH_UID)
 		imap_sequence_set_resolve(arena, &key->set, frame->last_uid, &aid->set);

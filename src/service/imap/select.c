@@ -21,7 +21,7 @@ static enum err open_mailbox(struct imap_run *x, struct str name, bool is_read_o
 }
 
 /* The order of sheet protocols §4.10. */
-static void put_mailbox_data(struct imap_run *x, bool is_condstore)
+static void put_mailbox_data(struct imap_run *x)
 {
 	struct imap_session *s = x->session;
 	struct mailbox_status status;
@@ -33,9 +33,8 @@ static void put_mailbox_data(struct imap_run *x, bool is_condstore)
 		buf_putf(x->out, "* OK [UNSEEN %u] First unseen.\r\n", status.first_unseen_seq);
 	buf_putf(x->out, "* OK [UIDVALIDITY %u] UIDs valid\r\n", status.uid_validity);
 	buf_putf(x->out, "* OK [UIDNEXT %u] Predicted next UID\r\n", status.uid_next);
-	/* CONDSTORE is not offered; who asks for it all the same learns that (RFC 7162 §3.1.2.2). */
-	if (is_condstore)
-		imap_put_untagged(x->out, "OK", STR("NOMODSEQ"), STR("No mod-sequences"));
+	buf_putf(x->out, "* OK [HIGHESTMODSEQ %" PRIu64 "] Highest\r\n",
+		view_highest_modseq(s->view));
 }
 
 static void select_mailbox(struct imap_run *x, bool is_read_only)
@@ -44,6 +43,10 @@ static void select_mailbox(struct imap_run *x, bool is_read_only)
 	struct imap_select what;
 	if (imap_parse_select(x->cursor, &what) != ERR_NONE) {
 		imap_reply_bad_arguments(x);
+		return;
+	}
+	if (what.is_qresync && !(s->enabled & IMAP_HAS_QRESYNC)) {
+		imap_reply_bad(x, STR("QRESYNC is not enabled."));
 		return;
 	}
 	if (s->view) {
@@ -59,7 +62,12 @@ static void select_mailbox(struct imap_run *x, bool is_read_only)
 		imap_reply_failure(x, e);
 		return;
 	}
-	put_mailbox_data(x, what.is_condstore);
+	range_set_clear(&s->saved_uids); /* RFC 5182 §2.1 */
+	if (what.is_condstore)
+		s->enabled |= IMAP_HAS_CONDSTORE;
+	put_mailbox_data(x);
+	if (what.is_qresync && imap_put_resync(x, &what) != ERR_NONE)
+		return; /* nobody is there to be told */
 	if (is_read_only)
 		imap_reply_ok(x, STR("READ-ONLY"), STR("Examine completed."));
 	else

@@ -4,8 +4,9 @@
 
 /* To add a capability: name it here once everything behind it works. */
 static const char *const capabilities[] = { "IMAP4rev1", "SASL-IR", "LOGIN-REFERRALS", "ID",
-	"ENABLE", "IDLE", "LITERAL+", "NAMESPACE", "UIDPLUS", "UNSELECT", "CHILDREN", "MOVE",
-	"SPECIAL-USE", "MULTIAPPEND" };
+	"ENABLE", "IDLE", "MULTIAPPEND", "UNSELECT", "CHILDREN", "NAMESPACE", "UIDPLUS",
+	"LIST-EXTENDED", "CONDSTORE", "QRESYNC", "ESEARCH", "SEARCHRES", "WITHIN", "LIST-STATUS",
+	"MOVE", "SPECIAL-USE", "CREATE-SPECIAL-USE", "STATUS=SIZE" };
 
 static void make_capability(struct imap *imap)
 {

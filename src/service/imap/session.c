@@ -23,6 +23,7 @@ static void session_free(struct imap_session *s)
 {
 	struct imap *imap = s->imap;
 	timer_cancel(&s->idle);
+	range_set_done(&s->saved_uids);
 	list_remove(&s->link);
 	imap_append_drop(s);
 	imap_unselect(s);
@@ -397,6 +398,7 @@ enum err imap_session_start(struct op *op, struct imap *imap, const struct hando
 	s->event = make_event(h, u);
 	memcpy(s->session_id, h->session_id.p, MIN(h->session_id.n, sizeof(s->session_id) - 1));
 	imap_frame_init(&s->frame);
+	range_set_init(&s->saved_uids);
 	timer_init(&s->idle, session_timer, s);
 	list_add_last(&imap->sessions, &s->link);
 	imap->session_count++;

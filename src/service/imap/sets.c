@@ -1,14 +1,31 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* From the sets that clients write to messages of the view. */
+/* From the sets that clients write to messages of the view.
+ *
+ * What SEARCH saved for "$" is kept as UIDs: they are never used again, so what was expunged drops out
+ * by itself (RFC 5182 §2.1). */
 #include "service/imap/imap_private.h"
+
+void imap_resolve_uids(
+	struct imap_run *x, const struct imap_sequence_set *set, struct range_set *out)
+{
+	if (set->is_saved_result)
+		range_set_add_set(out, &x->session->saved_uids);
+	else
+		imap_sequence_set_resolve(x->op->arena, set, view_last_uid(x->session->view), out);
+}
+
+void imap_saved_seqs(const struct imap_session *s, struct range_set *out)
+{
+	view_uids_to_seqs(s->view, &s->saved_uids, out);
+}
 
 bool imap_resolve_set(
 	struct imap_run *x, const struct imap_sequence_set *set, bool is_uid, struct range_set *out)
 {
 	struct view *v = x->session->view;
 	if (set->is_saved_result) {
-		imap_reply_bad(x, STR("No search result is saved."));
-		return false;
+		imap_saved_seqs(x->session, out);
+		return true;
 	}
 	if (!is_uid) {
 		uint32_t exists = view_exists(v);
@@ -22,7 +39,7 @@ bool imap_resolve_set(
 	}
 	struct range_set uids;
 	range_set_init(&uids);
-	imap_sequence_set_resolve(x->op->arena, set, view_last_uid(v), &uids);
+	imap_resolve_uids(x, set, &uids);
 	view_uids_to_seqs(v, &uids, out);
 	range_set_done(&uids);
 	return true;

@@ -2,8 +2,9 @@
 /* STORE: changes flags and answers with the flags of every mail it named, changed or not, unless
  * .SILENT was asked. What others changed meanwhile is told in any case.
  *
- * Spec: RFC 3501 §6.4.6; sheet protocols §4.14. UNCHANGEDSINCE belongs to CONDSTORE, which is not
- * offered. */
+ * With CONDSTORE .SILENT still tells the new modseqs, and mails that failed UNCHANGEDSINCE are told as
+ * they are, so that the client can try again at once.
+ * Spec: RFC 3501 §6.4.6; RFC 7162 §3.1.3; sheet protocols §4.14 */
 #include "service/imap/imap_private.h"
 
 _Static_assert((unsigned)IMAP_FLAG_ANSWERED == MAIL_ANSWERED &&
@@ -53,20 +54,64 @@ static uint64_t count_deleted(
 	return count;
 }
 
-/* WAITS. An error: the client is gone. */
-static enum err put_new_flags(struct imap_run *x, const struct range_set *seqs)
+/* WAITS. An error: the client is gone. `modified` are told with their flags in any case. */
+static enum err put_new_flags(struct imap_run *x, const struct range_set *seqs,
+	const struct range_set *modified, bool is_silent)
 {
 	struct imap_session *s = x->session;
 	struct range_set_iter it = { 0 };
 	struct mail mail;
 	uint32_t seq;
 	while (range_set_next(seqs, &it, &seq)) {
-		if (view_get(s->view, seq, &mail) && !mail.is_expunged)
+		bool is_there = view_get(s->view, seq, &mail) && !mail.is_expunged;
+		if (is_there && is_silent && !range_set_has(modified, seq))
+			imap_put_modseq_line(s, &mail);
+		else if (is_there)
 			imap_put_flags_line(s, &mail, x->is_uid);
-		TRY(imap_check_output(x));
+		TRY(imap_check_output(x->op, s));
 		task_breathe();
 	}
 	return ERR_NONE;
+}
+
+/* "MODIFIED 7,9" in the numbers that the command uses; nothing when none failed. */
+static struct str modified_code(struct imap_run *x, const struct range_set *modified)
+{
+	struct range_set_iter it = { 0 };
+	struct range_set uids;
+	struct mail mail;
+	uint32_t seq;
+	AUTO_BUF(code, 0);
+	if (range_set_is_empty(modified))
+		return STR_NONE;
+	buf_put(&code, STR("MODIFIED "));
+	range_set_init(&uids);
+	while (x->is_uid && range_set_next(modified, &it, &seq)) {
+		if (view_get(x->session->view, seq, &mail))
+			range_set_add(&uids, mail.uid, mail.uid);
+	}
+	range_set_print(x->is_uid ? &uids : modified, &code);
+	range_set_done(&uids);
+	return buf_dup(x->op->arena, &code);
+}
+
+/* WAITS. */
+static void answer(struct imap_run *x, const struct imap_store *store, const struct range_set *seqs,
+	const struct range_set *modified)
+{
+	struct imap_session *s = x->session;
+	struct str code = modified_code(x, modified);
+	if (!store->is_silent || (s->enabled & IMAP_HAS_CONDSTORE)) {
+		/* New keywords must be known before they are used; the numbers of `seqs` must stay. */
+		imap_sync(x->op, s, false);
+		if (s->closing_reason ||
+			put_new_flags(x, seqs, modified, store->is_silent) != ERR_NONE)
+			return;
+	}
+	if (code.n > 0)
+		imap_reply_ok(x, code, STR("Conditional store failed."));
+	else
+		imap_reply_ok(x, STR_NONE, STR("Store completed."));
 }
 
 /* WAITS. */
@@ -79,28 +124,23 @@ static void store_flags(
 		.flags = store->flags.system & MAIL_STORABLE_FLAGS,
 		.keywords = store->flags.keywords,
 		.keyword_count = store->flags.keyword_count,
-		.unchanged_since = UINT64_MAX,
+		.unchanged_since = store->has_unchanged_since ? store->unchanged_since : UINT64_MAX,
 		.is_silent = true, /* we tell it ourselves, for unchanged mails too */
 	};
 	uint64_t deleted = count_deleted(s->view, seqs, store);
-	enum err e = view_store_flags(x->op, s->view, seqs, &change, NULL);
+	struct range_set modified;
+	range_set_init(&modified);
+	enum err e = view_store_flags(x->op, s->view, seqs, &change, &modified);
 	if (e == ERR_NOT_FOUND) {
 		imap_reply_no(x, STR("EXPUNGEISSUED"),
 			STR("Some of the requested messages no longer exist."));
-		return;
-	}
-	if (e != ERR_NONE) {
+	} else if (e != ERR_NONE) {
 		imap_reply_failure(x, e);
-		return;
+	} else {
+		s->deleted += deleted;
+		answer(x, store, seqs, &modified);
 	}
-	s->deleted += deleted;
-	if (!store->is_silent) {
-		/* New keywords must be known before they are used; the numbers of `seqs` must stay. */
-		imap_sync(x->op, s, false);
-		if (s->closing_reason || put_new_flags(x, seqs) != ERR_NONE)
-			return;
-	}
-	imap_reply_ok(x, STR_NONE, STR("Store completed."));
+	range_set_done(&modified);
 }
 
 void imap_command_store(struct imap_run *x)
@@ -111,13 +151,13 @@ void imap_command_store(struct imap_run *x)
 		imap_reply_bad_arguments(x);
 		return;
 	}
-	if (store.has_unchanged_since) {
-		imap_reply_bad(x, STR("Unknown STORE modifier UNCHANGEDSINCE"));
-		return;
-	}
 	range_set_init(&seqs);
 	if (imap_resolve_set(x, &store.set, x->is_uid, &seqs)) {
-		if (x->session->is_read_only)
+		if (store.has_unchanged_since)
+			imap_enable_condstore(x);
+		if (x->session->is_read_only && store.has_unchanged_since)
+			imap_reply_no(x, STR_NONE, STR("CONDSTORE failed: Mailbox is read-only."));
+		else if (x->session->is_read_only)
 			imap_reply_ok(x, STR_NONE, STR("Store ignored with read-only mailbox."));
 		else if (range_set_is_empty(&seqs))
 			imap_reply_ok(x, STR_NONE, STR("Store completed."));

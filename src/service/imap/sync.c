@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Telling a client what happened in its mailbox (RFC 3501 §5.2, §7.3, §7.4.1).
  *
- * Order: FLAGS when keywords are new, then EXPUNGE lines, then EXISTS and RECENT, then FETCH lines for
- * changed flags, numbered as after the expunges. */
+ * Order: FLAGS when keywords are new, then EXPUNGE lines (VANISHED after ENABLE QRESYNC), then EXISTS
+ * and RECENT, then FETCH lines for changed flags, numbered as after the expunges. */
 #include "service/imap/imap_private.h"
 
 static void mailbox_flags(const struct imap_session *s, struct imap_flags *out)
@@ -77,29 +77,70 @@ void imap_put_flags_line(struct imap_session *s, const struct mail *mail, bool w
 	buf_put(out, STR("* "));
 	buf_put_u64_dec(out, mail->seq);
 	buf_put(out, STR(" FETCH ("));
-	if (with_uid) {
+	if (with_uid || (s->enabled & IMAP_HAS_CONDSTORE)) {
 		buf_put(out, STR("UID "));
 		buf_put_u64_dec(out, mail->uid);
 		buf_put_byte(out, ' ');
 	}
 	buf_put(out, STR("FLAGS "));
 	imap_put_mail_flags(out, s, mail);
+	if (s->enabled & IMAP_HAS_CONDSTORE)
+		buf_putf(out, " MODSEQ (%" PRIu64 ")", mail->modseq);
 	buf_put(out, STR(")\r\n"));
 }
 
-static void put_expunges(struct imap_session *s, const struct view_changes *changes)
+void imap_put_modseq_line(struct imap_session *s, const struct mail *mail)
 {
-	struct buf *out = stream_output(s->stream);
-	for (size_t i = 0; i < changes->expunged_count; i++)
-		imap_put_number_line(out, changes->expunged_seqs[i], "EXPUNGE");
+	buf_putf(stream_output(s->stream),
+		"* %" PRIu32 " FETCH (UID %" PRIu32 " MODSEQ (%" PRIu64 "))\r\n", mail->seq,
+		mail->uid, mail->modseq);
+}
+
+/* WAITS. */
+static enum err put_expunges(
+	struct op *op, struct imap_session *s, const struct view_changes *changes)
+{
 	s->expunged += changes->expunged_count;
+	if (s->enabled & IMAP_HAS_QRESYNC) {
+		struct range_set uids;
+		range_set_init(&uids);
+		for (size_t i = changes->expunged_count;
+			i-- > 0;) /* they come from the highest down */
+			range_set_add(&uids, changes->expunged_uids[i], changes->expunged_uids[i]);
+		enum err e = imap_put_vanished(op, s, &uids, false);
+		range_set_done(&uids);
+		return e;
+	}
+	for (size_t i = 0; i < changes->expunged_count; i++) {
+		imap_put_number_line(
+			stream_output(s->stream), changes->expunged_seqs[i], "EXPUNGE");
+		TRY(imap_check_output(op, s));
+	}
+	return ERR_NONE;
+}
+
+/* WAITS. A keyword made while the output waited is told before it is used. */
+static enum err put_changed_flags(
+	struct op *op, struct imap_session *s, const struct view_changes *changes)
+{
+	const struct str *keywords;
+	struct mail mail;
+	for (size_t i = 0; i < changes->changed_count; i++) {
+		if (!view_get(s->view, changes->changed_seqs[i], &mail))
+			continue;
+		if (mailbox_keywords(s->mailbox, &keywords) != s->keywords_told)
+			imap_put_flags_lists(s);
+		imap_put_flags_line(s, &mail, true);
+		TRY(imap_check_output(op, s));
+		task_breathe();
+	}
+	return ERR_NONE;
 }
 
 void imap_sync(struct op *op, struct imap_session *s, bool may_expunge)
 {
 	struct view_changes changes;
 	struct buf *out = stream_output(s->stream);
-	struct mail mail;
 	if (!s->view || s->closing_reason)
 		return;
 	if (view_is_gone(s->view)) {
@@ -116,13 +157,12 @@ void imap_sync(struct op *op, struct imap_session *s, bool may_expunge)
 	}
 	if (changes.keywords_changed)
 		imap_put_flags_lists(s);
-	put_expunges(s, &changes);
+	if (changes.expunged_count > 0 && put_expunges(op, s, &changes) != ERR_NONE)
+		return; /* nobody is there to be told */
 	if (changes.exists_changed) {
 		imap_put_number_line(out, changes.exists, "EXISTS");
 		imap_put_number_line(out, changes.recent, "RECENT");
 	}
-	for (size_t i = 0; i < changes.changed_count; i++) {
-		if (view_get(s->view, changes.changed_seqs[i], &mail))
-			imap_put_flags_line(s, &mail, true);
-	}
+	/* An error is the session's closing_reason. */
+	(void)put_changed_flags(op, s, &changes);
 }

@@ -229,6 +229,8 @@ void imap_command_status(struct imap_run *x)
 		imap_reply_failure(x, e);
 		return;
 	}
+	if (what.items & IMAP_STATUS_HIGHESTMODSEQ)
+		imap_enable_condstore(x);
 	imap_put_status_line(x, what.mailbox, what.items, &status);
 	/* RFC 3501 §6.3.10: clients should not ask about what they have selected. */
 	if (is_selected(x->session, &status.guid))
