@@ -1,0 +1,106 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""One process of the stress: some users with all their sessions, round after round.
+
+Prints a JSON line per round, {"round": 1, "acts": {...}, "mails": 812}, and at a failure
+{"failed": [...], "transcript": [...]}; stress_test.py starts it."""
+
+import argparse
+import asyncio
+import collections
+import itertools
+import json
+import pathlib
+import sys
+import time
+import traceback
+
+TESTS = pathlib.Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(TESTS))
+
+from kit.instance import Instance  # noqa: E402
+from stress.client import Ended, Fault  # noqa: E402
+from stress.users import User  # noqa: E402
+
+
+class Stress:
+    def __init__(self, args):
+        self.instance = Instance.attach(args.attach)
+        self.prefix = args.prefix
+        self.ids = itertools.count(1)
+        self.acts = collections.Counter()
+        self.faults = []
+        self.transcripts = []
+        self.users = []
+        for i, number in enumerate(range(args.first_user, args.first_user + args.users)):
+            first = 1 + i * args.sessions
+            sessions = range(first, first + args.sessions)
+            name = self.instance.user(number)
+            self.users.append(User(self, name, sessions, args.seed, number == args.shared_user))
+
+    def new_id(self, who):
+        """Ends in a mark, so that no id is the beginning of another."""
+        return f"{self.prefix}{who}.{next(self.ids)}~"
+
+    def count(self, act):
+        self.acts[act] += 1
+
+    def fault(self, client, text):
+        """A session saw something that must not be."""
+        self.faults.append(f"{client.name}: {text}")
+        self.tell_transcript(client)
+        client.close()
+
+    def tell_transcript(self, client):
+        if len(self.transcripts) < 3:
+            self.transcripts.append([client.name, *client.transcript])
+
+    async def run(self, seconds, round_seconds):
+        deadline = time.monotonic() + seconds
+        await asyncio.gather(*(user.prepare() for user in self.users))
+        for number in itertools.count(1):
+            await asyncio.gather(*(user.act(round_seconds) for user in self.users))
+            await self.compare(number)
+            if time.monotonic() > deadline:
+                return
+
+    async def compare(self, number):
+        found = await asyncio.gather(*(user.compare() for user in self.users))
+        self.faults += [text for differences in found for text in differences]
+        if self.faults:
+            raise Fault("differences")
+        mails = sum(len(user.ledger.ids) for user in self.users)
+        print(json.dumps({"round": number, "acts": dict(self.acts), "mails": mails}), flush=True)
+        self.acts.clear()
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--attach", required=True)
+    parser.add_argument("--first-user", type=int, default=1)
+    parser.add_argument("--users", type=int, default=5)
+    parser.add_argument("--sessions", type=int, default=5, help="of each user")
+    parser.add_argument("--shared-user", type=int, default=0, help="number of one whom mbsync changes too")
+    parser.add_argument("--seed", default="1")
+    parser.add_argument("--prefix", default="s")
+    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--round-seconds", type=float, default=8)
+    args = parser.parse_args()
+    stress = Stress(args)
+    try:
+        asyncio.run(stress.run(args.seconds, args.round_seconds))
+        return 0
+    except (Exception, asyncio.CancelledError) as e:
+        faults = stress.faults or [f"{type(e).__name__}: {e}"]
+        if not isinstance(e, (Fault, Ended)):
+            faults.append(traceback.format_exc(limit=-5))
+        for user in stress.users:
+            for actor in user.actors:
+                if actor.client and actor.client.name in str(e):
+                    stress.tell_transcript(actor.client)
+        print(json.dumps({"failed": faults[:20], "transcripts": stress.transcripts}), flush=True)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
