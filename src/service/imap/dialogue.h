@@ -10,6 +10,8 @@
  *   A! DONE                bare lines, no tag; "|" between them
  *   A< $ OK .. done.       the next line it hears; "$" at the start is its last tag, ".." any run
  *   A* $ OK ..             the same after any other lines
+ *   ?v                     a number, "v" any small letter: heard the first time it is kept (only fixed
+ *                          text may stand before it), then it is what was kept, also when sent
  *   A< EOF                 the server closed
  *   A- breaks              the connection breaks
  *   !restart               store and service close and open again (on disk only); clients hear BYE
@@ -35,4 +37,5 @@ struct dialogue {
 extern const struct dialogue dialogues_any[], dialogues_tree[], dialogues_list[],
 	dialogues_select[], dialogues_append[], dialogues_fetch[], dialogues_search[],
 	dialogues_store[], dialogues_copy[], dialogues_receiving[], dialogues_changing[],
-	dialogues_finding[], dialogues_together[], dialogues_condstore[];
+	dialogues_finding[], dialogues_together[], dialogues_condstore[],
+	dialogues_resync[], dialogues_options[];

@@ -43,6 +43,7 @@ static struct kit {
 	const struct dialogue *dialogue;
 	unsigned user_serial;
 	struct client clients[CLIENTS];
+	char kept[26][24];  /* "?a" to "?z"; "" : not heard yet */
 	unsigned line;      /* of the script */
 	char failure[4096]; /* "" : none */
 	enum err setup_error;
@@ -199,9 +200,50 @@ static enum err send_bytes(struct op *op, struct client *c, struct str bytes)
 	return ERR_NONE;
 }
 
+/* Where "?v" stands; -1: nowhere. */
+static ssize_t find_variable(struct str text, size_t from)
+{
+	for (size_t i = from; i + 1 < text.n; i++) {
+		if (text.p[i] == '?' && text.p[i + 1] >= 'a' && text.p[i + 1] <= 'z')
+			return (ssize_t)i;
+	}
+	return -1;
+}
+
+/* Keeps the number at `from` of the line. */
+static bool keep_number(char *kept, struct str line, size_t from)
+{
+	size_t n = from;
+	while (n < line.n && ascii_is_digit(line.p[n]))
+		n++;
+	if (n == from || n - from >= sizeof(kit.kept[0]))
+		return false;
+	memcpy(kept, line.p + from, n - from);
+	return true;
+}
+
+/* Puts what was kept in the place of variables; `line` gives those that are new. NULL: none may be
+ * new. False: one is. */
+static bool fill_variables(struct op *op, struct str *text, const struct str *line)
+{
+	ssize_t at = -1;
+	while ((at = find_variable(*text, (size_t)(at + 1))) >= 0) {
+		char *kept = kit.kept[text->p[at + 1] - 'a'];
+		struct str before = str_slice(*text, 0, (size_t)at);
+		struct str after = str_slice(*text, (size_t)at + 2, text->n);
+		if (!kept[0] && (!line || !str_starts(*line, before) ||
+					!keep_number(kept, *line, (size_t)at)))
+			return false;
+		*text = str_printf(op->arena, "%.*s%s%.*s", STRF(before), kept, STRF(after));
+	}
+	return true;
+}
+
 static bool say(struct op *op, char name, struct client *c, struct str text, bool has_tag)
 {
 	AUTO_BUF(line, 0);
+	if (!fill_variables(op, &text, NULL))
+		return fail_dialogue("nothing was kept for: %.*s", STRF(text));
 	if (has_tag) {
 		buf_putf(&line, "%c%u ", name, ++c->serial);
 		put_with_literals(&line, text);
@@ -242,10 +284,10 @@ static bool expect(struct op *op, char name, struct client *c, struct str patter
 	struct str wanted = pattern;
 	if (str_skip(&pattern, STR("$")))
 		wanted = str_printf(op->arena, "%c%u%.*s", name, c->serial, STRF(pattern));
-	while (skips && !fits(wanted, line) && !str_eq(line, STR("EOF")) &&
-		!str_eq(line, STR("(silence)")))
+	while (skips && !(fill_variables(op, &wanted, &line) && fits(wanted, line)) &&
+		!str_eq(line, STR("EOF")) && !str_eq(line, STR("(silence)")))
 		line = hear(op, c);
-	if (!fits(wanted, line))
+	if (!fill_variables(op, &wanted, &line) || !fits(wanted, line))
 		return fail_dialogue("client %c heard:\n    %.*s\n  instead of:\n    %.*s", name,
 			STRF(line), STRF(wanted));
 	if (str_eq(line, STR("EOF"))) {
@@ -341,6 +383,7 @@ static void run_dialogue(void **state)
 {
 	kit.dialogue = *state;
 	kit.failure[0] = '\0';
+	memset(kit.kept, 0, sizeof(kit.kept));
 	kit.user_serial++;
 	(void)task_start("dialogue", dialogue_task, NULL);
 	loop_run();
@@ -426,12 +469,23 @@ static size_t add_dialogues(struct CMUnitTest *tests, size_t count, const struct
 	return count;
 }
 
+static const struct dialogue *const tables[] = { dialogues_any, dialogues_tree, dialogues_list,
+	dialogues_select, dialogues_append, dialogues_fetch, dialogues_search, dialogues_store,
+	dialogues_copy, dialogues_receiving, dialogues_changing, dialogues_finding,
+	dialogues_together, dialogues_condstore, dialogues_resync, dialogues_options };
+
+static size_t count_dialogues(void)
+{
+	size_t count = 0;
+	for (size_t i = 0; i < ARRAY_COUNT(tables); i++) {
+		for (const struct dialogue *d = tables[i]; d->name; d++)
+			count++;
+	}
+	return count;
+}
+
 static int run_all(enum setting setting, const char *name)
 {
-	static const struct dialogue *const tables[] = { dialogues_any, dialogues_tree,
-		dialogues_list, dialogues_select, dialogues_append, dialogues_fetch,
-		dialogues_search, dialogues_store, dialogues_copy, dialogues_receiving,
-		dialogues_changing, dialogues_finding, dialogues_together, dialogues_condstore };
 	struct CMUnitTest tests[DIALOGUES];
 	size_t count = 0;
 	kit.setting = setting;
@@ -446,6 +500,7 @@ int main(int argc, char **argv)
 {
 	if (argc > 1)
 		cmocka_set_test_filter(argv[1]);
+	print_message("%zu named dialogues\n", count_dialogues());
 	int failed = run_all(IN_MEMORY, "dialogues in memory");
 	failed += run_all(BYTE_BY_BYTE, "dialogues byte by byte, in a seeded order");
 	return failed + run_all(ON_DISK, "dialogues on posix and SQLite");
