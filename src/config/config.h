@@ -115,6 +115,11 @@ struct config_place {
 /* Never NULL; `place` NULL means the global scope. Borrowed from cfg. */
 const struct config_scope *config_scope(struct config *cfg, const struct config_place *place);
 
+/* A place inside each `local` and `local_name` filter of the files, one after the other, for those who
+ * check beforehand what such filters set: start with *at = 0; false at the end. Texts in the arena. */
+bool config_place_next(
+	struct arena *arena, const struct config *cfg, size_t *at, struct config_place *out);
+
 /* A user's own layer: "key=value" fields from userdb over what the files say, below -o.
  * Fields whose key is no setting are ignored unless the key begins with "set/" or holds a "/".
  * ERR_INVALID names the field that is wrong. The result and all its blocks end with

@@ -186,6 +186,27 @@ static void lists_replace_and_extend(void **state)
 
 /* ---- places ---- */
 
+static void a_place_is_found_in_every_filter(void **state)
+{
+	(void)state;
+	struct fixture f;
+	(void)load_ok(&f, VERSIONS "local 10.1.0.0/16 {\n login_greeting = a\n"
+				   " local_name b.example {\n  login_greeting = b\n }\n}\n"
+				   "local_name *.example.com {\n login_greeting = c\n}\n"
+				   "remote 10.0.0.0/8 {\n login_greeting = d\n}\n");
+	static const char *const greetings[] = { "a", "b", "c" };
+	AUTO_ARENA(arena, 0);
+	struct config_place place;
+	size_t at = 0, n = 0;
+	while (config_place_next(&arena, f.cfg, &at, &place)) {
+		assert_true(n < ARRAY_COUNT(greetings));
+		assert_text(config_str(config_scope(f.cfg, &place), SET_login_greeting),
+			greetings[n++]);
+	}
+	assert_int_equal(n, ARRAY_COUNT(greetings));
+	done(&f);
+}
+
 static void filters_by_address_and_name(void **state)
 {
 	(void)state;
@@ -678,6 +699,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(texts_quotes_and_lines),
 		cmocka_unit_test(lists_replace_and_extend),
 		cmocka_unit_test(filters_by_address_and_name),
+		cmocka_unit_test(a_place_is_found_in_every_filter),
 		cmocka_unit_test(blocks_prefixes_and_drivers),
 		cmocka_unit_test(groups_are_defaults),
 		cmocka_unit_test(references_follow_settings),

@@ -4,7 +4,9 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "base/random.h"
 #include "ipc/peers.h"
+#include "main/certificates.h"
 #include "main/role.h"
 #include "net/net.h"
 #include "service/lmtp/lmtp.h"
@@ -23,7 +25,7 @@ struct login_role {
 	struct door doors[ROLE_LISTENERS_MAX];
 	size_t door_count;
 	struct peers peers;
-	struct tls_context *tls;
+	struct certificates *certificates; /* NULL: no TLS */
 	struct login *login;
 	struct lmtp *lmtp;
 	int spool_dir;
@@ -45,32 +47,13 @@ static struct str mail_socket(struct arena *a, uint32_t slot, void *arg)
 	return role_socket_mail(a, arg, slot);
 }
 
-static enum err open_tls(struct op *op, struct login_role *r)
-{
-	const struct config_scope *global = config_scope(r->config, NULL);
-	struct tls_settings settings = {
-		.certificate_pem = config_file(global, SET_ssl_server_cert_file),
-		.key_pem = config_file(global, SET_ssl_server_key_file),
-		.min_protocol = config_str(global, SET_ssl_min_protocol),
-		.cipher_list = config_str(global, SET_ssl_cipher_list),
-	};
-	if (config_is(global, SET_ssl, STR("no")))
-		return ERR_NONE;
-	if (settings.certificate_pem.n == 0)
-		return op_fail(op, ERR_INVALID,
-			"ssl_server_cert_file is empty: set it and ssl_server_key_file, or ssl = "
-			"no");
-	return op_within(op, tls_context_new(op, &settings, &r->tls),
-		"ssl_server_cert_file, ssl_server_key_file");
-}
-
 static enum err open_doors(struct op *op, struct login_role *r, struct role_context *context)
 {
 	memcpy(r->listeners, context->listeners, sizeof(r->listeners));
 	for (size_t i = 0; i < context->listener_count; i++) {
 		struct door *door = &r->doors[i];
 		*door = (struct door){ .role = r, .listener = &r->listeners[i] };
-		if (door->listener->is_tls && !r->tls)
+		if (door->listener->is_tls && !r->certificates)
 			return op_fail(
 				op, ERR_INVALID, "a listener has ssl = yes, but ssl = no is set");
 		TRY(listener_open(op, door->listener->fd, accepted, door, &door->accepting));
@@ -101,7 +84,7 @@ static void login_role_stop(struct op *op, void *state)
 	while (relay_count() > 0 && task_sleep(op, 50 * US_PER_MS) == ERR_NONE)
 		continue;
 	peers_done(&r->peers);
-	tls_context_unref(r->tls);
+	certificates_close(r->certificates);
 	if (r->spool_dir >= 0)
 		close(r->spool_dir);
 	mem_free(r);
@@ -109,9 +92,13 @@ static void login_role_stop(struct op *op, void *state)
 
 static enum err open_services(struct op *op, struct login_role *r, struct role_context *context)
 {
-	TRY(open_tls(op, r));
+	uint8_t seed[TLS_TICKET_SEED_BYTES];
+	random_bytes(seed, sizeof(seed));
+	TRY(certificates_open(op, r->config, seed, &r->certificates));
 	TRY(login_open(op,
-		&(struct login_settings){ .config = r->config, .peers = &r->peers, .tls = r->tls },
+		&(struct login_settings){ .config = r->config,
+			.peers = &r->peers,
+			.tls = certificates_front(r->certificates) },
 		&r->login));
 	TRY(lmtp_open(op,
 		&(struct lmtp_settings){

@@ -87,20 +87,7 @@ int stream_take_fd(struct stream *s, struct arena *a, struct str *out_leftover);
 /* Puts bytes before all input not yet read (what a handed-over connection had sent already). */
 enum err stream_prepend_input(struct op *op, struct stream *s, struct str bytes);
 
-/* ---- TLS (OpenSSL; the only user) ---- */
-
-struct tls_settings {
-	struct str certificate_pem; /* content, chain included */
-	struct str key_pem;
-	struct str min_protocol; /* "TLSv1.2" (default) or "TLSv1.3" */
-	struct str cipher_list;  /* "" = library default without weak ones */
-};
-/* Shared by the streams of a listener. ERR_INVALID names the bad setting. */
-enum err tls_context_new(
-	struct op *op, const struct tls_settings *settings, struct tls_context **out);
-enum err tls_context_new_client(struct op *op, struct str ca_pem, struct tls_context **out);
-void tls_context_unref(struct tls_context *t);
-struct tls_context *tls_context_ref(struct tls_context *t);
+/* ---- TLS (OpenSSL; the only user): contexts are made in net/tls.h ---- */
 
 /* WAITS. Server handshake. Input buffered before it is an error (ERR_INVALID: STARTTLS injection).
  */
@@ -113,6 +100,21 @@ bool stream_is_tls(const struct stream *s);
 struct str stream_tls_protocol(const struct stream *s);
 struct str stream_tls_cipher(const struct stream *s);
 struct str stream_tls_server_name(const struct stream *s);
+/* The handshake was that of an earlier session's ticket. */
+bool stream_tls_is_resumed(const struct stream *s);
+
+/* The client's certificate. One that was shown but did not stand the check counts as shown. */
+enum tls_peer { TLS_PEER_NONE, TLS_PEER_UNVERIFIED, TLS_PEER_VERIFIED };
+enum tls_peer stream_tls_peer(const struct stream *s);
+/* The field of the verified certificate that the context's settings name; "" if there is none. In
+ * the arena. */
+struct str stream_tls_peer_name(struct arena *arena, const struct stream *s);
+/* Why a shown certificate was not verified; static text. */
+const char *stream_tls_peer_error(const struct stream *s);
+/* The tls-exporter channel binding (RFC 9266 §2). False: no TLS, or a TLS 1.2 session without
+ * extended master secret, for which it does not exist. */
+#define TLS_BINDING_BYTES 32
+bool stream_tls_binding(const struct stream *s, uint8_t out[TLS_BINDING_BYTES]);
 
 /* ---- relay: a TLS client <-> the socket pair whose other end a worker holds ---- */
 

@@ -11,6 +11,7 @@
 #include <openssl/ssl.h>
 
 #include "net/net.h"
+#include "net/tls.h"
 #include "task/task.h"
 
 struct stream {
@@ -18,8 +19,9 @@ struct stream {
 	/* owned */
 	struct buf input;
 	struct buf output;
-	SSL *ssl;                /* NULL: plain */
-	struct tls_context *tls; /* the reference that keeps ssl's settings */
+	SSL *ssl;                       /* NULL: plain */
+	struct tls_context *tls;        /* the references that keep ssl's settings: as given, */
+	struct tls_context *tls_chosen; /* and the one chosen by the client's words; may be NULL */
 	size_t input_max;
 	struct address local, peer;
 	struct stream_counters counters;
@@ -62,5 +64,33 @@ void tls_io_end_output(struct stream *s);
 /* Reads and empties OpenSSL's error queue: static text. */
 const char *tls_take_error(void);
 
-/* tls.c */
-SSL_CTX *tls_context_get(const struct tls_context *t);
+/* tls.c: settings that a context has beside OpenSSL's own. */
+struct tls_context {
+	SSL_CTX *ctx;
+	unsigned references;
+	/* what a chosen context changes in a handshake that has begun */
+	int min_version;
+	bool prefers_server, has_tickets;
+	char *groups; /* NULL: the library's */
+	int verify_mode;
+	uint8_t session_scope[SSL_MAX_SID_CTX_LENGTH]; /* sessions are resumed within one alone */
+	int name_nid;                                  /* field of a client's certificate */
+	/* a front's */
+	tls_choose_fn *choose; /* NULL: no front */
+	void *choose_arg;
+	uint8_t ticket_seed[TLS_TICKET_SEED_BYTES];
+};
+
+/* tls_load.c: certificates, keys and lists from PEM into a context. */
+enum err tls_load_certificate(
+	struct op *op, SSL_CTX *ctx, const struct tls_certificate *certificate);
+enum err tls_load_dh(struct op *op, SSL_CTX *ctx, struct str pem);
+/* Certificates and revocation lists; they also name to clients who is trusted. */
+enum err tls_load_authorities(struct op *op, SSL_CTX *ctx, struct str pem, bool requires_crl);
+
+/* tls_front.c */
+/* The host name in the body of a server_name extension; "" if there is none that could be one.
+ * Total over any bytes. Spec: RFC 6066 §3. */
+struct str tls_name_in(struct str extension);
+bool tls_is_host_name(struct str name);
+void tls_front_prepare(struct tls_context *front);

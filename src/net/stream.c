@@ -57,6 +57,7 @@ static int stream_free(struct stream *s)
 	int fd = s->watch.fd;
 	watch_close(&s->watch);
 	SSL_free(s->ssl); /* before its context; NULL is fine */
+	tls_context_unref(s->tls_chosen);
 	tls_context_unref(s->tls);
 	buf_done(&s->input);
 	buf_done(&s->output);

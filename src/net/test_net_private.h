@@ -4,6 +4,7 @@
 #pragma once
 
 #include "net/net.h"
+#include "net/tls.h"
 #include "task/test.h"
 
 #include <openssl/pem.h>

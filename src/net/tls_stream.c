@@ -110,8 +110,9 @@ static enum err attach(struct op *op, struct stream *s, struct tls_context *t)
 		return op_fail(op, ERR_INVALID, "%zu bytes of plaintext before the TLS handshake",
 			s->input.n);
 	TRY(stream_flush(op, s));
-	s->ssl = SSL_new(tls_context_get(t));
+	s->ssl = SSL_new(t->ctx);
 	ASSERT(s->ssl != NULL && SSL_set_fd(s->ssl, s->watch.fd) == 1);
+	(void)SSL_set_app_data(s->ssl, s);
 	s->tls = tls_context_ref(t);
 	buf_done(&s->input);
 	buf_done(&s->output);
@@ -147,20 +148,4 @@ enum err stream_connect_tls(
 		return op_fail(
 			op, ERR_INVALID, "\"%s\" is no name to verify: %s", name, tls_take_error());
 	return handshake(op, s);
-}
-
-struct str stream_tls_protocol(const struct stream *s)
-{
-	return s->ssl ? str_from(SSL_get_version(s->ssl)) : STR("");
-}
-
-struct str stream_tls_cipher(const struct stream *s)
-{
-	return s->ssl ? str_from(SSL_get_cipher_name(s->ssl)) : STR("");
-}
-
-struct str stream_tls_server_name(const struct stream *s)
-{
-	const char *name = s->ssl ? SSL_get_servername(s->ssl, TLSEXT_NAMETYPE_host_name) : NULL;
-	return name ? str_from(name) : STR("");
 }

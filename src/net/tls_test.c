@@ -31,8 +31,8 @@ static void tls_pair_open(struct tls_pair *p)
 	op_init(&p->op, &p->arena, NULL, now_us() + 10 * US_PER_SEC);
 	test_make_certificate(&p->certificate, &p->key);
 	struct tls_settings settings = {
-		.certificate_pem = buf_str(&p->certificate),
-		.key_pem = buf_str(&p->key),
+		.certificate = { .chain_pem = buf_str(&p->certificate),
+			.key_pem = buf_str(&p->key) },
 	};
 	assert_ok(tls_context_new(&p->op, &settings, &p->server_context));
 	assert_ok(tls_context_new_client(&p->op, buf_str(&p->certificate), &p->client_context));
@@ -354,8 +354,7 @@ static void settings_task(void *arg)
 	(void)arg;
 	tls_pair_open(&p);
 	struct tls_settings good = {
-		.certificate_pem = buf_str(&p.certificate),
-		.key_pem = buf_str(&p.key),
+		.certificate = { .chain_pem = buf_str(&p.certificate), .key_pem = buf_str(&p.key) },
 		.min_protocol = STR("TLSv1.3"),
 	};
 	assert_ok(tls_context_new(&p.op, &good, &t));
@@ -366,11 +365,11 @@ static void settings_task(void *arg)
 	assert_err(tls_context_new(&p.op, &bad, &t), ERR_INVALID);
 	assert_non_null(strstr(p.op.failure.text, "SSLv3"));
 	bad = good;
-	bad.certificate_pem = STR("nothing");
+	bad.certificate.chain_pem = STR("nothing");
 	assert_err(tls_context_new(&p.op, &bad, &t), ERR_INVALID);
 	assert_non_null(strstr(p.op.failure.text, "certificate"));
 	bad = good;
-	bad.key_pem = STR("");
+	bad.certificate.key_pem = STR("");
 	assert_err(tls_context_new(&p.op, &bad, &t), ERR_INVALID);
 	assert_non_null(strstr(p.op.failure.text, "key"));
 	bad = good;
@@ -382,7 +381,7 @@ static void settings_task(void *arg)
 	AUTO_BUF(other_key, 0);
 	test_make_certificate(&other_certificate, &other_key);
 	bad = good;
-	bad.key_pem = buf_str(&other_key);
+	bad.certificate.key_pem = buf_str(&other_key);
 	assert_err(tls_context_new(&p.op, &bad, &t), ERR_INVALID);
 	tls_pair_close(&p);
 }

@@ -18,6 +18,7 @@
 #include "base/file.h"
 #include "base/number.h"
 #include "net/net.h"
+#include "net/tls.h"
 #include "task/task.h"
 
 #define SERVERS         2
@@ -161,8 +162,7 @@ static int run_server(int listen_fd, int control_fd)
 	struct op op = op_for_a_minute();
 	struct listener *l;
 	struct tls_settings settings = {
-		.certificate_pem = buf_str(&certificate),
-		.key_pem = buf_str(&key),
+		.certificate = { .chain_pem = buf_str(&certificate), .key_pem = buf_str(&key) },
 	};
 	must(loop_open(&op, NULL), &op, "loop");
 	if (is_tls)
