@@ -8,6 +8,7 @@ Parts, in this order; a NAME picks a part, a test file ("e2e/lmtp", "lmtp"), or 
     unit       meson test in the release build and under ASan and UBSan
     task       the proofs of the task library
     e2e        dialogues and real clients, with real roles and with all roles in one process
+    stress     fifty sessions that change the same mailboxes
     crash      kill -9 under load
     powerloss  unsynced writes lost under load
     fuzz       every target for a short while
@@ -301,6 +302,21 @@ def wanted_of(names, file):
     return only or None
 
 
+# Under the sanitizers everything is slower: a shorter time finds what it can.
+STRESS_FORMS = (("roles", 1), ("all-in-one", 0.4))
+
+
+def part_stress(report, args):
+    seconds = args.stress_seconds or (900 if args.long else 80)
+    for form, share in STRESS_FORMS:
+        if args.form not in (None, form):
+            continue
+        build, options = FORMS[form]
+        command = [sys.executable, TESTS / "stress" / "stress_test.py", "--build", build, *options]
+        length = max(10, int(seconds * share))
+        run_counted(report, f"stress/{form}", command + ["--seconds", str(length)], length * 4 + 400)
+
+
 def part_crash(report, args):
     rounds = args.crash_rounds or (20 if args.long else 5)
     command = [sys.executable, TESTS / "crash" / "kill_test.py", "--rounds", str(rounds)]
@@ -347,6 +363,7 @@ PARTS = {
     "unit": part_unit,
     "task": part_task,
     "e2e": part_e2e,
+    "stress": part_stress,
     "crash": part_crash,
     "powerloss": part_powerloss,
     "fuzz": part_fuzz,
@@ -374,6 +391,7 @@ def main():
     parser.add_argument("names", nargs="*")
     parser.add_argument("--long", action="store_true")
     parser.add_argument("--form", choices=list(FORMS))
+    parser.add_argument("--stress-seconds", type=int)
     parser.add_argument("--crash-rounds", type=int)
     parser.add_argument("--fuzz-seconds", type=int)
     parser.add_argument("--list-parts", action="store_true", help="print the parts and end")

@@ -141,12 +141,11 @@ class Ledger:
         for name, mail_id in self.ids.items():
             if name in self.named:
                 continue
-            if mail_id in self.uncertain:
-                continue
-            if mail_id in met:
-                out.append(f"{mail_id} is there more than once, as {name} too")
-            elif mail_id not in self.delivered:
-                out.append(f"nobody was told of {name} ({mail_id})")
+            if mail_id not in self.uncertain:
+                if mail_id in met:
+                    out.append(f"{mail_id} is there more than once, as {name} too")
+                elif mail_id not in self.delivered:
+                    out.append(f"nobody was told of {name} ({mail_id})")
             met.add(mail_id)
         out += [f"the delivery {mail_id} was acknowledged and is nowhere"
                 for mail_id, is_acknowledged in self.delivered.items()
