@@ -89,8 +89,5 @@ enum err tls_load_dh(struct op *op, SSL_CTX *ctx, struct str pem);
 enum err tls_load_authorities(struct op *op, SSL_CTX *ctx, struct str pem, bool requires_crl);
 
 /* tls_front.c */
-/* The host name in the body of a server_name extension; "" if there is none that could be one.
- * Total over any bytes. Spec: RFC 6066 §3. */
-struct str tls_name_in(struct str extension);
 bool tls_is_host_name(struct str name);
 void tls_front_prepare(struct tls_context *front);

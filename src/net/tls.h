@@ -59,3 +59,7 @@ struct tls_context *tls_context_new_front(
 
 struct tls_context *tls_context_ref(struct tls_context *t);
 void tls_context_unref(struct tls_context *t); /* NULL is fine */
+
+/* The host name in the body of a ClientHello's server_name extension; "" if there is none that could
+ * be one. Total over any bytes. Spec: RFC 6066 §3. */
+struct str tls_name_in(struct str extension);
