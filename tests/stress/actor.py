@@ -9,8 +9,8 @@ import functools
 
 from kit import mails
 from kit.imap import quote, set_numbers
-from stress.client import Ended, Fault, connect
-from stress.mirror import Mirror
+from kit.mirror import Fault, Mirror
+from stress.client import Ended, connect
 
 STABLE = ("INBOX", "Work", "Kept")
 VOLATILE = ("v1", "v2", "v3", "v4")

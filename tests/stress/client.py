@@ -3,20 +3,17 @@
 
 What is checked here is the dialogue itself: tagged replies come in the order of the commands, nothing
 comes that is not announced, EXPUNGE never comes where numbers must stand still (RFC 3501 7.4.1).
-What the responses say about a mailbox goes to the mirror (mirror.py)."""
+What the responses say about a mailbox goes to the mirror (kit/mirror.py)."""
 
 import asyncio
 import collections
 import re
 
 from kit.imap import Literal, parse, split_status
+from kit.mirror import Fault
 
 TRANSCRIPT_LINES = 60
 LITERAL = re.compile(rb"~?\{(\d+)\}$")
-
-
-class Fault(Exception):
-    """The server broke the protocol, or a promise."""
 
 
 class Ended(Exception):
@@ -171,29 +168,7 @@ class Client(asyncio.Protocol):
         if command:
             command.lines.append(line)
         if self.mirror is not None:
-            self._tell_mirror(line, command)
-
-    def _tell_mirror(self, line, command):
-        mirror = self.mirror
-        if line[0].isdigit():
-            number, kind = int(line[0]), line[1].upper()
-            if kind == b"EXISTS":
-                mirror.exists(number)
-            elif kind == b"EXPUNGE":
-                self._check_expunge_allowed(command)
-                mirror.expunge(number)
-            elif kind == b"FETCH":
-                values = line[2]
-                items = {values[i].upper(): values[i + 1] for i in range(0, len(values), 2)}
-                mirror.fetch(number, items)
-        elif line[0].upper() == b"VANISHED":
-            if isinstance(line[1], list):
-                mirror.vanished_earlier(line[2])
-            else:
-                self._check_expunge_allowed(command)
-                mirror.vanished(line[1])
-        elif line[0] == b"OK" and line[1]:
-            mirror.code(line[1])
+            self.mirror.take(line, lambda: self._check_expunge_allowed(command))
 
     def _check_expunge_allowed(self, command):
         if command is None:

@@ -9,7 +9,7 @@ APPENDUID and COPYUID which names it gave; so at a quiet point every name must b
 and no name may be there that nobody was told of, except deliveries in INBOX, whose ids must be
 acknowledged ones, each once."""
 
-from stress.client import Fault
+from kit.mirror import Fault
 
 
 class Ledger:

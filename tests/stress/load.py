@@ -19,7 +19,8 @@ TESTS = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(TESTS))
 
 from kit.instance import Instance  # noqa: E402
-from stress.client import Ended, Fault  # noqa: E402
+from kit.mirror import Fault  # noqa: E402
+from stress.client import Ended  # noqa: E402
 from stress.users import User  # noqa: E402
 
 

@@ -7,10 +7,10 @@ import random
 from kit import mails
 from kit.imap import quote
 from kit.lmtp import stuffed
+from kit.mirror import RECENT, Fault, Mirror, id_of
 from stress.actor import STABLE, SUBJECT, Actor
-from stress.client import Fault, connect
+from stress.client import connect
 from stress.ledger import Box, Ledger
-from stress.mirror import RECENT, Mirror, id_of
 
 SETTLE_LIMIT_S = 60
 ACT_LIMIT_S = 90

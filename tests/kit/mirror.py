@@ -1,11 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A mailbox as one client knows it: built from what the server told this session and nothing else."""
+"""A mailbox as one client knows it: built from what the server told this session and nothing else.
+
+What no server may say (numbers that do not exist, UIDs that do not ascend or change, a falling MODSEQ)
+raises Fault."""
 
 from kit.imap import set_numbers
 
-from stress.client import Fault
-
 RECENT = b"\\Recent"
+
+
+class Fault(Exception):
+    """The server broke the protocol, or a promise."""
 
 
 class Mail:
@@ -20,10 +25,20 @@ class Mail:
         return f"(UID {self.uid} {sorted(self.flags) if self.flags is not None else None} {self.modseq})"
 
 
-class Mirror:
-    """`ledger` (ledger.py) hears of mails that are gone and of mails that are met."""
+class NoLedger:
+    """Hears of what happens to mails, and does nothing with it."""
 
-    def __init__(self, name, ledger):
+    def told_gone(self, validity, uid):
+        pass
+
+    def identify(self, validity, uid, mail_id):
+        pass
+
+
+class Mirror:
+    """`ledger` (such as stress/ledger.py) hears of mails that are gone and of Subjects that are met."""
+
+    def __init__(self, name, ledger=NoLedger()):
         self.name = name
         self.ledger = ledger
         self.mails = []
@@ -35,6 +50,29 @@ class Mirror:
         return len(self.mails)
 
     # ---- what the server says
+
+    def take(self, line, check_expunge=lambda: None):
+        """One untagged response; `check_expunge` is asked before mails go."""
+        if line[0].isdigit():
+            self._take_numbered(int(line[0]), line[1].upper(), line, check_expunge)
+        elif line[0].upper() == b"VANISHED":
+            if isinstance(line[1], list):
+                self.vanished_earlier(line[2])
+            else:
+                check_expunge()
+                self.vanished(line[1])
+        elif line[0] == b"OK" and line[1]:
+            self.code(line[1])
+
+    def _take_numbered(self, number, kind, line, check_expunge):
+        if kind == b"EXISTS":
+            self.exists(number)
+        elif kind == b"EXPUNGE":
+            check_expunge()
+            self.expunge(number)
+        elif kind == b"FETCH":
+            values = line[2]
+            self.fetch(number, {values[i].upper(): values[i + 1] for i in range(0, len(values), 2)})
 
     def exists(self, count):
         if count < len(self.mails):
