@@ -204,12 +204,16 @@ enum imap_fetch_item {
 	IMAP_FETCH_ENVELOPE = 1 << 5,
 	IMAP_FETCH_BODY = 1 << 6,
 	IMAP_FETCH_BODYSTRUCTURE = 1 << 7,
+	IMAP_FETCH_EMAILID = 1 << 8, /* RFC 8474 */
+	IMAP_FETCH_THREADID = 1 << 9,
 };
 enum imap_fetch_name {
 	IMAP_FETCH_NAME_BODY,          /* BODY[section] */
 	IMAP_FETCH_NAME_RFC822,        /* same as BODY[] */
 	IMAP_FETCH_NAME_RFC822_HEADER, /* same as BODY.PEEK[HEADER] */
 	IMAP_FETCH_NAME_RFC822_TEXT,   /* same as BODY[TEXT] */
+	IMAP_FETCH_NAME_BINARY,        /* BINARY[part] (RFC 3516) */
+	IMAP_FETCH_NAME_BINARY_SIZE,
 };
 struct imap_fetch_body {
 	enum imap_fetch_name name; /* how to call it in the response */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* wire/imap_fetch.c - the arguments of FETCH.
  *
- * Spec: RFC 3501 §6.4.5, §9; RFC 7162 §3.1.4 (MODSEQ, CHANGEDSINCE), §3.2.6.
+ * Spec: RFC 3501 §6.4.5, §9; RFC 3516 (BINARY), 8474 (EMAILID); RFC 7162 §3.1.4 (MODSEQ, CHANGEDSINCE), §3.2.6.
  * To extend: an item without arguments is a row in imap_fetch_items; one with a section or the like gets a
  * case in cut_item(). */
 #include "base/number.h"
@@ -17,6 +17,8 @@ const struct imap_word imap_fetch_items[] = {
 	{ STR("ENVELOPE"), IMAP_FETCH_ENVELOPE },
 	{ STR("BODY"), IMAP_FETCH_BODY },
 	{ STR("BODYSTRUCTURE"), IMAP_FETCH_BODYSTRUCTURE },
+	{ STR("EMAILID"), IMAP_FETCH_EMAILID },
+	{ STR("THREADID"), IMAP_FETCH_THREADID },
 	{ STR_NONE, 0 },
 };
 
@@ -148,12 +150,31 @@ static enum err fetch_add_body(
 	return ERR_NONE;
 }
 
+/* "BINARY[1.2]<0.10>", "BINARY.PEEK[1]", "BINARY.SIZE[1]": parts alone (RFC 3516 §4.2). */
+static enum err cut_binary(struct imap_cursor *c, struct imap_fetch *fetch, struct str name)
+{
+	struct imap_fetch_body body = { .name = IMAP_FETCH_NAME_BINARY };
+	if (str_eq_ci(name, STR("BINARY.SIZE")))
+		body.name = IMAP_FETCH_NAME_BINARY_SIZE;
+	else if (!str_eq_ci(name, STR("BINARY")) && !str_eq_ci(name, STR("BINARY.PEEK")))
+		return imap_cursor_fail_word(c, ERR_INVALID, "Unknown FETCH item", name);
+	body.is_peek = !str_eq_ci(name, STR("BINARY"));
+	TRY(imap_cut_section(c, &body.section));
+	if (body.section.kind != IMAP_SECTION_WHOLE)
+		return imap_cursor_fail(c, ERR_INVALID, "Invalid BINARY[] section.");
+	if (body.name == IMAP_FETCH_NAME_BINARY)
+		TRY(cut_partial(c, &body));
+	return fetch_add_body(c, fetch, body);
+}
+
 static enum err cut_item(struct imap_cursor *c, struct imap_fetch *fetch)
 {
 	struct imap_fetch_body body = { .name = IMAP_FETCH_NAME_BODY };
 	struct str name = cut_item_name(c);
 	uint32_t item = imap_word_find(imap_fetch_items, name);
 	if (imap_is_next(c, '[')) {
+		if (str_starts_ci(name, STR("BINARY")))
+			return cut_binary(c, fetch, name);
 		body.is_peek = str_eq_ci(name, STR("BODY.PEEK"));
 		if (!body.is_peek && item != IMAP_FETCH_BODY)
 			return imap_cursor_fail_word(c, ERR_INVALID, "Unknown FETCH item", name);

@@ -86,10 +86,16 @@ static void put_fetch_body(struct buf *out, const struct imap_fetch_body *body, 
 	case IMAP_FETCH_NAME_RFC822_TEXT:
 		buf_put(out, STR("RFC822.TEXT"));
 		return;
+	case IMAP_FETCH_NAME_BINARY:
+		buf_put(out, is_request && body->is_peek ? STR("BINARY.PEEK[") : STR("BINARY["));
+		break;
+	case IMAP_FETCH_NAME_BINARY_SIZE:
+		buf_put(out, STR("BINARY.SIZE["));
+		break;
 	case IMAP_FETCH_NAME_BODY:
+		buf_put(out, is_request && body->is_peek ? STR("BODY.PEEK[") : STR("BODY["));
 		break;
 	}
-	buf_put(out, is_request && body->is_peek ? STR("BODY.PEEK[") : STR("BODY["));
 	imap_put_section(out, &body->section);
 	buf_put_byte(out, ']');
 	if (!body->has_partial)

@@ -5,6 +5,7 @@
  *   "A APPEND box (flags) {n}"     -> refused with NO before "+", or received
  *   after a literal: " (flags) {n}" -> the next mail; end of line -> saved and answered
  *
+ * A client that is slow to send is parked with what came so far.
  * Invariants: 1. s->append is set from the first accepted literal until the command was answered.
  *             2. imap->append_bytes is the sum of what these mails may take.
  *             3. every byte of an accepted literal is read, also of a command that will fail.
@@ -20,6 +21,7 @@
 #define HEAP_BYTES_MAX  (1u << 20)
 #define ARENA_BYTES_MAX (16u << 20) /* flags and keywords of all mails of a command */
 #define PIECE_BYTES     (256u << 10)
+#define COMES_US        US_PER_SEC /* a client that sends nothing for so long is parked */
 #define FUTURE_US       (2 * 3600 * US_PER_SEC) /* a date beyond becomes now */
 
 struct imap_append_state {
@@ -28,6 +30,8 @@ struct imap_append_state {
 	struct append *mails;
 	size_t count;
 	uint64_t bytes;
+	size_t received;   /* of the last mail; all of it unless its client is slow */
+	bool is_binary;    /* the last mail may hold NUL */
 	const char *error; /* for BAD, once the command is whole; NULL: none */
 };
 
@@ -138,10 +142,12 @@ static bool parse_piece(struct imap_run *x, struct str text, struct str *out_mai
 	if (a) {
 		*out_mailbox = a->mailbox;
 	} else {
-		x->tag = imap_frame_tag(&imap_limits_user, text);
+		x->tag = imap_frame_tag(&x->session->settings->limits, text);
 		e = imap_cut_command(x->cursor, &command);
 		if (e == ERR_NONE)
 			e = imap_cut_append_mailbox(x->cursor, out_mailbox);
+		if (e == ERR_NONE)
+			*out_mailbox = imap_given_name(x->session, *out_mailbox);
 	}
 	if (e == ERR_NONE)
 		e = imap_parse_append_message(x->cursor, out);
@@ -158,8 +164,9 @@ static bool parse_piece(struct imap_run *x, struct str text, struct str *out_mai
 static bool admit_size(struct imap_run *x, uint64_t size)
 {
 	const struct imap *imap = x->session->imap;
+	const struct imap_settings *set = x->session->settings;
 	const struct imap_append_state *a = x->session->append;
-	uint64_t max = imap->message_bytes_max ? imap->message_bytes_max : UINT64_MAX;
+	uint64_t max = set->message_bytes_max ? set->message_bytes_max : UINT64_MAX;
 	if (size == 0) {
 		imap_reply_no(x, STR_NONE, STR("Can't save a zero byte message."));
 	} else if (size > MIN(max, BYTES_MAX)) {
@@ -196,7 +203,7 @@ static void refuse(struct imap_session *s)
 {
 	struct imap_frame *f = &s->frame;
 	imap_append_drop(s);
-	if (imap_frame_refuse(f, &imap_limits_user)) {
+	if (imap_frame_refuse(f, &s->settings->limits)) {
 		stream_consume(s->stream, f->used);
 		return;
 	}
@@ -207,23 +214,41 @@ static void refuse(struct imap_session *s)
 
 /* ---- receiving ---- */
 
-/* WAITS. Fills the last mail. */
-static enum err receive(struct op *op, struct imap_session *s, bool *out_has_nul)
+static struct str last_mail(const struct imap_append_state *a)
 {
-	struct str message = s->append->mails[s->append->count - 1].message;
+	return a->mails[a->count - 1].message;
+}
+
+bool imap_append_is_receiving(const struct imap_session *s)
+{
+	return s->append->count > 0 && s->append->received < last_mail(s->append).n;
+}
+
+/* WAITS for a moment at a time. ERR_TIMEOUT: its client is slow. */
+static enum err receive(struct op *op, struct imap_session *s)
+{
+	struct imap_append_state *a = s->append;
+	struct str message = last_mail(a);
 	char *memory = (char *)(uintptr_t)message.p;
-	bool has_nul = false;
-	size_t got = 0, n;
-	while (got < message.n) {
-		op->deadline_us = now_us() + IMAP_PROGRESS_US;
-		TRY(stream_read_some(
-			op, s->stream, memory + got, MIN(message.n - got, PIECE_BYTES), &n));
-		has_nul = has_nul || memchr(memory + got, '\0', n) != NULL;
-		got += n;
+	size_t n;
+	while (a->received < message.n) {
+		op->deadline_us = now_us() + COMES_US;
+		TRY(stream_read_some(op, s->stream, memory + a->received,
+			MIN(message.n - a->received, PIECE_BYTES), &n));
+		if (memchr(memory + a->received, '\0', n) != NULL && !a->is_binary)
+			a->error = "NUL in a message that isn't binary.";
+		a->received += n;
 		task_breathe();
 	}
-	*out_has_nul = has_nul;
 	return ERR_NONE;
+}
+
+bool imap_append_resume(struct op *op, struct imap_session *s)
+{
+	enum err e = receive(op, s);
+	if (e != ERR_NONE && e != ERR_TIMEOUT)
+		s->closing_reason = "Connection lost in APPEND";
+	return e == ERR_NONE;
 }
 
 void imap_append_literal(struct op *op, struct imap_session *s, struct str text)
@@ -233,7 +258,6 @@ void imap_append_literal(struct op *op, struct imap_session *s, struct str text)
 	struct str mailbox;
 	struct imap_run x = run_of(op, s, &cursor);
 	char *memory = NULL;
-	bool has_nul;
 	if (!parse_piece(&x, text, &mailbox, &m) || !admit_size(&x, m.literal.size) ||
 		!imap_check_keywords(&x, &m.flags) || !admit_mailbox(&x, mailbox)) {
 		refuse(s);
@@ -252,10 +276,10 @@ void imap_append_literal(struct op *op, struct imap_session *s, struct str text)
 	imap_frame_stream(&s->frame);
 	if (m.literal.is_sync)
 		imap_put_continue(x.out, STR("OK"));
-	if (receive(op, s, &has_nul) != ERR_NONE)
-		s->closing_reason = "Connection lost in APPEND";
-	else if (has_nul && !m.literal.is_binary)
-		s->append->error = "NUL in a message that isn't binary.";
+	s->append->received = 0;
+	s->append->is_binary = m.literal.is_binary;
+	/* "+" must leave before the mail is waited for. */
+	(void)imap_append_resume(op, s);
 }
 
 /* ---- the end of the command ---- */
@@ -287,9 +311,11 @@ static void save(struct imap_run *x)
 	}
 	if (e != ERR_NONE)
 		imap_reply_target_failure(x, e, a->mailbox);
-	else /* tells EXISTS first if this mailbox is selected */
-		imap_reply_ok(x, appenduid_code(x->op->arena, &result, a->count),
-			STR("Append completed."));
+	if (e != ERR_NONE)
+		return;
+	x->session->counters.appended += a->count;
+	/* Tells EXISTS first if this mailbox is selected. */
+	imap_reply_ok(x, appenduid_code(x->op->arena, &result, a->count), STR("Append completed."));
 }
 
 void imap_append_finish(struct op *op, struct imap_session *s, struct str text)

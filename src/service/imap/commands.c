@@ -7,7 +7,7 @@
 
 static const struct imap_command_row commands[] = {
 	{ { "CAPABILITY", 10 }, IMAP_NO_SYNC, imap_command_capability }, /* RFC 3501 §6.1.1 */
-	{ { "NOOP", 4 }, 0, imap_command_noop },                         /* §6.1.2 */
+	{ { "NOOP", 4 }, IMAP_TELLS_MAILS, imap_command_noop },          /* §6.1.2 */
 	{ { "LOGOUT", 6 }, IMAP_NO_SYNC, imap_command_logout },          /* §6.1.3 */
 	{ { "ID", 2 }, 0, imap_command_id },                             /* RFC 2971 */
 	{ { "ENABLE", 6 }, 0, imap_command_enable },                     /* RFC 5161 */
@@ -24,7 +24,7 @@ static const struct imap_command_row commands[] = {
 	{ { "LSUB", 4 }, 0, imap_command_lsub },                         /* §6.3.9 */
 	{ { "STATUS", 6 }, 0, imap_command_status },                     /* §6.3.10 */
 	{ { "APPEND", 6 }, 0, imap_command_append },                     /* §6.3.11, RFC 3502 */
-	{ { "CHECK", 5 }, IMAP_NEEDS_SELECTED, imap_command_check },     /* §6.4.1 */
+	{ { "CHECK", 5 }, IMAP_NEEDS_SELECTED | IMAP_TELLS_MAILS, imap_command_check }, /* §6.4.1 */
 	{ { "CLOSE", 5 }, IMAP_NEEDS_SELECTED | IMAP_NO_SYNC, imap_command_close }, /* §6.4.2 */
 	{ { "UNSELECT", 8 }, IMAP_NEEDS_SELECTED | IMAP_NO_SYNC,
 		imap_command_unselect }, /* RFC 3691 */
@@ -57,7 +57,7 @@ void imap_command_capability(struct imap_run *x)
 		return;
 	}
 	buf_put(x->out, STR("* CAPABILITY "));
-	buf_put(x->out, buf_str(&x->session->imap->capability));
+	buf_put(x->out, buf_str(&x->session->settings->capability));
 	buf_put(x->out, STR("\r\n"));
 	imap_reply_ok(x, STR_NONE, STR("Capability completed."));
 }
@@ -99,7 +99,7 @@ void imap_command_id(struct imap_run *x)
 		event_send(x->session->event, EVENT_INFO, "imap_id_received", "ID sent: %.*s",
 			STRF(buf_str(&log)));
 	buf_put(x->out, STR("* ID "));
-	while (config_list_next(x->session->imap->scope, SET_imap_id_send, &at, &item)) {
+	while (config_list_next(x->session->settings->scope, SET_imap_id_send, &at, &item)) {
 		buf_put(x->out, is_first ? STR("(") : STR(" "));
 		imap_put_string(x->out, item.key);
 		buf_put_byte(x->out, ' ');
@@ -117,7 +117,7 @@ void imap_command_namespace(struct imap_run *x)
 		return;
 	}
 	buf_put(x->out, STR("* NAMESPACE ((\"\" "));
-	imap_put_separator(x->out, x->session->imap->separator);
+	imap_put_separator(x->out, x->session->settings->separator);
 	buf_put(x->out, STR(")) NIL NIL\r\n"));
 	imap_reply_ok(x, STR_NONE, STR("Namespace completed."));
 }

@@ -37,5 +37,5 @@ struct dialogue {
 extern const struct dialogue dialogues_any[], dialogues_tree[], dialogues_list[],
 	dialogues_select[], dialogues_append[], dialogues_fetch[], dialogues_search[],
 	dialogues_store[], dialogues_copy[], dialogues_receiving[], dialogues_changing[],
-	dialogues_finding[], dialogues_together[], dialogues_condstore[],
-	dialogues_resync[], dialogues_options[];
+	dialogues_finding[], dialogues_together[], dialogues_condstore[], dialogues_resync[],
+	dialogues_options[];

@@ -4,35 +4,26 @@
  *
  * Cost: flags, dates and sizes come from the view; ENVELOPE, BODY, BODYSTRUCTURE and kept header
  * fields from the summary; the body is read once a mail and only when an item needs its bytes. Output
- * is sent in bursts; the mail's memory is given back after each mail. */
-#include "message/crlf.h"
-#include "message/header.h"
-#include "service/imap/imap_private.h"
+ * is sent in bursts; the mail's memory is given back after each mail. A slow client costs a small
+ * struct, no task (fetch_private.h). */
+#include "base/codec.h"
+#include "service/imap/fetch_private.h"
 
 #define PREFETCH_COUNT 8
-#define BURST_BYTES    32768
+#define TAKES_US       US_PER_SEC /* output that is not taken for so long lets the FETCH rest */
 
-/* What is known of the mail at hand; read when first needed. */
-struct fetched {
-	struct mail mail;
-	struct message_summary summary;
-	struct message_tree tree;
-	struct str body;
-	bool has_summary, has_tree, has_body;
-	unsigned item_count; /* put into the line so far */
-};
-
-struct fetch {
-	struct imap_run *x;
-	const struct imap_fetch *what;
-	bool sets_seen;
-	bool has_missing; /* a mail was expunged meanwhile */
-	struct fetched at;
+/* A FETCH that rests: its arena holds the parsed command. */
+struct imap_fetch_rest {
+	struct arena arena;
+	struct imap_fetch what;
+	struct fetch f;
+	struct str tag, name;
+	bool is_uid;
 };
 
 /* ---- reading, each once ---- */
 
-static enum err need_summary(struct fetch *f)
+enum err fetch_need_summary(struct fetch *f)
 {
 	if (f->at.has_summary)
 		return ERR_NONE;
@@ -41,7 +32,7 @@ static enum err need_summary(struct fetch *f)
 	return ERR_NONE;
 }
 
-static enum err need_body(struct fetch *f)
+enum err fetch_need_body(struct fetch *f)
 {
 	if (f->at.has_body)
 		return ERR_NONE;
@@ -51,148 +42,58 @@ static enum err need_body(struct fetch *f)
 }
 
 /* The part tree: from the summary, or parsed when that was lost. */
-static enum err need_tree(struct fetch *f)
+enum err fetch_need_tree(struct fetch *f)
 {
 	if (f->at.has_tree)
 		return ERR_NONE;
-	TRY(need_summary(f));
+	TRY(fetch_need_summary(f));
 	if (message_summary_tree(f->x->op->arena, &f->at.summary, &f->at.tree) != ERR_NONE) {
-		TRY(need_body(f));
+		TRY(fetch_need_body(f));
 		message_parse(f->x->op->arena, f->at.body, &f->at.tree);
 	}
 	f->at.has_tree = true;
 	return ERR_NONE;
 }
 
-/* The space between items; none before the first. */
-static void put_name(struct fetch *f)
+/* Everything that may fail or wait is read before the line begins: a failure never cuts a response. */
+static enum err read_all(struct fetch *f)
+{
+	const unsigned summary = IMAP_FETCH_ENVELOPE | IMAP_FETCH_BODY | IMAP_FETCH_BODYSTRUCTURE;
+	if (f->what->items & summary)
+		TRY(fetch_need_summary(f));
+	return fetch_read_bodies(f);
+}
+
+/* ---- output ---- */
+
+void fetch_put_space(struct fetch *f)
 {
 	if (f->at.item_count++ > 0)
 		buf_put_byte(f->x->out, ' ');
 }
 
-/* ---- parts of the body ---- */
-
-/* Section text for message_section_find(): "1.2.HEADER" without a list of fields. */
-static struct str section_text(struct arena *a, const struct imap_section *section)
+enum err fetch_check_output(struct fetch *f)
 {
-	AUTO_BUF(text, 0);
-	for (size_t i = 0; i < section->part_count; i++) {
-		if (i > 0)
-			buf_put_byte(&text, '.');
-		buf_put_u64_dec(&text, section->parts[i]);
-	}
-	struct str suffix = STR("");
-	switch (section->kind) {
-	case IMAP_SECTION_WHOLE:
-		break;
-	case IMAP_SECTION_HEADER:
-	case IMAP_SECTION_HEADER_FIELDS:
-	case IMAP_SECTION_HEADER_FIELDS_NOT:
-		suffix = STR("HEADER");
-		break;
-	case IMAP_SECTION_TEXT:
-		suffix = STR("TEXT");
-		break;
-	case IMAP_SECTION_MIME:
-		suffix = STR("MIME");
-		break;
-	}
-	if (suffix.n > 0 && text.n > 0)
-		buf_put_byte(&text, '.');
-	buf_put(&text, suffix);
-	return buf_dup(a, &text);
-}
-
-static bool is_field_list(const struct imap_section *section)
-{
-	return section->kind == IMAP_SECTION_HEADER_FIELDS ||
-	       section->kind == IMAP_SECTION_HEADER_FIELDS_NOT;
-}
-
-/* HEADER.FIELDS of the mail itself with kept names alone needs no body. */
-static bool summary_has_fields(const struct fetch *f, const struct imap_section *section)
-{
-	if (section->kind != IMAP_SECTION_HEADER_FIELDS || section->part_count > 0 ||
-		!f->at.summary.has_fields)
-		return false;
-	for (size_t i = 0; i < section->field_count; i++) {
-		if (!message_summary_keeps_field(section->fields[i]))
-			return false;
-	}
-	return true;
-}
-
-static void put_partial(struct fetch *f, const struct imap_fetch_body *body, struct str content)
-{
-	if (body->has_partial) {
-		size_t from = MIN(body->offset, content.n);
-		content = str_slice(content, from, from + MIN(body->length, content.n - from));
-	}
-	imap_put_literal(f->x->out, content);
-}
-
-/* Selected header fields as one CRLF text with the empty line. */
-static enum err put_fields(struct fetch *f, const struct imap_fetch_body *body)
-{
-	const struct imap_section *section = &body->section;
-	bool is_not = section->kind == IMAP_SECTION_HEADER_FIELDS_NOT;
-	AUTO_BUF(text, 0);
-	struct str header = f->at.summary.fields;
-	f->x->session->fetched_headers++;
-	if (!summary_has_fields(f, section)) {
-		struct message_span span;
-		struct str name = section_text(f->x->op->arena, section);
-		if (message_section_find(&f->at.tree, name, &span) != ERR_NONE) {
-			put_partial(f, body, STR("")); /* no such part: empty, sheet §4.13 */
-			return ERR_NONE;
-		}
-		header = message_span_bytes(f->at.body, &span);
-	}
-	message_header_subset(
-		&text, header, section->fields, section->field_count, is_not, f->x->op->arena);
-	buf_put(&text, STR("\r\n"));
-	put_partial(f, body, buf_str(&text));
-	return ERR_NONE;
-}
-
-/* A range of the mail in CRLF form, straight from its bytes into the output. */
-static enum err put_span(struct fetch *f, const struct imap_fetch_body *body)
-{
-	struct message_span span = { 0 };
-	struct message_crlf reader;
-	struct str name = section_text(f->x->op->arena, &body->section);
-	/* No such part: empty. */
-	if (message_section_find(&f->at.tree, name, &span) != ERR_NONE)
-		span = (struct message_span){ 0 };
-	uint64_t from = 0, size = span.virtual_size;
-	if (body->has_partial) {
-		from = MIN(body->offset, size);
-		size = MIN(body->length, size - from);
-	}
-	imap_put_literal_start(f->x->out, size);
-	message_crlf_init(&reader, message_span_bytes(f->at.body, &span), span.virtual_size);
-	reader.is_nul_replaced = true;
-	message_crlf_skip(&reader, from);
-	f->x->session->fetched_bodies++;
-	while (size > 0) {
-		size_t n = message_crlf_read(&reader, f->x->out, (size_t)MIN(size, BURST_BYTES));
-		ASSERT(n > 0);
-		size -= n;
-		TRY(imap_check_output(f->x->op, f->x->session));
-	}
-	return ERR_NONE;
-}
-
-static enum err put_body_item(struct fetch *f, const struct imap_fetch_body *body)
-{
-	put_name(f);
-	imap_put_fetch_name(f->x->out, body);
-	buf_put_byte(f->x->out, ' ');
-	return is_field_list(&body->section) ? put_fields(f, body) : put_span(f, body);
+	struct op *op = f->x->op;
+	struct imap_session *s = f->x->session;
+	int64_t deadline_us = op->deadline_us;
+	op->deadline_us = now_us() + TAKES_US;
+	enum err e = stream_write_check(op, s->stream);
+	op->deadline_us = deadline_us;
+	if (e == ERR_TIMEOUT)
+		f->is_blocked = true;
+	else if (e != ERR_NONE && !s->closing_reason)
+		s->closing_reason = "Connection lost while sending";
+	return e;
 }
 
 /* ---- small items ---- */
+
+static void put_item(struct fetch *f, struct str name)
+{
+	fetch_put_space(f);
+	buf_put(f->x->out, name);
+}
 
 static void put_small_items(struct fetch *f, unsigned items)
 {
@@ -200,31 +101,33 @@ static void put_small_items(struct fetch *f, unsigned items)
 	const struct mail *m = &f->at.mail;
 	/* UID first: clients that read line by line know at once whom it is about. */
 	if (items & IMAP_FETCH_UID) {
-		put_name(f);
-		buf_put(out, STR("UID "));
+		put_item(f, STR("UID "));
 		buf_put_u64_dec(out, m->uid);
 	}
 	if (items & IMAP_FETCH_FLAGS) {
-		put_name(f);
-		buf_put(out, STR("FLAGS "));
+		put_item(f, STR("FLAGS "));
 		imap_put_mail_flags(out, f->x->session, m);
 	}
 	if (items & IMAP_FETCH_INTERNALDATE) {
-		put_name(f);
-		buf_put(out, STR("INTERNALDATE "));
+		put_item(f, STR("INTERNALDATE "));
 		imap_put_date_time(out, m->received_wall_us, 0);
 	}
 	if (items & IMAP_FETCH_RFC822_SIZE) {
-		put_name(f);
-		buf_put(out, STR("RFC822.SIZE "));
+		put_item(f, STR("RFC822.SIZE "));
 		buf_put_u64_dec(out, m->size_virtual);
 	}
 	if (items & IMAP_FETCH_MODSEQ) {
-		put_name(f);
-		buf_put(out, STR("MODSEQ ("));
+		put_item(f, STR("MODSEQ ("));
 		buf_put_u64_dec(out, m->modseq);
 		buf_put_byte(out, ')');
 	}
+	if (items & IMAP_FETCH_EMAILID) {
+		put_item(f, STR("EMAILID ("));
+		hex_encode(out, (struct str){ (const char *)m->guid, sizeof(m->guid) });
+		buf_put_byte(out, ')');
+	}
+	if (items & IMAP_FETCH_THREADID) /* RFC 8474 §5.2: no threads are kept */
+		put_item(f, STR("THREADID NIL"));
 }
 
 static void put_summary_items(struct fetch *f)
@@ -232,38 +135,20 @@ static void put_summary_items(struct fetch *f)
 	unsigned items = f->what->items;
 	struct buf *out = f->x->out;
 	if (items & IMAP_FETCH_ENVELOPE) {
-		put_name(f);
-		buf_put(out, STR("ENVELOPE "));
+		put_item(f, STR("ENVELOPE "));
 		buf_put(out, f->at.summary.envelope);
 	}
 	if (items & IMAP_FETCH_BODYSTRUCTURE) {
-		put_name(f);
-		buf_put(out, STR("BODYSTRUCTURE "));
+		put_item(f, STR("BODYSTRUCTURE "));
 		buf_put(out, f->at.summary.bodystructure);
 	}
 	if (items & IMAP_FETCH_BODY) {
-		put_name(f);
-		buf_put(out, STR("BODY "));
+		put_item(f, STR("BODY "));
 		buf_put(out, f->at.summary.body);
 	}
 }
 
-/* Everything that may fail or wait is read before the line begins: a failure never cuts a response. */
-static enum err read_all(struct fetch *f)
-{
-	const struct imap_fetch *what = f->what;
-	if (what->items & (IMAP_FETCH_ENVELOPE | IMAP_FETCH_BODY | IMAP_FETCH_BODYSTRUCTURE))
-		TRY(need_summary(f));
-	for (size_t i = 0; i < what->body_count; i++) {
-		const struct imap_section *section = &what->bodies[i].section;
-		TRY(need_summary(f));
-		if (is_field_list(section) && summary_has_fields(f, section))
-			continue;
-		TRY(need_tree(f));
-		TRY(need_body(f));
-	}
-	return ERR_NONE;
-}
+/* ---- a mail ---- */
 
 /* Bodies without PEEK set \Seen (RFC 3501 §6.4.5); the new flags stand in the same line. */
 static enum err set_seen(struct fetch *f, unsigned *items)
@@ -290,6 +175,7 @@ static enum err set_seen(struct fetch *f, unsigned *items)
 	return ERR_NONE;
 }
 
+/* WAITS. */
 static enum err fetch_one(struct fetch *f, uint32_t seq)
 {
 	struct buf *out = f->x->out;
@@ -309,45 +195,171 @@ static enum err fetch_one(struct fetch *f, uint32_t seq)
 	buf_put(out, STR(" FETCH ("));
 	put_small_items(f, items);
 	put_summary_items(f);
-	for (size_t i = 0; i < f->what->body_count; i++)
-		TRY(put_body_item(f, &f->what->bodies[i]));
+	TRY(fetch_put_bodies(f, false));
 	buf_put(out, STR(")\r\n"));
 	return ERR_NONE;
 }
 
-/* ---- the command ---- */
+/* WAITS. Goes on within a mail. An error other than is_blocked: the line stays cut. */
+static enum err fetch_rest_of(struct fetch *f, uint32_t seq)
+{
+	f->at = (struct fetched){ .item_count = 1 };
+	if (!view_get(f->x->session->view, seq, &f->at.mail))
+		return op_fail(f->x->op, ERR_NOT_FOUND, "the mail went while it was sent");
+	TRY(read_all(f));
+	f->rest_seq = 0;
+	TRY(fetch_put_bodies(f, true));
+	buf_put(f->x->out, STR(")\r\n"));
+	return ERR_NONE;
+}
+
+/* ---- all of them ---- */
 
 /* Bodies that the next rounds will want. */
-static void prefetch(struct fetch *f, const struct range_set *seqs, struct range_set_iter it)
+static void prefetch(struct fetch *f)
 {
 	uint32_t next[PREFETCH_COUNT];
+	struct range_set_iter it = f->at_seq;
 	size_t count = 0;
-	while (count < PREFETCH_COUNT && range_set_next(seqs, &it, &next[count]))
+	if (f->what->body_count == 0 || f->mail_count++ % PREFETCH_COUNT != 0)
+		return;
+	while (count < PREFETCH_COUNT && range_set_next(&f->seqs, &it, &next[count]))
 		count++;
 	view_prefetch(f->x->session->view, next, count);
 }
 
-static enum err fetch_all(struct fetch *f, const struct range_set *seqs)
+/* A mail could not be read: imap_fetch_failure says what follows. */
+static enum err judge_failure(struct fetch *f, enum err e)
+{
+	struct imap_session *s = f->x->session;
+	struct str code, text;
+	if (e == ERR_NONE || f->is_blocked || s->closing_reason)
+		return e;
+	if (e == ERR_NOT_FOUND) { /* expunged meanwhile: told at the end */
+		f->has_missing = true;
+		op_forgive(f->x->op);
+		return ERR_NONE;
+	}
+	f->is_unknown_encoding = e == ERR_UNSUPPORTED && f->at.has_body;
+	if (f->is_unknown_encoding || e == ERR_CANCELLED || e == ERR_LIMIT)
+		return e;
+	if (!f->has_failed) {
+		imap_failure_words(f->x->op, e, &code, &text);
+		(void)snprintf(f->code, sizeof(f->code), "%.*s", STRF(code));
+		(void)snprintf(f->text, sizeof(f->text), "%.*s", STRF(text));
+		event_send_failure(s->event, EVENT_ERROR, "imap_command_failed", f->x->op, "FETCH");
+	}
+	f->has_failed = true;
+	op_forgive(f->x->op);
+	return s->settings->fetch_failure == IMAP_FETCH_DISCONNECT_NOW ? e : ERR_NONE;
+}
+
+/* WAITS. */
+static enum err fetch_all(struct fetch *f)
 {
 	struct arena *arena = f->x->op->arena;
-	struct range_set_iter it = { 0 };
 	uint32_t seq;
-	size_t done = 0;
-	while (range_set_next(seqs, &it, &seq)) {
+	while (range_set_next(&f->seqs, &f->at_seq, &seq)) {
 		struct arena_mark mark = arena_mark(arena);
-		if (f->what->body_count > 0 && done++ % PREFETCH_COUNT == 0)
-			prefetch(f, seqs, it);
-		enum err e = fetch_one(f, seq);
+		prefetch(f);
+		enum err e = judge_failure(f, fetch_one(f, seq));
 		arena_rewind(arena, mark);
-		if (e == ERR_NOT_FOUND)
-			f->has_missing = true; /* expunged meanwhile: told at the end */
-		else
-			TRY(e);
-		TRY(imap_check_output(f->x->op, f->x->session));
+		TRY(e);
+		TRY(fetch_check_output(f));
 		task_breathe();
 	}
 	return ERR_NONE;
 }
+
+/* The tagged reply, or BYE. */
+static void answer(struct fetch *f, enum err e)
+{
+	struct imap_run *x = f->x;
+	struct imap_session *s = x->session;
+	if (s->closing_reason)
+		return; /* nobody is there to be told */
+	if (f->has_failed && s->settings->fetch_failure != IMAP_FETCH_NO_AFTER) {
+		struct str text = str_printf(x->op->arena, "FETCH failed: %s", f->text);
+		imap_put_untagged(x->out, "BYE", str_from(f->code), text);
+		s->closing_reason = "FETCH failed";
+	} else if (f->has_failed) {
+		imap_reply_no(x, str_from(f->code), str_from(f->text));
+	} else if (f->is_unknown_encoding) {
+		imap_reply_no(x, STR("UNKNOWN-CTE"), STR("Unknown transfer encoding."));
+	} else if (e != ERR_NONE) {
+		imap_reply_failure(x, e);
+	} else if (f->has_missing) {
+		imap_reply_no(x, STR("EXPUNGEISSUED"), STR("Some messages were already expunged."));
+	} else {
+		imap_reply_ok(x, STR_NONE, STR("Fetch completed."));
+	}
+}
+
+/* ---- resting ---- */
+
+/* The command's memory moves to the session, which may park. */
+static void rest(const struct fetch *f)
+{
+	const struct imap_run *x = f->x;
+	struct imap_fetch_rest *r = MEM_NEW(struct imap_fetch_rest);
+	r->what = *f->what;
+	r->f = *f;
+	r->f.at = (struct fetched){ 0 };
+	r->tag = x->tag;
+	r->name = x->name;
+	r->is_uid = x->is_uid;
+	r->arena = *x->op->arena;
+	arena_init(x->op->arena, r->arena.max_bytes);
+	x->session->fetch = r;
+	x->session->is_blocked = true;
+}
+
+static void rest_free(struct imap_fetch_rest *r)
+{
+	range_set_done(&r->f.seqs);
+	arena_done(&r->arena);
+	mem_free(r);
+}
+
+void imap_fetch_drop(struct imap_session *s)
+{
+	if (s->fetch)
+		rest_free(s->fetch);
+	s->fetch = NULL;
+}
+
+void imap_fetch_resume(struct imap_session *s)
+{
+	struct imap_fetch_rest *r = s->fetch;
+	struct op op;
+	struct imap_run x = { .op = &op,
+		.session = s,
+		.tag = r->tag,
+		.name = r->name,
+		.is_uid = r->is_uid,
+		.out = stream_output(s->stream) };
+	enum err e = ERR_NONE;
+	op_init(&op, &r->arena, s->event, now_us() + IMAP_IDLE_OUT_US);
+	r->f.x = &x;
+	r->f.what = &r->what;
+	r->f.is_blocked = false;
+	struct arena_mark mark = arena_mark(&r->arena);
+	if (r->f.rest_seq > 0)
+		e = fetch_rest_of(&r->f, r->f.rest_seq);
+	arena_rewind(&r->arena, mark);
+	if (e != ERR_NONE && !r->f.is_blocked && !s->closing_reason)
+		s->closing_reason = "Cannot go on with a mail"; /* in the middle of its bytes */
+	if (e == ERR_NONE)
+		e = fetch_all(&r->f);
+	s->is_blocked = r->f.is_blocked;
+	if (r->f.is_blocked)
+		return;
+	s->fetch = NULL;
+	answer(&r->f, e);
+	rest_free(r);
+}
+
+/* ---- the command ---- */
 
 static bool sets_seen(const struct imap_fetch *what)
 {
@@ -383,32 +395,32 @@ static bool parse(struct imap_run *x, struct imap_fetch *what)
 	return false;
 }
 
+/* WAITS. False: it rests. */
+static bool run(struct fetch *f)
+{
+	enum err e = ERR_NONE;
+	if (f->what->has_changed_since || (f->what->items & IMAP_FETCH_MODSEQ))
+		imap_enable_condstore(f->x);
+	if (f->what->wants_vanished)
+		e = put_vanished(f->x, f->what);
+	if (e == ERR_NONE)
+		e = fetch_all(f);
+	if (f->is_blocked) {
+		rest(f);
+		return false;
+	}
+	answer(f, e);
+	return true;
+}
+
 void imap_command_fetch(struct imap_run *x)
 {
 	struct imap_fetch what;
-	struct range_set seqs;
 	struct fetch f = { .x = x, .what = &what };
 	if (!parse(x, &what))
 		return;
 	f.sets_seen = sets_seen(&what);
-	range_set_init(&seqs);
-	if (imap_resolve_set(x, &what.set, x->is_uid, &seqs)) {
-		enum err e = ERR_NONE;
-		if (what.has_changed_since || (what.items & IMAP_FETCH_MODSEQ))
-			imap_enable_condstore(x);
-		if (what.wants_vanished)
-			e = put_vanished(x, &what);
-		if (e == ERR_NONE)
-			e = fetch_all(&f, &seqs);
-		if (x->session->closing_reason)
-			e = ERR_NONE; /* nobody is there to be told */
-		else if (e != ERR_NONE)
-			imap_reply_failure(x, e);
-		else if (f.has_missing)
-			imap_reply_no(x, STR("EXPUNGEISSUED"),
-				STR("Some messages were already expunged."));
-		else
-			imap_reply_ok(x, STR_NONE, STR("Fetch completed."));
-	}
-	range_set_done(&seqs);
+	range_set_init(&f.seqs);
+	if (!imap_resolve_set(x, &what.set, x->is_uid, &f.seqs) || run(&f))
+		range_set_done(&f.seqs);
 }

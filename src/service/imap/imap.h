@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* service/imap/imap.h - IMAP after login, in the mail worker (RFC 3501 and the extensions listed in
- * capability.c).
+ * settings.c).
  *
  * Life:   imap_open() -> imap_session_start() for each handed-over connection -> imap_close().
  * Parked: a session that waits for its client is a plain struct of less than 1 KiB: no task, no
@@ -21,6 +21,9 @@ enum err imap_open(struct op *op, struct config *config, struct imap **out);
  * its way in tasks of its own. */
 enum err imap_session_start(struct op *op, struct imap *imap, const struct handover *h,
 	const struct ticket *ticket, struct user *u);
+/* New settings for the sessions that come; those that are here keep theirs. On an error nothing has
+ * changed. Takes a reference to `config`. */
+enum err imap_reload(struct op *op, struct imap *imap, struct config *config);
 /* WAITS. Says BYE to every session and ends them. */
 void imap_close(struct op *op, struct imap *imap);
 size_t imap_session_count(const struct imap *imap);

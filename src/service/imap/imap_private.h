@@ -7,6 +7,7 @@
 #include "config/config.h"
 #include "event/event.h"
 #include "net/net.h"
+#include "net/serving.h"
 #include "service/imap/imap.h"
 #include "store/mailbox.h"
 #include "store/store.h"
@@ -16,28 +17,50 @@
 #define IMAP_SESSION_MAGIC     0x494d4150u
 #define IMAP_IDLE_OUT_US       (30 * 60 * US_PER_SEC) /* RFC 3501 §5.4 */
 #define IMAP_PROGRESS_US       (60 * US_PER_SEC) /* a client that neither sends nor takes for this long */
-#define IMAP_INPUT_MAX         (72 << 10)
 #define IMAP_BAD_MAX           20
 #define IMAP_TAG_MAX           40
 #define IMAP_COMMAND_ARENA     (256u << 20)
 #define IMAP_KEYWORD_BYTES_MAX 50
 
-struct imap {
-	struct config *config;
+/* What follows a mail that cannot be read; in the order of the setting's choices. */
+enum imap_fetch_failure {
+	IMAP_FETCH_DISCONNECT_NOW,
+	IMAP_FETCH_DISCONNECT_AFTER,
+	IMAP_FETCH_NO_AFTER,
+};
+
+/* The settings, as they were when a session began: a reload makes new ones (settings.c). */
+struct imap_settings {
+	unsigned references;
+	struct config *config;            /* a reference */
 	const struct config_scope *scope; /* of protocol imap */
+	struct buf capability;            /* after login; owned */
+	struct imap_limits limits;
+	char separator;
+	enum imap_fetch_failure fetch_failure;
+	bool is_literal_minus;
+	bool delays_newmail;   /* EXISTS only where numbers may change at NOOP and CHECK */
+	bool strips_separator; /* "box/" means "box" in every command */
+	bool tells_lsub_noselect;
+	uint32_t userip_max;
+	uint64_t message_bytes_max;
+	int64_t idle_notify_us;
+};
+enum err imap_settings_new(struct op *op, struct config *config, struct imap_settings **out);
+struct imap_settings *imap_settings_ref(struct imap_settings *settings);
+void imap_settings_unref(struct imap_settings *settings);
+
+struct imap {
+	struct imap_settings *settings; /* of sessions to come */
 	struct list sessions;
 	size_t session_count;
 	bool is_closing;
 	struct wait_queue emptied;
-	struct buf capability; /* after login; owned */
-	char separator;
-	uint32_t userip_max;
-	uint64_t message_bytes_max;
-	int64_t idle_notify_us;
 	uint64_t append_bytes; /* memory of all mails being received (append.c) */
 };
 
 struct imap_append_state;
+struct imap_fetch_rest;
 
 /* What a client has enabled, by ENABLE (RFC 5161) or by asking for it (RFC 7162 §3.1). */
 enum imap_enabled {
@@ -60,9 +83,10 @@ struct imap_session {
 	struct view *view;
 	struct stream *stream;
 	struct event *event;
-	struct imap_append_state *append; /* an APPEND between its literals; NULL: none */
-	struct timer idle;       /* silence of the client, or the next "Still here" of IDLE */
-	struct task_handle task; /* zeroed while parked */
+	struct imap_settings *settings;   /* a reference */
+	struct imap_append_state *append; /* an APPEND that is not whole yet; NULL: none */
+	struct imap_fetch_rest *fetch;    /* a FETCH whose client takes its time; NULL: none */
+	struct serving serving;
 	/* state of the dialogue */
 	struct imap_frame frame;
 	struct address remote;
@@ -71,12 +95,19 @@ struct imap_session {
 	struct range_set saved_uids;     /* owned: "$" (RFC 5182) */
 	unsigned enabled;                /* enum imap_enabled */
 	uint8_t bad_commands;
-	bool is_read_only; /* EXAMINE */
-	bool is_woken;     /* the mailbox changed while IDLE was parked */
-	bool wants_capability;
+	bool is_read_only;     /* EXAMINE */
+	bool is_woken;         /* the mailbox changed while IDLE was parked */
+	bool is_blocked;       /* the client does not take its output */
+	bool may_tell_mails;   /* NOOP or CHECK is being answered */
+	bool has_untold_mails; /* EXISTS was held back (delay-newmail) */
+	uint64_t progress;     /* bytes that had moved at progress_us, of a slow client */
+	int64_t progress_us;
 	uint8_t keywords_told;      /* how many the last FLAGS line had */
 	const char *closing_reason; /* static; NULL: goes on */
-	uint64_t deleted, expunged, fetched_headers, fetched_bodies;
+	struct imap_counters {
+		uint64_t deleted, expunged, trashed, appended;
+		uint64_t headers, header_bytes, bodies, body_bytes; /* fetched */
+	} counters;
 };
 
 /* One command while it runs. */
@@ -99,6 +130,7 @@ enum imap_command_flag {
 		2, /* U of the sheet §4.1: no EXPUNGE while or after it (not for its UID form) */
 	IMAP_NO_SYNC = 4, /* tells nothing before its tagged reply: LOGOUT, SELECT... */
 	IMAP_HAS_UID_FORM = 8,
+	IMAP_TELLS_MAILS = 16, /* also to clients that want it nowhere else (delay-newmail) */
 };
 /* Runs the command and answers it: exactly one tagged reply by one of imap_reply_*(), unless it set
  * closing_reason or began IDLE. Parse errors: imap_reply_bad_arguments(). */
@@ -184,8 +216,7 @@ void imap_enable_condstore(struct imap_run *x);
 enum err imap_put_vanished(
 	struct op *op, struct imap_session *s, const struct range_set *uids, bool is_earlier);
 /* WAITS. Those of `uids` that were expunged since: VANISHED (EARLIER) (RFC 7162 §3.2.6). */
-enum err imap_put_vanished_since(
-	struct imap_run *x, uint64_t modseq, const struct range_set *uids);
+enum err imap_put_vanished_since(struct imap_run *x, uint64_t modseq, const struct range_set *uids);
 /* WAITS. What SELECT (QRESYNC ...) tells beside the usual (RFC 7162 §3.2.5). */
 enum err imap_put_resync(struct imap_run *x, const struct imap_select *what);
 
@@ -197,10 +228,19 @@ void imap_reply_no_mailbox(struct imap_run *x, struct str code, struct str name)
 void imap_put_status_line(
 	struct imap_run *x, struct str name, uint32_t items, const struct mailbox_status *status);
 
+/* ---- FETCH (fetch.c): may rest between two bursts of output ---- */
+
+/* WAITS. Goes on with s->fetch. */
+void imap_fetch_resume(struct imap_session *s);
+void imap_fetch_drop(struct imap_session *s);
+
 /* ---- APPEND (append.c): its mails are streamed between pieces of its command ---- */
 
 /* The framing met a mail's literal; `text` is what stands before it. */
 void imap_append_literal(struct op *op, struct imap_session *s, struct str text);
+/* WAITS. Goes on with a mail whose client was slow. False: it still is. */
+bool imap_append_resume(struct op *op, struct imap_session *s);
+bool imap_append_is_receiving(const struct imap_session *s);
 /* The framing met the end of an APPEND's line: saves and answers. */
 void imap_append_finish(struct op *op, struct imap_session *s, struct str text);
 /* Forgets a half-sent APPEND. */
@@ -213,5 +253,15 @@ struct str imap_append_tag(const struct imap_session *s);
 /* Are the keywords short enough? False: NO was answered. */
 bool imap_check_keywords(struct imap_run *x, const struct imap_flags *flags);
 
-/* session.c: ends IDLE with its tagged OK. */
-void imap_idle_end(struct op *op, struct imap_session *s);
+/* ---- serving (serve.c), IDLE (idle.c) ---- */
+
+/* WAITS. Serves what has come, each command with an op of its own, until there is no more, the client
+ * does not take its answers (is_blocked), or the session ends (closing_reason). */
+void imap_serve_input(struct arena *arena, struct imap_session *s);
+/* WAITS. A line while IDLE runs: DONE, or what is BAD. */
+void imap_idle_line(struct op *op, struct imap_session *s, struct str line);
+/* Ends IDLE with BAD: RFC 2177. */
+void imap_idle_refuse(struct op *op, struct imap_session *s);
+
+/* A mailbox name as the client means it (imap_client_workarounds). */
+struct str imap_given_name(const struct imap_session *s, struct str name);

@@ -35,7 +35,7 @@ static void make_patterns(struct listing *l)
 {
 	const struct imap_list *what = l->what;
 	struct arena *arena = l->x->op->arena;
-	char separator = l->x->session->imap->separator;
+	char separator = l->x->session->settings->separator;
 	l->patterns = ARENA_NEW_ARRAY(arena, struct list_pattern, what->pattern_count + 1);
 	for (size_t i = 0; i < what->pattern_count; i++) {
 		/* RFC 5258 §3: an empty pattern among others matches nothing. No name is so long as to
@@ -92,7 +92,7 @@ static void mark(struct listing *l)
 /* Every level above a name that meets the criteria learns of it. */
 static void tell_ancestors(struct listing *l)
 {
-	char separator = l->x->session->imap->separator;
+	char separator = l->x->session->settings->separator;
 	for (size_t i = 0; i < l->count; i++) {
 		const struct entry *e = &l->entries[i];
 		struct str name = e->tree.name;
@@ -153,7 +153,9 @@ static void put_list_attributes(const struct listing *l, const struct entry *e)
 static void put_lsub_attributes(const struct listing *l, const struct entry *e)
 {
 	bool is_first = true;
-	if (!(e->tree.flags & TREE_SUBSCRIBED))
+	bool is_unusable =
+		l->x->session->settings->tells_lsub_noselect && !(e->tree.flags & TREE_SELECTABLE);
+	if (!(e->tree.flags & TREE_SUBSCRIBED) || is_unusable)
 		put_attribute(l->x->out, &is_first, STR("\\Noselect"));
 	if (e->tree.special_use.n > 0)
 		put_attribute(l->x->out, &is_first, e->tree.special_use);
@@ -196,7 +198,7 @@ static void put_line(const struct listing *l, const struct entry *e)
 	else
 		put_list_attributes(l, e);
 	buf_put(out, STR(") "));
-	imap_put_separator(out, l->x->session->imap->separator);
+	imap_put_separator(out, l->x->session->settings->separator);
 	buf_put_byte(out, ' ');
 	imap_put_mailbox(out, e->tree.name);
 	put_child_info(l, e);
@@ -222,7 +224,7 @@ static void put_root(const struct listing *l)
 {
 	struct buf *out = l->x->out;
 	buf_put(out, l->is_lsub ? STR("* LSUB (\\Noselect) ") : STR("* LIST (\\Noselect) "));
-	imap_put_separator(out, l->x->session->imap->separator);
+	imap_put_separator(out, l->x->session->settings->separator);
 	buf_put(out, STR(" \"\"\r\n"));
 }
 

@@ -10,6 +10,7 @@ static void tell_changes(struct imap_run *x)
 	struct imap_session *s = x->session;
 	bool keeps_seqs = row && (row->flags & IMAP_KEEPS_SEQS) && (!x->is_uid || x->names_seqs);
 	s->bad_commands = 0;
+	s->may_tell_mails = row && (row->flags & IMAP_TELLS_MAILS);
 	if (s->view && row && !(row->flags & IMAP_NO_SYNC))
 		imap_sync(x->op, s, !keeps_seqs);
 }

@@ -53,6 +53,7 @@ static void select_mailbox(struct imap_run *x, bool is_read_only)
 		imap_unselect(s);
 		imap_put_untagged(x->out, "OK", STR("CLOSED"), STR("Previous mailbox closed."));
 	}
+	what.mailbox = imap_given_name(s, what.mailbox);
 	enum err e = open_mailbox(x, what.mailbox, is_read_only);
 	if (e == ERR_NOT_FOUND) {
 		imap_reply_no_mailbox(x, STR("NONEXISTENT"), what.mailbox);
@@ -95,7 +96,7 @@ static void expunge_silently(struct imap_run *x)
 		return;
 	enum err e = view_expunge(x->op, s->view, NULL);
 	if (e == ERR_NONE) {
-		s->expunged += status.deleted;
+		s->counters.expunged += status.deleted;
 	} else if (e != ERR_NOT_FOUND) { /* the mailbox may go meanwhile */
 		event_send_failure(s->event, EVENT_ERROR, NULL, x->op, "expunging at CLOSE");
 		imap_failure_words(x->op, e, &code, &text);

@@ -55,4 +55,5 @@ void imap_unselect(struct imap_session *s)
 	s->mailbox = NULL;
 	s->is_read_only = false;
 	s->keywords_told = 0;
+	s->has_untold_mails = false;
 }

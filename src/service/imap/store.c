@@ -137,7 +137,7 @@ static void store_flags(
 	} else if (e != ERR_NONE) {
 		imap_reply_failure(x, e);
 	} else {
-		s->deleted += deleted;
+		s->counters.deleted += deleted;
 		answer(x, store, seqs, &modified);
 	}
 	range_set_done(&modified);

@@ -100,13 +100,14 @@ void imap_put_modseq_line(struct imap_session *s, const struct mail *mail)
 static enum err put_expunges(
 	struct op *op, struct imap_session *s, const struct view_changes *changes)
 {
-	s->expunged += changes->expunged_count;
+	s->counters.expunged += changes->expunged_count;
 	if (s->enabled & IMAP_HAS_QRESYNC) {
 		struct range_set uids;
 		range_set_init(&uids);
 		for (size_t i = changes->expunged_count;
 			i-- > 0;) /* they come from the highest down */
-			range_set_add(&uids, changes->expunged_uids[i], changes->expunged_uids[i]);
+			range_set_add(&uids, changes->expunged_uids[i],
+				changes->expunged_uids[i]);
 		enum err e = imap_put_vanished(op, s, &uids, false);
 		range_set_done(&uids);
 		return e;
@@ -137,6 +138,12 @@ static enum err put_changed_flags(
 	return ERR_NONE;
 }
 
+/* imap_client_workarounds = delay-newmail: some old clients do not expect EXISTS elsewhere. */
+static bool holds_back_mails(const struct imap_session *s)
+{
+	return s->settings->delays_newmail && !s->may_tell_mails && !s->idle_tag[0];
+}
+
 void imap_sync(struct op *op, struct imap_session *s, bool may_expunge)
 {
 	struct view_changes changes;
@@ -159,9 +166,11 @@ void imap_sync(struct op *op, struct imap_session *s, bool may_expunge)
 		imap_put_flags_lists(s);
 	if (changes.expunged_count > 0 && put_expunges(op, s, &changes) != ERR_NONE)
 		return; /* nobody is there to be told */
-	if (changes.exists_changed) {
+	s->has_untold_mails = s->has_untold_mails || changes.exists_changed;
+	if (s->has_untold_mails && (!holds_back_mails(s) || changes.expunged_count > 0)) {
 		imap_put_number_line(out, changes.exists, "EXISTS");
 		imap_put_number_line(out, changes.recent, "RECENT");
+		s->has_untold_mails = false;
 	}
 	/* An error is the session's closing_reason. */
 	(void)put_changed_flags(op, s, &changes);

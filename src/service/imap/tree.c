@@ -16,7 +16,15 @@ void imap_reply_no_mailbox(struct imap_run *x, struct str code, struct str name)
 /* "x/" is the name of a directory: x (RFC 3501 §6.3.3). */
 static struct str without_separator(const struct imap_run *x, struct str name)
 {
-	if (name.n > 1 && name.p[name.n - 1] == x->session->imap->separator)
+	if (name.n > 1 && name.p[name.n - 1] == x->session->settings->separator)
+		name.n--;
+	return name;
+}
+
+struct str imap_given_name(const struct imap_session *s, struct str name)
+{
+	if (s->settings->strips_separator && name.n > 1 &&
+		name.p[name.n - 1] == s->settings->separator)
 		name.n--;
 	return name;
 }
@@ -75,6 +83,7 @@ void imap_command_delete(struct imap_run *x)
 		imap_reply_bad_arguments(x);
 		return;
 	}
+	name = imap_given_name(x->session, name);
 	if (str_eq(name, STR("INBOX"))) {
 		imap_reply_no(x, STR("CANNOT"), STR("INBOX can't be deleted."));
 		return;
@@ -95,6 +104,8 @@ void imap_command_rename(struct imap_run *x)
 		imap_reply_bad_arguments(x);
 		return;
 	}
+	what.from = imap_given_name(x->session, what.from);
+	what.to = imap_given_name(x->session, what.to);
 	enum err e = tree_rename(x->op, x->session->user, what.from, what.to);
 	if (e == ERR_NOT_FOUND)
 		imap_reply_no_mailbox(x, STR("NONEXISTENT"), what.from);
@@ -161,7 +172,7 @@ static void put_item(struct buf *out, bool *is_first, const char *name, uint64_t
 static void put_other_items(
 	struct imap_run *x, uint32_t items, bool *is_first, const struct mailbox_status *status)
 {
-	uint64_t limit = x->session->imap->message_bytes_max;
+	uint64_t limit = x->session->settings->message_bytes_max;
 	if ((items & IMAP_STATUS_APPENDLIMIT) && limit > 0)
 		put_item(x->out, is_first, "APPENDLIMIT", limit);
 	else if (items & IMAP_STATUS_APPENDLIMIT)
@@ -220,6 +231,7 @@ void imap_command_status(struct imap_run *x)
 		imap_reply_bad_arguments(x);
 		return;
 	}
+	what.mailbox = imap_given_name(x->session, what.mailbox);
 	enum err e = mailbox_status(x->op, x->session->user, what.mailbox, &status);
 	if (e == ERR_NOT_FOUND) {
 		imap_reply_no_mailbox(x, STR("NONEXISTENT"), what.mailbox);

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* service/imap/fetch_private.h - a FETCH while it runs, and while it rests.
+ *
+ * A FETCH whose client does not take its output for a second returns with `is_blocked` and knows where
+ * it stands: between two mails, or within the bytes of one item of a mail. Mails are immutable, so it
+ * goes on by reading that mail again. */
+#pragma once
+
+#include "service/imap/imap_private.h"
+
+#define FETCH_BURST_BYTES 32768
+
+/* What is known of the mail at hand; read when first needed. */
+struct fetched {
+	struct mail mail;
+	struct message_summary summary;
+	struct message_tree tree;
+	struct str body;
+	struct str *decoded; /* of BINARY items: what->body_count, in the arena; NULL: none asked */
+	bool has_summary, has_tree, has_body;
+	unsigned item_count; /* put into the line so far */
+};
+
+struct fetch {
+	struct imap_run *x;
+	const struct imap_fetch *what;
+	/* owned */
+	struct range_set seqs;
+	struct range_set_iter at_seq;
+	bool sets_seen;
+	bool has_missing; /* a mail was expunged meanwhile */
+	bool is_unknown_encoding;
+	bool has_failed; /* a mail could not be read; `code` and `text` say why */
+	char code[32], text[256];
+	uint32_t mail_count; /* begun so far */
+	struct fetched at;
+	/* where it rests */
+	bool is_blocked;
+	uint32_t rest_seq; /* in that mail; 0: before the next one */
+	size_t rest_item;
+	uint64_t rest_offset; /* bytes of that item that were put */
+};
+
+/* WAITS. Puts the items of the body from the rest_item on, or all. An error: is_blocked, or the
+ * client is gone. */
+enum err fetch_put_bodies(struct fetch *f, bool is_resumed);
+/* WAITS. Whatever those items need. ERR_UNSUPPORTED: an encoding that BINARY does not know. */
+enum err fetch_read_bodies(struct fetch *f);
+
+/* WAITS. Each once. */
+enum err fetch_need_summary(struct fetch *f);
+enum err fetch_need_tree(struct fetch *f);
+enum err fetch_need_body(struct fetch *f);
+
+/* The space between items; none before the first. */
+void fetch_put_space(struct fetch *f);
+/* WAITS for a second at most. ERR_TIMEOUT: is_blocked. */
+enum err fetch_check_output(struct fetch *f);

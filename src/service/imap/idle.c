@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* IDLE: the session parks; the mailbox's change, the client's line or the timer wakes it.
+ *
+ * Spec: RFC 2177; sheet protocols §4.20 */
+#include "service/imap/imap_private.h"
+
+static void mailbox_changed(void *arg)
+{
+	struct imap_session *s = arg;
+	CHECK(s, IMAP_SESSION_MAGIC);
+	s->is_woken = true;
+	serving_wake(&s->serving);
+}
+
+void imap_command_idle(struct imap_run *x)
+{
+	struct imap_session *s = x->session;
+	if (imap_parse_none(x->cursor) != ERR_NONE || x->tag.n > IMAP_TAG_MAX) {
+		imap_reply_bad_arguments(x);
+		return;
+	}
+	memcpy(s->idle_tag, x->tag.p, x->tag.n);
+	s->idle_tag[x->tag.n] = '\0';
+	imap_frame_expect_line(&s->frame);
+	imap_put_continue(x->out, STR("idling"));
+	imap_sync(x->op, s, true);
+	if (s->view)
+		view_on_change(s->view, mailbox_changed, s);
+}
+
+/* IDLE is over; the tag it is answered with. */
+static struct str stop(struct op *op, struct imap_session *s)
+{
+	struct str tag = str_dup(op->arena, str_from(s->idle_tag));
+	s->idle_tag[0] = '\0';
+	if (s->view)
+		view_on_change(s->view, NULL, NULL);
+	return tag;
+}
+
+void imap_idle_refuse(struct op *op, struct imap_session *s)
+{
+	struct str tag = stop(op, s);
+	imap_put_tagged(stream_output(s->stream), tag, "BAD", STR_NONE, STR("Expected DONE."));
+}
+
+void imap_idle_line(struct op *op, struct imap_session *s, struct str line)
+{
+	if (!str_eq_ci(str_trim_right(line), STR("DONE"))) {
+		imap_idle_refuse(op, s);
+		return;
+	}
+	struct str tag = stop(op, s);
+	imap_sync(op, s, true);
+	if (!s->closing_reason)
+		imap_put_tagged(
+			stream_output(s->stream), tag, "OK", STR_NONE, STR("Idle completed."));
+}
