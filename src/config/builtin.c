@@ -82,9 +82,19 @@ struct group {
 	struct str label;
 	struct str value;
 	struct str text;
+	unsigned before; /* only for files of an older version; 0: for all */
 };
 
 static const struct group groups[] = {
+	{ TEXT("mailbox_defaults"), TEXT("english"),
+		TEXT("namespace inbox {\n"
+		     "  inbox = yes\n"
+		     "  mailbox Drafts {\n    special_use = \\Drafts\n  }\n"
+		     "  mailbox Junk {\n    special_use = \\Junk\n  }\n"
+		     "  mailbox Sent {\n    special_use = \\Sent\n  }\n"
+		     "  mailbox Trash {\n    special_use = \\Trash\n  }\n"
+		     "}\n"),
+		30200 },
 	{ TEXT("mailbox_defaults"), TEXT("english"),
 		TEXT("namespace inbox {\n"
 		     "  inbox = yes\n"
@@ -128,10 +138,11 @@ static const struct group groups[] = {
 		     "    sqlite_path = catalog/%{shard}.sqlite\n  }\n}\n") },
 };
 
-struct str config_builtin_group(struct str label, struct str value)
+struct str config_builtin_group(struct str label, struct str value, unsigned version)
 {
 	for (size_t i = 0; i < ARRAY_COUNT(groups); i++) {
-		if (str_eq(groups[i].label, label) && str_eq(groups[i].value, value))
+		if (str_eq(groups[i].label, label) && str_eq(groups[i].value, value) &&
+			(groups[i].before == 0 || version < groups[i].before))
 			return groups[i].text;
 	}
 	return STR_NONE;

@@ -37,6 +37,11 @@ struct str config_main_path(const struct config *cfg)
 	return cfg->path;
 }
 
+unsigned config_default_changes(const struct config *cfg)
+{
+	return config_default_change_count(cfg->version);
+}
+
 /* False: there is no main file, so that nothing else can be said. */
 static bool load_files(struct config_loader *ld)
 {
@@ -104,6 +109,7 @@ enum err config_load(struct op *op, const struct config_load_args *args,
 		config_tree_root(&cfg->tree, CONFIG_LAYER_BUILTIN));
 	if (load_files(&ld)) {
 		load_overrides(&ld);
+		cfg->version = ld.version;
 		config_settle(&ld);
 	}
 	if (problems->error_count) {

@@ -65,6 +65,9 @@ struct config_problems {
 	size_t count;
 	size_t error_count;   /* of those kept, that are no warnings */
 	size_t dropped_count; /* beyond CONFIG_PROBLEMS_MAX */
+	/* For level debug: settings that are accepted though their feature is not there. */
+	struct config_problem *notes;
+	size_t note_count; /* up to CONFIG_PROBLEMS_MAX */
 };
 
 struct config_load_args {
@@ -75,6 +78,8 @@ struct config_load_args {
 	const char *const *environment; /* for $ENV: and %{env:}; "NAME=value"; ends with NULL */
 	bool reads_files;   /* load the contents of settings of type file (needs the right to) */
 	bool skips_unknown; /* unknown settings are warnings (doveconf -U) */
+	bool skips_checks;  /* only what single values show: for questions about one setting */
+	bool is_offline; /* no host name is looked up: local and remote blocks with one match nothing */
 };
 
 /* The file that is used without -c: /etc/pombal/pombal.conf, else /etc/dovecot/dovecot.conf; NULL
@@ -89,6 +94,8 @@ enum err config_load(struct op *op, const struct config_load_args *args,
 
 /* One line per problem: "FILE:LINE:COLUMN: Error: TEXT (HINT)". */
 void config_problems_print(const struct config_problems *problems, struct buf *out);
+/* The same for the notes: "FILE:LINE:COLUMN: Debug: TEXT". */
+void config_notes_print(const struct config_problems *problems, struct buf *out);
 
 struct config *config_ref(struct config *cfg);
 void config_unref(struct config *cfg); /* NULL is fine */
@@ -99,6 +106,9 @@ void config_write_snapshot(const struct config *cfg, struct buf *out);
 enum err config_read_snapshot(struct op *op, struct str bytes, struct config **out);
 
 struct str config_main_path(const struct config *cfg); /* "" when it was read from text */
+
+/* How many defaults differ from those of the file's dovecot_config_version. */
+unsigned config_default_changes(const struct config *cfg);
 
 /* ---- scopes -----------------------------------------------------------------------------------
  */

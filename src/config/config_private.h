@@ -44,6 +44,7 @@ enum config_flag {
 	CONFIG_FLAG_AUTH = 4,
 	CONFIG_FLAG_NOGROUP = 8,
 	CONFIG_FLAG_EXTENSION = 16,
+	CONFIG_FLAG_ABSENT = 32, /* accepted and checked; the feature is not there */
 };
 
 struct config_row {
@@ -59,6 +60,7 @@ struct config_row {
 struct config_block_row {
 	struct str name;
 	bool has_name;
+	bool is_absent;
 	enum config_block inside;   /* BLOCK_COUNT: anywhere */
 	enum config_setting driver; /* SET_COUNT: none */
 	struct str doc;
@@ -132,6 +134,15 @@ struct config_group_use {
 	struct config_origin origin;
 };
 
+/* `namespace = a b`: which blocks of a kind count here, and in which order. */
+struct config_block_list {
+	struct config_block_list *next;
+	enum config_block block;
+	bool is_whole; /* else names are added (+=) */
+	struct str *names;
+	size_t count;
+};
+
 struct config_network {
 	uint8_t bytes[16]; /* IPv4 as ::ffff:a.b.c.d */
 	unsigned bits;     /* of 128 */
@@ -142,11 +153,14 @@ struct config_node {
 	unsigned index;             /* order of appearance in its tree */
 	enum config_layer layer;
 	enum config_kind kind;
-	enum config_block block;       /* kind BLOCK */
-	bool is_negated;               /* kind PROTOCOL */
-	struct str name;               /* of the block or filter, as written */
-	struct config_network network; /* kinds LOCAL and REMOTE */
+	enum config_block block; /* kind BLOCK */
+	bool is_negated;         /* kind PROTOCOL */
+	struct str name;         /* of the block or filter, as written */
+	struct config_network
+		*networks; /* kinds LOCAL and REMOTE; a host name has several, or none */
+	size_t network_count;
 	struct config_assignment *first, *last;
+	struct config_block_list *block_lists;
 	struct config_group_use *group_uses;
 	struct config_origin origin;
 };
@@ -200,6 +214,7 @@ struct config {
 	struct arena arena; /* owned: the tree */
 	struct config_tree tree;
 	struct str path;
+	unsigned version;          /* of the language; unknown (0) in a snapshot */
 	struct config_view *views; /* owned: cache of scopes (scope.c) */
 };
 struct config *config_new(void);
@@ -213,11 +228,14 @@ struct config_loader {
 	const struct config_load_args *args;
 	struct config_problems *problems;
 	struct config *cfg;
-	struct config_tree *tree;         /* &cfg->tree, or a user's */
-	enum config_layer layer;          /* where statements go now */
-	struct config_group_text *groups; /* defined in files */
+	struct config_tree *tree;            /* &cfg->tree, or a user's */
+	enum config_layer layer;             /* where statements go now */
+	struct config_group_text *groups;    /* defined in files */
+	struct config_late_item *late_items; /* members of lists that wait for other settings */
+	unsigned version;                    /* of the language: 30100; 0 until it is known */
 	bool has_first_setting;
 	bool is_literal; /* the text of a setting is a heredoc: nothing in it is special */
+	bool told_renames;
 	unsigned include_depth;
 	const struct config_open_file *open_files; /* for recursion */
 };
@@ -228,6 +246,8 @@ __attribute__((format(printf, 5, 6))) void config_problem(struct config_loader *
 void config_problem_print(const struct config_problem *problem, struct buf *out);
 #define config_error(ld, at, ...)   config_problem(ld, at, false, STR_NONE, __VA_ARGS__)
 #define config_warning(ld, at, ...) config_problem(ld, at, true, STR_NONE, __VA_ARGS__)
+/* What is accepted, but does nothing: told at level debug. */
+void config_note_absent(struct config_loader *ld, const struct config_origin *at, struct str name);
 
 /* value.c: understands `text` for the type of `id` and stores it in *value. False: problem recorded. */
 bool config_value_parse(struct config_loader *ld, enum config_setting id, struct str text,
@@ -236,8 +256,16 @@ bool config_value_parse(struct config_loader *ld, enum config_setting id, struct
 bool config_value_add_item(struct config_loader *ld, enum config_setting id,
 	struct config_item item, const struct config_origin *at, struct config_value *value);
 
+/* The next word of an inline list; false: the list is at its end, or (*why) broken. */
+bool config_list_cut(struct str *rest, struct buf *word, const char **why);
+
 /* address.c: "192.0.2.1", "10.0.0.0/8", "2001:db8::/32". */
 bool config_network_parse(struct str text, struct config_network *out);
+/* All addresses of a host, in the arena; asks the system's resolver, which may take seconds. */
+#define CONFIG_HOST_ADDRESSES_MAX 64
+bool config_host_addresses(
+	struct arena *arena, struct str host, struct config_network **out, size_t *out_count);
+bool config_is_host_name(struct str text);
 bool config_network_has(const struct config_network *network, const uint8_t bytes[16]);
 
 /* lexer.c: physical lines to logical ones. */
@@ -268,6 +296,16 @@ enum config_setting config_resolve_setting(
 	const struct config_node *node, struct str key, bool *in_parent);
 enum config_block config_resolve_block(const struct config_node *node, struct str key);
 
+/* A member `key = $SET:x` of a string list, until settle.c. */
+struct config_late_item {
+	struct config_late_item *next;
+	struct config_node *node;
+	struct config_value *list;
+	struct str key;
+	struct str text; /* as it stands in the list, to find it again */
+	struct config_origin origin;
+};
+
 struct config_group_text {
 	struct config_group_text *next;
 	struct str label;
@@ -291,12 +329,27 @@ struct str config_path_beside(struct arena *arena, struct str file, struct str p
 /* settle.c: after all files are read. */
 void config_settle(struct config_loader *ld);
 void config_add_defaults(struct config_loader *ld);
-/* The text that `$SET:path` stands for in `node`; false: problem recorded. */
-bool config_reference_text(struct config_loader *ld, struct config_node *node, struct str path,
-	const struct config_origin *at, struct str *out);
+/* The text that `$SET:path` stands for in the value of for_id in `node`; false: problem recorded. */
+bool config_reference_text(struct config_loader *ld, struct config_node *node,
+	enum config_setting for_id, struct str path, const struct config_origin *at,
+	struct str *out);
+
+/* check.c: what only the whole can show; problems are recorded. */
+void config_check_mandatory(struct config_loader *ld);
+void config_check_semantics(struct config_loader *ld);
+
+/* groups.c */
+void config_settle_groups(struct config_loader *ld);
+
+/* history.c: versions as numbers that compare: 3.1.2 is 30102; 2.4 counts as 3.1, our own as the newest. */
+#define CONFIG_VERSION_NEWEST UINT32_MAX
+unsigned config_version_number(struct str text); /* 0: not supported */
+/* The defaults of the file's version, over those of the newest. */
+void config_add_old_defaults(struct config_loader *ld);
+unsigned config_default_change_count(unsigned version);
 
 /* builtin.c */
 extern const struct str config_builtin_services;
-/* STR_NONE if there is no such built-in group. */
-struct str config_builtin_group(struct str label, struct str value);
+/* As of `version`; STR_NONE if there is no such built-in group. */
+struct str config_builtin_group(struct str label, struct str value, unsigned version);
 struct str config_builtin_group_values(struct str label); /* "english": for hints */

@@ -52,7 +52,7 @@ static void done(struct fixture *f)
 
 static void assert_text(struct str got, const char *want)
 {
-	char z[4096];
+	char z[8192];
 	(void)snprintf(z, sizeof(z), "%.*s", STRF(got));
 	assert_string_equal(z, want);
 }
@@ -345,11 +345,13 @@ static void overrides_are_strongest(void **state)
 	(void)state;
 	struct fixture f;
 	static const char *const overrides[] = { "ssl=no", "service/imap/client_limit=5",
-		"namespace/in\\sbox/separator=.", "mail_plugins+=x y", "@mailbox_defaults=english",
-		"userdb/static/fields/home=/over", NULL };
+		"namespace/in\\sbox/separator=.", "namespace/inbox/separator=.",
+		"mail_plugins+=x y", "@mailbox_defaults=english", "userdb/static/fields/home=/over",
+		NULL };
 	assert_int_equal(
 		load(&f,
-			VERSIONS "ssl = yes\nmail_plugins = a\nprotocol imap {\n ssl = yes\n}\n"
+			VERSIONS "@mailbox_defaults = english\nssl = yes\nmail_plugins = "
+				 "a\nprotocol imap {\n ssl = yes\n}\n"
 				 "userdb static {\n fields {\n  home = /x\n  uid = 5\n }\n}\n",
 			overrides),
 		ERR_NONE);
@@ -508,7 +510,7 @@ static void all_mistakes_are_told_at_once(void **state)
 			"@fs_defaults = moon\n"
 			"protocols = imaps\n"
 			"service_count = 1\n"
-			"passdb = x\n"
+			"ssl_client = x\n"
 			"mailbox x {\n"
 			"}\n"
 			"login_greeting = \"\\x\"\n"
@@ -516,14 +518,15 @@ static void all_mistakes_are_told_at_once(void **state)
 			"}\n"
 			"namespace inbox {\n",
 		"(text):1:1: Error: The first setting must be dovecot_config_version (begin the "
-		"file with dovecot_config_version = 3.1.0)\n"
+		"file with dovecot_config_version = 3.2.0)\n"
 		"(text):1:1: Error: Unknown setting: mail_drver (did you mean mail_driver?)\n"
 		"(text):2:26: Error: Invalid dovecot_config_version: Currently supported versions "
 		"are: 2.4.x 3.0.x 3.1.x 3.2.x 0.1.x\n"
 		"(text):3:7: Error: ssl: Invalid value: maybe (use one of: no yes required)\n"
 		"(text):4:29: Error: imap_idle_notify_interval: Time interval '5' is missing units "
 		"(add e.g. 's' for seconds)\n"
-		"(text):6:3: Error: Unknown setting: clientlimit (did you mean client_limit?)\n"
+		"(text):6:3: Error: Unknown setting: clientlimit (did you mean client_limit? tried "
+		"service_imap_clientlimit, service_clientlimit, clientlimit)\n"
 		"(text):7:3: Error: inet_listener: Setting is a named list filter, use "
 		"'inet_listener value {'\n"
 		"(text):11:14: Error: Garbage after '{' (one statement per line)\n"
@@ -539,7 +542,7 @@ static void all_mistakes_are_told_at_once(void **state)
 		"(text):26:13: Error: protocols: Unknown protocol: imaps (use: imap pop3 lmtp "
 		"submission sieve doveadm)\n"
 		"(text):27:1: Error: Unknown setting: service_count (use restart_request_count)\n"
-		"(text):28:1: Error: passdb: Setting is a named list filter, use 'passdb value {'\n"
+		"(text):28:1: Error: ssl_client: Setting is a named filter, use 'ssl_client {'\n"
 		"(text):29:1: Error: mailbox must be inside a namespace block\n"
 		"(text):31:18: Error: Unknown escape sequence \\x\n"
 		"(text):32:22: Warning: Ambiguous '#': it begins a comment here (put a blank "
@@ -549,7 +552,7 @@ static void all_mistakes_are_told_at_once(void **state)
 		"(text):34:1: Error: Missing '}' (section started at (text):34)\n"
 		"(text):25:1: Error: Unknown group: @fs_defaults = moon (use one of: local nfs)\n"
 		"Error: dovecot_storage_version setting must be set (add dovecot_storage_version = "
-		"3.1.0)\n");
+		"3.2.0)\n");
 }
 
 static void warnings_do_not_stop(void **state)

@@ -32,6 +32,10 @@ static bool filter_key(struct str element, struct config_node_key *key)
 		key->kind = CONFIG_KIND_PROTOCOL;
 	else if (str_eq(element, STR("local_name")))
 		key->kind = CONFIG_KIND_LOCAL_NAME;
+	else if (str_eq(element, STR("local")))
+		key->kind = CONFIG_KIND_LOCAL;
+	else if (str_eq(element, STR("remote")))
+		key->kind = CONFIG_KIND_REMOTE;
 	else
 		return false;
 	return true;
@@ -64,7 +68,19 @@ static struct config_node *step(struct config_loader *ld, struct config_node *no
 		config_error(ld, at, "A setting must follow %.*s", STRF(element));
 		return NULL;
 	}
-	return config_tree_child(ld->tree, node, &key, &is_new);
+	struct config_network network;
+	bool is_address = key.kind == CONFIG_KIND_LOCAL || key.kind == CONFIG_KIND_REMOTE;
+	if (is_address && !config_network_parse(key.name, &network)) {
+		config_error(ld, at, "Invalid network: %.*s", STRF(key.name));
+		return NULL;
+	}
+	struct config_node *child = config_tree_child(ld->tree, node, &key, &is_new);
+	if (is_address && is_new) {
+		child->networks = ARENA_NEW(ld->tree->arena, struct config_network);
+		*child->networks = network;
+		child->network_count = 1;
+	}
+	return child;
 }
 
 /* "fields/home=/x": a member of a list. */
@@ -88,17 +104,27 @@ static void set_last(struct config_loader *ld, struct config_node *node, struct 
 	bool in_parent;
 	enum config_setting id = config_resolve_setting(node, element, &in_parent);
 	struct str label = element;
-	if (str_skip(&label, STR("@"))) {
+	enum config_block block =
+		id == SET_COUNT ? config_resolve_block(node, element) : BLOCK_COUNT;
+	bool is_block = block != BLOCK_COUNT && config_block_row(block)->has_name;
+	if (str_skip(&label, STR("@")) && ld->layer == CONFIG_LAYER_USER) {
+		config_error(ld, at, "@%.*s: groups can't be changed for one user", STRF(label));
+	} else if (label.n < element.n) {
 		config_use_group(ld, node, label, text, at);
 	} else if (!is_added) {
 		config_assign(ld, node, element, text, at, at);
+	} else if (is_block) {
+		config_list_blocks(ld, node, block, text, false, at);
 	} else if (id == SET_COUNT || !config_type_is_list(config_row(id)->type)) {
 		config_error(ld, at, "%.*s is no list: += can't be used", STRF(element));
 	} else {
-		struct str word;
-		while (str_cut_word(&text, &word))
+		const char *why = NULL;
+		AUTO_BUF(word, 0);
+		while (config_list_cut(&text, &word, &why))
 			add_member(ld, in_parent ? node->parent : node, id,
-				(struct config_item){ word, STR("yes") }, at);
+				(struct config_item){ buf_str(&word), STR("yes") }, at);
+		if (why)
+			config_error(ld, at, "%.*s: %s", STRF(element), why);
 	}
 }
 

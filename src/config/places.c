@@ -34,8 +34,9 @@ bool config_place_next(
 		for (; node; node = node->parent) {
 			if (node->kind == CONFIG_KIND_LOCAL_NAME && out->local_name.n == 0)
 				out->local_name = name_inside(arena, node->name);
-			if (node->kind == CONFIG_KIND_LOCAL && out->local_ip.n == 0)
-				out->local_ip = address_inside(arena, &node->network);
+			if (node->kind == CONFIG_KIND_LOCAL && out->local_ip.n == 0 &&
+				node->network_count)
+				out->local_ip = address_inside(arena, &node->networks[0]);
 		}
 		return true;
 	}

@@ -29,16 +29,36 @@ void config_problem(struct config_loader *ld, const struct config_origin *at, bo
 	va_end(args);
 }
 
+void config_note_absent(struct config_loader *ld, const struct config_origin *at, struct str name)
+{
+	struct config_problems *all = ld->problems;
+	struct arena *arena = ld->op->arena;
+	if (all->note_count == CONFIG_PROBLEMS_MAX)
+		return;
+	if (!all->notes)
+		all->notes = ARENA_NEW_ARRAY(arena, struct config_problem, CONFIG_PROBLEMS_MAX);
+	all->notes[all->note_count++] = (struct config_problem){ .file = str_dup(arena, at->file),
+		.line = at->line,
+		.column = at->column,
+		.text = str_printf(
+			arena, "%.*s is accepted, but its feature is not there", STRF(name)) };
+}
+
+static void print_place(const struct config_problem *problem, struct buf *out)
+{
+	if (!problem->file.n)
+		return;
+	buf_put(out, problem->file);
+	if (problem->line)
+		buf_putf(out, ":%u", problem->line);
+	if (problem->column)
+		buf_putf(out, ":%u", problem->column);
+	buf_put(out, STR(": "));
+}
+
 void config_problem_print(const struct config_problem *problem, struct buf *out)
 {
-	if (problem->file.n) {
-		buf_put(out, problem->file);
-		if (problem->line)
-			buf_putf(out, ":%u", problem->line);
-		if (problem->column)
-			buf_putf(out, ":%u", problem->column);
-		buf_put(out, STR(": "));
-	}
+	print_place(problem, out);
 	buf_put(out, problem->is_warning ? STR("Warning: ") : STR("Error: "));
 	buf_put(out, problem->text);
 	if (problem->hint.n)
@@ -53,4 +73,12 @@ void config_problems_print(const struct config_problems *problems, struct buf *o
 	}
 	if (problems->dropped_count)
 		buf_putf(out, "%zu more problems are not shown\n", problems->dropped_count);
+}
+
+void config_notes_print(const struct config_problems *problems, struct buf *out)
+{
+	for (size_t i = 0; i < problems->note_count; i++) {
+		print_place(&problems->notes[i], out);
+		buf_putf(out, "Debug: %.*s\n", STRF(problems->notes[i].text));
+	}
 }

@@ -10,6 +10,7 @@
 #define AUTH      CONFIG_FLAG_AUTH
 #define NOGROUP   CONFIG_FLAG_NOGROUP
 #define EXTENSION CONFIG_FLAG_EXTENSION
+#define ABSENT    CONFIG_FLAG_ABSENT
 
 /* The position in section_starts[] is found by counting: rows below take the last title before them. */
 static const struct config_row rows[SET_COUNT] = {
@@ -26,12 +27,13 @@ static const struct config_row rows[SET_COUNT] = {
 #undef SECTION
 };
 
-#define LIST   true
-#define SINGLE false
+#define LIST   1u
+#define SINGLE 0u
 static const struct config_block_row block_rows[BLOCK_COUNT] = {
 #define BLOCK(name_, kind_, inside_, driver_, doc_)                                                \
 	[BLOCK_##name_] = { .name = { #name_, sizeof(#name_) - 1 },                                \
-		.has_name = kind_,                                                                 \
+		.has_name = ((kind_)&LIST) != 0,                                                   \
+		.is_absent = ((kind_)&ABSENT) != 0,                                                \
 		.inside = inside_,                                                                 \
 		.driver = driver_,                                                                 \
 		.doc = { doc_, sizeof(doc_) - 1 } },

@@ -1,156 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* config/scope.c - which nodes apply to a place, and the values that result.
+/* config/scope.c - the values that result in a place.
  *
  * A *view* is the set of connection filters that match a place; all scopes below it are kept in it. Views
  * live in the config and are found again by that set, so that thousands of sessions share a few.
  * config_scope_new() makes a private view with one more tree: the user's fields.
  *
- * A node applies to a scope if its connection filters match and its blocks are a subsequence of the
- * scope's chain of blocks. In the chain, a block whose driver is D is followed by the unnamed block
- * <block>_D if there is one: its settings are the defaults of the driver.
+ * match.c says which nodes apply and in which order.
  * Spec: sheet core §1.4, §1.10. */
 #include "config/scope_private.h"
 
 #include <stdlib.h>
-
-/* ---- matching ---- */
-
-struct place { /* a config_place whose addresses were understood */
-	struct str protocol;
-	struct str local_name;
-	struct config_network local;
-	struct config_network remote;
-	bool has_local;
-	bool has_remote;
-};
-
-/* "*.example.com" matches one or more labels. */
-static bool name_matches(struct str pattern, struct str name)
-{
-	if (str_skip(&pattern, STR("*")))
-		return name.n > pattern.n &&
-		       str_eq_ci(str_slice(name, name.n - pattern.n, name.n), pattern);
-	return str_eq_ci(pattern, name);
-}
-
-static bool filter_matches(const struct config_node *node, const struct place *place)
-{
-	switch (node->kind) {
-	case CONFIG_KIND_ROOT:
-	case CONFIG_KIND_BLOCK:
-		return true;
-	case CONFIG_KIND_PROTOCOL:
-		return place->protocol.n && str_eq(node->name, place->protocol) != node->is_negated;
-	case CONFIG_KIND_LOCAL_NAME:
-		return place->local_name.n && name_matches(node->name, place->local_name);
-	case CONFIG_KIND_LOCAL:
-		return place->has_local && config_network_has(&node->network, place->local.bytes);
-	case CONFIG_KIND_REMOTE:
-		return place->has_remote && config_network_has(&node->network, place->remote.bytes);
-	}
-	UNREACHABLE();
-}
-
-static bool *match_nodes(
-	struct arena *arena, const struct config_tree *tree, const struct place *place)
-{
-	bool *matches = arena_alloc_array(arena, tree->count + 1, sizeof(bool));
-	for (size_t i = 0; i < tree->count; i++) {
-		const struct config_node *node = tree->nodes[i];
-		/* Parents come before their children. */
-		matches[i] = (!node->parent || matches[node->parent->index]) &&
-			     filter_matches(node, place);
-	}
-	return matches;
-}
-
-static bool node_is_active(const struct config_view *view, const struct config_node *node)
-{
-	return node->layer == CONFIG_LAYER_USER || view->matches[node->index];
-}
-
-/* The next unnamed block that follows `scope`'s block because of its driver; BLOCK_COUNT if none. */
-static bool chain_has(
-	const struct config_scope *scope, const struct config_node *node, bool *is_alias)
-{
-	*is_alias = scope->alias != BLOCK_COUNT && node->block == scope->alias;
-	return *is_alias || (node->block == scope->block && str_eq(node->name, scope->name));
-}
-
-/* Are the blocks from `node` outwards a subsequence of the chain from `scope` outwards? */
-static bool applies(const struct config_scope *scope, const struct config_node *node)
-{
-	bool may_be_alias = true; /* in the chain, the alias comes after its block */
-	while (node && node->kind == CONFIG_KIND_BLOCK) {
-		bool is_alias;
-		if (!scope->parent)
-			return false;
-		if (!chain_has(scope, node, &is_alias) || (is_alias && !may_be_alias)) {
-			scope = scope->parent;
-			may_be_alias = true;
-			continue;
-		}
-		node = node->parent;
-		may_be_alias = false;
-		if (!is_alias)
-			scope = scope->parent, may_be_alias = true;
-	}
-	return true;
-}
-
-/* Does `node` apply, and stand directly in the scope's innermost block? Its blocks are nested there. */
-static bool is_inside(const struct config_scope *scope, const struct config_node *node)
-{
-	bool is_alias;
-	if (!scope->parent)
-		return node->kind != CONFIG_KIND_BLOCK;
-	return node->kind == CONFIG_KIND_BLOCK && chain_has(scope, node, &is_alias) &&
-	       applies(scope, node);
-}
-
-/* ---- strength ---- */
-
-struct candidate {
-	const struct config_node *node;
-	unsigned named_count;
-	unsigned unnamed_count;
-	size_t order;
-};
-
-static int candidate_cmp(const void *a_, const void *b_)
-{
-	const struct candidate *a = a_, *b = b_;
-	if (a->node->layer != b->node->layer)
-		return a->node->layer < b->node->layer ? -1 : 1;
-	if (a->named_count != b->named_count)
-		return a->named_count < b->named_count ? -1 : 1;
-	if (a->unnamed_count != b->unnamed_count)
-		return a->unnamed_count < b->unnamed_count ? -1 : 1;
-	return a->order < b->order ? -1 : a->order > b->order;
-}
-
-static struct candidate candidate_of(const struct config_node *node, size_t order)
-{
-	struct candidate c = { .node = node, .order = order };
-	for (; node && node->kind == CONFIG_KIND_BLOCK; node = node->parent) {
-		if (config_block_row(node->block)->has_name)
-			c.named_count++;
-		else
-			c.unnamed_count++;
-	}
-	return c;
-}
-
-static const struct config_node *view_node(const struct config_view *view, size_t i)
-{
-	const struct config_tree *tree = &view->cfg->tree;
-	return i < tree->count ? tree->nodes[i] : view->user_tree.nodes[i - tree->count];
-}
-
-static size_t view_node_count(const struct config_view *view)
-{
-	return view->cfg->tree.count + view->user_tree.count;
-}
 
 /* ---- resolving ---- */
 
@@ -161,7 +20,7 @@ static bool is_foreign_driver(
 	if (scope->block == BLOCK_COUNT || config_block_row(scope->block)->driver != id)
 		return false;
 	bool is_alias;
-	return node->kind != CONFIG_KIND_BLOCK || !chain_has(scope, node, &is_alias);
+	return node->kind != CONFIG_KIND_BLOCK || !config_chain_has(scope, node, &is_alias);
 }
 
 static void apply_node(struct config_scope *scope, const struct config_node *node)
@@ -180,14 +39,15 @@ static void apply_node(struct config_scope *scope, const struct config_node *nod
 static void apply_nodes(struct config_scope *scope)
 {
 	struct config_view *view = scope->view;
-	size_t total = view_node_count(view), count = 0;
-	struct candidate *candidates = mem_new_array(total, sizeof(*candidates));
+	size_t total = config_view_node_count(view), count = 0;
+	struct config_candidate *candidates = mem_new_array(total, sizeof(*candidates));
 	for (size_t i = 0; i < total; i++) {
-		const struct config_node *node = view_node(view, i);
-		if (node->first && node_is_active(view, node) && applies(scope, node))
-			candidates[count++] = candidate_of(node, i);
+		const struct config_node *node = config_view_node(view, i);
+		if (node->first && config_node_is_active(view, node) &&
+			config_node_applies(scope, node))
+			candidates[count++] = config_candidate_of(node, i);
 	}
-	qsort(candidates, count, sizeof(*candidates), candidate_cmp);
+	qsort(candidates, count, sizeof(*candidates), config_candidate_cmp);
 	for (size_t i = 0; i < count; i++)
 		apply_node(scope, candidates[i].node);
 	mem_free(candidates);
@@ -295,25 +155,14 @@ void config_views_free(struct config *cfg)
 	}
 }
 
-static void place_understand(const struct config_place *in, struct place *out)
-{
-	*out = (struct place){ .has_local = false };
-	if (!in)
-		return;
-	out->protocol = in->protocol;
-	out->local_name = in->local_name;
-	out->has_local = config_network_parse(in->local_ip, &out->local);
-	out->has_remote = config_network_parse(in->remote_ip, &out->remote);
-}
-
 const struct config_scope *config_scope(struct config *cfg, const struct config_place *where)
 {
 	CHECK(cfg, CONFIG_MAGIC);
-	struct place place;
+	struct config_standpoint place;
 	AUTO_ARENA(arena, 0);
-	place_understand(where, &place);
+	config_standpoint_make(where, &place);
 	size_t count = cfg->tree.count;
-	bool *matches = match_nodes(&arena, &cfg->tree, &place);
+	bool *matches = config_match_nodes(&arena, &cfg->tree, &place);
 	for (struct config_view *view = cfg->views; view; view = view->next) {
 		if (memcmp(view->matches, matches, count * sizeof(bool)) == 0)
 			return view->root;
@@ -321,6 +170,7 @@ const struct config_scope *config_scope(struct config *cfg, const struct config_
 	struct config_view *view = view_new(cfg);
 	view->matches = arena_alloc_array(&view->arena, count + 1, sizeof(bool));
 	memcpy(view->matches, matches, count * sizeof(bool));
+	view->is_shared = true;
 	view->next = cfg->views;
 	cfg->views = view;
 	view->root = scope_make(view, NULL, BLOCK_COUNT, STR_NONE);
@@ -347,6 +197,15 @@ enum err config_scope_new(struct op *op, const struct config_scope *base, const 
 {
 	CHECK(base, SCOPE_MAGIC);
 	ASSERT(!base->parent);
+	bool has_override = false;
+	for (size_t i = 0; i < field_count; i++) {
+		struct str field = fields[i];
+		has_override |= is_override(&field);
+	}
+	if (!has_override) { /* nothing of his own: he shares the place with all others */
+		*out = base->view->root;
+		return ERR_NONE;
+	}
 	struct config_problems problems = { .count = 0 };
 	struct config_view *view = view_new(base->view->cfg);
 	view->matches = base->view->matches;
@@ -377,8 +236,9 @@ void config_scope_free(struct config_scope *scope)
 	if (!scope)
 		return;
 	CHECK(scope, SCOPE_MAGIC);
-	ASSERT(scope == scope->view->root && !scope->view->next);
-	view_free(scope->view);
+	ASSERT(scope == scope->view->root);
+	if (!scope->view->is_shared)
+		view_free(scope->view);
 }
 
 /* ---- blocks ---- */
@@ -401,12 +261,77 @@ static bool is_in_filter(const struct config_node *node)
 static void collect_names(const struct config_scope *scope, enum config_block block,
 	bool in_filters, const struct config_node **nodes, size_t *count)
 {
-	for (size_t i = 0; i < view_node_count(scope->view); i++) {
-		const struct config_node *node = view_node(scope->view, i);
+	for (size_t i = 0; i < config_view_node_count(scope->view); i++) {
+		const struct config_node *node = config_view_node(scope->view, i);
 		if (node->kind == CONFIG_KIND_BLOCK && node->block == block && node->parent &&
-			is_in_filter(node) == in_filters && node_is_active(scope->view, node) &&
-			is_inside(scope, node->parent) && !is_listed(nodes, *count, node->name))
+			is_in_filter(node) == in_filters &&
+			config_node_is_active(scope->view, node) &&
+			config_node_is_inside(scope, node->parent) &&
+			!is_listed(nodes, *count, node->name))
 			nodes[(*count)++] = node;
+	}
+}
+
+/* ---- which blocks count, and in which order: `namespace = a b` ---- */
+
+struct names {
+	struct str *items;
+	size_t count, capacity;
+};
+
+static void add_name(struct arena *arena, struct names *names, struct str name)
+{
+	for (size_t i = 0; i < names->count; i++) {
+		if (str_eq(names->items[i], name))
+			return;
+	}
+	if (names->count == names->capacity) {
+		size_t capacity = names->capacity ? 2 * names->capacity : 8;
+		names->items = arena_grow(arena, names->items, names->capacity * sizeof(struct str),
+			capacity * sizeof(struct str));
+		names->capacity = capacity;
+	}
+	names->items[names->count++] = name;
+}
+
+static int node_layer_cmp(const void *a_, const void *b_)
+{
+	const struct config_node *const *a = a_, *const *b = b_;
+	if ((*a)->layer != (*b)->layer)
+		return (*a)->layer < (*b)->layer ? -1 : 1;
+	return (*a)->index < (*b)->index ? -1 : (*a)->index > (*b)->index;
+}
+
+static const struct config_block_list *list_in(
+	const struct config_node *node, enum config_block block)
+{
+	const struct config_block_list *list = node->block_lists;
+	while (list && list->block != block)
+		list = list->next;
+	return list;
+}
+
+/* The lists that apply here, weakest first; nodes is room for all. */
+static void apply_block_lists(const struct config_scope *scope, enum config_block block,
+	const struct config_node **nodes, struct names *names)
+{
+	size_t count = 0;
+	for (size_t i = 0; i < config_view_node_count(scope->view); i++) {
+		const struct config_node *node = config_view_node(scope->view, i);
+		if (node->block_lists && list_in(node, block) &&
+			config_node_is_active(scope->view, node) &&
+			config_node_is_inside(scope, node))
+			nodes[count++] = node;
+	}
+	qsort(nodes, count, sizeof(*nodes), node_layer_cmp);
+	for (size_t i = 0; i < count; i++) {
+		const struct config_block_list *list = list_in(nodes[i], block);
+		if (!list)
+			continue;
+		if (list->is_whole)
+			names->count = 0;
+		for (size_t k = 0; k < list->count; k++)
+			add_name(&scope->view->arena, names, list->names[k]);
 	}
 }
 
@@ -414,16 +339,21 @@ static void find_blocks(const struct config_scope *scope, enum config_block bloc
 {
 	struct scope_children *children = scope->children;
 	struct config_view *view = scope->view;
-	const struct config_node **nodes = mem_new_array(view_node_count(view), sizeof(*nodes));
+	const struct config_node **nodes =
+		mem_new_array(config_view_node_count(view), sizeof(*nodes));
+	struct names names = { .count = 0 };
 	size_t count = 0;
 	bool filters_first = block == BLOCK_passdb || block == BLOCK_userdb;
 	collect_names(scope, block, filters_first, nodes, &count);
 	collect_names(scope, block, !filters_first, nodes, &count);
-	children->scopes[block] =
-		ARENA_NEW_ARRAY(&view->arena, const struct config_scope *, count + 1);
 	for (size_t i = 0; i < count; i++)
-		children->scopes[block][i] = scope_make(view, scope, block, nodes[i]->name);
-	children->count[block] = count;
+		add_name(&view->arena, &names, nodes[i]->name);
+	apply_block_lists(scope, block, nodes, &names);
+	children->scopes[block] =
+		ARENA_NEW_ARRAY(&view->arena, const struct config_scope *, names.count + 1);
+	for (size_t i = 0; i < names.count; i++)
+		children->scopes[block][i] = scope_make(view, scope, block, names.items[i]);
+	children->count[block] = names.count;
 	mem_free(nodes);
 }
 

@@ -29,4 +29,44 @@ struct config_view {
 	bool *matches;                /* by node of the config's tree: its filters match */
 	struct config_tree user_tree; /* empty in shared views */
 	struct config_scope *root;
+	bool is_shared; /* in the config's list; else it is a user's own */
 };
+
+/* ---- match.c ---- */
+
+/* A config_place whose addresses were understood. */
+struct config_standpoint {
+	struct str protocol;
+	struct str local_name;
+	struct config_network local;
+	struct config_network remote;
+	bool has_local;
+	bool has_remote;
+};
+void config_standpoint_make(const struct config_place *in, struct config_standpoint *out);
+/* By node of the tree: whether its connection filters match. */
+bool *config_match_nodes(
+	struct arena *arena, const struct config_tree *tree, const struct config_standpoint *place);
+
+/* All nodes of the config, then the user's own. */
+const struct config_node *config_view_node(const struct config_view *view, size_t i);
+size_t config_view_node_count(const struct config_view *view);
+bool config_node_is_active(const struct config_view *view, const struct config_node *node);
+
+/* Is the node's block that of the scope, or (*is_alias) the unnamed block of its driver? */
+bool config_chain_has(
+	const struct config_scope *scope, const struct config_node *node, bool *is_alias);
+/* Are the blocks from `node` outwards a subsequence of the chain from `scope` outwards? */
+bool config_node_applies(const struct config_scope *scope, const struct config_node *node);
+/* Does `node` apply, and stand directly in the scope's innermost block? Its blocks are nested there. */
+bool config_node_is_inside(const struct config_scope *scope, const struct config_node *node);
+
+/* Strength: the greatest candidate that sets a value wins. */
+struct config_candidate {
+	const struct config_node *node;
+	unsigned named_count;
+	unsigned unnamed_count;
+	size_t order;
+};
+struct config_candidate config_candidate_of(const struct config_node *node, size_t order);
+int config_candidate_cmp(const void *a, const void *b); /* for qsort() */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* config/settle.c - what can only be done when all files are read: groups, $SET:, file contents, checks. */
+/* config/settle.c - what can only be done when all files are read: $SET:, file contents; then the groups
+ * (groups.c), older defaults (history.c) and checks (check.c). */
 #include "config/parse_private.h"
 
 /* ---- defaults ---- */
@@ -60,24 +61,42 @@ static struct config_node *reference_node(
 	return node;
 }
 
-static bool reference_text(struct config_loader *ld, struct config_node *node, struct str path,
-	const struct config_origin *at, unsigned depth, struct str *out)
+/* A reference in the value of for_id, or (SET_COUNT) in a member of a string list. */
+struct reference {
+	struct config_node *node; /* where it stands */
+	enum config_setting for_id;
+	const struct config_origin *at;
+	unsigned depth;
+};
+
+static bool reference_text(
+	struct config_loader *ld, const struct reference *ref, struct str path, struct str *out)
 {
 	struct str key = path;
 	bool in_parent;
-	struct config_node *target = reference_node(ld, node, &key);
+	const struct config_origin *at = ref->at;
+	enum config_setting for_id = ref->for_id;
+	struct config_node *target = reference_node(ld, ref->node, &key);
 	if (!target) {
 		config_error(ld, at, "Failed to expand $SET:%.*s: Unknown filter path: %.*s",
 			STRF(path), STRF(path));
 		return false;
 	}
 	enum config_setting id = config_resolve_setting(target, key, &in_parent);
+	if (id == SET_COUNT && config_resolve_block(target, key) != BLOCK_COUNT) {
+		config_error(ld, at,
+			"Failed to expand $SET:%.*s: Setting type can't be expanded to string",
+			STRF(path));
+		return false;
+	}
 	if (id == SET_COUNT) {
 		config_problem(ld, at, false, config_unknown_hint(ld->op->arena, target, key),
 			"Failed to expand $SET:%.*s: Unknown setting: %.*s", STRF(path), STRF(key));
 		return false;
 	}
-	if (config_row(id)->type == CONFIG_TYPE_STRLIST) {
+	bool is_list = config_type_is_list(config_row(id)->type);
+	bool takes_list = for_id != SET_COUNT && config_type_is_list(config_row(for_id)->type);
+	if (config_row(id)->type == CONFIG_TYPE_STRLIST || is_list != (is_list && takes_list)) {
 		config_error(ld, at,
 			"Failed to expand $SET:%.*s: Setting type can't be expanded to string",
 			STRF(path));
@@ -90,42 +109,66 @@ static bool reference_text(struct config_loader *ld, struct config_node *node, s
 		*out = STR_NONE;
 		return true;
 	}
-	if (a->is_resolving || depth > REFERENCE_DEPTH_MAX) {
+	if (a->is_resolving || ref->depth > REFERENCE_DEPTH_MAX) {
 		config_error(ld, at, "Chained $SET:%.*s loops back to itself", STRF(path));
 		return false;
 	}
-	if (a->value->has_reference && !settle_value(ld, target, a, depth + 1))
+	if (a->value->has_reference && !settle_value(ld, target, a, ref->depth + 1))
 		return false;
 	*out = config_value_text(ld->tree->arena, a->value);
 	return true;
 }
 
-bool config_reference_text(struct config_loader *ld, struct config_node *node, struct str path,
-	const struct config_origin *at, struct str *out)
+bool config_reference_text(struct config_loader *ld, struct config_node *node,
+	enum config_setting for_id, struct str path, const struct config_origin *at,
+	struct str *out)
 {
-	return reference_text(ld, node, path, at, 0, out);
+	struct reference ref = { node, for_id, at, 0 };
+	return reference_text(ld, &ref, path, out);
+}
+
+/* Each token that is a reference is replaced. */
+static bool settle_tokens(
+	struct config_loader *ld, const struct reference *ref, struct str rest, struct str *out)
+{
+	struct str token;
+	AUTO_BUF(result, 0);
+	while (str_cut_word(&rest, &token)) {
+		struct str path = token, text = token;
+		if (str_skip(&path, STR("$SET:")) && !reference_text(ld, ref, path, &text))
+			return false;
+		if (result.n)
+			buf_put_byte(&result, ' ');
+		buf_put(&result, text);
+	}
+	*out = buf_dup(ld->tree->arena, &result);
+	return true;
 }
 
 static bool settle_value(struct config_loader *ld, struct config_node *node,
 	struct config_assignment *a, unsigned depth)
 {
 	struct config_value *value = a->value;
-	struct str rest = value->text, token;
-	bool is_valid = true;
-	AUTO_BUF(result, 0);
+	struct reference ref = { node, a->id, &value->origin, depth };
+	struct str text;
 	a->is_resolving = true;
-	while (is_valid && str_cut_word(&rest, &token)) {
-		struct str path = token, text = token;
-		if (str_skip(&path, STR("$SET:")))
-			is_valid = reference_text(ld, node, path, &value->origin, depth, &text);
-		if (result.n)
-			buf_put_byte(&result, ' ');
-		buf_put(&result, text);
-	}
+	bool is_valid = settle_tokens(ld, &ref, value->text, &text);
 	a->is_resolving = false;
 	value->has_reference = false; /* also after a problem: it is told once */
-	return is_valid && config_value_parse(ld, a->id, buf_dup(ld->tree->arena, &result),
-				   &value->origin, value);
+	return is_valid && config_value_parse(ld, a->id, text, &value->origin, value);
+}
+
+static void settle_late_items(struct config_loader *ld)
+{
+	for (struct config_late_item *late = ld->late_items; late; late = late->next) {
+		struct reference ref = { late->node, SET_COUNT, &late->origin, 0 };
+		for (size_t i = 0; i < late->list->item_count; i++) {
+			struct config_item *item = &late->list->items[i];
+			/* A later line may have set the member anew. */
+			if (item->value.p == late->text.p)
+				(void)settle_tokens(ld, &ref, late->text, &item->value);
+		}
+	}
 }
 
 static void settle_references(struct config_loader *ld)
@@ -140,58 +183,7 @@ static void settle_references(struct config_loader *ld)
 	}
 }
 
-/* ---- groups ---- */
-
-static void expand_group(
-	struct config_loader *ld, struct config_node *node, const struct config_group_use *use)
-{
-	struct config_lines body = { .rest = STR_NONE };
-	const struct config_group_text *group = ld->groups;
-	while (group && !(str_eq(group->label, use->label) && str_eq(group->value, use->value)))
-		group = group->next;
-	if (group) {
-		body = group->body;
-	} else {
-		body.rest = config_builtin_group(use->label, use->value);
-		body.file = str_printf(
-			ld->tree->arena, "(group @%.*s %.*s)", STRF(use->label), STRF(use->value));
-	}
-	if (!body.rest.p) {
-		struct str values = config_builtin_group_values(use->label);
-		struct str hint =
-			values.n ? str_printf(ld->op->arena, "use one of: %.*s", STRF(values))
-				 : STR_NONE;
-		config_problem(ld, &use->origin, false, hint, "Unknown group: @%.*s = %.*s",
-			STRF(use->label), STRF(use->value));
-		return;
-	}
-	struct config_node *target = config_tree_mirror(ld->tree, node, CONFIG_LAYER_GROUP);
-	ld->layer = CONFIG_LAYER_GROUP;
-	config_parse(ld, body, target);
-}
-
-static void settle_groups(struct config_loader *ld)
-{
-	size_t count = ld->tree->count; /* groups use no groups: new nodes need no look */
-	for (size_t i = 0; i < count; i++) {
-		struct config_node *node = ld->tree->nodes[i];
-		for (const struct config_group_use *use = node->group_uses; use; use = use->next) {
-			struct config_node *weaker = node;
-			const struct config_group_use *stronger = NULL;
-			/* -o replaces the use in the files at the same place. */
-			if (node->layer == CONFIG_LAYER_FILE && !node->parent) {
-				weaker = config_tree_root(ld->tree, CONFIG_LAYER_COMMAND);
-				stronger = weaker->group_uses;
-				while (stronger && !str_eq(stronger->label, use->label))
-					stronger = stronger->next;
-			}
-			if (!stronger)
-				expand_group(ld, node, use);
-		}
-	}
-}
-
-/* ---- checks ---- */
+/* ---- files ---- */
 
 static void load_files(struct config_loader *ld)
 {
@@ -212,50 +204,14 @@ static void load_files(struct config_loader *ld)
 	}
 }
 
-static void check_mandatory(struct config_loader *ld)
-{
-	struct config_node *root = config_tree_root(ld->tree, CONFIG_LAYER_FILE);
-	if (!ld->has_first_setting)
-		config_problem(ld, NULL, false,
-			STR("begin the file with dovecot_config_version = 3.1.0"),
-			"The first setting must be dovecot_config_version");
-	if (!config_node_get(root, SET_dovecot_storage_version))
-		config_problem(ld, NULL, false, STR("add dovecot_storage_version = 3.1.0"),
-			"dovecot_storage_version setting must be set");
-}
-
-static const struct config_value *value_in(struct config_loader *ld, enum config_setting id)
-{
-	const struct config_assignment *a =
-		config_tree_value(ld->tree, config_tree_root(ld->tree, CONFIG_LAYER_FILE), id);
-	return a ? a->value : NULL;
-}
-
-static void check_values(struct config_loader *ld)
-{
-	const struct config_value *shards = value_in(ld, SET_mail_shard_count);
-	const struct config_value *listen = value_in(ld, SET_listen);
-	if (shards && (shards->number == 0 || shards->number > 4096))
-		config_error(ld, &shards->origin, "mail_shard_count must be between 1 and 4096");
-	if (listen && listen->text.n == 0)
-		config_problem(ld, &listen->origin, false, STR("write listen = * ::"),
-			"listen can't be set empty");
-	for (size_t i = 0; i < ld->tree->count; i++) {
-		const struct config_node *node = ld->tree->nodes[i];
-		const struct config_assignment *limit =
-			config_node_get(node, SET_service_process_limit);
-		if (node->block == BLOCK_service && limit && limit->value->number == 0)
-			config_error(ld, &limit->value->origin,
-				"service(%.*s): process_limit must be greater than 0",
-				STRF(node->name));
-	}
-}
-
 void config_settle(struct config_loader *ld)
 {
-	settle_groups(ld);
+	config_add_old_defaults(ld);
+	config_settle_groups(ld);
 	settle_references(ld);
-	check_mandatory(ld);
-	check_values(ld);
+	settle_late_items(ld);
+	config_check_mandatory(ld);
+	if (ld->problems->error_count == 0 && !ld->args->skips_checks)
+		config_check_semantics(ld);
 	load_files(ld);
 }

@@ -9,7 +9,7 @@
 #include "base/hash.h"
 #include "base/number.h"
 
-#define SNAPSHOT_MAGIC STR("pombal-config-1\n")
+#define SNAPSHOT_MAGIC STR("pombal-config-2\n")
 
 /* Differs when a row is added, removed or changed: positions in the tables are stored. */
 static uint64_t schema_hash(void)
@@ -49,6 +49,31 @@ static void put_value(struct buf *out, const struct config_assignment *a)
 	}
 }
 
+static void put_networks(struct buf *out, const struct config_node *node)
+{
+	number_put_varint(out, node->network_count);
+	for (size_t i = 0; i < node->network_count; i++) {
+		const struct config_network *network = &node->networks[i];
+		buf_put(out, (struct str){ (const char *)network->bytes, sizeof(network->bytes) });
+		number_put_varint(out, network->bits);
+	}
+}
+
+static void put_block_lists(struct buf *out, const struct config_node *node)
+{
+	uint64_t count = 0;
+	for (const struct config_block_list *l = node->block_lists; l; l = l->next)
+		count++;
+	number_put_varint(out, count);
+	for (const struct config_block_list *l = node->block_lists; l; l = l->next) {
+		number_put_varint(out, l->block);
+		number_put_varint(out, l->is_whole);
+		number_put_varint(out, l->count);
+		for (size_t i = 0; i < l->count; i++)
+			put_str(out, l->names[i]);
+	}
+}
+
 static void put_node(struct buf *out, const struct config_node *node)
 {
 	uint64_t count = 0;
@@ -60,9 +85,8 @@ static void put_node(struct buf *out, const struct config_node *node)
 	number_put_varint(out, node->block);
 	number_put_varint(out, node->is_negated);
 	put_str(out, node->name);
-	buf_put(out,
-		(struct str){ (const char *)node->network.bytes, sizeof(node->network.bytes) });
-	number_put_varint(out, node->network.bits);
+	put_networks(out, node);
+	put_block_lists(out, node);
 	number_put_varint(out, count);
 	for (const struct config_assignment *a = node->first; a; a = a->next)
 		put_value(out, a);
@@ -125,6 +149,40 @@ static void get_value(struct reader *r, struct config_node *node)
 		config_node_set(&r->cfg->tree, node, id, value);
 }
 
+static void get_networks(struct reader *r, struct config_node *out)
+{
+	size_t count = (size_t)get_number(r, CONFIG_HOST_ADDRESSES_MAX);
+	out->networks = ARENA_NEW_ARRAY(&r->cfg->arena, struct config_network, count);
+	for (size_t i = 0; i < count && !r->is_bad; i++) {
+		struct config_network *network = &out->networks[i];
+		if (r->rest.n < sizeof(network->bytes)) {
+			r->is_bad = true;
+			return;
+		}
+		struct str bytes = str_take(&r->rest, sizeof(network->bytes));
+		memcpy(network->bytes, bytes.p, sizeof(network->bytes));
+		network->bits = (unsigned)get_number(r, 128);
+	}
+	out->network_count = count;
+}
+
+static void get_block_lists(struct reader *r, struct config_node *out)
+{
+	struct arena *arena = &r->cfg->arena;
+	struct config_block_list **link = &out->block_lists;
+	for (uint64_t count = get_number(r, BLOCK_COUNT); count > 0 && !r->is_bad; count--) {
+		struct config_block_list *list = ARENA_NEW(arena, struct config_block_list);
+		list->block = (enum config_block)get_number(r, BLOCK_COUNT - 1);
+		list->is_whole = get_number(r, 1) != 0;
+		list->count = (size_t)get_number(r, r->rest.n);
+		list->names = ARENA_NEW_ARRAY(arena, struct str, list->count);
+		for (size_t i = 0; i < list->count && !r->is_bad; i++)
+			list->names[i] = get_str(r);
+		*link = list;
+		link = &list->next;
+	}
+}
+
 static void get_node(struct reader *r)
 {
 	struct config_tree *tree = &r->cfg->tree;
@@ -134,11 +192,12 @@ static void get_node(struct reader *r)
 	key.block = (enum config_block)get_number(r, BLOCK_COUNT);
 	key.is_negated = get_number(r, 1) != 0;
 	key.name = get_str(r);
-	struct str network = r->rest.n >= 16 ? str_take(&r->rest, 16) : STR_NONE;
-	unsigned bits = (unsigned)get_number(r, 128);
+	struct config_node read = { .network_count = 0 };
+	get_networks(r, &read);
+	get_block_lists(r, &read);
 	uint64_t count = get_number(r, SET_COUNT);
 	bool is_root = parent_at == 0;
-	r->is_bad |= network.n != 16 || is_root != (key.kind == CONFIG_KIND_ROOT) ||
+	r->is_bad |= is_root != (key.kind == CONFIG_KIND_ROOT) ||
 		     (key.block == BLOCK_COUNT) != (key.kind != CONFIG_KIND_BLOCK) ||
 		     (is_root && tree->roots[layer]);
 	if (r->is_bad)
@@ -148,8 +207,9 @@ static void get_node(struct reader *r)
 		is_root ? config_tree_root(tree, layer)
 			: config_tree_child(tree, tree->nodes[parent_at - 1], &key, &is_new);
 	r->is_bad |= !is_new || node->layer != layer;
-	memcpy(node->network.bytes, network.p, sizeof(node->network.bytes));
-	node->network.bits = bits;
+	node->networks = read.networks;
+	node->network_count = read.network_count;
+	node->block_lists = read.block_lists;
 	for (; count > 0 && !r->is_bad; count--)
 		get_value(r, node);
 }

@@ -3,8 +3,6 @@
  * Spec: sheet core §1.2 rules 6-7, §1.8, §1.12. */
 #include "config/parse_private.h"
 
-#include "base/number.h"
-
 /* ---- quotes ---- */
 
 bool config_unquote(struct config_loader *ld, struct str quoted, const struct config_origin *at,
@@ -78,7 +76,7 @@ static bool take_tokens(struct config_loader *ld, struct config_node *node,
 			bool in_parent;
 			bool is_self = self != SET_COUNT &&
 				       config_resolve_setting(node, path, &in_parent) == self;
-			if (is_self && !config_reference_text(ld, node, path, at, &value))
+			if (is_self && !config_reference_text(ld, node, self, path, at, &value))
 				return false;
 			*out_waits |= !is_self;
 		}
@@ -149,41 +147,56 @@ bool config_take_text(struct config_loader *ld, struct config_node *node, enum c
 	return config_value_parse(ld, id, text, at, value);
 }
 
-bool config_take_item_text(struct config_loader *ld, struct config_node *node, struct str text,
-	const struct config_origin *at, struct config_value *value)
+/* Adds `item` with its written value in place; settle.c puts the real one there. */
+static void add_late_item(struct config_loader *ld, struct config_node *node,
+	enum config_setting id, struct config_item item, const struct config_origin *at,
+	struct config_value *list)
 {
-	bool waits;
-	if (ld->layer == CONFIG_LAYER_USER) {
-		value->text = text;
-		return true;
+	if (config_row(id)->type != CONFIG_TYPE_STRLIST) {
+		config_error(ld, at, "$SET: can't be used for members of this list");
+		return;
 	}
-	if (is_quoted(text))
-		return config_unquote(ld, text, at, &value->text);
-	if (!take_tokens(ld, node, SET_COUNT, text, at, &value->text, &waits))
-		return false;
+	if (!config_value_add_item(ld, id, item, at, list))
+		return;
+	struct config_late_item *late = ARENA_NEW(ld->op->arena, struct config_late_item);
+	*late = (struct config_late_item){
+		.next = ld->late_items, .node = node, .list = list, .origin = *at
+	};
+	for (size_t i = 0; i < list->item_count; i++) {
+		if (str_eq(list->items[i].key, item.key)) {
+			late->key = list->items[i].key;
+			late->text = list->items[i].value;
+		}
+	}
+	ld->late_items = late;
+}
+
+void config_take_item(struct config_loader *ld, struct config_node *node, enum config_setting id,
+	struct config_item item, const struct config_origin *at, struct config_value *list)
+{
+	bool waits = false;
+	struct str text = item.value;
+	if (ld->layer == CONFIG_LAYER_USER) {
+		item.value = text;
+	} else if (is_quoted(text)) {
+		if (!config_unquote(ld, text, at, &item.value))
+			return;
+	} else if (!take_tokens(ld, node, SET_COUNT, text, at, &item.value, &waits)) {
+		return;
+	}
 	if (waits)
-		config_error(ld, at, "$SET: can't be used for members of a list");
-	return !waits;
+		add_late_item(ld, node, id, item, at, list);
+	else
+		(void)config_value_add_item(ld, id, item, at, list); /* problems are recorded */
 }
 
 /* ---- versions ---- */
 
-/* "major.minor.patch", all numbers. */
-static bool version_parse(struct str text, uint32_t out[3])
-{
-	return number_cut_u32(&text, &out[0]) && str_skip(&text, STR(".")) &&
-	       number_cut_u32(&text, &out[1]) && str_skip(&text, STR(".")) &&
-	       number_cut_u32(&text, &out[2]) && text.n == 0;
-}
-
 bool config_version_check(struct config_loader *ld, const struct config_assignment *old,
 	const struct config_value *value)
 {
-	uint32_t v[3] = { 0 };
-	bool is_known =
-		version_parse(value->text, v) &&
-		((v[0] == 2 && v[1] == 4) || (v[0] == 3 && v[1] <= 2) || (v[0] == 0 && v[1] == 1));
-	if (!is_known)
+	unsigned version = config_version_number(value->text);
+	if (version == 0)
 		config_error(ld, &value->origin,
 			"Invalid dovecot_config_version: Currently supported versions are: 2.4.x "
 			"3.0.x 3.1.x 3.2.x 0.1.x");
@@ -191,8 +204,8 @@ bool config_version_check(struct config_loader *ld, const struct config_assignme
 		config_error(ld, &value->origin,
 			"dovecot_config_version value can't be changed once set");
 	else
-		return true;
-	return false;
+		ld->version = version;
+	return version != 0 && ld->version == version;
 }
 
 void config_require_version_first(
@@ -203,6 +216,6 @@ void config_require_version_first(
 	ld->has_first_setting = true;
 	if (!str_eq(key, STR("dovecot_config_version")))
 		config_problem(ld, at, false,
-			STR("begin the file with dovecot_config_version = 3.1.0"),
+			STR("begin the file with dovecot_config_version = 3.2.0"),
 			"The first setting must be dovecot_config_version");
 }

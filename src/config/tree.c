@@ -77,7 +77,8 @@ struct config_node *config_tree_mirror(
 	struct config_node_key key = { node->kind, node->block, node->is_negated, node->name };
 	bool is_new;
 	struct config_node *mirror = config_tree_child(tree, parent, &key, &is_new);
-	mirror->network = node->network;
+	mirror->networks = node->networks;
+	mirror->network_count = node->network_count;
 	return mirror;
 }
 

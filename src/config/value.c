@@ -283,6 +283,13 @@ static bool cut_list_word(struct str *rest, struct buf *word, const char **why)
 	return true;
 }
 
+bool config_list_cut(struct str *rest, struct buf *word, const char **why)
+{
+	while (rest->n && is_separator(rest->p[0]))
+		(void)str_take(rest, 1);
+	return rest->n && cut_list_word(rest, word, why);
+}
+
 static bool parse_list(struct config_loader *ld, enum config_setting id, struct str text,
 	const struct config_origin *at, struct config_value *value)
 {
@@ -291,15 +298,7 @@ static bool parse_list(struct config_loader *ld, enum config_setting id, struct 
 	const char *why = NULL;
 	AUTO_BUF(word, 0);
 	value->is_whole = true;
-	for (;;) {
-		while (text.n && is_separator(text.p[0]))
-			(void)str_take(&text, 1);
-		if (text.n == 0)
-			return is_valid;
-		if (!cut_list_word(&text, &word, &why)) {
-			config_error(ld, at, "%.*s: %s", STRF(config_row(id)->name), why);
-			return false;
-		}
+	while (config_list_cut(&text, &word, &why)) {
 		struct str rest = buf_str(&word);
 		struct config_item item = { rest, STR("yes") };
 		if (has_values) {
@@ -307,6 +306,9 @@ static bool parse_list(struct config_loader *ld, enum config_setting id, struct 
 		}
 		is_valid &= config_value_add_item(ld, id, item, at, value);
 	}
+	if (why)
+		config_error(ld, at, "%.*s: %s", STRF(config_row(id)->name), why);
+	return is_valid && !why;
 }
 
 /* ---- all types ---- */
