@@ -36,7 +36,7 @@ static struct kit {
 	enum setting setting;
 	bool is_virtual;
 	char dir[64];
-	struct config *config;
+	struct config *config; /* the defaults */
 	struct store *store;
 	struct imap *imap;
 	/* the dialogue at hand */
@@ -323,10 +323,63 @@ static bool restart(struct op *op)
 	return true;
 }
 
-static bool play_line(struct op *op, struct str line)
+static enum err load_config(struct op *op, struct str settings, struct config **out)
+{
+	struct config_problems problems;
+	struct config_load_args args = { .skips_unknown = true };
+	AUTO_BUF(text, 0);
+	buf_put(&text, STR("dovecot_config_version = 3.1.0\n"));
+	buf_put(&text, STR("dovecot_storage_version = 3.1.0\n"));
+	put_lines(&text, settings);
+	buf_put(&text, STR("\n"));
+	args.text = buf_str(&text);
+	return config_load(op, &args, &problems, out);
+}
+
+static bool reload(struct op *op, struct str settings)
+{
+	struct config *config;
+	enum err e = load_config(op, settings, &config);
+	if (e == ERR_NONE) {
+		e = imap_reload(op, kit.imap, config);
+		config_unref(config);
+	}
+	return e == ERR_NONE || fail_dialogue("cannot reload: %s", op->failure.text);
+}
+
+static bool wait_for(struct op *op, struct str seconds)
+{
+	int64_t us = 0;
+	for (size_t i = 0; i < seconds.n && ascii_is_digit(seconds.p[i]); i++)
+		us = us * 10 + (seconds.p[i] - '0') * US_PER_SEC;
+	op->deadline_us = TIME_NEVER;
+	return task_sleep(op, us) == ERR_NONE || fail_dialogue("cannot wait");
+}
+
+/* This task is the only one. */
+static bool expect_parked(void)
+{
+	size_t live = loop_stats().tasks_live;
+	return live == 1 || fail_dialogue("%zu tasks besides this one", live - 1);
+}
+
+static bool play_order(struct op *op, struct str line)
 {
 	if (str_eq(line, STR("!restart")))
 		return restart(op);
+	if (str_eq(line, STR("!parked")))
+		return expect_parked();
+	if (str_skip(&line, STR("!wait ")))
+		return wait_for(op, line);
+	if (str_skip(&line, STR("!reload ")))
+		return reload(op, line);
+	return fail_dialogue("not an order: %.*s", STRF(line));
+}
+
+static bool play_line(struct op *op, struct str line)
+{
+	if (line.n > 0 && line.p[0] == '!')
+		return play_order(op, line);
 	if (line.n < 3 || line.p[0] < 'A' || line.p[0] > 'Z' || line.p[2] != ' ')
 		return fail_dialogue("not a line of a script: %.*s", STRF(line));
 	char name = line.p[0];
@@ -376,6 +429,8 @@ static void dialogue_task(void *arg)
 			goes_on = log_out(&op, (char)('A' + i), &kit.clients[i]);
 	}
 	drop_clients();
+	if (strstr(kit.dialogue->script, "!reload"))
+		(void)reload(&op, STR("")); /* the dialogue's failure is told, if it was one */
 	loop_stop();
 }
 
@@ -421,11 +476,6 @@ static int set_up(void **state)
 {
 	AUTO_ARENA(arena, 0);
 	struct op op;
-	struct config_problems problems;
-	struct config_load_args args = {
-		.text = STR("dovecot_config_version = 3.1.0\ndovecot_storage_version = 3.1.0\n"),
-		.skips_unknown = true
-	};
 	(void)state;
 	op_init(&op, &arena, NULL, TIME_NEVER);
 	const struct loop_settings loop = { .is_virtual = kit.is_virtual,
@@ -433,7 +483,7 @@ static int set_up(void **state)
 	(void)snprintf(kit.dir, sizeof(kit.dir), "/tmp/imap-dialogues-XXXXXX");
 	if (!mkdtemp(kit.dir) || loop_open(&op, &loop) != ERR_NONE)
 		return -1;
-	if (config_load(&op, &args, &problems, &kit.config) != ERR_NONE) {
+	if (load_config(&op, STR(""), &kit.config) != ERR_NONE) {
 		print_error("configuration: %s\n", op.failure.text);
 		return -1;
 	}
@@ -472,7 +522,8 @@ static size_t add_dialogues(struct CMUnitTest *tests, size_t count, const struct
 static const struct dialogue *const tables[] = { dialogues_any, dialogues_tree, dialogues_list,
 	dialogues_select, dialogues_append, dialogues_fetch, dialogues_search, dialogues_store,
 	dialogues_copy, dialogues_receiving, dialogues_changing, dialogues_finding,
-	dialogues_together, dialogues_condstore, dialogues_resync, dialogues_options };
+	dialogues_together, dialogues_condstore, dialogues_resync, dialogues_options,
+	dialogues_settings, dialogues_slow };
 
 static size_t count_dialogues(void)
 {

@@ -6,6 +6,8 @@
  * fields from the summary; the body is read once a mail and only when an item needs its bytes. Output
  * is sent in bursts; the mail's memory is given back after each mail. A slow client costs a small
  * struct, no task (fetch_private.h). */
+#include <stdio.h>
+
 #include "base/codec.h"
 #include "service/imap/fetch_private.h"
 
