@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* SMTP: command lines are total and paths print back; lines and the DATA stream are the same in any
+/* SMTP: command lines with their parameters and XCLIENT are total and paths print back; lines and the DATA stream are the same in any
  * split. The first byte chooses what, the second the size of the pieces. */
 #include "base/base.h"
 #include "wire/smtp.h"
@@ -14,11 +14,17 @@ static void check_command(struct str line)
 	unsigned loose = SMTP_ALLOW_BARE_PATH | SMTP_ALLOW_SPACE_BEFORE_PATH;
 	if (smtp_parse_command(&arena, line, loose, &cmd, &why) != ERR_NONE) {
 		AUTO_BUF(reply, 0);
-		smtp_put_reply(&reply, why.code, why.enhanced, str_from(why.text));
+		smtp_put_reply(&reply, true, why.code, why.enhanced, str_from(why.text));
 		return;
 	}
+	struct smtp_xclient xclient;
+	if (cmd.verb == SMTP_XCLIENT &&
+		smtp_parse_xclient(&arena, &cmd, &xclient, &why) == ERR_NONE)
+		for (size_t i = 0; i < SMTP_XCLIENT_ATTRIBUTES; i++)
+			ASSERT(str_find_byte(xclient.text[i], '\n') < 0);
 	if (cmd.verb != SMTP_RCPT)
 		return;
+	ASSERT(str_find_byte(cmd.orcpt, '\r') < 0 && str_find_byte(cmd.orcpt, '\n') < 0);
 	AUTO_BUF(printed, 0);
 	buf_put(&printed, STR("RCPT TO:<"));
 	smtp_put_path(&printed, &cmd.path);

@@ -8,9 +8,10 @@
  *         care: NOT_FOUND, LIMIT and INVALID mean "never for this mail"; whatever may be our own
  *         trouble (disk full, a lost descriptor, a worker that went away) is temporary, and the
  *         mail comes again.
- * Cost:   receiver: fcntl (the descriptor is duplicated), sendmsg, close, recvmsg. Worker: recvmsg,
- *         one pread (a mail of 256 KiB and more in a sealed memory file: fcntl, fstat and two mmap
- *         instead, and no copy), close, sendmsg; besides what saving it costs the store.
+ * Cost:   a small mail travels in the message: sendmsg and recvmsg on either side. A larger one as a
+ *         descriptor: fcntl and close besides; the worker reads it with one pread (256 KiB and more in
+ *         a sealed memory file: fcntl, fstat and two mmap instead, and no copy) and closes it. Saving
+ *         it is the store's cost.
  * Spec:   sheet protocols §8 (headers put before the mail, replies by class). */
 #pragma once
 
@@ -22,6 +23,8 @@ struct user;
 
 /* No mail is larger, whatever the configuration says: a mail is one run of memory in the worker. */
 #define DELIVER_MAIL_BYTES_MAX (UINT64_C(1) << 30)
+/* Small: fits into a message with all that is said about it. */
+#define DELIVER_INLINE_BYTES_MAX ((size_t)48 * 1024)
 
 struct delivery {
 	struct str ticket;     /* for service "lmtp" */
@@ -30,8 +33,9 @@ struct delivery {
 	struct str recipient;  /* as given at RCPT */
 	struct str detail;     /* after the recipient delimiter; "" for none */
 	struct str head;       /* Return-Path, Delivered-To, Received: complete lines with CRLF */
-	int fd;                /* the spooled mail, from offset 0, read-only for the receiver */
-	uint64_t size_bytes;
+	struct str mail;       /* a small one, when fd is -1 */
+	int fd; /* the spooled mail, from offset 0, read-only for the receiver; or -1 */
+	uint64_t size_bytes; /* of either */
 	int64_t received_wall_us;
 };
 struct delivery_result {
@@ -44,7 +48,8 @@ struct delivery_result {
 enum err deliver_client_send(struct op *op, struct ipc_client *worker, const struct delivery *d,
 	struct delivery_result *out);
 
-/* Worker: reads the message; strings are borrowed from it; d->fd becomes the caller's. */
+/* Worker: reads the message; strings are borrowed from it; d->fd becomes the caller's, or is
+ * -1. */
 enum err deliver_receive(struct op *op, struct ipc_message *request, struct delivery *out);
 
 enum deliver_option {

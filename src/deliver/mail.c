@@ -4,6 +4,7 @@
  * The process that spooled the mail talks to the network and is not trusted: what it can still change
  * is never mapped, since a file that is cut short under a mapping kills its reader (SIGBUS), and a
  * mail that changes while it is parsed is none. So:
+ *   in the message    copied behind the head;
  *   small             read into memory behind the head;
  *   sealed (memfd)    mapped: it can neither shrink nor change. The head lies on the pages before it,
  *                     flush with their end, so that both are contiguous without a copy;
@@ -31,7 +32,10 @@ static enum err read_here(struct op *op, const struct delivery *d, struct delive
 	char *memory = mem_resize(NULL, total + 1);
 	if (d->head.n)
 		memcpy(memory, d->head.p, d->head.n);
-	if (file_pread_all(op, d->fd, memory + d->head.n, size, 0) != ERR_NONE) {
+	if (d->fd < 0 && size > 0)
+		memcpy(memory + d->head.n, d->mail.p,
+			size); /* as long as it says: deliver_receive() */
+	else if (d->fd >= 0 && file_pread_all(op, d->fd, memory + d->head.n, size, 0) != ERR_NONE) {
 		mem_free(memory);
 		return wrong_size(op, d);
 	}
@@ -146,7 +150,8 @@ enum err deliver_mail_open(struct op *op, const struct delivery *d, struct deliv
 	if (d->size_bytes > DELIVER_MAIL_BYTES_MAX)
 		return op_fail(
 			op, ERR_LIMIT, "a mail of %" PRIu64 " bytes is too large", d->size_bytes);
-	if (d->size_bytes < DELIVER_MAP_BYTES_MIN)
+	ASSERT(d->fd >= 0 || d->mail.n == d->size_bytes);
+	if (d->fd < 0 || d->size_bytes < DELIVER_MAP_BYTES_MIN)
 		return read_here(op, d, out);
 	return is_sealed(d->fd) ? map(op, d, out) : read_offloaded(op, d, out);
 }

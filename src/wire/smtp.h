@@ -6,7 +6,7 @@
  * Rules:  pure functions on bytes, as in wire/imap.h. Parsed slices point into the line or the arena.
  * Errors: a line that is refused gives ERR_INVALID (or ERR_LIMIT) and the reply to send in *why.
  * Spec:   RFC 5321; RFC 2033 (LMTP), 1870 (SIZE), 6152 (8BITMIME), 3030 (BDAT), 3461 (DSN, xtext),
- *         2034 and 3463 (enhanced codes) */
+ *         2034 and 3463 (enhanced codes), 6531 (SMTPUTF8); sheet protocols §7 */
 #pragma once
 
 #include <stdbool.h>
@@ -50,15 +50,19 @@ enum smtp_verb {
 	SMTP_NOOP,
 	SMTP_QUIT,
 	SMTP_VRFY,
+	SMTP_EXPN,
 	SMTP_HELP,
 	SMTP_STARTTLS,
 	SMTP_AUTH,
 	SMTP_XCLIENT,
 };
 
-#define SMTP_LOCAL_MAX  256 /* RFC 5321 says 64; return paths of mailing lists are longer */
-#define SMTP_DOMAIN_MAX 255
-#define SMTP_PARAMS_MAX 64
+#define SMTP_LOCAL_MAX       256 /* RFC 5321 says 64; return paths of mailing lists are longer */
+#define SMTP_DOMAIN_MAX      255
+#define SMTP_PARAMS_MAX      64
+#define SMTP_PARAM_BYTES_MAX 4096 /* of one command, sheet protocols §7.1 */
+#define SMTP_ENVID_MAX       100  /* RFC 3461 §4.4, as sent */
+#define SMTP_ORCPT_MAX       500  /* RFC 3461 §4.2, as sent */
 
 /* RFC 5321 §4.1.2. A source route is checked and forgotten (§3.6.1). */
 struct smtp_path {
@@ -80,6 +84,20 @@ enum smtp_body {
 	SMTP_BODY_BINARYMIME,
 };
 
+/* RET= (RFC 3461 §4.3) */
+enum smtp_ret {
+	SMTP_RET_NONE,
+	SMTP_RET_FULL,
+	SMTP_RET_HDRS,
+};
+/* NOTIFY= (RFC 3461 §4.1) as a set; 0: not said. */
+enum smtp_notify {
+	SMTP_NOTIFY_NEVER = 1 << 0, /* stands alone */
+	SMTP_NOTIFY_SUCCESS = 1 << 1,
+	SMTP_NOTIFY_FAILURE = 1 << 2,
+	SMTP_NOTIFY_DELAY = 1 << 3,
+};
+
 struct smtp_command {
 	enum smtp_verb verb;
 	struct str args; /* everything after the verb, trimmed: for logs, AUTH, VRFY, HELP, NOOP */
@@ -88,9 +106,16 @@ struct smtp_command {
 	bool has_size;         /* MAIL ... SIZE=n */
 	uint64_t size;         /* of MAIL's SIZE, or of BDAT's chunk */
 	enum smtp_body body;   /* MAIL ... BODY=x */
+	bool is_utf8;          /* MAIL ... SMTPUTF8 */
+	enum smtp_ret ret;     /* MAIL ... RET=x */
+	struct str envid;      /* MAIL ... ENVID=xtext, decoded; empty: none */
+	unsigned notify;       /* RCPT ... NOTIFY=x,y: of enum smtp_notify */
+	struct str orcpt_type; /* RCPT ... ORCPT=type;address: "rfc822", as sent; empty: none */
+	struct str orcpt;      /* the address, decoded: printable, maybe UTF-8 */
 	bool is_last;          /* BDAT ... LAST */
-	struct smtp_param
-		*params; /* MAIL, RCPT, XCLIENT: those not named above, in order, no twice */
+	/* MAIL, RCPT, XCLIENT: those not named above, in order, none twice. AUTH= of MAIL is checked
+	 * and forgotten (RFC 4954 §5). */
+	struct smtp_param *params;
 	size_t param_count;
 };
 
@@ -113,10 +138,48 @@ enum err smtp_parse_command(struct arena *arena, struct str line, unsigned worka
 
 /* The parameter of that name, or NULL. */
 const struct smtp_param *smtp_param_find(const struct smtp_command *cmd, struct str keyword);
-/* A value in xtext (ORCPT after its "type;", ENVID, XCLIENT); false if it isn't. */
+/* A value in xtext (RFC 3461 §4) without controls in what it hides; false if it isn't. */
 bool smtp_xtext_decode(struct arena *arena, struct str value, struct str *out);
+/* True if local part or domain need SMTPUTF8 (RFC 6531 §3.2). */
+bool smtp_path_is_utf8(const struct smtp_path *path);
 /* A path as "local@domain" again, with quotes where needed, without "<>"; "" for the null path. */
 void smtp_put_path(struct buf *out, const struct smtp_path *path);
+
+/* ---- XCLIENT: what a trusted peer says about its own client ---- */
+
+enum smtp_xclient_attribute {
+	SMTP_XCLIENT_ADDR,
+	SMTP_XCLIENT_PORT,
+	SMTP_XCLIENT_DESTADDR,
+	SMTP_XCLIENT_DESTPORT,
+	SMTP_XCLIENT_DESTNAME,
+	SMTP_XCLIENT_HELO,
+	SMTP_XCLIENT_LOGIN,
+	SMTP_XCLIENT_PROTO,
+	SMTP_XCLIENT_SESSION,
+	SMTP_XCLIENT_TRANSPORT,
+	SMTP_XCLIENT_TTL,
+	SMTP_XCLIENT_TIMEOUT,
+	SMTP_XCLIENT_FORWARD,
+	SMTP_XCLIENT_ATTRIBUTES,
+};
+#define SMTP_XCLIENT_TEXT_MAX 255
+/* `text` holds values without xtext, checked: addresses are IPs without "IPV6:", HELO is a domain,
+ * PROTO is SMTP, ESMTP or LMTP in upper case, FORWARD is the decoded list. "" also for [UNAVAILABLE] and
+ * [TEMPUNAVAIL]. Numbers are in `number` (ports, TTL, seconds). */
+struct smtp_xclient {
+	bool is_given[SMTP_XCLIENT_ATTRIBUTES];
+	struct str text[SMTP_XCLIENT_ATTRIBUTES];
+	uint32_t number[SMTP_XCLIENT_ATTRIBUTES];
+};
+/* The arguments of an XCLIENT command. */
+enum err smtp_parse_xclient(struct arena *arena, const struct smtp_command *command,
+	struct smtp_xclient *out, struct smtp_reply *why);
+/* "XCLIENT ADDR PORT ...": the line of the greeting's reply. */
+void smtp_put_xclient_keywords(struct buf *out);
+/* base64, with or without padding, of "key=value" TAB ... (XCLIENT FORWARD, RCPT ... XRCPTFORWARD):
+ * decodes and checks it. */
+bool smtp_decode_forward(struct arena *arena, struct str value, struct str *out);
 
 /* ---- the mail after DATA ---- */
 
@@ -136,6 +199,7 @@ void smtp_data_put(struct buf *out, struct str mail);
 /* ---- replies ---- */
 
 /* "250-2.1.5 text" CRLF for each line of `text` ("\n" between them). The first digit of `enhanced`
- * matches `code`; NULL for greetings, EHLO, 1xx and 3xx. Other controls become spaces, bytes above
- * 127 "?". */
-void smtp_put_reply(struct buf *out, unsigned code, const char *enhanced, struct str text);
+ * matches `code`; NULL for greetings, EHLO, 1xx and 3xx. Other controls become spaces; bytes above
+ * 127 become "?" unless the client asked for UTF-8 (RFC 6531 §3.7.4.1) and the text is. */
+void smtp_put_reply(
+	struct buf *out, bool is_utf8, unsigned code, const char *enhanced, struct str text);

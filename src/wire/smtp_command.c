@@ -1,30 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* wire/smtp_command.c - command lines of SMTP and LMTP.
  *
+ * Parameters of extensions are in smtp_params.c and smtp_xclient.c.
  * Spec: RFC 5321 §4.1; RFC 2033 §4; RFC 3030 §2 (BDAT).
  * To extend: a verb is a row in `verbs`, and a function if it has arguments. */
 #include "base/base.h"
-#include "base/codec.h"
 #include "base/number.h"
 #include "base/unicode.h"
-#include "wire/smtp.h"
+#include "wire/smtp_private.h"
 
-struct parser {
-	struct arena *arena;
-	struct str rest;
-	unsigned workarounds;
-	struct smtp_reply *why;
-};
-
-static enum err parser_fail(struct parser *p, enum err class, struct smtp_reply why)
+enum err smtp_parser_fail(struct smtp_parser *p, enum err class, struct smtp_reply why)
 {
 	*p->why = why;
 	return class;
 }
 
-static enum err bad_args(struct parser *p, const char *text)
+enum err smtp_bad_args(struct smtp_parser *p, const char *text)
 {
-	return parser_fail(p, ERR_INVALID, (struct smtp_reply){ 501, "5.5.4", text });
+	return smtp_parser_fail(p, ERR_INVALID, (struct smtp_reply){ 501, "5.5.4", text });
 }
 
 /* ---- paths ---- */
@@ -78,7 +71,7 @@ static bool cut_domain(struct str *rest, struct str *out)
 }
 
 /* "quoted" local part: escapes are taken out. */
-static bool cut_quoted_local(struct parser *p, struct str *rest, struct str *out)
+static bool cut_quoted_local(struct smtp_parser *p, struct str *rest, struct str *out)
 {
 	char local[SMTP_LOCAL_MAX];
 	size_t n = 0, at = 1;
@@ -99,7 +92,7 @@ static bool cut_quoted_local(struct parser *p, struct str *rest, struct str *out
 }
 
 /* Dots may stand anywhere in an unquoted local part: such addresses exist. */
-static bool cut_local(struct parser *p, struct str *rest, struct str *out)
+static bool cut_local(struct smtp_parser *p, struct str *rest, struct str *out)
 {
 	if (str_starts(*rest, STR("\"")))
 		return cut_quoted_local(p, rest, out);
@@ -124,14 +117,14 @@ static bool skip_source_route(struct str *rest)
 	return str_skip(rest, STR(":"));
 }
 
-static bool cut_mailbox(struct parser *p, struct str *rest, struct smtp_path *path)
+static bool cut_mailbox(struct smtp_parser *p, struct str *rest, struct smtp_path *path)
 {
 	if (!cut_local(p, rest, &path->local))
 		return false;
 	return !str_skip(rest, STR("@")) || cut_domain(rest, &path->domain);
 }
 
-static bool cut_path(struct parser *p, struct smtp_path *out)
+static bool cut_path(struct smtp_parser *p, struct smtp_path *out)
 {
 	struct smtp_path path = { .local = STR(""), .domain = STR("") };
 	struct str rest = p->rest;
@@ -164,7 +157,7 @@ static bool is_value_byte(char b)
 	return (unsigned char)b > ' ' && b != '=' && b != 0x7f;
 }
 
-static bool cut_param(struct parser *p, struct smtp_param *out)
+static bool cut_param(struct smtp_parser *p, struct smtp_param *out)
 {
 	out->keyword = cut_while(&p->rest, is_keyword_byte);
 	out->value = STR_NONE;
@@ -185,29 +178,31 @@ const struct smtp_param *smtp_param_find(const struct smtp_command *cmd, struct 
 }
 
 /* *(SP param) up to the end of the line. */
-static enum err cut_params(struct parser *p, struct smtp_command *cmd)
+static enum err cut_params(struct smtp_parser *p, struct smtp_command *cmd)
 {
 	struct smtp_param all[SMTP_PARAMS_MAX];
 	struct smtp_command seen = { .params = all };
+	if (p->rest.n > SMTP_PARAM_BYTES_MAX)
+		return smtp_bad_args(p, "Parameters too long");
 	while (p->rest.n > 0) {
 		struct smtp_param param;
 		if (!str_skip(&p->rest, STR(" ")))
-			return bad_args(p, "Invalid parameters");
+			return smtp_bad_args(p, "Invalid parameters");
 		while (str_skip(&p->rest, STR(" "))) {
 		}
 		if (p->rest.n == 0)
 			break;
 		if (!cut_param(p, &param) || smtp_param_find(&seen, param.keyword))
-			return bad_args(p, "Invalid parameters");
+			return smtp_bad_args(p, "Invalid parameters");
 		if (seen.param_count == SMTP_PARAMS_MAX)
-			return parser_fail(p, ERR_LIMIT,
+			return smtp_parser_fail(p, ERR_LIMIT,
 				(struct smtp_reply){ 501, "5.5.4", "Too many parameters" });
 		all[seen.param_count++] = param;
 	}
 	if (seen.param_count == 0)
 		return ERR_NONE;
 	if (!arena_has_room(p->arena, sizeof(all)))
-		return parser_fail(p, ERR_LIMIT,
+		return smtp_parser_fail(p, ERR_LIMIT,
 			(struct smtp_reply){ 452, "4.3.1", "Out of memory for this connection" });
 	cmd->params = ARENA_NEW_ARRAY(p->arena, struct smtp_param, seen.param_count);
 	memcpy(cmd->params, all, seen.param_count * sizeof(all[0]));
@@ -217,87 +212,63 @@ static enum err cut_params(struct parser *p, struct smtp_command *cmd)
 
 /* ---- verbs ---- */
 
-static enum err parse_hello(struct parser *p, struct smtp_command *cmd)
+static enum err parse_hello(struct smtp_parser *p, struct smtp_command *cmd)
 {
 	p->rest = cmd->args;
-	if (!cut_domain(&p->rest, &cmd->domain) || p->rest.n > 0)
-		return bad_args(p, "Invalid hostname");
+	/* RFC 6531 §3.7.1: no UTF-8 here. */
+	if (!cut_domain(&p->rest, &cmd->domain) || p->rest.n > 0 || !smtp_is_ascii(cmd->domain))
+		return smtp_bad_args(p, "Invalid hostname");
 	return ERR_NONE;
 }
 
-/* Takes SIZE and BODY out of the list. */
-static enum err take_mail_params(struct parser *p, struct smtp_command *cmd)
-{
-	size_t kept = 0;
-	for (size_t i = 0; i < cmd->param_count; i++) {
-		struct smtp_param param = cmd->params[i];
-		if (str_eq_ci(param.keyword, STR("SIZE"))) {
-			if (!number_parse_u64(param.value, &cmd->size))
-				return bad_args(p, "Invalid SIZE parameter");
-			cmd->has_size = true;
-		} else if (!str_eq_ci(param.keyword, STR("BODY"))) {
-			cmd->params[kept++] = param;
-		} else if (str_eq_ci(param.value, STR("7BIT"))) {
-			cmd->body = SMTP_BODY_7BIT;
-		} else if (str_eq_ci(param.value, STR("8BITMIME"))) {
-			cmd->body = SMTP_BODY_8BITMIME;
-		} else if (str_eq_ci(param.value, STR("BINARYMIME"))) {
-			cmd->body = SMTP_BODY_BINARYMIME;
-		} else {
-			return bad_args(p, "Invalid BODY parameter");
-		}
-	}
-	cmd->param_count = kept;
-	return ERR_NONE;
-}
-
-static enum err parse_mail(struct parser *p, struct smtp_command *cmd)
+static enum err parse_mail(struct smtp_parser *p, struct smtp_command *cmd)
 {
 	p->rest = cmd->args;
 	if (!str_skip_ci(&p->rest, STR("FROM:")) || !cut_path(p, &cmd->path))
-		return bad_args(p, "Invalid FROM");
+		return smtp_bad_args(p, "Invalid FROM");
 	TRY(cut_params(p, cmd));
-	return take_mail_params(p, cmd);
+	return smtp_take_mail_params(p, cmd);
 }
 
-static enum err parse_rcpt(struct parser *p, struct smtp_command *cmd)
+static enum err parse_rcpt(struct smtp_parser *p, struct smtp_command *cmd)
 {
 	p->rest = cmd->args;
 	if (!str_skip_ci(&p->rest, STR("TO:")) || !cut_path(p, &cmd->path) || cmd->path.is_null ||
 		cmd->path.local.n == 0)
-		return bad_args(p, "Invalid TO");
-	return cut_params(p, cmd);
+		return smtp_bad_args(p, "Invalid TO");
+	TRY(cut_params(p, cmd));
+	return smtp_take_rcpt_params(p, cmd);
 }
 
-static enum err parse_bdat(struct parser *p, struct smtp_command *cmd)
+static enum err parse_bdat(struct smtp_parser *p, struct smtp_command *cmd)
 {
 	p->rest = cmd->args;
 	if (!number_cut_u64(&p->rest, &cmd->size))
-		return bad_args(p, "Invalid chunk size");
+		return smtp_bad_args(p, "Invalid chunk size");
 	struct str last = str_trim(p->rest);
 	cmd->is_last = str_eq_ci(last, STR("LAST"));
 	if (last.n > 0 && (!cmd->is_last || last.p == p->rest.p))
-		return bad_args(p, "Invalid chunk size");
+		return smtp_bad_args(p, "Invalid chunk size");
 	return ERR_NONE;
 }
 
-static enum err parse_xclient(struct parser *p, struct smtp_command *cmd)
+static enum err parse_xclient(struct smtp_parser *p, struct smtp_command *cmd)
 {
 	if (cmd->args.n == 0)
-		return bad_args(p, "Missing parameters");
+		return smtp_bad_args(p, "Missing parameters");
 	/* With the space before it, as in other lists of parameters. */
 	p->rest = (struct str){ cmd->args.p - 1, cmd->args.n + 1 };
 	return cut_params(p, cmd);
 }
 
-static enum err parse_nothing(struct parser *p, struct smtp_command *cmd)
+static enum err parse_nothing(struct smtp_parser *p, struct smtp_command *cmd)
 {
 	if (cmd->args.n > 0)
-		return bad_args(p, "Parameters are not allowed here");
+		return smtp_bad_args(p, "Parameters are not allowed here");
 	return ERR_NONE;
 }
 
-static enum err parse_anything(struct parser *p, struct smtp_command *cmd)
+static enum err parse_anything(struct smtp_parser *p, struct smtp_command *cmd)
 {
 	(void)p;
 	(void)cmd; /* args is what there is */
@@ -307,7 +278,7 @@ static enum err parse_anything(struct parser *p, struct smtp_command *cmd)
 static const struct verb_row {
 	struct str name;
 	enum smtp_verb verb;
-	enum err (*parse)(struct parser *p, struct smtp_command *cmd);
+	enum err (*parse)(struct smtp_parser *p, struct smtp_command *cmd);
 } verbs[] = {
 	{ STR("HELO"), SMTP_HELO, parse_hello },
 	{ STR("EHLO"), SMTP_EHLO, parse_hello },
@@ -320,6 +291,7 @@ static const struct verb_row {
 	{ STR("NOOP"), SMTP_NOOP, parse_anything },
 	{ STR("QUIT"), SMTP_QUIT, parse_nothing },
 	{ STR("VRFY"), SMTP_VRFY, parse_anything },
+	{ STR("EXPN"), SMTP_EXPN, parse_anything },
 	{ STR("HELP"), SMTP_HELP, parse_anything },
 	{ STR("STARTTLS"), SMTP_STARTTLS, parse_nothing },
 	{ STR("AUTH"), SMTP_AUTH, parse_anything },
@@ -329,7 +301,7 @@ static const struct verb_row {
 enum err smtp_parse_command(struct arena *arena, struct str line, unsigned workarounds,
 	struct smtp_command *out, struct smtp_reply *why)
 {
-	struct parser p = { .arena = arena, .workarounds = workarounds, .why = why };
+	struct smtp_parser p = { .arena = arena, .workarounds = workarounds, .why = why };
 	struct str rest = line, name = cut_while(&rest, is_keyword_byte);
 	if (rest.n > 0 && rest.p[0] != ' ')
 		name.n = 0;
@@ -342,18 +314,28 @@ enum err smtp_parse_command(struct arena *arena, struct str line, unsigned worka
 		return ERR_NONE;
 	}
 	bool is_word = name.n > 0;
-	return parser_fail(&p, ERR_INVALID,
+	return smtp_parser_fail(&p, ERR_INVALID,
 		is_word ? (struct smtp_reply){ 500, "5.5.1", "Unknown command" }
 			: (struct smtp_reply){ 500, "5.5.2", "Invalid command syntax" });
 }
 
-bool smtp_xtext_decode(struct arena *arena, struct str value, struct str *out)
+bool smtp_is_ascii(struct str s)
 {
-	AUTO_BUF(decoded, 0);
-	if (!xtext_decode(&decoded, value) || !arena_has_room(arena, decoded.n))
-		return false;
-	*out = buf_dup(arena, &decoded);
+	for (size_t i = 0; i < s.n; i++)
+		if ((unsigned char)s.p[i] >= 0x80)
+			return false;
 	return true;
+}
+
+bool smtp_path_is_utf8(const struct smtp_path *path)
+{
+	return !smtp_is_ascii(path->local) || !smtp_is_ascii(path->domain);
+}
+
+bool smtp_domain_is_valid(struct str s)
+{
+	struct str domain;
+	return cut_domain(&s, &domain) && s.n == 0 && smtp_is_ascii(domain);
 }
 
 void smtp_put_path(struct buf *out, const struct smtp_path *path)

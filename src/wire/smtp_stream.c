@@ -14,6 +14,7 @@
  * A lone LF leads to MIDDLE, never to LINE_START: that is what smuggling lives on elsewhere.
  * Spec: RFC 5321 §4.1.1.4, §4.5.2 */
 #include "base/base.h"
+#include "base/unicode.h"
 #include "wire/smtp.h"
 
 enum smtp_line_result smtp_line_feed(
@@ -136,11 +137,12 @@ void smtp_data_put(struct buf *out, struct str mail)
 	buf_put(out, is_line_start ? STR(".\r\n") : STR("\r\n.\r\n"));
 }
 
-void smtp_put_reply(struct buf *out, unsigned code, const char *enhanced, struct str text)
+void smtp_put_reply(
+	struct buf *out, bool is_utf8, unsigned code, const char *enhanced, struct str text)
 {
 	ASSERT(code >= 200 && code < 600);
 	ASSERT(!enhanced || (unsigned)(enhanced[0] - '0') == code / 100);
-	bool has_more;
+	bool shows_high = is_utf8 && utf8_is_valid(text), has_more;
 	do {
 		struct str line = text;
 		has_more = str_cut(&text, '\n', &line);
@@ -150,7 +152,8 @@ void smtp_put_reply(struct buf *out, unsigned code, const char *enhanced, struct
 			buf_putf(out, "%s ", enhanced);
 		for (size_t i = 0; i < line.n; i++) {
 			unsigned char b = (unsigned char)line.p[i];
-			buf_put_byte(out, b < ' ' || b == 0x7f ? ' ' : b > 0x7f ? '?' : line.p[i]);
+			bool is_hidden = b > 0x7f && !shows_high;
+			buf_put_byte(out, b < ' ' || b == 0x7f ? ' ' : is_hidden ? '?' : line.p[i]);
 		}
 		buf_put(out, STR("\r\n"));
 	} while (has_more);

@@ -24,6 +24,16 @@ static void describe(struct arena *arena, struct str line, unsigned workarounds,
 		buf_putf(out, " size=%" PRIu64 "%s", cmd.size, cmd.is_last ? " last" : "");
 	if (cmd.body)
 		buf_putf(out, " body=%d", cmd.body);
+	if (cmd.is_utf8)
+		buf_put(out, STR(" utf8"));
+	if (cmd.ret)
+		buf_put(out, cmd.ret == SMTP_RET_FULL ? STR(" full") : STR(" hdrs"));
+	if (cmd.envid.n > 0)
+		buf_putf(out, " envid=%.*s", STRF(cmd.envid));
+	if (cmd.notify)
+		buf_putf(out, " notify=%u", cmd.notify);
+	if (cmd.orcpt_type.n > 0)
+		buf_putf(out, " orcpt=%.*s;%.*s", STRF(cmd.orcpt_type), STRF(cmd.orcpt));
 	for (size_t i = 0; i < cmd.param_count; i++)
 		buf_putf(out, " %.*s:%.*s", STRF(cmd.params[i].keyword), STRF(cmd.params[i].value));
 }
@@ -48,7 +58,7 @@ static void commands_are_parsed(void **state)
 {
 	(void)state;
 	ASSERT(SMTP_HELO == 0 && SMTP_LHLO == 2 && SMTP_MAIL == 3 && SMTP_RCPT == 4 &&
-		SMTP_DATA == 5 && SMTP_BDAT == 6 && SMTP_XCLIENT == 14);
+		SMTP_DATA == 5 && SMTP_BDAT == 6 && SMTP_XCLIENT == 15);
 	static const struct row rows[] = {
 		/* RFC 5321 §4.1.1.1, RFC 2033 §4.1 */
 		{ STR("LHLO foo.example"), "2 @foo.example" },
@@ -58,6 +68,7 @@ static void commands_are_parsed(void **state)
 		{ STR("LHLO"), "!501 5.5.4 Invalid hostname" },
 		{ STR("LHLO a b"), "!501 5.5.4 Invalid hostname" },
 		{ STR("LHLO a..b"), "!501 5.5.4 Invalid hostname" },
+		{ STR("LHLO \xc3\xb6.example"), "!501 5.5.4 Invalid hostname" },
 		{ STR("LHLO [1"), "!501 5.5.4 Invalid hostname" },
 		/* §4.1.1.2, §4.1.2 */
 		{ STR("MAIL FROM:<>"), "3 null" },
@@ -67,8 +78,8 @@ static void commands_are_parsed(void **state)
 		{ STR("MAIL FROM:<\"plain\"@d>"), "3 plain@d" },
 		{ STR("MAIL FROM:<a..b.@docomo.example>"), "3 a..b.@docomo.example" },
 		{ STR("MAIL FROM:<a@b> SIZE=100 body=8bitmime RET=HDRS ENVID=x+2B"),
-			"3 a@b size=100 body=2 RET:HDRS ENVID:x+2B" },
-		{ STR("MAIL FROM:<a@b> BODY=BINARYMIME SMTPUTF8"), "3 a@b body=3 SMTPUTF8:" },
+			"3 a@b size=100 body=2 hdrs envid=x+" },
+		{ STR("MAIL FROM:<a@b> BODY=BINARYMIME SMTPUTF8"), "3 a@b body=3 utf8" },
 		{ STR("MAIL FROM:<\xc3\xa4@\xc3\xb6.example>"), "3 \xc3\xa4@\xc3\xb6.example" },
 		{ STR("MAIL FROM:<a@b> SIZE=18446744073709551616"),
 			"!501 5.5.4 Invalid SIZE parameter" },
@@ -92,7 +103,7 @@ static void commands_are_parsed(void **state)
 		/* §4.1.1.3 */
 		{ STR("RCPT TO:<postmaster>"), "4 postmaster" },
 		{ STR("RCPT TO:<u1@example.test> ORCPT=rfc822;u1+40example.test NOTIFY=NEVER"),
-			"4 u1@example.test ORCPT:rfc822;u1+40example.test NOTIFY:NEVER" },
+			"4 u1@example.test notify=1 orcpt=rfc822;u1@example.test" },
 		{ STR("RCPT TO:<>"), "!501 5.5.4 Invalid TO" },
 		{ STR("RCPT TO:<\"\"@b>"), "!501 5.5.4 Invalid TO" },
 		/* forms that are wrong, and their switches */
@@ -111,7 +122,7 @@ static void commands_are_parsed(void **state)
 		{ STR("DATA"), "5" },
 		{ STR("DATA x"), "!501 5.5.4 Parameters are not allowed here" },
 		{ STR("XCLIENT ADDR=1.2.3.4 PORT=25 HELO=[UNAVAILABLE]"),
-			"14 ADDR:1.2.3.4 PORT:25 HELO:[UNAVAILABLE]" },
+			"15 ADDR:1.2.3.4 PORT:25 HELO:[UNAVAILABLE]" },
 		{ STR("XCLIENT"), "!501 5.5.4 Missing parameters" },
 		{ STR("FOO bar"), "!500 5.5.1 Unknown command" },
 		{ STR("DATA\tx"), "!500 5.5.2 Invalid command syntax" },
@@ -259,13 +270,94 @@ static void replies_are_formatted(void **state)
 {
 	(void)state;
 	AUTO_BUF(out, 0);
-	smtp_put_reply(&out, 250, NULL, STR("host\nPIPELINING\nSIZE 100"));
-	smtp_put_reply(&out, 550, "5.1.1", STR("<a\r\tb\xc3> User doesn't exist"));
-	smtp_put_reply(&out, 354, NULL, STR("OK"));
-	smtp_put_reply(&out, 250, "2.0.0", STR("a\nb"));
+	smtp_put_reply(&out, false, 250, NULL, STR("host\nPIPELINING\nSIZE 100"));
+	smtp_put_reply(&out, false, 550, "5.1.1", STR("<a\r\tb\xc3> User doesn't exist"));
+	smtp_put_reply(&out, false, 354, NULL, STR("OK"));
+	smtp_put_reply(&out, false, 250, "2.0.0", STR("a\nb"));
+	smtp_put_reply(&out, true, 250, "2.1.5", STR("<\xc3\xa4@b>"));
+	smtp_put_reply(&out, true, 250, "2.1.5", STR("<\xc3@b>"));
 	assert_text(buf_str(&out), "250-host\r\n250-PIPELINING\r\n250 SIZE 100\r\n"
 				   "550 5.1.1 <a  b?> User doesn't exist\r\n354 OK\r\n"
-				   "250-2.0.0 a\r\n250 2.0.0 b\r\n");
+				   "250-2.0.0 a\r\n250 2.0.0 b\r\n"
+				   "250 2.1.5 <\xc3\xa4@b>\r\n250 2.1.5 <?@b>\r\n");
+}
+
+/* RFC 3461 §4, RFC 6531 §3.4, RFC 6533 §3, RFC 4954 §5 */
+static void delivery_parameters_are_parsed(void **state)
+{
+	(void)state;
+	static const struct row rows[] = {
+		{ STR("MAIL FROM:<> RET=full"), "3 null full" },
+		{ STR("MAIL FROM:<> RET=BODY"), "!501 5.5.4 Invalid RET parameter" },
+		{ STR("MAIL FROM:<> RET"), "!501 5.5.4 Invalid RET parameter" },
+		{ STR("MAIL FROM:<> ENVID=a+00"), "!501 5.5.4 Invalid ENVID parameter" },
+		{ STR("MAIL FROM:<> ENVID=a+0D+0A"), "!501 5.5.4 Invalid ENVID parameter" },
+		{ STR("MAIL FROM:<> ENVID"), "!501 5.5.4 Invalid ENVID parameter" },
+		{ STR("MAIL FROM:<> SMTPUTF8=yes"), "!501 5.5.4 Invalid SMTPUTF8 parameter" },
+		{ STR("MAIL FROM:<> AUTH=<>"), "3 null" },
+		{ STR("MAIL FROM:<> AUTH=e+3Dmc2@example.com"), "3 null" },
+		{ STR("MAIL FROM:<> AUTH=a+zz"), "!501 5.5.4 Invalid AUTH parameter" },
+		{ STR("RCPT TO:<a@b> NOTIFY=NEVER"), "4 a@b notify=1" },
+		{ STR("RCPT TO:<a@b> notify=success,Failure,DELAY"), "4 a@b notify=14" },
+		{ STR("RCPT TO:<a@b> NOTIFY=NEVER,DELAY"), "!501 5.5.4 Invalid NOTIFY parameter" },
+		{ STR("RCPT TO:<a@b> NOTIFY=DELAY,DELAY"), "!501 5.5.4 Invalid NOTIFY parameter" },
+		{ STR("RCPT TO:<a@b> NOTIFY=DELAY,"), "!501 5.5.4 Invalid NOTIFY parameter" },
+		{ STR("RCPT TO:<a@b> NOTIFY"), "!501 5.5.4 Invalid NOTIFY parameter" },
+		{ STR("RCPT TO:<a@b> ORCPT=rfc822;x+2By@c"), "4 a@b orcpt=rfc822;x+y@c" },
+		{ STR("RCPT TO:<a@b> ORCPT=utf-8;\\x+7BE4+7D@c"), "4 a@b orcpt=utf-8;\xc3\xa4@c" },
+		{ STR("RCPT TO:<a@b> ORCPT=UTF-8;\xc3\xa4@c"), "4 a@b orcpt=UTF-8;\xc3\xa4@c" },
+		{ STR("RCPT TO:<a@b> ORCPT=utf-8;\\x+7BD800+7D"),
+			"!501 5.5.4 Invalid ORCPT parameter" },
+		{ STR("RCPT TO:<a@b> ORCPT=rfc822"), "!501 5.5.4 Invalid ORCPT parameter" },
+		{ STR("RCPT TO:<a@b> ORCPT=;x"), "!501 5.5.4 Invalid ORCPT parameter" },
+		{ STR("RCPT TO:<a@b> ORCPT=rfc822;"), "!501 5.5.4 Invalid ORCPT parameter" },
+		{ STR("RCPT TO:<a@b> ORCPT=rfc822;x+0Ay"), "!501 5.5.4 Invalid ORCPT parameter" },
+	};
+	check(rows, ARRAY_COUNT(rows));
+}
+
+static void check_xclient(const char *line, const char *want)
+{
+	AUTO_ARENA(arena, 1 << 20);
+	AUTO_BUF(out, 0);
+	struct smtp_command cmd;
+	struct smtp_xclient x;
+	struct smtp_reply why;
+	assert_int_equal(smtp_parse_command(&arena, str_from(line), 0, &cmd, &why), ERR_NONE);
+	if (smtp_parse_xclient(&arena, &cmd, &x, &why) != ERR_NONE) {
+		buf_putf(&out, "!%u %s", why.code, why.enhanced);
+	} else {
+		for (int i = 0; i < SMTP_XCLIENT_ATTRIBUTES; i++)
+			if (x.is_given[i])
+				buf_putf(&out, "%d=%.*s/%u ", i, STRF(x.text[i]), x.number[i]);
+	}
+	assert_text(buf_str(&out), want);
+}
+
+/* Sheet protocols §7.3 */
+static void xclient_is_parsed(void **state)
+{
+	(void)state;
+	check_xclient("XCLIENT ADDR=192.0.2.1 PORT=25", "0=192.0.2.1/0 1=/25 ");
+	check_xclient("XCLIENT addr=IPV6:2001:db8::1", "0=2001:db8::1/0 ");
+	check_xclient("XCLIENT ADDR=2001:db8::1", "0=2001:db8::1/0 ");
+	check_xclient("XCLIENT ADDR=[UNAVAILABLE] LOGIN=[TEMPUNAVAIL]", "0=/0 6=/0 ");
+	check_xclient("XCLIENT PROTO=esmtp HELO=a.example LOGIN=u+40b",
+		"5=a.example/0 6=u@b/0 7=ESMTP/0 ");
+	check_xclient("XCLIENT SESSION=abc TTL=4 TIMEOUT=60 CLIENT-TRANSPORT=TLS",
+		"8=abc/0 9=TLS/0 10=/4 11=/60 ");
+	check_xclient("XCLIENT DESTADDR=::1 DESTPORT=24 DESTNAME=x.example",
+		"2=::1/0 3=/24 4=x.example/0 ");
+	check_xclient("XCLIENT FORWARD=YT1i", "12=a=b/0 ");
+	static const char *const bad[] = { "ADDR=host", "ADDR=1.2.3.4.5", "PORT=65536", "PORT=x",
+		"PROTO=HTTP", "HELO=a..b", "SESSION=a<b", "TTL=-1", "FORWARD=YWI", "FORWARD=*",
+		"FUTURE=1", "ADDR", "LOGIN=a+0D+0Ab" };
+	for (size_t i = 0; i < ARRAY_COUNT(bad); i++) {
+		AUTO_BUF(line, 0);
+		buf_putf(&line, "XCLIENT %s", bad[i]);
+		buf_put_byte(&line, '\0');
+		check_xclient(line.p, "!501 5.5.4");
+	}
 }
 
 int main(void)
@@ -273,6 +365,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(commands_are_parsed),
 		cmocka_unit_test(parameters_have_limits),
+		cmocka_unit_test(delivery_parameters_are_parsed),
+		cmocka_unit_test(xclient_is_parsed),
 		cmocka_unit_test(only_crlf_dot_crlf_ends_a_mail),
 		cmocka_unit_test(mail_survives_the_dots),
 		cmocka_unit_test(lines_are_found_in_any_split),

@@ -1,28 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Connections of MTAs: accepting, parking, ending them.
+/* Connections of MTAs: what net/serving.h asks for, who may talk, TLS, and their end.
  *
  * Invariants: 1. a connection is in lmtp->connections until it is freed.
- *             2. either a task serves it (task is alive) or its stream is parked, never both.
- *             3. the idle timer runs from accept to the end, except while mails are delivered. */
-#include <sys/socket.h>
-#include <unistd.h>
-
+ *             2. the timer runs from accept to the end, except while mails are delivered. */
 #include "base/file.h"
-#include "config/expand.h"
 #include "service/lmtp/lmtp_private.h"
 
-static void connection_ready(void *arg);
+const struct serving_end lmtp_shutting_down = { "shutting down", "Shutting down", "4.3.2" };
+static const struct serving_end inactive = { "inactivity", "Disconnected for inactivity", "4.4.2" };
 
 static void connection_free(struct lmtp_connection *c)
 {
 	struct lmtp *l = c->lmtp;
-	timer_cancel(&c->idle);
+	serving_done(&c->serving);
 	list_remove(&c->link);
 	lmtp_transaction_free(c->transaction);
+	lmtp_client_free(c->client);
 	stream_abandon(c->stream);
 	file_close_fd(&c->fd);
 	event_unref(c->event);
+	mem_free(c->session_id);
 	mem_free(c->helo);
+	lmtp_rules_unref(c->rules);
 	mem_free(c);
 	l->count--;
 	wait_queue_wake_all(&l->emptied);
@@ -31,16 +30,21 @@ static void connection_free(struct lmtp_connection *c)
 static void log_end(struct lmtp_connection *c, const char *reason)
 {
 	event_set_str(c->event, "reason", str_from(reason));
-	event_send(c->event, EVENT_INFO, "lmtp_connection_finished", "Disconnected: %s", reason);
+	event_send(
+		c->event, EVENT_INFO, "server_connection_disconnected", "Disconnected: %s", reason);
 }
 
-/* ---- serving ---- */
+/* ---- who may talk ---- */
 
-static bool is_trusted(struct op *op, const struct lmtp_connection *c)
+static bool is_in(struct op *op, const struct lmtp_connection *c, enum config_setting networks)
+{
+	return config_networks_have(c->rules->scope, networks, address_dup(op->arena, &c->remote));
+}
+
+static bool may_deliver(struct op *op, const struct lmtp_connection *c)
 {
 	return c->remote.family == 0 || address_is_loopback(&c->remote) ||
-	       config_networks_have(c->lmtp->scope, SET_lmtp_trusted_networks,
-		       address_dup(op->arena, &c->remote));
+	       is_in(op, c, SET_lmtp_trusted_networks) || c->may_speak_for_others;
 }
 
 static enum err open_stream(struct op *op, struct lmtp_connection *c)
@@ -48,9 +52,12 @@ static enum err open_stream(struct op *op, struct lmtp_connection *c)
 	int fd = c->fd;
 	c->fd = -1;
 	TRY(stream_new(op, fd, LMTP_INPUT_MAX, &c->stream));
+	lmtp_rules_find(op, c);
+	c->may_speak_for_others = c->remote.family != 0 && is_in(op, c, SET_login_trusted_networks);
 	struct str remote = address_dup(op->arena, &c->remote);
 	event_set_str(c->event, "remote_ip", remote);
-	event_send(c->event, EVENT_INFO, "lmtp_connection_started", "Connected from %.*s",
+	event_set_int(c->event, "remote_port", c->remote.port);
+	event_send(c->event, EVENT_INFO, "server_connection_connected", "Connected from %.*s",
 		STRF(c->remote.family ? remote : STR("local")));
 	return ERR_NONE;
 }
@@ -58,228 +65,117 @@ static enum err open_stream(struct op *op, struct lmtp_connection *c)
 static void greet(struct op *op, struct lmtp_connection *c)
 {
 	c->is_greeted = true;
-	if (is_trusted(op, c)) {
+	if (may_deliver(op, c)) {
 		lmtp_put_greeting(c);
 		return;
 	}
-	smtp_put_reply(
-		stream_output(c->stream), 554, "5.7.1", STR("You are not from a trusted network"));
+	lmtp_reply(c, 554, "5.7.1", "You are not from a trusted network");
 	c->closing_reason = "not from lmtp_trusted_networks";
 }
 
-/* One burst of a connection's life. False: it has ended, and is freed. */
-static bool serve(struct op *op, struct lmtp_connection *c)
+/* ---- serving ---- */
+
+/* WAITS. The dialogue's own end; frees. */
+static void finish(struct op *op, struct lmtp_connection *c, bool may_say_goodbye)
 {
-	if (!c->stream && open_stream(op, c) != ERR_NONE) {
-		log_end(c, "connection lost");
-		connection_free(c);
-		return false;
-	}
-	if (!c->is_greeted)
-		greet(op, c);
-	lmtp_serve_input(op, c);
-	/* The idle timer has fired, and nobody would set it again. */
-	if (task_is_cancelled() && !c->closing_reason)
-		c->closing_reason = "cancelled";
-	enum err e = stream_flush(op, c->stream);
-	if (e != ERR_NONE && !c->closing_reason)
-		c->closing_reason = "connection lost";
-	if (!c->closing_reason)
-		return true;
 	log_end(c, c->closing_reason);
-	if (e == ERR_NONE) {
+	if (may_say_goodbye) {
 		struct stream *stream = c->stream;
 		c->stream = NULL;
 		(void)stream_close(op, stream); /* the client is gone either way */
 	}
 	connection_free(c);
+}
+
+static bool serve(struct arena *arena, void *owner)
+{
+	struct lmtp_connection *c = owner;
+	struct op op;
+	op_init(&op, arena, c->event, now_us() + LMTP_IDLE_US);
+	if (!c->stream && open_stream(&op, c) != ERR_NONE) {
+		c->closing_reason = "connection lost";
+		finish(&op, c, false);
+		return false;
+	}
+	if (!c->is_greeted)
+		greet(&op, c);
+	lmtp_serve_input(&op, c);
+	if (task_is_cancelled() && !c->closing_reason)
+		return true;
+	enum err e = stream_flush(&op, c->stream);
+	if (e != ERR_NONE && !c->closing_reason && !task_is_cancelled())
+		c->closing_reason = "connection lost";
+	if (!c->closing_reason)
+		return true;
+	finish(&op, c, e == ERR_NONE);
 	return false;
 }
 
-static void connection_task(void *arg)
+/* Somebody else's end; the client hears why if he listens. */
+static void end_connection(void *owner, const struct serving_end *why)
 {
-	struct lmtp_connection *c = arg;
-	struct arena arena;
-	struct op op;
-	arena_init(&arena, LMTP_OP_BYTES_MAX);
-	bool is_parked = false;
-	do {
-		arena_reset(&arena);
-		op_init(&op, &arena, c->event, now_us() + LMTP_IDLE_US);
-		if (!serve(&op, c))
-			break;
-		is_parked = stream_park(c->stream, connection_ready, c);
-		/* Only now: while it is served, timers must know that. */
-		if (is_parked)
-			c->task = (struct task_handle){ 0 };
-	} while (!is_parked);
-	arena_done(&arena);
-}
-
-static void connection_ready(void *arg)
-{
-	struct lmtp_connection *c = arg;
-	c->task = task_start("lmtp", connection_task, c);
-}
-
-/* The last word to a parked connection, or to one that was never served. */
-static void end_parked(struct lmtp_connection *c, const char *enhanced, const char *text)
-{
-	if (c->stream) {
-		bool is_done;
-		AUTO_ARENA(arena, 0);
-		struct op op;
-		op_init(&op, &arena, c->event, now_us());
-		lmtp_say_goodbye(c, enhanced, text);
-		(void)stream_flush_ready(&op, c->stream, &is_done); /* it is the last word anyway */
+	struct lmtp_connection *c = owner;
+	if (c->stream && c->is_greeted) {
+		lmtp_say_goodbye(c, why->code ? why->code : "4.3.2", why->told);
+		serving_say(&c->serving);
 	}
-	log_end(c, text);
+	log_end(c, why->reason);
 	connection_free(c);
 }
 
-static void connection_idle(void *arg)
+static void expired(void *owner)
 {
-	struct lmtp_connection *c = arg;
-	if (task_is_alive(c->task))
-		task_cancel(c->task); /* a client that does not take his replies */
-	else
-		end_parked(c, "4.4.2", "Disconnected for inactivity");
+	struct lmtp_connection *c = owner;
+	serving_end(&c->serving, &inactive); /* also a client that does not take his replies */
 }
 
-/* ---- the public side ---- */
+static const struct serving_kind lmtp_serving = {
+	.task_name = "lmtp",
+	.arena_bytes_max = LMTP_OP_BYTES_MAX,
+	.serve = serve,
+	.expired = expired,
+	.end = end_connection,
+};
 
-/* A setting with variables of the system alone. */
-static enum err expand(
-	struct op *op, const struct lmtp *l, enum config_setting id, const char *name, char **out)
+void lmtp_connection_set_session(struct lmtp_connection *c, struct str id)
 {
-	static const struct config_var none[] = { { .name = { "user", 4 } } };
-	struct config_vars vars = { .items = none, .count = ARRAY_COUNT(none) };
-	struct str text;
-	TRY(op_within(op, config_expand(op, config_str(l->scope, id), &vars, &text), "%s", name));
-	*out = str_new_z(text);
-	return ERR_NONE;
+	AUTO_ARENA(arena, 0);
+	mem_free(c->session_id);
+	c->session_id = str_new_z(id);
+	event_set_str(c->event, "session", id);
+	event_set_prefix(c->event, str_printf(&arena, "lmtp<%s>: ", c->session_id));
 }
 
-static void read_settings(struct lmtp *l)
+struct lmtp_connection *lmtp_connection_new(struct lmtp *l, int fd, const struct address *peer)
 {
-	const struct config_scope *scope = l->scope;
-	const struct config_scope *service =
-		config_block_get(config_scope(l->config, NULL), BLOCK_service, STR("lmtp"));
-	uint64_t limit = service ? config_u64(service, SET_service_client_limit) : 1000;
-	uint64_t user_limit = config_u64(scope, SET_lmtp_user_concurrency_limit);
-	uint64_t mail_max = config_size(scope, SET_lmtp_max_mail_size);
-	l->limit = (size_t)limit;
-	l->user_limit = user_limit > UINT32_MAX ? 0 : (unsigned)user_limit;
-	l->mail_bytes_max =
-		mail_max == 0 ? DELIVER_MAIL_BYTES_MAX : MIN(mail_max, DELIVER_MAIL_BYTES_MAX);
-	l->greeting = config_str(scope, SET_login_greeting);
-	l->delimiters = config_str(scope, SET_recipient_delimiter);
-	l->adds_received = config_bool(scope, SET_lmtp_add_received_header);
-	/* "original" is the address of RCPT too, as long as ORCPT is not offered. */
-	l->adds_delivered_to = !config_is(scope, SET_lmtp_hdr_delivery_address, STR("none"));
-	l->is_quota_temporary = config_bool(scope, SET_quota_full_tempfail);
-	if (config_list_has(scope, SET_lmtp_client_workarounds, STR("whitespace-before-path")))
-		l->workarounds |= SMTP_ALLOW_SPACE_BEFORE_PATH;
-	if (config_list_has(scope, SET_lmtp_client_workarounds, STR("mailbox-for-path")))
-		l->workarounds |= SMTP_ALLOW_BARE_PATH;
-}
-
-static void lmtp_free(struct lmtp *l)
-{
-	map_done(&l->slots);
-	mem_free(l->hostname);
-	mem_free(l->postmaster);
-	mem_free(l);
-}
-
-enum err lmtp_open(struct op *op, const struct lmtp_settings *settings, struct lmtp **out)
-{
-	struct config_place place = { .protocol = STR("lmtp") };
-	struct lmtp *l = MEM_NEW(struct lmtp);
-	*l = (struct lmtp){
-		.config = settings->config,
-		.scope = config_scope(settings->config, &place),
-		.peers = settings->peers,
-		.spool_dir = settings->spool_dir,
-		.ticket_fresh_us = LMTP_TICKET_FRESH_US,
-	};
-	list_init(&l->connections);
-	map_init(&l->slots);
-	read_settings(l);
-	enum err e = expand(op, l, SET_hostname, "hostname", &l->hostname);
-	if (e == ERR_NONE)
-		e = expand(op, l, SET_postmaster_address, "postmaster_address", &l->postmaster);
-	if (e != ERR_NONE) {
-		lmtp_free(l);
-		return e;
-	}
-	*out = l;
-	return ERR_NONE;
-}
-
-/* No connection is made for whom there is no room: one line, if it fits, and the end. */
-static void refuse(struct lmtp *l, int fd)
-{
-	AUTO_BUF(text, 0);
-	buf_putf(&text, "421 4.3.2 %s %s\r\n", l->hostname,
-		l->is_closing ? "Shutting down" : "Too many connections");
-	/* Who is not told notices the end. */
-	(void)send(fd, text.p, text.n, MSG_NOSIGNAL | MSG_DONTWAIT);
-	close(fd);
-}
-
-void lmtp_accept(struct lmtp *l, int fd, const struct address *peer)
-{
-	if (l->is_closing || l->count >= l->limit) {
-		refuse(l, fd);
-		return;
-	}
+	AUTO_ARENA(arena, 0);
 	struct lmtp_connection *c = MEM_NEW(struct lmtp_connection);
 	*c = (struct lmtp_connection){
 		.lmtp = l,
+		.rules = lmtp_rules_ref(l->rules),
 		.fd = fd,
 		.remote = *peer,
 		.event = event_new(NULL, "lmtp"),
 	};
-	AUTO_ARENA(arena, 0);
-	struct str id = event_session_id(&arena);
-	memcpy(c->session_id, id.p, MIN(id.n, sizeof(c->session_id) - 1));
-	event_set_str(c->event, "session", id);
-	event_set_prefix(c->event, str_printf(&arena, "lmtp<%s>: ", c->session_id));
-	timer_init(&c->idle, connection_idle, c);
-	timer_set(&c->idle, now_us() + LMTP_IDLE_US);
+	lmtp_connection_set_session(c, event_session_id(&arena));
+	event_set_str(c->event, "protocol", STR("lmtp"));
+	serving_init(&c->serving, &lmtp_serving, c, &c->stream);
+	serving_expire_in(&c->serving, LMTP_IDLE_US);
 	list_add_last(&l->connections, &c->link);
 	l->count++;
-	connection_ready(c);
+	return c;
 }
 
-/* Ends those that are between transactions; `is_last`: everybody. */
-static void end_connections(struct lmtp *l, bool is_last)
+enum err lmtp_connection_start_tls(struct op *op, struct lmtp_connection *c)
 {
-	struct lmtp_connection *c, *next;
-	LIST_FOR_EACH(c, next, &l->connections, struct lmtp_connection, link)
-	{
-		if (task_is_alive(c->task)) {
-			if (is_last)
-				task_cancel(c->task);
-		} else if (is_last || !c->transaction || !c->transaction->is_receiving) {
-			end_parked(c, "4.3.2", "Shutting down");
-		}
-	}
-}
-
-void lmtp_close(struct op *op, struct lmtp *l)
-{
-	AUTO_ARENA(arena, 0);
-	struct op last;
-	l->is_closing = true;
-	end_connections(l, false);
-	while (l->count > 0 && wait_queue_wait(op, &l->emptied) == ERR_NONE)
-		continue;
-	end_connections(l, true);
-	op_init(&last, &arena, NULL, now_us() + US_PER_SEC);
-	while (l->count > 0 && wait_queue_wait(&last, &l->emptied) == ERR_NONE)
-		continue;
-	if (l->count == 0)
-		lmtp_free(l);
+	op->deadline_us = now_us() + LMTP_HANDSHAKE_US;
+	TRY(stream_start_tls(op, c->stream, c->lmtp->tls));
+	lmtp_end_transaction(c);
+	lmtp_client_free(c->client);
+	mem_free(c->helo);
+	c->client = NULL;
+	c->helo = NULL;
+	c->line = (struct smtp_line){ .scanned = 0 };
+	lmtp_rules_find(op, c);
+	return ERR_NONE;
 }

@@ -9,7 +9,6 @@
 
 struct fan_out {
 	struct lmtp_connection *c;
-	int fd;                           /* the sealed spool */
 	struct lmtp_recipient *next_user; /* first recipient of the next user that no lane has */
 	struct lmtp_recipient *unanswered;
 	size_t user_count;
@@ -67,7 +66,8 @@ static enum err send_once(struct op *op, struct fan_out *f, struct lmtp_recipien
 		.recipient = r->path,
 		.detail = r->detail,
 		.head = head,
-		.fd = f->fd,
+		.mail = t->mail,
+		.fd = t->mail_fd,
 		.size_bytes = t->spool.size_bytes,
 		.received_wall_us = t->received_wall_us,
 	};
@@ -82,7 +82,7 @@ static enum err deliver(
 	struct lmtp_slot *slot;
 	AUTO_BUF(head, 0);
 	lmtp_put_head(&head, f->c, r);
-	TRY(lmtp_slot_take(op, l, r->user, &slot));
+	TRY(lmtp_slot_take(op, l, r->user, f->c->rules->user_limit, &slot));
 	enum err e = send_once(op, f, r, session_id, buf_str(&head));
 	if (e == ERR_DENIED) {
 		/* The ticket was refused: too old after all, or the worker's host slept. Nothing was
@@ -102,14 +102,15 @@ static void deliver_to(struct op *op, struct fan_out *f, struct lmtp_recipient *
 	op_forgive(op);
 	enum err e = deliver(op, f, r, session_id);
 	if (e == ERR_NONE) {
-		lmtp_put_saved(&reply, r, session_id);
+		lmtp_put_saved(&reply, c, r, session_id);
 	} else {
-		lmtp_put_failure(&reply, c->lmtp, LMTP_AT_DELIVERY, r, e, op);
+		lmtp_put_failure(&reply, c, LMTP_AT_DELIVERY, r, e, op);
 		event_send(c->event, EVENT_WARNING, "lmtp_delivery_failed",
 			"Delivery to <%.*s> failed: %s: %s", STRF(r->path), err_name(e),
 			op->failure.text);
 	}
 	r->reply = buf_dup(op->arena, &reply);
+	lmtp_recipient_report(c, r);
 	answer(op, f);
 }
 
@@ -126,11 +127,14 @@ static enum err lane(struct op *op, void *arg)
 	return ERR_NONE;
 }
 
-void lmtp_fan_out(struct op *op, struct lmtp_connection *c, int fd)
+void lmtp_fan_out(struct op *op, struct lmtp_connection *c)
 {
-	struct fan_out f = { .c = c, .fd = fd, .unanswered = c->transaction->first };
+	struct fan_out f = { .c = c, .unanswered = c->transaction->first };
+	int64_t patience_us = LMTP_DELIVERY_US;
+	if (c->client && c->client->timeout_us > 0)
+		patience_us = MIN(patience_us, c->client->timeout_us);
 	sort_by_user(&f);
-	op->deadline_us = now_us() + LMTP_DELIVERY_US;
+	op->deadline_us = now_us() + patience_us;
 	if (f.user_count == 1) {
 		(void)lane(op, &f); /* it never fails */
 		return;

@@ -38,13 +38,14 @@ static void slot_unref(struct lmtp *l, struct lmtp_slot *s)
 	mem_free(s);
 }
 
-enum err lmtp_slot_take(struct op *op, struct lmtp *l, struct str user, struct lmtp_slot **out)
+enum err lmtp_slot_take(
+	struct op *op, struct lmtp *l, struct str user, unsigned limit, struct lmtp_slot **out)
 {
 	struct lmtp_slot *s = slot_get(l, user);
 	int64_t deadline_us = op->deadline_us;
 	enum err e = ERR_NONE;
 	op->deadline_us = MIN(deadline_us, now_us() + LMTP_SLOT_WAIT_US);
-	while (e == ERR_NONE && l->user_limit > 0 && s->busy >= l->user_limit)
+	while (e == ERR_NONE && limit > 0 && s->busy >= limit)
 		e = wait_queue_wait(op, &s->freed);
 	op->deadline_us = deadline_us;
 	if (e == ERR_NONE) {
@@ -57,7 +58,7 @@ enum err lmtp_slot_take(struct op *op, struct lmtp *l, struct str user, struct l
 		return e;
 	e = op_fail(op, ERR_UNAVAILABLE,
 		"more than %u deliveries for this user at a time (lmtp_user_concurrency_limit)",
-		l->user_limit);
+		limit);
 	op_tell_client(op, "Too many concurrent deliveries for user");
 	return e;
 }

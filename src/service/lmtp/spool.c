@@ -101,14 +101,22 @@ enum err spool_grew(struct op *op, struct spool *s, size_t n)
 	return s->gathered.n >= SPOOL_GATHER_BYTES ? write_out(op, s) : ERR_NONE;
 }
 
-enum err spool_finish(struct op *op, struct spool *s, int *out_fd)
+enum err spool_finish(
+	struct op *op, struct spool *s, size_t small_max, struct str *out_bytes, int *out_fd)
 {
+	bool is_small = s->fd < 0 && s->gathered.n <= small_max;
+	if (is_small) {
+		*out_bytes = buf_str(&s->gathered);
+		*out_fd = -1;
+		return ERR_NONE;
+	}
 	if (s->gathered.n > 0 || s->fd < 0)
 		TRY(write_out(op, s));
 	buf_done(&s->gathered);
 	if (!s->is_on_disk && fcntl(s->fd, F_ADD_SEALS,
 				      F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) < 0)
 		return op_fail_errno(op, "seal a spooled mail");
+	*out_bytes = STR("");
 	*out_fd = s->fd;
 	return ERR_NONE;
 }

@@ -52,7 +52,13 @@ static int finish(struct fixture *f, size_t bytes)
 {
 	struct stat st;
 	int fd;
-	assert_ok(spool_finish(&f->op, &f->spool, &fd));
+	struct str inline_bytes;
+	assert_ok(spool_finish(&f->op, &f->spool, 0, &inline_bytes, &fd));
+	assert_int_equal(inline_bytes.n, 0);
+	if (bytes == 0) { /* nothing is small enough for a message */
+		assert_int_equal(fd, -1);
+		return fd;
+	}
 	assert_int_equal(f->spool.size_bytes, bytes);
 	assert_int_equal(fstat(fd, &st), 0);
 	assert_int_equal(st.st_size, bytes);
@@ -76,11 +82,31 @@ static void a_finished_memory_file_cannot_change(void **state)
 		fill(&f, sizes[i], 50000);
 		assert_int_equal(f.account, sizes[i]);
 		int fd = finish(&f, sizes[i]);
+		if (sizes[i] == 0) {
+			close_spool(&f);
+			continue;
+		}
 		assert_int_equal(pwrite(fd, "x", 1, 0), -1);
 		assert_int_equal(errno, EPERM);
-		assert_int_equal(ftruncate(fd, 0), sizes[i] ? -1 : 0);
+		assert_int_equal(ftruncate(fd, 0), -1);
 		close_spool(&f);
 	}
+}
+
+static void a_small_mail_needs_no_file(void **state)
+{
+	(void)state;
+	struct fixture f;
+	struct str bytes;
+	int fd;
+	open_spool(&f, -1);
+	fill(&f, 1000, 300);
+	assert_ok(spool_finish(&f.op, &f.spool, 1000, &bytes, &fd));
+	assert_int_equal(fd, -1);
+	assert_int_equal(bytes.n, 1000);
+	assert_int_equal(bytes.p[999], byte_at(999));
+	assert_int_equal(f.account, 1000);
+	close_spool(&f);
 }
 
 static void large_mails_move_to_the_directory(void **state)
@@ -131,6 +157,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_finished_memory_file_cannot_change),
+		cmocka_unit_test(a_small_mail_needs_no_file),
 		cmocka_unit_test(large_mails_move_to_the_directory),
 		cmocka_unit_test(a_useless_directory_is_done_without),
 		cmocka_unit_test(all_spools_together_are_limited),

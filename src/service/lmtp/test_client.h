@@ -40,10 +40,13 @@ static inline void say_hello(struct kit *k)
 	expect(k, "220 mail.example.test ");
 	say(k, "LHLO client.example.org\r\n");
 	expect(k, "250-mail.example.test");
-	expect(k, "250-PIPELINING");
-	expect(k, "250-ENHANCEDSTATUSCODES");
 	expect(k, "250-8BITMIME");
-	expect(k, "250 SIZE ");
+	expect(k, "250-CHUNKING");
+	expect(k, "250-ENHANCEDSTATUSCODES");
+	expect(k, "250-PIPELINING");
+	expect(k, "250-SIZE ");
+	expect(k, "250-STARTTLS");
+	expect(k, "250 VRFY");
 }
 
 /* MAIL, RCPT to each (NULL ends), DATA; all accepted. */

@@ -4,7 +4,8 @@
  *
  * Names: nobody*, bad* unknown · lost* auth is in trouble · plus+name@ has the delimiter in it.
  * In the worker: full* over quota · disk* no room on disk · gone* user deleted · down* out of order ·
- *        slow* takes 30 ms · late* refuses the first ticket. Everybody else's mail is saved. */
+ *        slow* takes 30 ms · late* refuses the first ticket. Everybody else's mail is saved. Users
+ *        have one of two workers, by their names. */
 #pragma once
 
 #include "service/lmtp/lmtp_private.h"
@@ -16,8 +17,11 @@
 
 #include "base/file.h"
 #include "base/test.h"
+#include "net/tls.h"
+#include "service/lmtp/test_certificate.h"
 
 #define KIT_SAVED_MAX 1200
+#define KIT_WORKERS   2
 
 struct saved {
 	struct str user, recipient, sender, session, detail, head, mail, ticket;
@@ -30,7 +34,8 @@ struct kit {
 	int page_fd;
 	struct config *config;
 	struct peers peers;
-	struct ipc_server *auth, *mail;
+	struct ipc_server *auth, *mail[KIT_WORKERS];
+	struct tls_context *tls;
 	struct lmtp *lmtp;
 	struct stream *client; /* what test_client.h talks on */
 	const char *settings;
@@ -97,7 +102,10 @@ static inline enum err kit_save(
 		TRY(task_sleep(op, 30 * US_PER_MS));
 	assert_true(k->saved_count < KIT_SAVED_MAX);
 	char *mail = arena_alloc(a, (size_t)d->size_bytes + 1);
-	assert_ok(file_pread_all(op, d->fd, mail, (size_t)d->size_bytes, 0));
+	if (d->fd >= 0)
+		assert_ok(file_pread_all(op, d->fd, mail, (size_t)d->size_bytes, 0));
+	else if (d->mail.n > 0)
+		memcpy(mail, d->mail.p, d->mail.n);
 	k->saved[k->saved_count++] = (struct saved){
 		.user = user,
 		.recipient = str_dup(a, d->recipient),
@@ -158,8 +166,7 @@ static inline struct stream *kit_connect(struct kit *k, const struct address *pe
 static inline struct str kit_mail_socket(struct arena *a, uint32_t slot, void *arg)
 {
 	const struct kit *k = arg;
-	(void)slot; /* one worker plays all */
-	return str_printf(a, "%s/mail", k->dir);
+	return str_printf(a, "%s/mail%u", k->dir, slot);
 }
 
 static inline struct ipc_server *kit_serve(struct kit *k, const char *name, ipc_handler *handler)
@@ -172,22 +179,64 @@ static inline struct ipc_server *kit_serve(struct kit *k, const char *name, ipc_
 	return server;
 }
 
-static inline void kit_open(struct kit *k)
+static inline struct config *kit_config(struct kit *k, struct str more)
 {
 	struct config_problems problems;
+	struct config *config;
 	struct str text = str_printf(&k->arena,
 		"dovecot_config_version = 3.1.0\ndovecot_storage_version = 3.1.0\n"
-		"hostname = mail.example.test\npostmaster_address = root@example.test\n%s",
-		k->settings);
+		"hostname = mail.example.test\npostmaster_address = root@example.test\n%s%.*s\n",
+		k->settings, STRF(more));
 	assert_ok(config_load(
-		&k->op, &(struct config_load_args){ .text = text }, &problems, &k->config));
-	assert_ok(shared_page_create(&k->op, 16, 2, &k->page_fd, &k->page));
+		&k->op, &(struct config_load_args){ .text = text }, &problems, &config));
+	return config;
+}
+
+static inline void kit_reload(struct kit *k, struct str more)
+{
+	config_unref(k->config);
+	k->config = kit_config(k, more);
+	assert_ok(lmtp_reload(&k->op, k->lmtp, k->config));
+}
+
+static inline void kit_serve_mail(struct kit *k, uint32_t slot)
+{
+	AUTO_BUF(name, 0);
+	buf_putf(&name, "mail%u", slot);
+	buf_put_byte(&name, '\0');
+	k->mail[slot] = kit_serve(k, name.p, kit_mail);
+}
+
+/* What a worker that dies leaves: a broken connection, and a socket that answers nobody. */
+static inline void kit_kill(struct kit *k, struct str user)
+{
+	uint32_t slot = shared_worker_of(k->page, user);
+	ipc_server_close(k->mail[slot]);
+	k->mail[slot] = NULL;
+}
+
+static inline void kit_revive(struct kit *k, struct str user)
+{
+	uint32_t slot = shared_worker_of(k->page, user);
+	unlink(str_dup_z(&k->arena, kit_mail_socket(&k->arena, slot, k)));
+	kit_serve_mail(k, slot);
+}
+
+static inline void kit_open(struct kit *k)
+{
+	k->config = kit_config(k, STR(""));
+	assert_ok(shared_page_create(&k->op, 16, KIT_WORKERS, &k->page_fd, &k->page));
 	k->auth = kit_serve(k, "auth", kit_auth);
-	k->mail = kit_serve(k, "mail", kit_mail);
+	for (uint32_t slot = 0; slot < KIT_WORKERS; slot++)
+		kit_serve_mail(k, slot);
+	struct tls_settings tls = { .certificate = { .chain_pem = STR(TEST_CERTIFICATE),
+					    .key_pem = STR(TEST_KEY) } };
+	assert_ok(tls_context_new(&k->op, &tls, &k->tls));
 	peers_init(
 		&k->peers, k->page, str_printf(&k->arena, "%s/auth", k->dir), kit_mail_socket, k);
 	assert_ok(lmtp_open(&k->op,
-		&(struct lmtp_settings){ .config = k->config, .peers = &k->peers, .spool_dir = -1 },
+		&(struct lmtp_settings){
+			.config = k->config, .tls = k->tls, .peers = &k->peers, .spool_dir = -1 },
 		&k->lmtp));
 }
 
@@ -203,9 +252,12 @@ static inline void kit_close(struct kit *k)
 		lmtp_close(&k->op, k->lmtp);
 	}
 	ipc_server_close(k->auth);
-	ipc_server_close(k->mail);
+	for (uint32_t slot = 0; slot < KIT_WORKERS; slot++)
+		if (k->mail[slot])
+			ipc_server_close(k->mail[slot]);
 	peers_done(&k->peers);
 	config_unref(k->config);
+	tls_context_unref(k->tls);
 	shared_page_unmap(k->page);
 	close(k->page_fd);
 }
