@@ -102,7 +102,10 @@ static enum err open_services(struct op *op, struct login_role *r, struct role_c
 		&r->login));
 	TRY(lmtp_open(op,
 		&(struct lmtp_settings){
-			.config = r->config, .peers = &r->peers, .spool_dir = r->spool_dir },
+			.config = r->config,
+			.tls = certificates_front(r->certificates),
+			.peers = &r->peers,
+			.spool_dir = r->spool_dir },
 		&r->lmtp));
 	return open_doors(op, r, context);
 }
