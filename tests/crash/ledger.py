@@ -1,143 +1,206 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the server has promised, and the check that it kept its word after a crash.
+"""What the server has promised one user, and the check that it kept its word after a crash.
 
-A mail is known by its mark (kit/mails.marked). The ledger of a user holds for every mark what was
-acknowledged; what was asked for but not acknowledged may have happened or not, but is settled once
-and for all by the first look after the crash.
+A mail is known by its mark (kit/mails.marked). One reader changes the mailboxes, one command at a
+time, so that what must be there is known exactly: the model after all acknowledged commands, and for
+the one that was under way either the model before it or the model after it, nothing between. Mails are
+delivered meanwhile:
 
-    sent, no answer         there at most once
-    saved (250 or OK)       there exactly once
-    expunge sent, no answer there at most once
-    move sent, no answer    there exactly once, in one of the two mailboxes
-    expunged (OK)           never seen again
-"""
+    sent, no answer     in INBOX at most once
+    250                 in INBOX exactly once, until the reader met it; from then on it is in the model
+
+UIDs name one mail for ever; UIDVALIDITY stays with a mailbox; UIDNEXT and HIGHESTMODSEQ never fall. And
+a client that knew an older state asks what changed, in both ways of RFC 7162, and ends in the truth."""
 
 import re
 import threading
+import time
 
-from kit import mails
+from crash.model import Model
+from kit import mails, resync
+from kit.imap import fetched
 
-SENT, SAVED, EXPUNGING, GONE = "sent", "saved", "expunging", "gone"
 BODIES_CHECKED = 5
+ITEMS = "(UID FLAGS BODY.PEEK[HEADER.FIELDS (X-Mark)])"
 
 
 class Ledger:
-    def __init__(self, user):
+    """`flags_lag_s`: flag changes of that long before the crash may be lost (power loss with the
+    asynchronous flags journal); 0: none may."""
+
+    def __init__(self, user, flags_lag_s=0):
         self.user = user
-        self.state = {}  # mark -> state; moves change nothing here
-        self.boxes = {}  # mailbox -> Box
+        self.flags_lag_s = flags_lag_s
         self.lock = threading.Lock()
+        self.arriving = {}  # mark -> acknowledged?
+        self.model = None
+        self.open = None  # the change under way
+        self.stores = []  # (when it was acknowledged, change)
+        self.told = {}  # UIDVALIDITY -> Numbers
+        self.known = {}  # mailbox -> kit.resync.Known
 
-    def set(self, mark, state):
+    def sent(self, mark):
         with self.lock:
-            self.state[mark] = state
+            self.arriving[mark] = False
 
-    def choose(self, rng, state):
-        """A mark in that state, or None."""
+    def saved(self, mark):
         with self.lock:
-            found = [mark for mark, s in self.state.items() if s == state]
-        return rng.choice(found) if found else None
+            if mark in self.arriving:  # else the reader was faster, and met it
+                self.arriving[mark] = True
 
-    def count(self, state):
-        return sum(s == state for s in self.state.values())
+    def begin(self, change):
+        self.open = change
 
-    def saw(self, mailbox, uid_validity, uid, mark):
-        """A UID was told to somebody: it names this mail for ever."""
+    def done(self, uids=None):
+        """The change under way was acknowledged, with these new UIDs."""
+        self.model = self.open.apply(self.model, uids)
+        if self.open.touched():
+            self.stores.append((time.monotonic(), self.open))
+        self.open = None
+
+    def refused(self):
+        self.open = None
+
+    def met(self, uid, mark):
+        """The reader sees a delivery in INBOX."""
         with self.lock:
-            self.boxes.setdefault(mailbox, Box(uid_validity)).uids[uid] = mark
+            if self.arriving.pop(mark, None) is None:
+                raise AssertionError(f"INBOX: UID {uid} ({mark}) came from nowhere")
+        self.model.boxes["INBOX"][uid] = (mark, frozenset())
 
-    def told_numbers(self, mailbox, uid_validity, uid_next, modseq):
-        """What STATUS said: none of it may ever fall."""
-        with self.lock:
-            self.boxes.setdefault(mailbox, Box(uid_validity)).told(uid_next, modseq)
+    def saw(self, validity, uid, mark):
+        self.told.setdefault(validity, Numbers()).saw(uid, mark)
+
+    def told_numbers(self, validity, uid_next, modseq):
+        self.told.setdefault(validity, Numbers()).told(uid_next, modseq)
+
+    def count(self):
+        return sum(map(len, self.model.boxes.values())) if self.model else 0
 
     # ---- the check
 
-    def check(self, client, rng):
-        """Compares the user's mailboxes with the ledger; the list of broken promises. Then takes
-        what is there as the truth for whatever was open."""
-        broken = []
-        places = {}
-        for mailbox in sorted(client.list_names()):
-            for uid, mark in self._read_box(client, mailbox, broken):
-                places.setdefault(mark, []).append((mailbox, uid))
-        for mark, state in self.state.items():
-            broken += self._check_mark(mark, state, places.get(mark, []))
-        unknown = [mark for mark in places if mark not in self.state]
-        broken += [f"a mail that nobody sent: {mark}" for mark in unknown]
-        broken += self._check_bodies(client, rng, places)
-        for mark, state in self.state.items():
-            if state in (SENT, EXPUNGING):
-                self.state[mark] = SAVED if mark in places else GONE
+    def check(self, connect, rng):
+        """connect() gives a session. Compares all with the truth, which then becomes the model; the
+        list of broken promises."""
+        with connect() as client:
+            broken = []
+            truth = self._read_all(client, broken)
+            if self.model is not None:
+                broken += self._compare(truth)
+            broken += self._check_bodies(client, rng, truth)
+        broken += self._check_resync(connect, truth)
+        self.model = Model(truth)
+        self.open = None
+        self.stores = []
+        self.known = {}
         return [f"{self.user}: {text}" for text in broken]
 
-    def _read_box(self, client, mailbox, broken):
-        status = client.status(mailbox, "UIDVALIDITY UIDNEXT HIGHESTMODSEQ")
-        box = self.boxes.setdefault(mailbox, Box(status["UIDVALIDITY"]))
-        broken += box.check_numbers(mailbox, status)
-        selected = client.select(mailbox)
-        if not selected.exists:
-            return []
-        got = client.fetch("1:*", "(UID BODY.PEEK[HEADER.FIELDS (X-Mark)])")
-        found = []
-        for mail in got.values():
-            (text,) = [value for key, value in mail.items() if key.startswith("BODY[")]
-            mark = re.search(rb"(?i)X-Mark: (\S+)", text)
-            uid = int(mail["UID"])
-            if not mark:
-                broken.append(f"{mailbox}: the mail with UID {uid} has no mark")
-                continue
-            found.append((uid, mark.group(1).decode()))
-        broken += box.check_uids(mailbox, found, selected.uid_next)
+    def _read_all(self, client, broken):
+        truth = {}
+        for name, attributes in sorted(client.list_names().items()):
+            if "\\Noselect" not in attributes:
+                truth[name] = self._read_box(client, name, broken)
+        return truth
+
+    def _read_box(self, client, name, broken):
+        status = client.status(name, "UIDVALIDITY UIDNEXT HIGHESTMODSEQ MESSAGES")
+        selected = client.select(name)
+        numbers = self.told.setdefault(status["UIDVALIDITY"], Numbers())
+        found = {}
+        if selected.exists:
+            for uid, items in fetched(client.do(f"UID FETCH 1:* {ITEMS}").lines, by_uid=True).items():
+                found[uid] = (mark_of(items), resync.flags_of(items))
+        if status["MESSAGES"] != len(found):
+            broken.append(f"{name}: STATUS says {status['MESSAGES']} mails, FETCH {len(found)}")
+        broken += [f"{name}: {text}" for text in numbers.check(status, found)]
+        if selected.uid_validity != status["UIDVALIDITY"]:
+            broken.append(f"{name}: UIDVALIDITY {selected.uid_validity}, by STATUS {status['UIDVALIDITY']}")
+        known = self.known.get(name)
+        if known and known.uid_validity != selected.uid_validity and not self._tree_changes():
+            broken.append(f"{name}: UIDVALIDITY was {known.uid_validity}, is {selected.uid_validity}")
         return found
 
-    def _check_mark(self, mark, state, places):
-        count = len(places)
-        allowed = {SENT: (0, 1), SAVED: (1,), EXPUNGING: (0, 1), GONE: (0,)}[state]
-        if count in allowed:
-            return []
-        return [f"mail {mark} ({state}) is there {count} times: {places}"]
+    def _tree_changes(self):
+        return self.open and self.open.what["kind"] in ("create", "delete", "rename")
 
-    def _check_bodies(self, client, rng, places):
+    def _compare(self, truth):
+        lax = {}
+        for when, change in self.stores:
+            if time.monotonic() - when < self.flags_lag_s + 30:  # checking takes its time as well
+                lax.setdefault(change.what["box"], set()).update(change.what["uids"])
+        candidates = [("", self.model)]
+        if self.open:
+            candidates.append((f" after {self.open}", self.open.apply(self.model)))
+        results = []
+        for label, model in candidates:
+            out, came = model.differences(truth, self.arriving, lax if self.flags_lag_s else {})
+            out += [f"the delivery {mark} was acknowledged and is lost"
+                    for mark, is_acknowledged in self.arriving.items() if is_acknowledged and mark not in came]
+            if not out:
+                for mark in came:
+                    del self.arriving[mark]
+                return []
+            results.append([text + label for text in out])
+        return min(results, key=len)
+
+    def _check_bodies(self, client, rng, truth):
         broken = []
-        for mark in rng.sample(sorted(places), min(BODIES_CHECKED, len(places))):
-            mailbox, uid = places[mark][0]
-            client.select(mailbox)
+        places = [(name, uid) for name, found in truth.items() for uid in found]
+        for name, uid in rng.sample(places, min(BODIES_CHECKED, len(places))):
+            client.select(name)
             got = client.fetch(str(uid), "BODY.PEEK[]", uid=True)
+            mark = truth[name][uid][0]
             if uid not in got or not got[uid]["BODY[]"].endswith(mails.marked(mark)):
-                broken.append(f"mail {mark} is damaged")
+                broken.append(f"{name}: UID {uid} ({mark}) is damaged")
+        return broken
+
+    def _check_resync(self, connect, truth):
+        broken = []
+        ways = (("CONDSTORE", resync.by_condstore), ("QRESYNC", resync.by_qresync))
+        for capability, way in ways:
+            with connect() as client:
+                if capability.encode() not in client.do("CAPABILITY").lines[0]:
+                    continue
+                for name in sorted(set(self.known) & set(truth)):
+                    have = way(client, name, self.known[name])
+                    if have is not None:
+                        flags = {uid: flags for uid, (_, flags) in truth[name].items()}
+                        broken += resync.differences(name, capability, have, flags)
         return broken
 
 
-class Box:
-    """What clients were told about one mailbox."""
+def mark_of(items):
+    (text,) = [value for key, value in items.items() if key.startswith("BODY[")]
+    mark = re.search(rb"(?i)X-Mark: (\S+)", text)
+    return mark.group(1).decode() if mark else "(no mark)"
 
-    def __init__(self, uid_validity):
-        self.uid_validity = uid_validity
+
+class Numbers:
+    """What clients were told about the numbers of one mailbox."""
+
+    def __init__(self):
         self.uids = {}  # uid -> mark, of all time
         self.uid_next = 0
         self.modseq = 0
+
+    def saw(self, uid, mark):
+        if self.uids.setdefault(uid, mark) != mark:
+            raise AssertionError(f"UID {uid} was {self.uids[uid]}, is {mark}")
 
     def told(self, uid_next, modseq):
         self.uid_next = max(self.uid_next, uid_next)
         self.modseq = max(self.modseq, modseq)
 
-    def check_numbers(self, name, status):
+    def check(self, status, found):
         broken = []
         for key, least in (("UIDNEXT", self.uid_next), ("HIGHESTMODSEQ", self.modseq)):
             if status[key] < least:
-                broken.append(f"{name}: {key} fell from {least} to {status[key]}")
-        if status["UIDVALIDITY"] != self.uid_validity:
-            broken.append(f"{name}: UIDVALIDITY was {self.uid_validity}, is {status['UIDVALIDITY']}")
-        self.told(status["UIDNEXT"], status["HIGHESTMODSEQ"])
-        return broken
-
-    def check_uids(self, name, found, uid_next):
-        broken = []
-        for uid, mark in found:
+                broken.append(f"{key} fell from {least} to {status[key]}")
+        for uid, (mark, _) in found.items():
             if self.uids.get(uid, mark) != mark:
-                broken.append(f"{name}: UID {uid} was {self.uids[uid]}, is {mark}")
+                broken.append(f"UID {uid} was {self.uids[uid]}, is {mark}")
             self.uids[uid] = mark
-        if self.uids and uid_next <= max(self.uids):
-            broken.append(f"{name}: UIDNEXT {uid_next} is not above UID {max(self.uids)}")
+        if self.uids and status["UIDNEXT"] <= max(self.uids):
+            broken.append(f"UIDNEXT {status['UIDNEXT']} is not above UID {max(self.uids)}")
+        self.told(status["UIDNEXT"], status["HIGHESTMODSEQ"])
         return broken

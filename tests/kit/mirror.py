@@ -14,12 +14,16 @@ class Fault(Exception):
 
 
 class Mail:
-    __slots__ = ("uid", "flags", "modseq")
+    __slots__ = ("uid", "flags", "modseq", "heard")
 
     def __init__(self):
         self.uid = None
         self.flags = None  # a frozenset without \Recent; None: not told yet
         self.modseq = 0
+        self.heard = []  # the latest about its flags, for the report of a difference
+
+    def hear(self, text):
+        self.heard = [*self.heard[-5:], text]
 
     def __repr__(self):
         return f"(UID {self.uid} {sorted(self.flags) if self.flags is not None else None} {self.modseq})"
@@ -45,6 +49,7 @@ class Mirror:
         self.uid_validity = None
         self.highest_modseq = 0
         self.uid_next = 0
+        self.doing = ""  # the command under way, for reports
 
     def __len__(self):
         return len(self.mails)
@@ -121,6 +126,7 @@ class Mirror:
             self._learn_uid(number, mail, int(items[b"UID"]))
         if b"FLAGS" in items:
             mail.flags = frozenset(items[b"FLAGS"]) - {RECENT}
+            mail.hear(f"told {b' '.join(items[b'FLAGS'])!r} by {self.doing}")
         if b"MODSEQ" in items:
             modseq = int(items[b"MODSEQ"][0])
             if modseq < mail.modseq:
@@ -154,6 +160,7 @@ class Mirror:
         for mail in mails:
             if mail.flags is None:
                 continue
+            mail.hear(f"stored {sign}{sorted(flags)}")
             if sign == "+":
                 mail.flags = mail.flags | flags
             elif sign == "-":
@@ -179,7 +186,7 @@ class Mirror:
                 out.append(f"{self.name}: mail {number} was told with UID {mail.uid}, is {uid}")
             elif mail.flags is not None and mail.flags != flags:
                 out.append(f"{self.name}: mail {number} (UID {uid}) was told with {sorted(mail.flags)}, "
-                           f"has {sorted(flags)}")
+                           f"has {sorted(flags)}; it heard: {'; '.join(mail.heard)}")
             elif modseq and mail.modseq > modseq:
                 out.append(f"{self.name}: mail {number} (UID {uid}) told modseq {mail.modseq}, has {modseq}")
         return out

@@ -168,6 +168,7 @@ class Client(asyncio.Protocol):
         if command:
             command.lines.append(line)
         if self.mirror is not None:
+            self.mirror.doing = f"{command.tag} {command.text[:60]}" if command else "nothing"
             self.mirror.take(line, lambda: self._check_expunge_allowed(command))
 
     def _check_expunge_allowed(self, command):

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """One process of the stress: some users with all their sessions, round after round.
 
-Prints a JSON line per round, {"round": 1, "acts": {...}, "mails": 812}, and at a failure
-{"failed": [...], "transcript": [...]}; stress_test.py starts it."""
+Prints a JSON line per round, {"round": 1, "acts": {...}, "mails": 812}, at a failure
+{"failed": [...], "transcripts": [...]}, and for the user whom mbsync follows a line of his replicas;
+stress_test.py starts it."""
 
 import argparse
 import asyncio
@@ -20,7 +21,9 @@ sys.path.insert(0, str(TESTS))
 
 from kit.instance import Instance  # noqa: E402
 from kit.mirror import Fault  # noqa: E402
+from kit.testenv import Skip  # noqa: E402
 from stress.client import Ended  # noqa: E402
+from stress.replicas import Replicas  # noqa: E402
 from stress.users import User  # noqa: E402
 
 
@@ -33,6 +36,7 @@ class Stress:
         self.faults = []
         self.transcripts = []
         self.users = []
+        self.replicas = None
         for i, number in enumerate(range(args.first_user, args.first_user + args.users)):
             first = 1 + i * args.sessions
             sessions = range(first, first + args.sessions)
@@ -59,14 +63,43 @@ class Stress:
     async def run(self, seconds, round_seconds):
         deadline = time.monotonic() + seconds
         await asyncio.gather(*(user.prepare() for user in self.users))
+        self.start_replicas()
         for number in itertools.count(1):
             await asyncio.gather(*(user.act(round_seconds) for user in self.users))
             await self.compare(number)
             if time.monotonic() > deadline:
-                return
+                break
+        if self.replicas:
+            self.end_replicas()
+
+    def start_replicas(self):
+        for user in self.users:
+            if user.ledger.is_shared:
+                try:
+                    self.replicas = Replicas(self.instance, user.name, self.prefix)
+                except Skip as e:
+                    self.tell_replicas("skip", 0, str(e))
+
+    def end_replicas(self):
+        """The sessions are quiet now, and closed."""
+        began = time.monotonic()
+        try:
+            self.tell_replicas("ok", began, self.replicas.converge())
+        except Exception as e:
+            self.tell_replicas("fail", began, f"{type(e).__name__}: {e}\n{traceback.format_exc(limit=-3)}")
+
+    def tell_replicas(self, status, began, text):
+        seconds = time.monotonic() - began
+        print(json.dumps({"replicas": text, "status": status, "seconds": seconds}), flush=True)
 
     async def compare(self, number):
-        found = await asyncio.gather(*(user.compare() for user in self.users))
+        if self.replicas:
+            await asyncio.get_running_loop().run_in_executor(None, self.replicas.pause)
+        try:
+            found = await asyncio.gather(*(user.compare() for user in self.users))
+        finally:
+            if self.replicas:
+                self.replicas.resume()
         self.faults += [text for differences in found for text in differences]
         if self.faults:
             raise Fault("differences")
@@ -101,6 +134,9 @@ def main():
                     stress.tell_transcript(actor.client)
         print(json.dumps({"failed": faults[:20], "transcripts": stress.transcripts}), flush=True)
         return 1
+    finally:
+        if stress.replicas:
+            stress.replicas.remove()
 
 
 if __name__ == "__main__":

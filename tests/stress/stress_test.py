@@ -19,16 +19,11 @@ import subprocess
 import sys
 import threading
 import time
-import traceback
 
 TESTS = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(TESTS))
 
-from kit import mails  # noqa: E402
 from kit.instance import Instance  # noqa: E402
-from kit.mbsync import Replica, server_contents  # noqa: E402
-from kit.testenv import Skip  # noqa: E402
-from stress.actor import STABLE  # noqa: E402
 
 PROCESSES = 2
 USERS_EACH = 5
@@ -40,69 +35,12 @@ def tell(name, status, seconds, reason=""):
     print(json.dumps({"name": name, "status": status, "seconds": seconds, "reason": reason}), flush=True)
 
 
-class Replicas:
-    """Two Maildirs of one user, synchronised and changed all the time in a thread."""
-
-    def __init__(self, instance, seed):
-        self.instance = instance
-        self.user = instance.user(SHARED_USER)
-        self.rng = random.Random(f"{seed}-replicas")
-        self.replicas = [Replica(instance, self.user, " ".join(STABLE)) for _ in range(2)]
-        self.stopping = threading.Event()
-        self.rounds = self.failures = 0
-        self.thread = threading.Thread(target=self.run)
-
-    def run(self):
-        number = 0
-        while not self.stopping.wait(0.2):
-            for replica in self.replicas:
-                number += 1
-                # Its session may see a mailbox change in the middle; what counts is the end.
-                self.failures += replica.run().returncode != 0
-                self.change(replica, number)
-            self.rounds += 1
-
-    def change(self, replica, number):
-        for name in STABLE:
-            files = replica.files(name)
-            if files:
-                replica.set_flags(self.rng.choice(files), self.rng.choice(("S", "FS", "F", "RS", "")))
-            if len(files) > 5 and self.rng.random() < 0.3:
-                self.rng.choice(replica.files(name)).unlink()
-        replica.add("INBOX", mails.small(f"r{number}.{replica.dir.name}~"), number)
-
-    def converge(self):
-        """After all is quiet: the replicas and the server hold the same."""
-        self.stopping.set()
-        self.thread.join(150)
-        for _ in range(2):
-            for replica in self.replicas:
-                replica.sync()
-        self.replicas[0].sync()
-        with self.instance.imap(self.user) as client:
-            truth = server_contents(client, STABLE)
-        for replica in self.replicas:
-            have = replica.contents()
-            for name in STABLE:
-                assert have[name] == truth[name], difference(name, have[name], truth[name])
-        return f"{self.rounds} rounds, {self.failures} disturbed, {sum(map(len, truth.values()))} mails"
-
-    def remove(self):
-        self.stopping.set()
-        for replica in self.replicas:
-            replica.remove()
-
-
-def difference(name, have, truth):
-    return (f"{name}: {len(have)} mails, the server has {len(truth)}; only here: "
-            f"{sorted(set(have) - set(truth))[:10]}, only there: {sorted(set(truth) - set(have))[:10]}")
-
-
 class LoadProcess:
     def __init__(self, instance, index, args):
         self.name = f"sessions-{index + 1}"
         self.acts = self.rounds = 0
         self.failure = ""
+        self.replicas = None
         command = [sys.executable, TESTS / "stress" / "load.py", "--attach", instance.dir]
         command += ["--first-user", str(1 + index * USERS_EACH), "--users", str(USERS_EACH)]
         command += ["--sessions", str(args.sessions), "--seed", f"{args.seed}-{index}", "--prefix", "ab"[index]]
@@ -117,6 +55,8 @@ class LoadProcess:
             said = json.loads(line) if line.startswith("{") else None
             if said is None:
                 other.append(line)
+            elif "replicas" in said:
+                self.replicas = (said["status"], said["seconds"], said["replicas"])
             elif "failed" in said:
                 lines = said["failed"]
                 for transcript in said["transcripts"]:
@@ -137,39 +77,18 @@ class LoadProcess:
 
 
 def stress(instance, args):
-    """True when all is well."""
     began = time.monotonic()
-    with instance.imap(instance.user(SHARED_USER)) as client:
-        for name in STABLE[1:]:
-            client.run(f"CREATE {name}")
-    try:
-        replicas = Replicas(instance, args.seed)
-        replicas.thread.start()
-    except Skip as e:
-        tell("replicas", "skip", 0, str(e))
-        replicas = None
     loads = [LoadProcess(instance, index, args) for index in range(PROCESSES)]
     try:
         for load in loads:
-            load.end(args.seconds * 3 + 180)
+            load.end(args.seconds * 3 + 240)
             text = f"seed {args.seed}\n{load.failure}" if load.failure else f"{load.rounds} rounds, {load.acts} acts"
             tell(load.name, "fail" if load.failure else "ok", time.monotonic() - began, text)
-        if replicas:
-            converge(replicas, args.seed)
+            if load.replicas:
+                tell("replicas", *load.replicas)
     finally:
         for load in loads:
             load.process.kill()
-        if replicas:
-            replicas.remove()
-
-
-def converge(replicas, seed):
-    began = time.monotonic()
-    try:
-        tell("replicas", "ok", time.monotonic() - began, replicas.converge())
-    except Exception as e:
-        text = f"seed {seed}\n{type(e).__name__}: {e}\n{traceback.format_exc(limit=-3)}"
-        tell("replicas", "fail", time.monotonic() - began, text)
 
 
 def end_cleanly(instance):

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Two mbsync replicas that follow a user under stress, and change his mail too."""
+
+import random
+import threading
+
+from kit import mails
+from kit.mbsync import Replica, server_contents
+from stress.actor import STABLE
+
+
+class Replicas:
+    """A thread that synchronises and changes two Maildirs of one user, except while paused."""
+
+    def __init__(self, instance, user, seed):
+        self.instance = instance
+        self.user = user
+        self.rng = random.Random(f"{seed}-replicas")
+        self.replicas = [Replica(instance, user, " ".join(STABLE)) for _ in range(2)]
+        self.stopping = threading.Event()
+        self.rounds = self.failures = 0
+        self.may_run = threading.Lock()
+        self.thread = threading.Thread(target=self.run)
+        self.thread.start()
+
+    def run(self):
+        number = 0
+        while not self.stopping.wait(0.2):
+            for replica in self.replicas:
+                number += 1
+                with self.may_run:
+                    # Mails may go while it works on them; what counts is the end.
+                    self.failures += replica.run().returncode != 0
+                self.change(replica, number)
+            self.rounds += 1
+
+    def pause(self):
+        """Returns when no mbsync runs; until resume() none will."""
+        self.may_run.acquire()
+
+    def resume(self):
+        self.may_run.release()
+
+    def change(self, replica, number):
+        for name in STABLE:
+            files = replica.files(name)
+            if files:
+                replica.set_flags(self.rng.choice(files), self.rng.choice(("S", "FS", "F", "RS", "")))
+            if len(files) > 5 and self.rng.random() < 0.3:
+                self.rng.choice(replica.files(name)).unlink()
+        replica.add("INBOX", mails.small(f"r{number}.{replica.dir.name}~"), number)
+
+    def converge(self):
+        """After all is quiet: the replicas and the server must hold the same; what was done."""
+        self.stopping.set()
+        self.thread.join(150)
+        for _ in range(2):
+            for replica in self.replicas:
+                replica.sync()
+        self.replicas[0].sync()
+        with self.instance.imap(self.user) as client:
+            truth = server_contents(client, STABLE)
+        for replica in self.replicas:
+            have = replica.contents()
+            for name in STABLE:
+                assert have[name] == truth[name], difference(name, have[name], truth[name])
+        return f"{self.rounds} rounds, {self.failures} disturbed, {sum(map(len, truth.values()))} mails"
+
+    def remove(self):
+        self.stopping.set()
+        for replica in self.replicas:
+            replica.remove()
+
+
+def difference(name, have, truth):
+    return (f"{name}: {len(have)} mails, the server has {len(truth)}; only here: "
+            f"{sorted(set(have) - set(truth))[:10]}, only there: {sorted(set(truth) - set(have))[:10]}")
