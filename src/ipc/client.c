@@ -13,12 +13,15 @@
 
 #define READER_ARENA_MAX (1 << 20)
 #define IN_FLIGHT_MAX    1000
+/* Of a call whose server is replaced while it calls. */
+#define ATTEMPTS_MAX 4
 
 struct connection {
 	uint32_t refs;
 	int fd;
 	struct watch watch;
 	bool is_broken;
+	bool is_leaving;        /* the server is being replaced: calls in flight alone */
 	struct map_u64 calls;   /* number -> struct call */
 	struct wait_queue room; /* callers above IN_FLIGHT_MAX */
 };
@@ -136,13 +139,18 @@ static enum err connect_client(struct op *op, struct ipc_client *c)
 	return ERR_NONE;
 }
 
+static bool is_usable(const struct connection *n)
+{
+	return n && !n->is_broken && !n->is_leaving;
+}
+
 static enum err ensure_connected(struct op *op, struct ipc_client *c)
 {
-	if (c->connection && !c->connection->is_broken)
+	if (is_usable(c->connection))
 		return ERR_NONE;
 	TRY(task_mutex_lock(op, &c->connecting));
 	enum err e = ERR_NONE;
-	if (c->connection && c->connection->is_broken) {
+	if (c->connection && !is_usable(c->connection)) {
 		connection_unref(c->connection);
 		c->connection = NULL;
 	}
@@ -190,26 +198,44 @@ static enum err wait_for_reply(struct op *op, struct call *call)
 	return ERR_NONE;
 }
 
-enum err ipc_call(
-	struct op *op, struct ipc_client *c, struct ipc_message *request, struct ipc_message *reply)
+/* One attempt. *out_again: it was not begun, because the server is being replaced. */
+static enum err call_once(struct op *op, struct ipc_client *c, struct ipc_message *request,
+	struct ipc_message *received, bool *out_again)
 {
 	struct connection *n;
 	TRY(take_place(op, c, &n));
-	struct ipc_message received;
-	struct call call = { .reply = &received };
+	struct call call = { .reply = received };
 	request->number = ++c->next_number;
 	map_u64_set(&n->calls, request->number, &call);
 	enum err e = ipc_packet_send(op, &n->watch, request, remaining_us(op));
-	if (e == ERR_NONE)
+	bool is_sent = e == ERR_NONE;
+	if (is_sent)
 		e = wait_for_reply(op, &call);
-	else if (e == ERR_UNAVAILABLE)
-		connection_break(n);
 	if (!call.is_answered)
 		map_u64_remove(&n->calls, request->number);
 	else if (e != ERR_NONE)
-		ipc_message_done(&received);
+		ipc_message_done(received);
+	*out_again = (!is_sent && e == ERR_UNAVAILABLE) ||
+		     (e == ERR_NONE && ipc_get_bool(received, IPC_KEY_AGAIN));
+	if (*out_again)
+		n->is_leaving = true; /* its reader answers the others, until the end */
 	wait_queue_wake_one(&n->room);
 	connection_unref(n);
+	return e;
+}
+
+enum err ipc_call(
+	struct op *op, struct ipc_client *c, struct ipc_message *request, struct ipc_message *reply)
+{
+	struct ipc_message received;
+	enum err e = ERR_NONE;
+	bool is_again = true;
+	for (int i = 0; i < ATTEMPTS_MAX && is_again; i++) {
+		if (i > 0 && e == ERR_NONE)
+			ipc_message_done(&received);
+		is_again = false;
+		e = call_once(op, c, request, &received, &is_again);
+	}
 	TRY(e);
 	if (received.result != ERR_NONE) {
 		struct str text = STR("no reason given"), client_text;

@@ -26,6 +26,7 @@ enum ipc_type {
 	IPC_AUTH_VERIFY = 1, /* login -> auth: check credentials, get a ticket (auth/client.h) */
 	IPC_AUTH_LOOKUP = 2, /* login -> auth: does this recipient exist, get a ticket */
 	IPC_SESSION = 3,     /* login -> mail: a connection and its ticket (ipc/handover.h) */
+	IPC_MASTER = 16,     /* doveadm -> master: a command (main/master.h) */
 	IPC_DELIVER = 4,     /* login -> mail: a spooled mail and its ticket (deliver/deliver.h) */
 	IPC_AUTH_BEGIN = 20, /* login -> auth: a SASL exchange starts (auth/client.h) */
 	IPC_AUTH_RESPOND = 21,      /* its next message */
@@ -78,6 +79,9 @@ typedef enum err ipc_handler(struct op *op, const struct ipc_peer *peer,
 struct ipc_server;
 enum err ipc_serve(struct op *op, int listen_fd, const char *name, ipc_handler *handler, void *arg,
 	struct ipc_server **out);
+/* At an upgrade another process, which has the same listening socket, takes over: this one accepts no
+ * more, answers what was begun, and sends callers of everything else there (nobody sees an error). */
+void ipc_server_retire(struct ipc_server *s); /* NULL is fine */
 void ipc_server_close(struct ipc_server *s);
 
 /* ---- client ---- */
@@ -87,6 +91,7 @@ struct ipc_client;
 struct ipc_client *ipc_client_new(struct str path);
 void ipc_client_free(struct ipc_client *c);
 /* WAITS. Sends and waits for the reply. ERR_UNAVAILABLE: no connection or it broke before the reply
- * (the request may or may not have been carried out). Other errors: reply->result. */
+ * (the request may or may not have been carried out). A server that was replaced by another process is
+ * no break: the request goes to the new one. Other errors: reply->result. */
 enum err ipc_call(struct op *op, struct ipc_client *c, struct ipc_message *request,
 	struct ipc_message *reply);

@@ -9,6 +9,8 @@
 #include "net/net.h"
 
 #define IPC_HEADER_BYTES 16
+/* In a reply: the request was not begun, because another process takes over the path. */
+#define IPC_KEY_AGAIN "again"
 
 /* Writes header and fields of `m` into `out` (cleared first). */
 void ipc_packet_encode(const struct ipc_message *m, int64_t life_us, struct buf *out);

@@ -4,10 +4,12 @@
 void peers_init(struct peers *p, const struct shared_page *shared, struct str auth_socket,
 	peers_mail_socket_fn *mail_socket, void *arg)
 {
-	AUTO_ARENA(arena, 0);
-	*p = (struct peers){ .shared = shared, .auth = ipc_client_new(auth_socket) };
-	for (uint32_t slot = 0; slot < shared->worker_count; slot++)
-		p->mail[slot] = ipc_client_new(mail_socket(&arena, slot, arg));
+	*p = (struct peers){
+		.auth = ipc_client_new(auth_socket),
+		.shared = shared,
+		.mail_socket = mail_socket,
+		.arg = arg,
+	};
 }
 
 void peers_done(struct peers *p)
@@ -18,7 +20,13 @@ void peers_done(struct peers *p)
 	*p = (struct peers){ 0 };
 }
 
-struct ipc_client *peers_mail(const struct peers *p, struct str user)
+struct ipc_client *peers_mail(struct peers *p, struct str user)
 {
-	return p->mail[shared_worker_of(p->shared, user)];
+	uint32_t slot = shared_worker_of(p->shared, user);
+	ASSERT(slot < SHARED_SLOTS_MAX);
+	if (!p->mail[slot]) {
+		AUTO_ARENA(arena, 0);
+		p->mail[slot] = ipc_client_new(p->mail_socket(&arena, slot, p->arg));
+	}
+	return p->mail[slot];
 }

@@ -18,7 +18,7 @@ struct ipc_server {
 	void *arg;
 	struct listener *listener;
 	struct list connections;
-	bool is_closed;
+	bool is_closed, is_retired;
 	uint32_t refs; /* itself and its connections */
 };
 struct served {
@@ -73,6 +73,23 @@ static void report_failure(struct ipc_message *reply, enum err e, const struct o
 		ipc_put_str(reply, "client_error", str_from(op->failure.client_text));
 }
 
+/* A request that was not begun: the caller goes to whoever serves the path by now. */
+static void report_retired(struct ipc_message *reply)
+{
+	reply->result = ERR_UNAVAILABLE;
+	ipc_put_int(reply, IPC_KEY_AGAIN, 1);
+	ipc_put_str(reply, "error", STR("the process is being replaced"));
+}
+
+static enum err handle(struct op *op, struct request *r, struct ipc_message *reply)
+{
+	struct served *c = r->from;
+	/* After the close the handler's world may be gone. */
+	if (c->server->is_closed)
+		return op_fail(op, ERR_UNAVAILABLE, "%s: stopping", c->server->name);
+	return c->server->handler(op, &c->peer, &r->message, reply, c->server->arg);
+}
+
 static void request_task(void *arg)
 {
 	struct request *r = arg;
@@ -83,13 +100,13 @@ static void request_task(void *arg)
 	arena_init(&arena, REQUEST_ARENA_MAX);
 	op_init(&op, &arena, NULL, r->deadline_us);
 	ipc_message_init(&reply, r->message.type);
-	/* After the close the handler's world may be gone. */
-	enum err e =
-		c->server->is_closed
-			? op_fail(&op, ERR_UNAVAILABLE, "%s: stopping", c->server->name)
-			: c->server->handler(&op, &c->peer, &r->message, &reply, c->server->arg);
-	if (e != ERR_NONE)
-		report_failure(&reply, e, &op);
+	if (c->server->is_retired && !c->server->is_closed) {
+		report_retired(&reply);
+	} else {
+		enum err e = handle(&op, r, &reply);
+		if (e != ERR_NONE)
+			report_failure(&reply, e, &op);
+	}
 	reply.number = r->message.number;
 	if (!c->is_broken) {
 		op_init(&op, &arena, NULL, now_us() + 10 * US_PER_SEC);
@@ -136,6 +153,10 @@ static void connection_task(void *arg)
 			break;
 		arena_reset(&arena);
 	}
+	op_init(&op, &arena, NULL, TIME_NEVER);
+	while (c->server->is_retired && !c->is_broken && c->in_flight > 0 &&
+		wait_queue_wait(&op, &c->drained) == ERR_NONE)
+		continue; /* those that were begun are answered */
 	served_break(c);
 	served_unref(c);
 	arena_done(&arena);
@@ -184,6 +205,19 @@ enum err ipc_serve(struct op *op, int listen_fd, const char *name, ipc_handler *
 	}
 	*out = s;
 	return ERR_NONE;
+}
+
+void ipc_server_retire(struct ipc_server *s)
+{
+	struct served *c, *next;
+	if (!s || s->is_retired)
+		return;
+	s->is_retired = true;
+	listener_close(s->listener);
+	s->listener = NULL;
+	/* Callers cannot send any more; what they have sent is still read. */
+	LIST_FOR_EACH(c, next, &s->connections, struct served, link)
+	shutdown(c->fd, SHUT_RD);
 }
 
 void ipc_server_close(struct ipc_server *s)

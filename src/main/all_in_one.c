@@ -21,7 +21,9 @@ struct all_in_one {
 	struct config *config;
 	int ready_fd, shared_fd;
 	struct process_plans plans;
+	struct sockets sockets;
 	struct shared_page *shared;
+	struct process_page page;
 	struct role_context contexts[PROCESSES_MAX];
 	void *states[PROCESSES_MAX];
 	size_t started; /* the first of the plan; those that have stopped have no state */
@@ -33,16 +35,10 @@ static void keep_one_of_each(struct process_plans *plans)
 {
 	size_t kept = 0;
 	for (size_t i = 0; i < plans->count; i++) {
-		struct process_plan *plan = &plans->items[i];
-		if (plan->slot == 0) {
-			plans->items[kept++] = *plan;
-			continue;
-		}
-		for (size_t l = 0; l < plan->listener_count && plan->role != &role_login; l++)
-			close(plan->listeners[l].fd);
+		if (plans->items[i].slot == 0)
+			plans->items[kept++] = plans->items[i];
 	}
 	plans->count = kept;
-	plans->worker_count = 1;
 }
 
 static enum err become_mail_user(struct op *op, struct config *config)
@@ -149,6 +145,20 @@ static void start_task(void *arg)
 	master_tell_ready(a->ready_fd);
 }
 
+/* A role owns its descriptors. */
+static enum err take_listeners(
+	struct op *op, const struct process_plan *plan, struct role_context *c)
+{
+	memcpy(c->listeners, plan->listeners, sizeof(c->listeners));
+	c->listener_count = plan->listener_count;
+	for (size_t i = 0; i < c->listener_count; i++) {
+		c->listeners[i].fd = dup(c->listeners[i].fd);
+		if (c->listeners[i].fd < 0)
+			return op_fail_errno(op, "duplicate a listener");
+	}
+	return ERR_NONE;
+}
+
 static enum err prepare(struct op *op, struct all_in_one *a)
 {
 	const struct config_scope *global = config_scope(a->config, NULL);
@@ -156,7 +166,9 @@ static enum err prepare(struct op *op, struct all_in_one *a)
 	TRY(role_open_log(op, a->config, STR("pombal")));
 	TRY(pid_file_take(op, a->config));
 	TRY(master_prepare_state(op, a->config));
-	TRY(process_plans_make(op, a->config, &a->plans));
+	sockets_begin(&a->sockets);
+	TRY(process_plans_make(op, a->config, &a->sockets, 1, &a->plans));
+	sockets_commit(&a->sockets);
 	keep_one_of_each(&a->plans);
 	TRY(become_mail_user(op, a->config));
 	TRY(shared_page_create(op, (uint32_t)config_u64(global, SET_mail_shard_count), 1,
@@ -167,11 +179,11 @@ static enum err prepare(struct op *op, struct all_in_one *a)
 		const struct process_plan *plan = &a->plans.items[i];
 		c->config = a->config;
 		c->shared = a->shared;
+		c->page = &a->page;
 		c->slot = plan->slot;
 		c->has_ticket_key = true;
 		memcpy(c->ticket_key, key, sizeof(key));
-		memcpy(c->listeners, plan->listeners, sizeof(c->listeners));
-		c->listener_count = plan->listener_count;
+		TRY(take_listeners(op, plan, c));
 	}
 	TRY(loop_open(op, NULL));
 	TRY(loop_on_signal(op, SIGTERM, on_signal, a));
@@ -196,6 +208,7 @@ int all_in_one_run(const struct master_args *args)
 	task_start("start", start_task, a);
 	loop_run();
 	loop_close();
+	sockets_close(&a->sockets);
 	pid_file_drop(a->config);
 	event_send(NULL, EVENT_INFO, "master_stopped", "Pombal has stopped");
 	event_log_close();

@@ -11,6 +11,15 @@ extern char **environ;
 
 static const struct doveadm_command commands[] = {
 	{ "stop", doveadm_stop, "", "stops the master and waits until it has ended" },
+	{ "reload", doveadm_reload, "", "makes the master read the configuration again" },
+	{ "upgrade", doveadm_upgrade, "",
+		"puts a new version of the program in place of the running" },
+	{ "process status", doveadm_process_status, "[ROLE]", "lists the processes" },
+	{ "service status", doveadm_service_status, "[ROLE]", "sums them up by role" },
+	{ "quarantine list", doveadm_quarantine_list, "",
+		"lists users with a worker of their own" },
+	{ "quarantine release", doveadm_quarantine_release, "USER",
+		"puts a user back to the others" },
 	{ "log reopen", doveadm_log_reopen, "", "makes all processes open their log files anew" },
 	{ "pw", doveadm_pw, "[-s SCHEME] [-p PASSWORD]", "makes a password hash for a users file" },
 	{ "auth test", doveadm_auth_test, "USER [PASSWORD]", "asks the running auth process" },

@@ -11,6 +11,7 @@
 #include "config/config.h"
 
 /* Exit statuses, as sysexits(3) has them. */
+#define EXIT_FAILED    1 /* the command was understood, and refused */
 #define EXIT_USAGE     64
 #define EXIT_NOT_FOUND 68
 #define EXIT_TEMP_FAIL 75
@@ -47,5 +48,11 @@ bool doveadm_read_password(const char *prompt, char *out, size_t size);
 
 int doveadm_stop(struct doveadm *d); /* doveadm_master.c */
 int doveadm_log_reopen(struct doveadm *d);
+int doveadm_reload(struct doveadm *d);
+int doveadm_upgrade(struct doveadm *d);
+int doveadm_process_status(struct doveadm *d);
+int doveadm_service_status(struct doveadm *d);
+int doveadm_quarantine_list(struct doveadm *d);
+int doveadm_quarantine_release(struct doveadm *d);
 int doveadm_pw(struct doveadm *d);        /* doveadm_pw.c */
 int doveadm_auth_test(struct doveadm *d); /* doveadm_auth.c */

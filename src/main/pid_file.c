@@ -27,12 +27,24 @@ static pid_t read_number(int fd)
 	return (pid_t)number;
 }
 
+/* Stays open, and with it the lock, as long as the master lives; children do not inherit it. */
+static int lock_fd = -1;
+
+int pid_file_fd(void)
+{
+	return lock_fd;
+}
+
+void pid_file_adopt(int fd)
+{
+	lock_fd = fd;
+}
+
 enum err pid_file_take(struct op *op, struct config *config)
 {
 	const char *path = pid_path(op->arena, config);
 	struct str base_dir = config_str(config_scope(config, NULL), SET_base_dir);
 	TRY(file_make_dirs(op, str_dup_z(op->arena, base_dir), 0755));
-	/* Stays open, and with it the lock, as long as the master lives; children do not inherit it. */
 	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
 	if (fd < 0)
 		return op_fail_errno(op, "open %s", path);
@@ -47,6 +59,7 @@ enum err pid_file_take(struct op *op, struct config *config)
 		return e;
 	}
 	struct str text = str_printf(op->arena, "%d\n", (int)getpid());
+	lock_fd = fd;
 	if (ftruncate(fd, 0) < 0)
 		return op_fail_errno(op, "truncate %s", path);
 	return file_write_all(op, fd, text);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* pombal - the program of all roles. Started by an administrator it is the master; the master starts
  * it again as "pombal --role ...". */
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/resource.h>
@@ -17,26 +18,30 @@
 extern char **environ;
 
 static const char usage[] =
-	"usage: pombal [-c FILE] [-o KEY=VALUE]... [-F] [--all-in-one] [--ready-fd N] [--version]\n"
+	"usage: pombal [-c FILE] [-o KEY=VALUE]... [-F] [--all-in-one] [--ready-fd N]\n"
+	"              [--check] [--version]\n"
 	"  -c FILE        configuration (default: /etc/pombal/pombal.conf, else\n"
 	"                 /etc/dovecot/dovecot.conf)\n"
 	"  -o KEY=VALUE   overrides a setting\n"
 	"  -F             accepted: it always stays in the foreground\n"
 	"  --all-in-one   every role in one process\n"
 	"  --ready-fd N   write READY to descriptor N once everything serves\n"
-	"Signals: TERM, INT stop cleanly; USR1, HUP reopen the logs.\n";
+	"  --check        read the configuration, tell what is wrong, end\n"
+	"Signals: TERM, INT stop cleanly; HUP reads the configuration again; USR1 reopens the "
+	"logs;\n"
+	"USR2 executes the program anew without refusing a connection.\n";
 
 struct arguments {
 	const char *path;
 	const char *overrides[OVERRIDES_MAX + 1];
 	size_t override_count;
-	int ready_fd;
-	bool is_all_in_one, wants_version;
+	int ready_fd, upgrade_fd;
+	bool is_all_in_one, is_check, wants_version;
 };
 
 static bool parse_arguments(int argc, char **argv, struct arguments *out)
 {
-	*out = (struct arguments){ .ready_fd = -1 };
+	*out = (struct arguments){ .ready_fd = -1, .upgrade_fd = -1 };
 	for (int i = 1; i < argc; i++) {
 		const char *value = i + 1 < argc ? argv[i + 1] : NULL;
 		uint32_t number;
@@ -44,6 +49,8 @@ static bool parse_arguments(int argc, char **argv, struct arguments *out)
 			continue;
 		if (strcmp(argv[i], "--all-in-one") == 0) {
 			out->is_all_in_one = true;
+		} else if (strcmp(argv[i], "--check") == 0) {
+			out->is_check = true;
 		} else if (strcmp(argv[i], "--version") == 0) {
 			out->wants_version = true;
 		} else if (strcmp(argv[i], "-c") == 0 && value) {
@@ -54,6 +61,10 @@ static bool parse_arguments(int argc, char **argv, struct arguments *out)
 		} else if (strcmp(argv[i], "--ready-fd") == 0 && value &&
 			   number_parse_u32(str_from(value), &number) && number < 1024) {
 			out->ready_fd = (int)number;
+			i++;
+		} else if (strcmp(argv[i], "--upgrade-fd") == 0 && value &&
+			   number_parse_u32(str_from(value), &number) && number < INT_MAX) {
+			out->upgrade_fd = (int)number;
 			i++;
 		} else {
 			return false;
@@ -96,6 +107,18 @@ static void raise_descriptor_limit(void)
 	(void)setrlimit(RLIMIT_NOFILE, &limit); /* a refusal leaves it as it was */
 }
 
+/* The file that an upgrade executes: what stands there by then, under the name we were started as. */
+static const char *own_program(struct arena *a)
+{
+	char path[PATH_MAX];
+	ssize_t n = readlink("/proc/self/exe", path, sizeof(path));
+	struct str name = { path, n > 0 ? (size_t)n : 0 };
+	struct str deleted = STR(" (deleted)");
+	if (name.n > deleted.n && str_eq(str_slice(name, name.n - deleted.n, name.n), deleted))
+		name.n -= deleted.n;
+	return str_dup_z(a, name);
+}
+
 int main(int argc, char **argv)
 {
 	struct arguments a;
@@ -115,12 +138,22 @@ int main(int argc, char **argv)
 	assert_prepare();
 	raise_descriptor_limit();
 	signal(SIGPIPE, SIG_IGN);
-	struct master_args master = { .ready_fd = a.ready_fd };
+	struct master_args master = {
+		.ready_fd = a.ready_fd,
+		.config_path = a.path ? a.path : config_default_path(),
+		.overrides = a.overrides,
+		.environment = (const char *const *)environ,
+		.program = own_program(&arena),
+		.argv = argv,
+		.upgrade_fd = a.upgrade_fd,
+	};
 	if (load_config(&op, &a, &master.config) != ERR_NONE) {
 		fprintf(stderr, "pombal: Fatal: %s\n", op.failure.text);
 		return EXIT_FATAL;
 	}
-	int status = a.is_all_in_one ? all_in_one_run(&master) : master_run(&master);
+	int status = a.is_check        ? 0
+		     : a.is_all_in_one ? all_in_one_run(&master)
+				       : master_run(&master);
 	config_unref(master.config);
 	return status;
 }

@@ -16,8 +16,6 @@
 #include "event/event.h"
 #include "net/net.h"
 
-#define BACKLOG 4096
-
 /* To serve another protocol: one row. */
 static const struct service {
 	const char *name;     /* of the service block */
@@ -28,21 +26,21 @@ static const struct service {
 	{ "lmtp", "lmtp", &role_login },
 };
 
-static enum err add_listener(
-	struct op *op, struct process_plan *plan, const char *protocol, bool is_tls, int fd)
+/* Adds *like as a listener of `protocol`. */
+static enum err add_listener(struct op *op, struct process_plan *plan, const char *protocol,
+	const struct role_listener *like)
 {
-	if (plan->listener_count == ROLE_LISTENERS_MAX) {
-		close(fd);
+	if (plan->listener_count == ROLE_LISTENERS_MAX)
 		return op_fail(
 			op, ERR_LIMIT, "more than %d listeners for one role", ROLE_LISTENERS_MAX);
-	}
 	struct role_listener *l = &plan->listeners[plan->listener_count++];
-	*l = (struct role_listener){ .is_tls = is_tls, .fd = fd };
+	*l = *like;
 	snprintf(l->protocol, sizeof(l->protocol), "%s", protocol);
 	return ERR_NONE;
 }
 
-static enum err bind_address(struct op *op, struct str host, uint16_t port, int *out_fd)
+static enum err bind_address(
+	struct op *op, struct sockets *sockets, struct str host, uint16_t port, int *out_fd)
 {
 	struct address at;
 	if (str_eq(host, STR("*")))
@@ -50,11 +48,11 @@ static enum err bind_address(struct op *op, struct str host, uint16_t port, int 
 	if (!address_parse(host, &at))
 		return op_fail(op, ERR_INVALID, "listen: %.*s is not an IP address", STRF(host));
 	at.port = port;
-	return listen_tcp(op, &at, BACKLOG, out_fd);
+	return sockets_tcp(op, sockets, &at, out_fd);
 }
 
-static enum err bind_inet(struct op *op, struct process_plan *plan, const struct service *service,
-	const struct config_scope *listener)
+static enum err bind_inet(struct op *op, struct sockets *sockets, struct process_plan *plan,
+	const struct service *service, const struct config_scope *listener)
 {
 	uint16_t port = config_port(listener, SET_inet_listener_port);
 	if (port == 0)
@@ -62,7 +60,7 @@ static enum err bind_inet(struct op *op, struct process_plan *plan, const struct
 	struct str hosts = config_str(listener, SET_inet_listener_listen), host;
 	while (str_cut_word(&hosts, &host)) {
 		int fd;
-		enum err e = bind_address(op, host, port, &fd);
+		enum err e = bind_address(op, sockets, host, port, &fd);
 		if (e != ERR_NONE && str_eq(host, STR("::"))) {
 			/* A host without IPv6 is common; `listen = *` silences this. */
 			event_send(NULL, EVENT_WARNING, NULL, "no IPv6 listener on port %u: %s",
@@ -74,7 +72,12 @@ static enum err bind_inet(struct op *op, struct process_plan *plan, const struct
 			return op_within(op, e, "service %s, inet_listener %.*s", service->name,
 				STRF(config_scope_name(listener)));
 		TRY(add_listener(op, plan, service->protocol,
-			config_bool(listener, SET_inet_listener_ssl), fd));
+			&(struct role_listener){
+				.is_tls = config_bool(listener, SET_inet_listener_ssl),
+				.has_proxy_header =
+					config_bool(listener, SET_inet_listener_haproxy),
+				.fd = fd,
+			}));
 	}
 	return ERR_NONE;
 }
@@ -106,8 +109,8 @@ static enum err own_socket(struct op *op, const char *path, struct str user, str
 	return ERR_NONE;
 }
 
-static enum err bind_unix(struct op *op, struct process_plan *plan, const struct service *service,
-	const struct config_scope *listener, struct str base_dir)
+static enum err bind_unix(struct op *op, struct sockets *sockets, struct process_plan *plan,
+	const struct service *service, const struct config_scope *listener, struct str base_dir)
 {
 	uint64_t mode = config_u64(listener, SET_unix_listener_mode);
 	struct str name = config_scope_name(listener);
@@ -118,15 +121,15 @@ static enum err bind_unix(struct op *op, struct process_plan *plan, const struct
 			? str_dup_z(op->arena, name)
 			: str_printf(op->arena, "%.*s/%.*s", STRF(base_dir), STRF(name)).p;
 	int fd;
-	TRY(op_within(op, listen_unix(op, path, SOCK_STREAM, (unsigned)mode, &fd),
+	TRY(op_within(op, sockets_unix(op, sockets, path, SOCK_STREAM, (unsigned)mode, &fd),
 		"service %s, unix_listener %.*s", service->name, STRF(name)));
-	TRY(add_listener(op, plan, service->protocol, false, fd));
+	TRY(add_listener(op, plan, service->protocol, &(struct role_listener){ .fd = fd }));
 	return own_socket(op, path, config_str(listener, SET_unix_listener_user),
 		config_str(listener, SET_unix_listener_group));
 }
 
-static enum err bind_service(struct op *op, struct config *config, const struct service *service,
-	struct process_plan *plan)
+static enum err bind_service(struct op *op, struct config *config, struct sockets *sockets,
+	const struct service *service, struct process_plan *plan)
 {
 	const struct config_scope *global = config_scope(config, NULL);
 	if (!config_list_has(global, SET_protocols, str_from(service->protocol)))
@@ -137,22 +140,23 @@ static enum err bind_service(struct op *op, struct config *config, const struct 
 		return ERR_NONE;
 	struct str base_dir = config_str(global, SET_base_dir);
 	for (size_t i = 0; i < config_block_count(block, BLOCK_inet_listener); i++)
-		TRY(bind_inet(op, plan, service, config_block_at(block, BLOCK_inet_listener, i)));
+		TRY(bind_inet(op, sockets, plan, service,
+			config_block_at(block, BLOCK_inet_listener, i)));
 	for (size_t i = 0; i < config_block_count(block, BLOCK_unix_listener); i++)
-		TRY(bind_unix(op, plan, service, config_block_at(block, BLOCK_unix_listener, i),
-			base_dir));
+		TRY(bind_unix(op, sockets, plan, service,
+			config_block_at(block, BLOCK_unix_listener, i), base_dir));
 	return ERR_NONE;
 }
 
 /* The socket on which a role takes messages: for root and the login group alone. */
-static enum err bind_messages(
-	struct op *op, struct config *config, struct process_plan *plan, struct str path)
+static enum err bind_messages(struct op *op, struct config *config, struct sockets *sockets,
+	struct process_plan *plan, struct str path)
 {
 	const struct config_scope *global = config_scope(config, NULL);
 	const char *path_z = str_dup_z(op->arena, path);
 	int fd;
-	TRY(listen_unix(op, path_z, SOCK_SEQPACKET, 0660, &fd));
-	TRY(add_listener(op, plan, "ipc", false, fd));
+	TRY(sockets_unix(op, sockets, path_z, SOCK_SEQPACKET, 0660, &fd));
+	TRY(add_listener(op, plan, "ipc", &(struct role_listener){ .fd = fd }));
 	return own_socket(op, path_z, STR_NONE, config_str(global, SET_default_login_user));
 }
 
@@ -182,28 +186,62 @@ static uint32_t login_process_count(struct config *config)
 	return (uint32_t)MIN(MAX(count, 1), 32);
 }
 
-enum err process_plans_make(struct op *op, struct config *config, struct process_plans *plans)
+enum err process_plan_extra(struct op *op, struct config *config, struct sockets *sockets,
+	uint32_t slot, struct process_plan *out)
+{
+	*out = (struct process_plan){ .role = &role_mail, .slot = slot };
+	return bind_messages(op, config, sockets, out, role_socket_mail(op->arena, config, slot));
+}
+
+enum err process_bind_master(
+	struct op *op, struct config *config, struct sockets *sockets, int *out_fd)
+{
+	const char *path = role_socket_master(op->arena, config).p;
+	return sockets_unix(op, sockets, path, SOCK_SEQPACKET, 0600, out_fd);
+}
+
+static enum err make_directories(struct op *op, const struct config_scope *global)
+{
+	struct str base_dir = config_str(global, SET_base_dir);
+	TRY(make_directory(op, base_dir, 0755, STR_NONE));
+	return make_directory(op, str_printf(op->arena, "%.*s/ipc", STRF(base_dir)), 0750,
+		config_str(global, SET_default_login_user));
+}
+
+/* Each process that faces clients keeps a connection to auth. */
+static void warn_of_capacity(struct config *config, uint32_t login_count)
+{
+	const struct config_scope *auth =
+		config_block_get(config_scope(config, NULL), BLOCK_service, STR("auth"));
+	uint64_t limit = auth ? config_u64(auth, SET_service_client_limit) : CONFIG_UNLIMITED;
+	if (limit < login_count)
+		event_send(NULL, EVENT_WARNING, NULL,
+			"service auth { client_limit=%" PRIu64
+			" } is lower than required under max. load (%u)",
+			limit, login_count);
+}
+
+enum err process_plans_make(struct op *op, struct config *config, struct sockets *sockets,
+	uint32_t worker_count, struct process_plans *plans)
 {
 	const struct config_scope *global = config_scope(config, NULL);
-	struct str base_dir = config_str(global, SET_base_dir);
-	uint64_t workers = config_u64(global, SET_mail_worker_count);
-	if (workers == 0 || workers > 64)
-		return op_fail(op, ERR_INVALID, "mail_worker_count must be from 1 to 64");
+	uint64_t workers =
+		worker_count > 0 ? worker_count : config_u64(global, SET_mail_worker_count);
+	if (workers == 0 || workers > WORKERS_MAX)
+		return op_fail(
+			op, ERR_INVALID, "mail_worker_count must be from 1 to %d", WORKERS_MAX);
 	plans->count = 0;
 	plans->worker_count = (uint32_t)workers;
-	TRY(make_directory(op, base_dir, 0755, STR_NONE));
-	TRY(make_directory(op, str_printf(op->arena, "%.*s/ipc", STRF(base_dir)), 0750,
-		config_str(global, SET_default_login_user)));
-
-	TRY(bind_messages(
-		op, config, add_plan(plans, &role_auth, 0), role_socket_auth(op->arena, config)));
+	TRY(make_directories(op, global));
+	TRY(bind_messages(op, config, sockets, add_plan(plans, &role_auth, 0),
+		role_socket_auth(op->arena, config)));
 	for (uint32_t slot = 0; slot < workers; slot++)
-		TRY(bind_messages(op, config, add_plan(plans, &role_mail, slot),
-			role_socket_mail(op->arena, config, slot)));
+		TRY(process_plan_extra(
+			op, config, sockets, slot, add_plan(plans, &role_mail, slot)));
 
 	struct process_plan *first = add_plan(plans, &role_login, 0);
 	for (size_t i = 0; i < ARRAY_COUNT(services); i++)
-		TRY(bind_service(op, config, &services[i], first));
+		TRY(bind_service(op, config, sockets, &services[i], first));
 	if (first->listener_count == 0)
 		return op_fail(op, ERR_INVALID,
 			"nothing to serve: no listener of the services in `protocols` has a port");
@@ -212,18 +250,6 @@ enum err process_plans_make(struct op *op, struct config *config, struct process
 		memcpy(next->listeners, first->listeners, sizeof(next->listeners));
 		next->listener_count = first->listener_count;
 	}
+	warn_of_capacity(config, login_process_count(config));
 	return ERR_NONE;
-}
-
-void process_plans_close(struct process_plans *plans)
-{
-	for (size_t p = 0; p < plans->count; p++) {
-		struct process_plan *plan = &plans->items[p];
-		/* Processes of one role share descriptors: the first closes them. */
-		bool is_sharing = p > 0 && plans->items[p - 1].role == plan->role &&
-				  plan->role == &role_login;
-		for (size_t i = 0; i < plan->listener_count && !is_sharing; i++)
-			close(plan->listeners[i].fd);
-	}
-	plans->count = 0;
 }

@@ -4,15 +4,17 @@
 #pragma once
 
 #include "main/role.h"
+#include "main/sockets.h"
 
 #define PROCESSES_MAX 128
+#define WORKERS_MAX   64
 
 /* One process to be: what the master starts and starts again. */
 struct process_plan {
 	const struct role *role;
 	uint32_t slot;
-	/* Listeners: descriptors belong to the plan and are shared by processes of one role. */
-	struct role_listener listeners[ROLE_LISTENERS_MAX];
+	struct role_listener
+		listeners[ROLE_LISTENERS_MAX]; /* descriptors are those of the sockets */
 	size_t listener_count;
 };
 struct process_plans {
@@ -20,7 +22,14 @@ struct process_plans {
 	size_t count;
 	uint32_t worker_count;
 };
-/* Binds every listener of the services that the configuration switches on. ERR_INVALID and the
- * classes of bind() name listener and address. */
-enum err process_plans_make(struct op *op, struct config *config, struct process_plans *out);
-void process_plans_close(struct process_plans *plans);
+/* Takes or binds every listener of the services that the configuration switches on, between
+ * sockets_begin() and sockets_commit(). ERR_INVALID and the classes of bind() name listener and
+ * address. `worker_count`: 0, or how many mail workers there are already. */
+enum err process_plans_make(struct op *op, struct config *config, struct sockets *sockets,
+	uint32_t worker_count, struct process_plans *out);
+/* The plan of one more mail worker, beyond those of the configuration: for a quarantine. */
+enum err process_plan_extra(struct op *op, struct config *config, struct sockets *sockets,
+	uint32_t slot, struct process_plan *out);
+/* The socket on which the master takes commands. */
+enum err process_bind_master(
+	struct op *op, struct config *config, struct sockets *sockets, int *out_fd);

@@ -13,16 +13,20 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/account.h"
 #include "base/file.h"
 #include "base/number.h"
 #include "event/event.h"
+#include "main/control.h"
 #include "main/role.h"
 #include "net/net.h"
 #include "task/task.h"
 
 #define SNAPSHOT_BYTES_MAX (64 << 20)
 #define STOP_TIME_US       (20 * US_PER_SEC)
-#define EXIT_FATAL         89
+#define HEARTBEAT_US       US_PER_SEC
+#define RETIRE_STEP_US     (200 * US_PER_MS)
+#define TITLE_BYTES        48
 
 struct child {
 	const struct role *role;
@@ -32,6 +36,12 @@ struct child {
 	bool is_stopping, may_finish;
 	struct wait_queue told; /* may_finish */
 	struct watch control;
+	struct timer heartbeat;
+	char *title; /* TITLE_BYTES of our arguments, for ps; NULL: none */
+	/* A reload that is asked for; the newest counts. */
+	struct role_context next;
+	bool is_reloading, has_next;
+	int64_t retire_us;
 };
 
 static void watchdog_report(
@@ -42,19 +52,34 @@ static void watchdog_report(
 		ran_us / US_PER_MS, STRF(user), STRF(doing));
 }
 
-/* "--listen imap:tls" or "--listen lmtp:plain"; the i-th is descriptor ROLE_FD_LISTENERS + i. */
+struct str role_listener_name(struct arena *a, const struct role_listener *l)
+{
+	return str_printf(a, "%s:%s:%s", l->protocol, l->is_tls ? "tls" : "plain",
+		l->has_proxy_header ? "proxy" : "direct");
+}
+
+bool role_parse_listener(struct str text, int fd, struct role_listener *out)
+{
+	struct str protocol, security;
+	if (!str_cut(&text, ':', &protocol) || protocol.n >= sizeof(out->protocol) ||
+		!str_cut(&text, ':', &security))
+		return false;
+	*out = (struct role_listener){
+		.is_tls = str_eq(security, STR("tls")),
+		.has_proxy_header = str_eq(text, STR("proxy")),
+		.fd = fd,
+	};
+	memcpy(out->protocol, protocol.p, protocol.n);
+	return true;
+}
+
+/* The i-th --listen is descriptor ROLE_FD_LISTENERS + i. */
 static bool parse_listener(struct str text, struct role_context *context)
 {
-	struct str protocol;
-	if (context->listener_count == ROLE_LISTENERS_MAX || !str_cut(&text, ':', &protocol) ||
-		protocol.n >= sizeof(context->listeners[0].protocol))
+	size_t i = context->listener_count;
+	if (i == ROLE_LISTENERS_MAX ||
+		!role_parse_listener(text, ROLE_FD_LISTENERS + (int)i, &context->listeners[i]))
 		return false;
-	struct role_listener *l = &context->listeners[context->listener_count];
-	*l = (struct role_listener){
-		.is_tls = str_eq(text, STR("tls")),
-		.fd = ROLE_FD_LISTENERS + (int)context->listener_count,
-	};
-	memcpy(l->protocol, protocol.p, protocol.n);
 	context->listener_count++;
 	return true;
 }
@@ -70,20 +95,22 @@ static bool parse_args(int arg_count, char **args, struct child *child)
 			continue;
 		else if (strcmp(args[i], "--listen") == 0 && parse_listener(value, &child->context))
 			continue;
+		else if (strcmp(args[i], "--title") == 0 && value.n >= TITLE_BYTES)
+			child->title = args[i + 1];
 		else if (strcmp(args[i], "--role") != 0)
 			return false;
 	}
 	return child->role != NULL;
 }
 
-static enum err read_config(struct op *op, struct config **out)
+static enum err read_config(struct op *op, int fd, struct config **out)
 {
 	struct stat st;
-	if (fstat(ROLE_FD_CONFIG, &st) < 0 || st.st_size <= 0 || st.st_size > SNAPSHOT_BYTES_MAX)
+	if (fstat(fd, &st) < 0 || st.st_size <= 0 || st.st_size > SNAPSHOT_BYTES_MAX)
 		return op_fail(op, ERR_INVALID,
 			"descriptor %d is not a configuration: roles are started by the master",
-			ROLE_FD_CONFIG);
-	void *bytes = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, ROLE_FD_CONFIG, 0);
+			fd);
+	void *bytes = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
 	if (bytes == MAP_FAILED)
 		return op_fail_errno(op, "map the configuration");
 	enum err e = config_read_snapshot(op, (struct str){ bytes, (size_t)st.st_size }, out);
@@ -119,8 +146,9 @@ static enum err drop_privileges(struct op *op, struct child *child)
 static enum err prepare(struct op *op, struct child *child)
 {
 	struct role_context *context = &child->context;
-	TRY(read_config(op, &context->config));
+	TRY(read_config(op, ROLE_FD_CONFIG, &context->config));
 	TRY(shared_page_map(op, ROLE_FD_SHARED, &context->shared));
+	TRY(process_page_map(op, ROLE_FD_PAGE, &context->page));
 	if (child->role->needs_ticket_key)
 		TRY(read_ticket_key(op, context));
 	struct str title = str_printf(op->arena, "%s-%u", child->role->name, context->slot);
@@ -137,18 +165,43 @@ static enum err prepare(struct op *op, struct child *child)
 	return ERR_NONE;
 }
 
+/* A master that is gone is seen as the end of the socket. */
+static void tell_master(struct child *child, enum control_command command, struct str text)
+{
+	AUTO_ARENA(arena, 0);
+	struct op op;
+	op_init(&op, &arena, NULL, TIME_NEVER);
+	if (control_send(&op, child->control.fd,
+		    &(struct control_message){ .command = command, .text = text }) != ERR_NONE)
+		event_send_failure(NULL, EVENT_WARNING, NULL, &op, "telling the master");
+}
+
 static void drain(struct child *child)
 {
 	AUTO_ARENA(arena, 0);
 	struct op op;
-	char drained = CONTROL_DRAINED;
 	op_init(&op, &arena, NULL, now_us() + STOP_TIME_US);
 	if (child->role->drain)
 		child->role->drain(&op, child->state);
-	/* A master that is gone is seen as the end of the socket. */
-	(void)send(child->control.fd, &drained, 1, MSG_NOSIGNAL);
+	tell_master(child, CONTROL_DRAINED, STR_NONE);
 	op_init(&op, &arena, NULL, now_us() + STOP_TIME_US);
 	while (!child->may_finish && wait_queue_wait(&op, &child->told) == ERR_NONE)
+		continue;
+}
+
+/* Serves who is left, until they have gone, time is over, or the master stops altogether. */
+static void retire(struct child *child)
+{
+	AUTO_ARENA(arena, 0);
+	struct op op;
+	int64_t until_us = now_us() + MIN(child->retire_us, TIME_NEVER - now_us());
+	op_init(&op, &arena, NULL, now_us() + STOP_TIME_US);
+	if (child->role->retire)
+		child->role->retire(&op, child->state);
+	tell_master(child, CONTROL_DRAINED, STR_NONE);
+	op_init(&op, &arena, NULL, TIME_NEVER);
+	while (!child->may_finish && child->role->clients(child->state) > 0 &&
+		now_us() < until_us && task_sleep(&op, RETIRE_STEP_US) == ERR_NONE)
 		continue;
 }
 
@@ -157,9 +210,12 @@ static void stop_task(void *arg)
 	struct child *child = arg;
 	AUTO_ARENA(arena, 0);
 	struct op op;
+	if (child->is_started && child->retire_us > 0)
+		retire(child);
 	alarm(3 * STOP_TIME_US / US_PER_SEC + 10); /* a stop that hangs ends all the same */
 	if (child->is_started) {
-		drain(child);
+		if (child->retire_us == 0)
+			drain(child);
 		op_init(&op, &arena, NULL, now_us() + STOP_TIME_US);
 		child->role->stop(&op, child->state);
 	}
@@ -185,28 +241,156 @@ static void on_signal(int signal_number, void *arg)
 	stop(arg, true);
 }
 
+/* ---- reload ---- */
+
+/* The context with what the master sent in place of the old. On failure its descriptors are closed. */
+static enum err read_next(struct op *op, const struct child *child, struct control_message *m,
+	struct role_context *out)
+{
+	struct str rest = m->text, word;
+	struct role_context next = child->context;
+	enum err e = m->fd_count > 0 ? read_config(op, m->fds[0], &next.config)
+				     : op_fail(op, ERR_INVALID, "a reload without configuration");
+	next.listener_count = 0;
+	for (size_t i = 1; i < m->fd_count && e == ERR_NONE; i++) {
+		struct role_listener *l = &next.listeners[next.listener_count++];
+		if (i > ROLE_LISTENERS_MAX || !str_cut_word(&rest, &word) ||
+			!role_parse_listener(word, m->fds[i], l)) {
+			config_unref(next.config);
+			e = op_fail(op, ERR_INVALID, "listeners without names");
+		}
+	}
+	/* What is used moved into `next`, but for the configuration, which was read. */
+	for (size_t i = 0; i < m->fd_count && (i == 0 || e != ERR_NONE); i++)
+		close(m->fds[i]);
+	if (e == ERR_NONE)
+		*out = next;
+	return e;
+}
+
+static void reload_task(void *arg)
+{
+	struct child *child = arg;
+	AUTO_ARENA(arena, 0);
+	struct op op;
+	while (child->has_next && !child->is_stopping) {
+		struct role_context next = child->next;
+		child->has_next = false;
+		op_init(&op, &arena, NULL, now_us() + 60 * US_PER_SEC);
+		enum err e = child->role->reload(&op, child->state, &next);
+		if (e == ERR_NONE) {
+			config_unref(child->context.config);
+			child->context = next;
+			tell_master(child, CONTROL_RELOADED, STR_NONE);
+		} else {
+			config_unref(next.config);
+			tell_master(child, CONTROL_RELOADED, str_from(op.failure.text));
+		}
+	}
+	child->is_reloading = false;
+}
+
+static void on_reload(struct op *op, struct child *child, struct control_message *m)
+{
+	struct role_context next;
+	if (read_next(op, child, m, &next) != ERR_NONE) {
+		tell_master(child, CONTROL_RELOADED, str_from(op->failure.text));
+		return;
+	}
+	child->next = next; /* the master waits for each answer: none is overwritten */
+	child->has_next = true;
+	if (!child->is_reloading) {
+		child->is_reloading = true;
+		task_start("reload", reload_task, child);
+	}
+}
+
+/* ---- the master's commands ---- */
+
+static void obey(struct op *op, struct child *child, struct control_message *m)
+{
+	uint64_t us;
+	switch (m->command) {
+	case CONTROL_STOP:
+		stop(child, true);
+		break;
+	case CONTROL_DRAIN:
+		stop(child, false);
+		break;
+	case CONTROL_REOPEN_LOG:
+		event_log_reopen();
+		break;
+	case CONTROL_RELOAD:
+		on_reload(op, child, m);
+		break;
+	case CONTROL_RETIRE:
+		if (!number_parse_u64(m->text, &us) || us > INT64_MAX)
+			us = 1;
+		child->retire_us = MAX((int64_t)us, 1);
+		stop(child, false);
+		break;
+	case CONTROL_READY:
+	case CONTROL_DRAINED:
+	case CONTROL_RELOADED:
+		break; /* not for us */
+	}
+}
+
 static void on_control(struct watch *w, unsigned events, void *arg)
 {
 	struct child *child = arg;
-	char command;
 	(void)events;
 	for (;;) {
-		ssize_t n = recv(w->fd, &command, 1, MSG_DONTWAIT);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0 && errno == EAGAIN) {
+		AUTO_ARENA(arena, 0);
+		struct op op;
+		struct control_message m;
+		bool has_one;
+		op_init(&op, &arena, NULL, TIME_NEVER);
+		if (control_receive(&op, w->fd, &m, &has_one) != ERR_NONE) {
 			watch_forget(w, WATCH_READ);
-			return;
-		}
-		if (n <= 0 || command == CONTROL_STOP) {
 			stop(child, true);
 			return;
 		}
-		if (command == CONTROL_DRAIN)
-			stop(child, false);
-		if (command == CONTROL_REOPEN_LOG)
-			event_log_reopen();
+		if (!has_one) {
+			watch_forget(w, WATCH_READ);
+			return;
+		}
+		obey(&op, child, &m);
 	}
+}
+
+/* ---- how it is ---- */
+
+static void show_title(struct child *child, uint64_t clients)
+{
+	if (!child->title ||
+		!config_bool(config_scope(child->context.config, NULL), SET_verbose_proctitle))
+		return;
+	char text[TITLE_BYTES] = "[idling]";
+	if (clients > 0)
+		(void)snprintf(text, sizeof(text), "[%" PRIu64 " clients]", clients);
+	memset(child->title, ' ', strlen(child->title));
+	memcpy(child->title, text, strlen(text));
+}
+
+static void heartbeat(void *arg)
+{
+	struct child *child = arg;
+	struct process_page *page = child->context.page;
+	uint64_t clients = child->is_started && !child->is_stopping
+				   ? child->role->clients(child->state)
+				   : page->clients;
+	if (clients != page->clients || page->turned_us == 0)
+		show_title(child, clients);
+	page->turned_us = now_us();
+	page->clients = clients;
+	page->memory_bytes = account_used();
+	if (account_relieve())
+		event_send(NULL, EVENT_WARNING, "memory_account_tight",
+			"memory: %" PRIu64 " of %" PRIu64
+			" bytes are used: new work is refused (vsz_limit)",
+			account_used(), account_limit());
+	timer_set(&child->heartbeat, now_us() + HEARTBEAT_US);
 }
 
 static void start_task(void *arg)
@@ -222,9 +406,7 @@ static void start_task(void *arg)
 		_exit(EXIT_FATAL);
 	}
 	child->is_started = true;
-	char ready = CONTROL_READY;
-	if (send(child->control.fd, &ready, 1, MSG_NOSIGNAL) != 1)
-		stop(child, true);
+	tell_master(child, CONTROL_READY, STR_NONE);
 }
 
 static enum err run(struct op *op, struct child *child)
@@ -233,16 +415,17 @@ static enum err run(struct op *op, struct child *child)
 	TRY(loop_open(op, NULL));
 	loop_set_watchdog(50 * US_PER_MS, watchdog_report);
 	ASSERT(child->context.slot < SHARED_SLOTS_MAX);
-	if (child->role == &role_mail) {
-		struct crash_slot *slot = &child->context.shared->slots[child->context.slot];
-		slot->pid = getpid();
-		loop_set_crash_slot(slot);
-	}
+	if (child->role == &role_mail)
+		loop_set_crash_slot(&child->context.page->crash);
+	account_set_limit(role_memory_limit(child->role, child->context.config));
+	timer_init(&child->heartbeat, heartbeat, child);
+	heartbeat(child);
 	TRY(loop_on_signal(op, SIGTERM, on_signal, child));
 	TRY(loop_on_signal(op, SIGINT, on_signal, child));
 	TRY(watch_open(op, &child->control, ROLE_FD_CONTROL, on_control, child));
 	task_start("start", start_task, child);
 	loop_run();
+	timer_cancel(&child->heartbeat);
 	watch_close(&child->control);
 	loop_close();
 	return ERR_NONE;

@@ -58,10 +58,27 @@ static void auth_role_stop(struct op *op, void *state)
 	mem_free(r);
 }
 
+static void auth_role_retire(struct op *op, void *state)
+{
+	struct auth_role *r = state;
+	ipc_server_retire(r->server);
+	while (r->busy > 0 && wait_queue_wait(op, &r->idle) == ERR_NONE)
+		continue;
+}
+
+static uint64_t auth_role_clients(const void *state)
+{
+	const struct auth_role *r = state;
+	return r->busy;
+}
+
 const struct role role_auth = {
 	.name = "auth",
+	.service = "auth",
 	.user_setting = SET_default_internal_user,
 	.needs_ticket_key = true,
 	.start = auth_role_start,
+	.retire = auth_role_retire,
 	.stop = auth_role_stop,
+	.clients = auth_role_clients,
 };

@@ -13,6 +13,9 @@
 #include "service/login/login.h"
 #include "task/task.h"
 
+/* The longest life of a connection before login. */
+#define OLD_LOGIN_US (3 * 60 * US_PER_SEC)
+
 struct login_role;
 struct door {
 	struct login_role *role;
@@ -20,7 +23,7 @@ struct door {
 	struct listener *accepting;
 };
 struct login_role {
-	struct config *config;
+	struct config *config; /* a reference */
 	struct role_listener listeners[ROLE_LISTENERS_MAX];
 	struct door doors[ROLE_LISTENERS_MAX];
 	size_t door_count;
@@ -30,6 +33,12 @@ struct login_role {
 	struct lmtp *lmtp;
 	int spool_dir;
 };
+
+static uint64_t count_clients(const void *state)
+{
+	const struct login_role *r = state;
+	return (r->login ? login_count(r->login) : 0) + relay_count();
+}
 
 static void accepted(int fd, const struct address *peer, void *arg)
 {
@@ -44,7 +53,15 @@ static void accepted(int fd, const struct address *peer, void *arg)
 
 static struct str mail_socket(struct arena *a, uint32_t slot, void *arg)
 {
-	return role_socket_mail(a, arg, slot);
+	const struct login_role *r = arg;
+	return role_socket_mail(a, r->config, slot);
+}
+
+static void close_doors(struct login_role *r)
+{
+	for (size_t i = 0; i < r->door_count; i++)
+		listener_close(r->doors[i].accepting);
+	r->door_count = 0;
 }
 
 static enum err open_doors(struct op *op, struct login_role *r, struct role_context *context)
@@ -62,16 +79,33 @@ static enum err open_doors(struct op *op, struct login_role *r, struct role_cont
 	return ERR_NONE;
 }
 
+static enum err check_doors(
+	struct op *op, const struct login_role *r, const struct role_context *context)
+{
+	for (size_t i = 0; i < context->listener_count; i++) {
+		if (context->listeners[i].is_tls && !r->certificates)
+			return op_fail(op, ERR_INVALID,
+				"a listener has ssl = yes, but there are no certificates: "
+				"that needs a restart");
+	}
+	return ERR_NONE;
+}
+
+/* Mails on their way end; who has not logged in yet may go on to do so. */
+static void login_role_retire(struct op *op, void *state)
+{
+	struct login_role *r = state;
+	close_doors(r);
+	if (r->lmtp)
+		lmtp_close(op, r->lmtp);
+	r->lmtp = NULL;
+}
+
 /* What is left are relays of sessions that the workers end. */
 static void login_role_drain(struct op *op, void *state)
 {
 	struct login_role *r = state;
-	for (size_t i = 0; i < r->door_count; i++)
-		listener_close(r->doors[i].accepting);
-	r->door_count = 0;
-	if (r->lmtp)
-		lmtp_close(op, r->lmtp);
-	r->lmtp = NULL;
+	login_role_retire(op, r);
 	if (r->login)
 		login_close(op, r->login);
 	r->login = NULL;
@@ -87,7 +121,18 @@ static void login_role_stop(struct op *op, void *state)
 	certificates_close(r->certificates);
 	if (r->spool_dir >= 0)
 		close(r->spool_dir);
+	config_unref(r->config);
 	mem_free(r);
+}
+
+static enum err open_login(
+	struct op *op, struct login_role *r, struct config *config, struct login **out)
+{
+	return login_open(op,
+		&(struct login_settings){ .config = config,
+			.peers = &r->peers,
+			.tls = certificates_front(r->certificates) },
+		out);
 }
 
 static enum err open_services(struct op *op, struct login_role *r, struct role_context *context)
@@ -95,11 +140,7 @@ static enum err open_services(struct op *op, struct login_role *r, struct role_c
 	uint8_t seed[TLS_TICKET_SEED_BYTES];
 	random_bytes(seed, sizeof(seed));
 	TRY(certificates_open(op, r->config, seed, &r->certificates));
-	TRY(login_open(op,
-		&(struct login_settings){ .config = r->config,
-			.peers = &r->peers,
-			.tls = certificates_front(r->certificates) },
-		&r->login));
+	TRY(open_login(op, r, r->config, &r->login));
 	TRY(lmtp_open(op,
 		&(struct lmtp_settings){
 			.config = r->config,
@@ -115,11 +156,11 @@ static enum err login_role_start(struct op *op, struct role_context *context, vo
 	struct login_role *r = MEM_NEW(struct login_role);
 	const struct config_scope *global = config_scope(context->config, NULL);
 	const char *spool = str_dup_z(op->arena, config_str(global, SET_mail_temp_dir));
-	r->config = context->config;
+	r->config = config_ref(context->config);
 	/* Without a usable directory big mails are spooled in memory. */
 	r->spool_dir = open(spool, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	peers_init(&r->peers, context->shared, role_socket_auth(op->arena, context->config),
-		mail_socket, context->config);
+		mail_socket, r);
 	enum err e = open_services(op, r, context);
 	if (e != ERR_NONE) {
 		login_role_stop(op, r);
@@ -129,10 +170,62 @@ static enum err login_role_start(struct op *op, struct role_context *context, vo
 	return ERR_NONE;
 }
 
+/* Connections of before a reload, which keep their settings until they have logged in or left. */
+struct old_login {
+	struct login *login;
+	struct config *config; /* a reference */
+};
+
+static void old_login_task(void *arg)
+{
+	struct old_login *old = arg;
+	AUTO_ARENA(arena, 0);
+	struct op op;
+	op_init(&op, &arena, NULL, now_us() + OLD_LOGIN_US);
+	while (login_count(old->login) > 0 && task_sleep(&op, 200 * US_PER_MS) == ERR_NONE)
+		continue;
+	op_init(&op, &arena, NULL, now_us() + 10 * US_PER_SEC);
+	login_close(&op, old->login);
+	config_unref(old->config);
+	mem_free(old);
+}
+
+static enum err renew_login(struct op *op, struct login_role *r, struct config *config)
+{
+	struct login *next;
+	TRY(open_login(op, r, config, &next));
+	struct old_login *old = MEM_NEW(struct old_login);
+	old->login = r->login;
+	old->config = config_ref(r->config);
+	r->login = next;
+	task_start("old-login", old_login_task, old);
+	return ERR_NONE;
+}
+
+/* On a failure in the middle the master sends the old configuration again, to all. */
+static enum err login_role_reload(struct op *op, void *state, struct role_context *context)
+{
+	struct login_role *r = state;
+	TRY(check_doors(op, r, context));
+	if (r->certificates)
+		TRY(certificates_reload(op, r->certificates, context->config));
+	TRY(lmtp_reload(op, r->lmtp, context->config));
+	TRY(renew_login(op, r, context->config));
+	config_unref(r->config);
+	r->config = config_ref(context->config);
+	/* The sockets stay open in the master: nobody is refused between the two. */
+	close_doors(r);
+	return open_doors(op, r, context);
+}
+
 const struct role role_login = {
 	.name = "login",
+	.service = "imap-login",
 	.user_setting = SET_default_login_user,
 	.start = login_role_start,
+	.reload = login_role_reload,
+	.retire = login_role_retire,
 	.drain = login_role_drain,
 	.stop = login_role_stop,
+	.clients = count_clients,
 };

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "auth/ticket.h"
+#include "base/account.h"
 #include "base/file.h"
 #include "catalog/catalog.h"
 #include "deliver/deliver.h"
@@ -18,10 +19,13 @@
 #define GARBAGE_AGE_US   (3600 * US_PER_SEC)
 #define HEAD_BYTES_MAX   (64 << 10)
 #define FINISH_US        (2 * US_PER_SEC)
+#define OLD_SESSIONS_US  (20 * US_PER_SEC)
+/* What a session needs while it starts and selects a mailbox of usual size. */
+#define SESSION_BYTES (256 << 10)
 
 struct mail_role {
-	struct config *config;
-	struct shared_page *shared;
+	struct config *config; /* a reference */
+	const struct shared_page *shared;
 	uint32_t slot;
 	struct arena arena; /* settings that the store borrows */
 	struct store *store;
@@ -29,7 +33,7 @@ struct mail_role {
 	struct ticket_gate *gate;
 	struct ipc_server *server;
 	struct timer garbage;
-	bool is_stopping;
+	bool is_stopping, is_retired;
 	unsigned busy; /* tasks that use this: requests, the collector */
 	struct wait_queue idle;
 };
@@ -42,6 +46,16 @@ static void end_work(struct mail_role *r)
 
 /* ---- what arrives ---- */
 
+/* Whoever asked may have read the table before a shard moved; a user is never served twice. */
+static enum err check_home(struct op *op, const struct mail_role *r, struct str user)
+{
+	uint32_t home = shared_worker_of(r->shared, user);
+	if (home == r->slot)
+		return ERR_NONE;
+	return op_fail(op, ERR_UNAVAILABLE, "user %.*s is served by worker %u now, not by %u",
+		STRF(user), home, r->slot);
+}
+
 static enum err take_session(struct op *op, struct mail_role *r, struct ipc_message *request)
 {
 	struct handover h;
@@ -49,6 +63,10 @@ static enum err take_session(struct op *op, struct mail_role *r, struct ipc_mess
 	struct user *user;
 	TRY(handover_receive(op, request, &h));
 	enum err e = ticket_redeem(op, r->gate, h.ticket, h.protocol, &ticket);
+	if (e == ERR_NONE)
+		e = check_home(op, r, ticket.user);
+	if (e == ERR_NONE)
+		e = account_admit(op, SESSION_BYTES);
 	if (e == ERR_NONE)
 		e = user_open(op, r->store, ticket.user, &user);
 	if (e != ERR_NONE) {
@@ -79,7 +97,8 @@ static unsigned delivery_options(const struct mail_role *r)
 static enum err open_recipient(
 	struct op *op, struct mail_role *r, const struct ticket *ticket, struct user **out)
 {
-	if (user_open(op, r->store, ticket->user, out) == ERR_NONE)
+	if (check_home(op, r, ticket->user) == ERR_NONE && account_admit(op, 0) == ERR_NONE &&
+		user_open(op, r->store, ticket->user, out) == ERR_NONE)
 		return ERR_NONE;
 	struct op_failure why = op->failure;
 	return op_fail(op, ERR_UNAVAILABLE, "%s", why.text);
@@ -135,7 +154,7 @@ static void collect_own_shards(struct op *op, struct mail_role *r)
 {
 	for (uint32_t shard = 0; shard < r->shared->shard_count && !r->is_stopping; shard++) {
 		uint64_t deleted;
-		if (r->shared->worker_of_shard[shard] != r->slot)
+		if (shared_worker_of_shard(r->shared, shard) != r->slot)
 			continue;
 		enum err e = store_collect_garbage(op, r->store, shard, GARBAGE_AGE_US, &deleted);
 		if (e != ERR_NONE && e != ERR_CANCELLED)
@@ -263,22 +282,83 @@ static void finish_work(struct mail_role *r)
 		continue;
 }
 
+/* Lets go of users and shards: from now on another process may serve them. */
+static void close_parts(struct op *op, struct mail_role *r)
+{
+	timer_cancel(&r->garbage);
+	finish_work(r);
+	if (r->imap)
+		imap_close(op, r->imap);
+	r->imap = NULL;
+	if (r->store && store_close(op, r->store) != ERR_NONE)
+		event_send_failure(NULL, EVENT_ERROR, NULL, op, "closing the store");
+	r->store = NULL;
+}
+
+/* Requests that were not begun go to the next process. */
+static void mail_role_retire(struct op *op, void *state)
+{
+	struct mail_role *r = state;
+	ipc_server_retire(r->server);
+	r->is_retired = true;
+	close_parts(op, r);
+}
+
 static void mail_role_stop(struct op *op, void *state)
 {
 	struct mail_role *r = state;
 	r->is_stopping = true;
-	timer_cancel(&r->garbage);
-	finish_work(r);
+	if (!r->is_retired) {
+		finish_work(r);
+		ipc_server_close(r->server);
+		r->server = NULL;
+		close_parts(op, r);
+	}
 	ipc_server_close(r->server);
-	if (r->imap)
-		imap_close(op, r->imap);
-	if (r->store && store_close(op, r->store) != ERR_NONE)
-		event_send_failure(NULL, EVENT_ERROR, NULL, op, "closing the store");
 	if (r->busy > 0)
 		return; /* the process ends with those who still use it */
 	ticket_gate_free(r->gate);
 	arena_done(&r->arena);
+	config_unref(r->config);
 	mem_free(r);
+}
+
+static uint64_t mail_role_clients(const void *state)
+{
+	const struct mail_role *r = state;
+	return r->imap ? imap_session_count(r->imap) : 0;
+}
+
+/* ---- reload ---- */
+
+static void end_old_sessions(void *arg)
+{
+	AUTO_ARENA(arena, 0);
+	struct op op;
+	op_init(&op, &arena, NULL, now_us() + OLD_SESSIONS_US);
+	imap_close(&op, arg);
+}
+
+/* The sessions of before end, as `shutdown_clients` asks for. */
+static enum err renew_imap(struct op *op, struct mail_role *r, struct config *config)
+{
+	struct imap *next;
+	TRY(imap_open(op, config, &next));
+	task_start("old-sessions", end_old_sessions, r->imap);
+	r->imap = next;
+	return ERR_NONE;
+}
+
+static enum err mail_role_reload(struct op *op, void *state, struct role_context *context)
+{
+	struct mail_role *r = state;
+	if (config_bool(config_scope(context->config, NULL), SET_shutdown_clients))
+		TRY(renew_imap(op, r, context->config));
+	else
+		TRY(imap_reload(op, r->imap, context->config));
+	config_unref(r->config);
+	r->config = config_ref(context->config);
+	return ERR_NONE;
 }
 
 static enum err start_parts(struct op *op, struct mail_role *r, struct role_context *context)
@@ -293,7 +373,7 @@ static enum err mail_role_start(struct op *op, struct role_context *context, voi
 {
 	ASSERT(context->has_ticket_key && context->listener_count == 1);
 	struct mail_role *r = MEM_NEW(struct mail_role);
-	r->config = context->config;
+	r->config = config_ref(context->config);
 	r->shared = context->shared;
 	r->slot = context->slot;
 	arena_init(&r->arena, 0);
@@ -310,8 +390,12 @@ static enum err mail_role_start(struct op *op, struct role_context *context, voi
 
 const struct role role_mail = {
 	.name = "mail",
+	.service = "imap",
 	.user_setting = SET_mail_uid,
 	.needs_ticket_key = true,
 	.start = mail_role_start,
+	.reload = mail_role_reload,
+	.retire = mail_role_retire,
 	.stop = mail_role_stop,
+	.clients = mail_role_clients,
 };

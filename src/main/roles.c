@@ -14,6 +14,14 @@ const struct role *role_find(struct str name)
 	return NULL;
 }
 
+uint64_t role_memory_limit(const struct role *role, struct config *config)
+{
+	const struct config_scope *block = config_block_get(
+		config_scope(config, NULL), BLOCK_service, str_from(role->service));
+	uint64_t limit = block ? config_size(block, SET_service_vsz_limit) : 0;
+	return limit == CONFIG_UNLIMITED ? 0 : limit;
+}
+
 static enum err open_destination(struct op *op, struct str path, enum event_level min_level)
 {
 	if (str_eq(path, STR("syslog")))

@@ -13,7 +13,7 @@ from kit.instance import is_running, kill_process
 from kit.testenv import Skip
 
 FORMS = ("roles",)
-CONFIG = "mail_worker_count = 2\n"
+CONFIG = "mail_worker_count = 2\nshutdown_clients = no\n"
 
 
 def status_fields(pid):

@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A new configuration for running processes: all of them take it, or none does.
+ *
+ * Order: read and check -> bind what is new -> each child takes it, or the ones that did take the old
+ * one back -> close what is not wanted. Listeners that stay are never closed. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "event/event.h"
+#include "main/master_private.h"
+#include "main/notify.h"
+
+/* What processes are born with: a reload says so and goes on with the old value. */
+static const struct {
+	enum config_setting id;
+	const char *name;
+} of_the_start[] = {
+	{ SET_base_dir, "base_dir" },
+	{ SET_state_dir, "state_dir" },
+	{ SET_log_path, "log_path" },
+	{ SET_info_log_path, "info_log_path" },
+	{ SET_mail_worker_count, "mail_worker_count" },
+	{ SET_mail_shard_count, "mail_shard_count" },
+	{ SET_default_login_user, "default_login_user" },
+	{ SET_default_internal_user, "default_internal_user" },
+	{ SET_mail_uid, "mail_uid" },
+};
+
+enum err master_memory_file(struct op *op, const char *name, struct str content, int *out_fd)
+{
+	int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (fd < 0)
+		return op_fail_errno(op, "create memory file %s", name);
+	enum err e = file_write_all(op, fd, content);
+	int seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL;
+	if (e == ERR_NONE && fcntl(fd, F_ADD_SEALS, seals) < 0)
+		e = op_fail_errno(op, "seal memory file %s", name);
+	int high = e == ERR_NONE ? fcntl(fd, F_DUPFD_CLOEXEC, ROLE_FD_MASTER_BASE) : -1;
+	if (e == ERR_NONE && high < 0)
+		e = op_fail_errno(op, "duplicate memory file %s", name);
+	close(fd);
+	TRY(e);
+	*out_fd = high;
+	return ERR_NONE;
+}
+
+enum err master_write_snapshot(struct op *op, const struct config *config, int *out_fd)
+{
+	AUTO_BUF(snapshot, 0);
+	config_write_snapshot(config, &snapshot);
+	return master_memory_file(op, "pombal-config", buf_str(&snapshot), out_fd);
+}
+
+/* ---- one attempt ---- */
+
+struct attempt {
+	struct config *config;
+	struct process_plans plans;
+	int config_fd;
+};
+
+static void warn_of_start_settings(const struct master *m, struct config *next, struct buf *out)
+{
+	const struct config_scope *before = config_scope(m->config, NULL);
+	const struct config_scope *after = config_scope(next, NULL);
+	for (size_t i = 0; i < ARRAY_COUNT(of_the_start); i++) {
+		enum config_setting id = of_the_start[i].id;
+		if (!str_eq(config_str(before, id), config_str(after, id)))
+			buf_putf(out, "Warning: %s takes effect at the next start\n",
+				of_the_start[i].name);
+	}
+}
+
+static enum err read_files(struct op *op, struct master *m, struct config **out, struct buf *text)
+{
+	struct config_problems problems = { 0 };
+	struct config_load_args args = {
+		.path = m->args.config_path,
+		.overrides = m->args.overrides,
+		.environment = m->args.environment,
+		.reads_files = true,
+	};
+	enum err e = config_load(op, &args, &problems, out);
+	config_problems_print(&problems, text);
+	if (e != ERR_NONE && problems.count == 0)
+		buf_putf(text, "%s\n", op->failure.text);
+	return e;
+}
+
+static struct process_plan *find_plan(struct process_plans *plans, const struct process_plan *like)
+{
+	for (size_t i = 0; i < plans->count; i++) {
+		if (plans->items[i].role == like->role && plans->items[i].slot == like->slot)
+			return &plans->items[i];
+	}
+	return NULL;
+}
+
+/* Sends the configuration, and the listeners of those who face clients. */
+static void send_reload(struct child *c, int config_fd, const struct process_plan *plan)
+{
+	AUTO_ARENA(arena, 0);
+	AUTO_BUF(names, 0);
+	struct op op;
+	struct control_message m = {
+		.command = CONTROL_RELOAD, .fds = { config_fd }, .fd_count = 1
+	};
+	op_init(&op, &arena, NULL, TIME_NEVER);
+	for (size_t i = 0; plan->role == &role_login && i < plan->listener_count; i++) {
+		const struct role_listener *l = &plan->listeners[i];
+		m.fds[m.fd_count++] = l->fd;
+		buf_putf(&names, "%.*s ", STRF(role_listener_name(&arena, l)));
+	}
+	m.text = buf_str(&names);
+	mem_free(c->reload_error);
+	c->reload_error = NULL;
+	c->is_answering = control_send(&op, c->control_fd, &m) == ERR_NONE;
+	if (!c->is_answering)
+		c->reload_error = str_new_z(str_from(op.failure.text));
+}
+
+static bool takes_part(const struct child *c)
+{
+	return c->pid > 0 && c->is_serving && !c->is_leaving && c->plan.role->reload;
+}
+
+static bool is_waiting(struct master *m)
+{
+	struct child *c, *next;
+	LIST_FOR_EACH(c, next, &m->children, struct child, link)
+	{
+		if (c->is_answering)
+			return true;
+	}
+	return false;
+}
+
+/* WAITS for everybody's answer; a child that died meanwhile starts with what counts then. */
+static enum err ask_children(struct op *op, struct master *m, int config_fd,
+	struct process_plans *plans, struct buf *text)
+{
+	struct child *c, *next;
+	enum err e = ERR_NONE;
+	struct op until;
+	op_init(&until, op->arena, NULL, now_us() + RELOAD_TIME_US);
+	LIST_FOR_EACH(c, next, &m->children, struct child, link)
+	{
+		const struct process_plan *plan = find_plan(plans, &c->plan);
+		if (takes_part(c))
+			send_reload(c, config_fd, plan ? plan : &c->plan);
+	}
+	while (is_waiting(m) && wait_queue_wait(&until, &m->changed) == ERR_NONE)
+		continue;
+	LIST_FOR_EACH(c, next, &m->children, struct child, link)
+	{
+		const char *why = c->is_answering ? "no answer in time" : c->reload_error;
+		c->is_answering = false;
+		if (!takes_part(c) || !why)
+			continue;
+		buf_putf(text, "Error: %s-%u: %s\n", c->plan.role->name, c->plan.slot, why);
+		e = op_fail(op, ERR_INVALID, "%s-%u: %s", c->plan.role->name, c->plan.slot, why);
+	}
+	return e;
+}
+
+static enum err try_it(struct op *op, struct master *m, struct attempt *a, struct buf *text)
+{
+	TRY(read_files(op, m, &a->config, text));
+	warn_of_start_settings(m, a->config, text);
+	enum err e =
+		process_plans_make(op, a->config, &m->sockets, m->plans.worker_count, &a->plans);
+	if (e == ERR_NONE)
+		e = master_write_snapshot(op, a->config, &a->config_fd);
+	if (e != ERR_NONE) {
+		buf_putf(text, "Error: %s\n", op->failure.text);
+		return e;
+	}
+	e = ask_children(op, m, a->config_fd, &a->plans, text);
+	if (e != ERR_NONE) {
+		AUTO_BUF(ignored, 0);
+		struct op back;
+		op_init(&back, op->arena, NULL, TIME_NEVER);
+		/* They had it a moment ago: what fails now is told when it is used. */
+		if (ask_children(&back, m, m->config_fd, &m->plans, &ignored) != ERR_NONE)
+			event_send_failure(NULL, EVENT_ERROR, NULL, &back,
+				"going back to the running configuration");
+	}
+	return e;
+}
+
+/* ---- success ---- */
+
+static void add_children(struct op *op, struct master *m)
+{
+	for (size_t i = 0; i < m->plans.count; i++) {
+		const struct process_plan *plan = &m->plans.items[i];
+		struct child *c = child_find(m, plan->role, plan->slot);
+		if (c) {
+			c->plan = *plan;
+			continue;
+		}
+		if (child_start(op, child_new(m, plan)) != ERR_NONE)
+			event_send_failure(
+				NULL, EVENT_ERROR, "child_start_failed", op, "starting a process");
+	}
+}
+
+static void remove_children(struct master *m)
+{
+	struct child *c, *next;
+	LIST_FOR_EACH(c, next, &m->children, struct child, link)
+	{
+		if (c->is_leaving || c->plan.role == &role_mail || find_plan(&m->plans, &c->plan))
+			continue;
+		if (c->pid > 0)
+			child_retire(c, config_time_us(config_scope(m->config, NULL),
+						SET_upgrade_relay_time));
+		else
+			child_free(c);
+	}
+}
+
+static void use(struct op *op, struct master *m, struct attempt *a)
+{
+	config_unref(m->config);
+	close(m->config_fd);
+	m->config = a->config;
+	m->config_fd = a->config_fd;
+	m->config_number++;
+	m->plans = a->plans;
+	sockets_commit(&m->sockets);
+	add_children(op, m);
+	remove_children(m);
+}
+
+/* The sockets that are no listeners of services. */
+static enum err keep_own_sockets(struct op *op, struct master *m)
+{
+	int fd;
+	struct process_plan plan;
+	TRY(process_bind_master(op, m->config, &m->sockets, &fd));
+	for (size_t i = 0; i < QUARANTINES_MAX; i++) {
+		if (m->quarantines[i].is_used)
+			TRY(process_plan_extra(
+				op, m->config, &m->sockets, m->quarantines[i].slot, &plan));
+	}
+	return ERR_NONE;
+}
+
+enum err master_reload(struct op *op, struct master *m, struct buf *out)
+{
+	struct attempt *a = ARENA_NEW(op->arena, struct attempt);
+	a->config_fd = -1;
+	TRY(task_mutex_lock(op, &m->changing));
+	notify_reloading();
+	sockets_begin(&m->sockets);
+	enum err e = m->is_stopping ? op_fail(op, ERR_UNAVAILABLE, "Pombal is stopping")
+				    : keep_own_sockets(op, m);
+	if (e == ERR_NONE)
+		e = try_it(op, m, a, out);
+	if (e == ERR_NONE) {
+		use(op, m, a);
+		event_send(NULL, EVENT_INFO, "master_reloaded", "the configuration was read again");
+	} else {
+		sockets_rollback(&m->sockets);
+		config_unref(a->config);
+		file_close_fd(&a->config_fd);
+		event_send(NULL, EVENT_ERROR, "master_reload_failed",
+			"the running configuration stays in use: %s", op->failure.text);
+	}
+	notify_ready(e == ERR_NONE ? STR("Serving")
+				   : STR("Serving; the last reload failed, see the log"));
+	task_mutex_unlock(&m->changing);
+	return e;
+}
