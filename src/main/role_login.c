@@ -20,6 +20,7 @@ struct login_role;
 struct door {
 	struct login_role *role;
 	const struct role_listener *listener;
+	struct login_door login;
 	struct listener *accepting;
 };
 struct login_role {
@@ -48,7 +49,7 @@ static void accepted(int fd, const struct address *peer, void *arg)
 	if (str_eq(protocol, STR("lmtp")))
 		lmtp_accept(r->lmtp, fd, peer);
 	else
-		login_accept(r->login, protocol, fd, peer, door->listener->is_tls);
+		login_accept(r->login, &door->login, fd, peer);
 }
 
 static struct str mail_socket(struct arena *a, uint32_t slot, void *arg)
@@ -70,6 +71,10 @@ static enum err open_doors(struct op *op, struct login_role *r, struct role_cont
 	for (size_t i = 0; i < context->listener_count; i++) {
 		struct door *door = &r->doors[i];
 		*door = (struct door){ .role = r, .listener = &r->listeners[i] };
+		door->login = (struct login_door){
+			.protocol = str_from(door->listener->protocol),
+			.is_tls = door->listener->is_tls,
+		};
 		if (door->listener->is_tls && !r->certificates)
 			return op_fail(
 				op, ERR_INVALID, "a listener has ssl = yes, but ssl = no is set");
