@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* SEARCH and UID SEARCH: one mail after the other, each read only as far as it takes to decide.
+/* SEARCH and UID SEARCH: one mail after the other, each read only as far as it takes to decide. Those
+ * whose text must be searched are gathered and searched away from the loop (search_job.c).
  *
  * Cost: message numbers and UIDs that every match must have (children of the program itself) bound the
  * mails looked at. Memory of a mail is given back before the next.
@@ -12,8 +13,11 @@
 
 struct search {
 	struct imap_run *x;
+	struct str text; /* of the program */
 	struct imap_search program;
+	const struct search_frame *frame;
 	struct search_matcher matcher;
+	struct search_job *job; /* owned; NULL: no text had to be searched yet */
 	/* owned */
 	struct range_set candidates; /* message numbers */
 	struct range_set found;      /* what is told: message numbers or UIDs */
@@ -23,27 +27,18 @@ struct search {
 
 /* ---- one mail ---- */
 
-/* WAITS. Mails that are gone match nothing that must be read. */
-static enum err match_mail(struct search *s, const struct mail *mail, bool *out_is_match)
+/* WAITS. MAYBE: its text decides. Mails that are gone match nothing that must be read. */
+static enum err match_mail(struct search *s, const struct mail *mail, enum search_verdict *out)
 {
-	struct op *op = s->x->op;
-	struct view *view = s->x->session->view;
 	struct search_matcher *m = &s->matcher;
 	struct message_summary summary;
 	search_matcher_begin(m, mail);
-	enum search_verdict v = search_matcher_run(m);
-	if (v == SEARCH_MAYBE) {
-		TRY(view_read_summary(op, view, mail, &summary));
-		m->summary = &summary;
-		v = search_matcher_run(m);
-	}
-	if (v == SEARCH_MAYBE) {
-		TRY(view_read_body(op, view, mail, &m->body));
-		m->has_body = true;
-		v = search_matcher_run(m);
-	}
-	ASSERT(v != SEARCH_MAYBE);
-	*out_is_match = v == SEARCH_YES;
+	*out = search_matcher_run(m);
+	if (*out != SEARCH_MAYBE)
+		return ERR_NONE;
+	TRY(view_read_summary(s->x->op, s->x->session->view, mail, &summary));
+	m->summary = &summary;
+	*out = search_matcher_run(m);
 	return ERR_NONE;
 }
 
@@ -65,6 +60,38 @@ static void add_found(struct search *s, const struct mail *mail)
 		range_set_add(&s->found_uids, mail->uid, mail->uid);
 }
 
+/* WAITS. Searches the texts gathered so far. */
+static enum err search_texts(struct search *s)
+{
+	const struct mail *mail;
+	size_t at = 0;
+	if (!s->job || search_job_is_empty(s->job))
+		return ERR_NONE;
+	TRY(search_job_run(s->x->op, &s->job));
+	while (search_job_next(s->job, &at, &mail))
+		add_found(s, mail);
+	search_job_clear(s->job);
+	return ERR_NONE;
+}
+
+/* WAITS. Matches stay in the order of the mailbox. */
+static enum err take_verdict(struct search *s, const struct mail *mail, enum search_verdict v)
+{
+	if (v == SEARCH_NO)
+		return ERR_NONE;
+	if (v == SEARCH_YES && (!s->job || search_job_is_empty(s->job))) {
+		add_found(s, mail);
+		return ERR_NONE;
+	}
+	if (!s->job)
+		s->job = search_job_new(s->text, s->frame);
+	if (v == SEARCH_YES)
+		search_job_add_match(s->job, mail);
+	else
+		TRY(search_job_add(s->x->op, s->job, s->x->session->view, mail));
+	return search_job_is_full(s->job) ? search_texts(s) : ERR_NONE;
+}
+
 /* WAITS. */
 static enum err search_all(struct search *s)
 {
@@ -74,20 +101,20 @@ static enum err search_all(struct search *s)
 	uint32_t seq;
 	while (!is_enough(s) && range_set_next(&s->candidates, &it, &seq)) {
 		struct arena_mark mark = arena_mark(arena);
-		bool is_match = false;
+		enum search_verdict v = SEARCH_NO;
 		if (!view_get(s->x->session->view, seq, &mail))
 			continue;
-		enum err e = match_mail(s, &mail, &is_match);
+		enum err e = match_mail(s, &mail, &v);
 		arena_rewind(arena, mark);
+		if (e == ERR_NONE)
+			e = take_verdict(s, &mail, v);
 		if (e == ERR_NOT_FOUND)
 			op_forgive(s->x->op);
 		else
 			TRY(e);
-		if (is_match)
-			add_found(s, &mail);
 		task_breathe();
 	}
-	return ERR_NONE;
+	return search_texts(s);
 }
 
 /* ---- results ---- */
@@ -247,10 +274,22 @@ static void run(struct search *s)
 	imap_reply_ok(x, STR_NONE, STR("Search completed."));
 }
 
+/* Copied: they are used after waits. */
+static void take_keywords(struct imap_run *x, struct search_frame *frame)
+{
+	const struct str *keywords;
+	size_t count = mailbox_keywords(x->session->mailbox, &keywords);
+	struct str *copies = ARENA_NEW_ARRAY(x->op->arena, struct str, count);
+	for (size_t i = 0; i < count; i++)
+		copies[i] = str_dup(x->op->arena, keywords[i]);
+	frame->keywords = copies;
+	frame->keyword_count = count;
+}
+
 void imap_command_search(struct imap_run *x)
 {
 	struct view *view = x->session->view;
-	struct search s = { .x = x };
+	struct search s = { .x = x, .text = x->cursor->rest };
 	struct range_set saved_seqs;
 	if (!parse(x, &s.program))
 		return;
@@ -266,7 +305,8 @@ void imap_command_search(struct imap_run *x)
 		.saved_seqs = &saved_seqs,
 		.saved_uids = &x->session->saved_uids,
 	};
-	frame.keyword_count = mailbox_keywords(x->session->mailbox, &frame.keywords);
+	take_keywords(x, &frame);
+	s.frame = &frame;
 	search_matcher_init(&s.matcher, x->op->arena, &s.program, &frame);
 	range_set_init(&s.candidates);
 	range_set_init(&s.found);
@@ -277,4 +317,5 @@ void imap_command_search(struct imap_run *x)
 	range_set_done(&s.candidates);
 	range_set_done(&s.found);
 	search_matcher_done(&s.matcher);
+	search_job_free(s.job);
 }

@@ -78,3 +78,24 @@ void search_matcher_done(struct search_matcher *m);
 void search_matcher_begin(struct search_matcher *m, const struct mail *mail);
 /* MAYBE: set `summary` if it is NULL, else `body` and `has_body`; then never MAYBE again. */
 enum search_verdict search_matcher_run(struct search_matcher *m);
+
+/* ---- many mails, away from the loop (search_job.c) ---- */
+
+/* Life: search_job_new() -> [search_job_add...() until full -> search_job_run() -> search_job_next()
+ *       -> search_job_clear()]... -> search_job_free(). */
+struct search_job;
+/* `text`: what imap_parse_search() has parsed already. */
+struct search_job *search_job_new(struct str text, const struct search_frame *frame);
+void search_job_free(struct search_job *j); /* NULL is fine */
+bool search_job_is_full(const struct search_job *j);
+bool search_job_is_empty(const struct search_job *j);
+/* WAITS. Reads a mail whose text decides. Not when full. ERR_NOT_FOUND: it is gone. */
+enum err search_job_add(
+	struct op *op, struct search_job *j, struct view *view, const struct mail *mail);
+/* One that matches already: results keep the order of adding. Not when full. */
+void search_job_add_match(struct search_job *j, const struct mail *mail);
+/* WAITS. On an error the job is no longer the caller's: *job is NULL. */
+enum err search_job_run(struct op *op, struct search_job **job);
+/* The mails that match, in order: *at = 0 first. Borrowed until the next clear. */
+bool search_job_next(const struct search_job *j, size_t *at, const struct mail **out);
+void search_job_clear(struct search_job *j);
