@@ -96,6 +96,8 @@ enum err config_load(struct op *op, const struct config_load_args *args,
 void config_problems_print(const struct config_problems *problems, struct buf *out);
 /* The same for the notes: "FILE:LINE:COLUMN: Debug: TEXT". */
 void config_notes_print(const struct config_problems *problems, struct buf *out);
+/* "FILE:LINE:COLUMN: TEXT (HINT)", without the level and the end of the line. */
+void config_problem_text(const struct config_problem *problem, struct buf *out);
 
 struct config *config_ref(struct config *cfg);
 void config_unref(struct config *cfg); /* NULL is fine */

@@ -107,15 +107,25 @@ struct config_origin {
 	unsigned column;
 };
 
+/* A member of a list with $ENV: or $SET: in it: for printing. */
+struct config_written {
+	struct config_written *next;
+	struct str key;
+	struct str value; /* what the list holds, to know it again */
+	struct str text;
+};
+
 struct config_value {
 	struct str text; /* scalars: as written, references resolved */
 	uint64_t number; /* BOOL UINT OCTAL SIZE PORT; TIME: microseconds; ENUM: position */
 	struct config_item *items; /* lists; of BOOLLIST and NETWORKS the value is "yes" or "no" */
 	size_t item_count;
-	struct str content;          /* FILE */
-	bool is_whole;               /* a list that replaces what is inherited */
-	bool has_reference;          /* text still holds $SET: (until settle.c) */
-	enum config_setting same_as; /* a default "$SET:x"; SET_COUNT otherwise */
+	struct str content; /* FILE */
+	bool is_whole;      /* a list that replaces what is inherited */
+	bool has_reference; /* text still holds $SET: (until settle.c) */
+	struct str written; /* with its references and "<file"; p NULL: as text says */
+	struct config_written *written_items; /* members of a list that were written otherwise */
+	enum config_setting same_as;          /* a default "$SET:x"; SET_COUNT otherwise */
 	enum config_layer layer;
 	struct config_origin origin;
 };
@@ -301,8 +311,7 @@ struct config_late_item {
 	struct config_late_item *next;
 	struct config_node *node;
 	struct config_value *list;
-	struct str key;
-	struct str text; /* as it stands in the list, to find it again */
+	struct config_written *written;
 	struct config_origin origin;
 };
 

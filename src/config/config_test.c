@@ -601,7 +601,7 @@ static void shown_text_parses_to_the_same(void **state)
 			 "@mailbox_defaults = english\n"
 			 "passdb static {\n"
 			 "  fields {\n    pass = \"#hidden_use-P_to_show#\"\n  }\n"
-			 "  static_password = # hidden, use -P to show it\n}\n"
+			 "  password = # hidden, use -P to show it\n}\n"
 			 "namespace \"a b\" {\n  prefix = x/\n}\n"
 			 "protocol !imap {\n  mail_home = /x\n}\n");
 	args.with_secrets = true;

@@ -65,6 +65,14 @@ void config_problem_print(const struct config_problem *problem, struct buf *out)
 		buf_putf(out, " (%.*s)", STRF(problem->hint));
 }
 
+void config_problem_text(const struct config_problem *problem, struct buf *out)
+{
+	print_place(problem, out);
+	buf_put(out, problem->text);
+	if (problem->hint.n)
+		buf_putf(out, " (%.*s)", STRF(problem->hint));
+}
+
 void config_problems_print(const struct config_problems *problems, struct buf *out)
 {
 	for (size_t i = 0; i < problems->count; i++) {

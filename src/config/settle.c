@@ -165,8 +165,9 @@ static void settle_late_items(struct config_loader *ld)
 		for (size_t i = 0; i < late->list->item_count; i++) {
 			struct config_item *item = &late->list->items[i];
 			/* A later line may have set the member anew. */
-			if (item->value.p == late->text.p)
-				(void)settle_tokens(ld, &ref, late->text, &item->value);
+			if (item->value.p == late->written->value.p &&
+				settle_tokens(ld, &ref, item->value, &item->value))
+				late->written->value = item->value;
 		}
 	}
 }

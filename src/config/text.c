@@ -53,6 +53,11 @@ static struct str environment_value(const struct config_loader *ld, struct str n
 	return STR_NONE;
 }
 
+static bool has_reference(struct str text)
+{
+	return str_find(text, STR("$ENV:")) >= 0 || str_find(text, STR("$SET:")) >= 0;
+}
+
 /* Replaces whole tokens. $SET: of other settings can only be answered when all files are read, so such
  * tokens stay, and *out_waits is set. */
 static bool take_tokens(struct config_loader *ld, struct config_node *node,
@@ -60,7 +65,7 @@ static bool take_tokens(struct config_loader *ld, struct config_node *node,
 	bool *out_waits)
 {
 	*out_waits = false;
-	if (str_find(text, STR("$ENV:")) < 0 && str_find(text, STR("$SET:")) < 0) {
+	if (!has_reference(text)) {
 		*out = str_dup(ld->tree->arena, text);
 		return true;
 	}
@@ -120,11 +125,18 @@ bool config_take_text(struct config_loader *ld, struct config_node *node, enum c
 	/* A user's fields come from a database: they read no files, no environment, no settings. */
 	bool is_plain = ld->is_literal || ld->layer == CONFIG_LAYER_USER;
 	bool is_text = row->type == CONFIG_TYPE_STRING || row->type == CONFIG_TYPE_NOVAR;
+	if (ld->is_literal && row->type == CONFIG_TYPE_FILE) {
+		value->text = str_printf(ld->tree->arena, "inline:%.*s", STRF(text));
+		return true;
+	}
 	if (ld->is_literal && !is_text) {
 		config_error(ld, at, "%.*s: Only text can be written over several lines",
 			STRF(row->name));
 		return false;
 	}
+	if (!is_list && !is_plain && !is_quoted(text) &&
+		(has_reference(text) || (is_text && str_starts(text, STR("<")))))
+		value->written = str_dup(ld->tree->arena, text);
 	if (!is_list && !is_plain && is_quoted(text)) {
 		if (!config_unquote(ld, text, at, &text))
 			return false;
@@ -147,7 +159,28 @@ bool config_take_text(struct config_loader *ld, struct config_node *node, enum c
 	return config_value_parse(ld, id, text, at, value);
 }
 
-/* Adds `item` with its written value in place; settle.c puts the real one there. */
+/* Adds `item`; what it was written as is kept when that is something else. */
+static struct config_written *add_item(struct config_loader *ld, enum config_setting id,
+	struct config_item item, struct str text, const struct config_origin *at,
+	struct config_value *list)
+{
+	struct arena *arena = ld->tree->arena;
+	if (!config_value_add_item(ld, id, item, at, list) || !has_reference(text))
+		return NULL;
+	struct config_written *written = ARENA_NEW(arena, struct config_written);
+	*written = (struct config_written){ .next = list->written_items,
+		.text = str_dup(arena, text) };
+	list->written_items = written;
+	for (size_t i = 0; i < list->item_count; i++) {
+		if (str_eq(list->items[i].key, item.key)) {
+			written->key = list->items[i].key;
+			written->value = list->items[i].value;
+		}
+	}
+	return written;
+}
+
+/* It has its written value until settle.c puts the real one there. */
 static void add_late_item(struct config_loader *ld, struct config_node *node,
 	enum config_setting id, struct config_item item, const struct config_origin *at,
 	struct config_value *list)
@@ -156,18 +189,11 @@ static void add_late_item(struct config_loader *ld, struct config_node *node,
 		config_error(ld, at, "$SET: can't be used for members of this list");
 		return;
 	}
-	if (!config_value_add_item(ld, id, item, at, list))
+	struct config_written *written = add_item(ld, id, item, item.value, at, list);
+	if (!written)
 		return;
 	struct config_late_item *late = ARENA_NEW(ld->op->arena, struct config_late_item);
-	*late = (struct config_late_item){
-		.next = ld->late_items, .node = node, .list = list, .origin = *at
-	};
-	for (size_t i = 0; i < list->item_count; i++) {
-		if (str_eq(list->items[i].key, item.key)) {
-			late->key = list->items[i].key;
-			late->text = list->items[i].value;
-		}
-	}
+	*late = (struct config_late_item){ ld->late_items, node, list, written, *at };
 	ld->late_items = late;
 }
 
@@ -177,17 +203,20 @@ void config_take_item(struct config_loader *ld, struct config_node *node, enum c
 	bool waits = false;
 	struct str text = item.value;
 	if (ld->layer == CONFIG_LAYER_USER) {
-		item.value = text;
-	} else if (is_quoted(text)) {
+		(void)config_value_add_item(ld, id, item, at, list); /* problems are recorded */
+		return;
+	}
+	if (is_quoted(text)) {
 		if (!config_unquote(ld, text, at, &item.value))
 			return;
+		text = STR_NONE; /* nothing in it is special */
 	} else if (!take_tokens(ld, node, SET_COUNT, text, at, &item.value, &waits)) {
 		return;
 	}
 	if (waits)
 		add_late_item(ld, node, id, item, at, list);
 	else
-		(void)config_value_add_item(ld, id, item, at, list); /* problems are recorded */
+		(void)add_item(ld, id, item, text, at, list); /* for printing alone */
 }
 
 /* ---- versions ---- */

@@ -137,6 +137,12 @@ struct config_value *config_value_merge(
 	if (more->is_whole || !base)
 		return merged;
 	merged->is_whole = base->is_whole;
+	for (const struct config_written *w = base->written_items; w; w = w->next) {
+		struct config_written *copy = ARENA_NEW(arena, struct config_written);
+		*copy = *w;
+		copy->next = merged->written_items;
+		merged->written_items = copy;
+	}
 	merged->items =
 		ARENA_NEW_ARRAY(arena, struct config_item, base->item_count + more->item_count);
 	merged->item_count = base->item_count;
