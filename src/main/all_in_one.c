@@ -183,6 +183,7 @@ static enum err prepare(struct op *op, struct all_in_one *a)
 		c->slot = plan->slot;
 		c->has_ticket_key = true;
 		memcpy(c->ticket_key, key, sizeof(key));
+		role_tls_seed(key, c->tls_seed);
 		TRY(take_listeners(op, plan, c));
 	}
 	TRY(loop_open(op, NULL));

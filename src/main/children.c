@@ -71,14 +71,15 @@ static _Noreturn void exec_child(
 		{ m->config_fd, ROLE_FD_CONFIG },
 		{ control, ROLE_FD_CONTROL },
 		{ m->shared_fd, ROLE_FD_SHARED },
-		{ m->key_fd, ROLE_FD_TICKET_KEY },
+		{ c->plan.role->needs_tls_seed ? m->seed_fd : m->key_fd, ROLE_FD_TICKET_KEY },
 		{ c->page_fd, ROLE_FD_PAGE },
 	};
 	sigset_t none;
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	for (size_t i = 0; i < ARRAY_COUNT(places); i++) {
-		if (places[i].to == ROLE_FD_TICKET_KEY && !c->plan.role->needs_ticket_key)
+		if (places[i].to == ROLE_FD_TICKET_KEY && !c->plan.role->needs_ticket_key &&
+			!c->plan.role->needs_tls_seed)
 			close(ROLE_FD_TICKET_KEY);
 		else if (dup2(places[i].from, places[i].to) < 0)
 			_exit(EXIT_EXEC);

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/random.h"
 #include "event/event.h"
 #include "ipc/ipc.h"
@@ -116,6 +117,19 @@ static enum err make_key(struct op *op, struct master *m)
 	return e;
 }
 
+/* Also after an upgrade, from the key that was adopted: clients' TLS tickets stay good. */
+static enum err make_seed(struct op *op, struct master *m)
+{
+	uint8_t key[TICKET_KEY_BYTES], seed[TLS_TICKET_SEED_BYTES];
+	TRY(file_pread_all(op, m->key_fd, key, sizeof(key), 0));
+	role_tls_seed(key, seed);
+	enum err e = master_memory_file(op, "pombal-tls-seed",
+		(struct str){ (const char *)seed, sizeof(seed) }, &m->seed_fd);
+	mem_wipe(key, sizeof(key));
+	mem_wipe(seed, sizeof(seed));
+	return e;
+}
+
 static enum err make_shared_descriptors(struct op *op, struct master *m)
 {
 	const struct config_scope *global = config_scope(m->config, NULL);
@@ -123,6 +137,7 @@ static enum err make_shared_descriptors(struct op *op, struct master *m)
 	TRY(master_write_snapshot(op, m->config, &m->config_fd));
 	if (m->key_fd < 0)
 		TRY(make_key(op, m));
+	TRY(make_seed(op, m));
 	TRY(shared_page_create(op, (uint32_t)config_u64(global, SET_mail_shard_count),
 		m->plans.worker_count, &fd, &m->shared));
 	m->shared_fd = fcntl(fd, F_DUPFD_CLOEXEC, ROLE_FD_MASTER_BASE);

@@ -70,7 +70,7 @@ struct master {
 	struct process_plans plans;
 	struct list children;
 	struct shared_page *shared;
-	int config_fd, shared_fd, key_fd, ready_fd;
+	int config_fd, shared_fd, key_fd, seed_fd, ready_fd;
 	bool is_ready, is_stopping, is_upgrading;
 	struct wait_queue changed;  /* a child died, drained, served, answered */
 	struct task_mutex changing; /* one reload or upgrade at a time */

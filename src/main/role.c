@@ -151,6 +151,9 @@ static enum err prepare(struct op *op, struct child *child)
 	TRY(process_page_map(op, ROLE_FD_PAGE, &context->page));
 	if (child->role->needs_ticket_key)
 		TRY(read_ticket_key(op, context));
+	if (child->role->needs_tls_seed)
+		TRY(file_pread_all(
+			op, ROLE_FD_TICKET_KEY, context->tls_seed, sizeof(context->tls_seed), 0));
 	struct str title = str_printf(op->arena, "%s-%u", child->role->name, context->slot);
 	/* For ps and top: the program was started as /proc/self/exe. At most 15 bytes are kept. */
 	prctl(PR_SET_NAME, str_printf(op->arena, "pombal-%s", child->role->name).p);

@@ -3,7 +3,8 @@
  *
  * The master re-executes the program as "pombal --role NAME --slot N" with these descriptors:
  *   3 the configuration's snapshot   4 the control socket to the master   5 the table of shards
- *   6 the ticket key (auth and mail alone)   7 the page in which the process says how it is
+ *   6 the ticket key (auth and mail), or the seed of TLS tickets (login)
+ *   7 the page in which the process says how it is
  *   8 ... listening sockets, named by --listen
  * With --all-in-one one process plays every role on one loop with the same context. */
 #pragma once
@@ -12,6 +13,7 @@
 #include "base/base.h"
 #include "config/config.h"
 #include "ipc/shared.h"
+#include "net/tls.h"
 
 #define ROLE_FD_CONFIG     3
 #define ROLE_FD_CONTROL    4
@@ -42,6 +44,7 @@ struct role_context {
 	uint32_t slot; /* number of the process within its role */
 	bool has_ticket_key;
 	uint8_t ticket_key[TICKET_KEY_BYTES];
+	uint8_t tls_seed[TLS_TICKET_SEED_BYTES]; /* login's; derived from the ticket key */
 	struct role_listener listeners[ROLE_LISTENERS_MAX]; /* the role owns their descriptors */
 	size_t listener_count;
 };
@@ -52,6 +55,7 @@ struct role {
 	/* Which user it runs as: the setting that names it; SET_COUNT: stays as it is. */
 	enum config_setting user_setting;
 	bool needs_ticket_key;
+	bool needs_tls_seed;
 	/* WAITS. Starts serving; runs in a task on the process's loop. */
 	enum err (*start)(struct op *op, struct role_context *context, void **out_state);
 	/* WAITS. Takes context->config, and its listeners if there are any, in place of the old ones;
@@ -85,6 +89,9 @@ struct str role_socket_mail(struct arena *a, struct config *config, uint32_t slo
 /* The child: reads its descriptors, gives up privileges, serves until the master says stop.
  * `args` are those behind the program's name. Returns the exit status. */
 int role_main(int arg_count, char **args);
+
+/* The seed of TLS tickets: known to login processes, who cannot find the ticket key from it. */
+void role_tls_seed(const uint8_t ticket_key[TICKET_KEY_BYTES], uint8_t out[TLS_TICKET_SEED_BYTES]);
 
 /* A listener's name, as in --listen: "imap:tls:direct", "lmtp:plain:proxy". */
 struct str role_listener_name(struct arena *a, const struct role_listener *l);

@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "base/random.h"
 #include "ipc/peers.h"
 #include "main/certificates.h"
 #include "main/role.h"
@@ -12,9 +11,6 @@
 #include "service/lmtp/lmtp.h"
 #include "service/login/login.h"
 #include "task/task.h"
-
-/* The longest life of a connection before login. */
-#define OLD_LOGIN_US (3 * 60 * US_PER_SEC)
 
 struct login_role;
 struct door {
@@ -74,6 +70,7 @@ static enum err open_doors(struct op *op, struct login_role *r, struct role_cont
 		door->login = (struct login_door){
 			.protocol = str_from(door->listener->protocol),
 			.is_tls = door->listener->is_tls,
+			.has_proxy_header = door->listener->has_proxy_header,
 		};
 		if (door->listener->is_tls && !r->certificates)
 			return op_fail(
@@ -130,25 +127,16 @@ static void login_role_stop(struct op *op, void *state)
 	mem_free(r);
 }
 
-static enum err open_login(
-	struct op *op, struct login_role *r, struct config *config, struct login **out)
-{
-	return login_open(op,
-		&(struct login_settings){ .config = config,
-			.peers = &r->peers,
-			.tls = certificates_front(r->certificates) },
-		out);
-}
-
 static enum err open_services(struct op *op, struct login_role *r, struct role_context *context)
 {
-	uint8_t seed[TLS_TICKET_SEED_BYTES];
-	random_bytes(seed, sizeof(seed));
-	TRY(certificates_open(op, r->config, seed, &r->certificates));
-	TRY(open_login(op, r, r->config, &r->login));
+	TRY(certificates_open(op, r->config, context->tls_seed, &r->certificates));
+	TRY(login_open(op,
+		&(struct login_settings){ .config = r->config,
+			.peers = &r->peers,
+			.tls = certificates_front(r->certificates) },
+		&r->login));
 	TRY(lmtp_open(op,
-		&(struct lmtp_settings){
-			.config = r->config,
+		&(struct lmtp_settings){ .config = r->config,
 			.tls = certificates_front(r->certificates),
 			.peers = &r->peers,
 			.spool_dir = r->spool_dir },
@@ -175,38 +163,6 @@ static enum err login_role_start(struct op *op, struct role_context *context, vo
 	return ERR_NONE;
 }
 
-/* Connections of before a reload, which keep their settings until they have logged in or left. */
-struct old_login {
-	struct login *login;
-	struct config *config; /* a reference */
-};
-
-static void old_login_task(void *arg)
-{
-	struct old_login *old = arg;
-	AUTO_ARENA(arena, 0);
-	struct op op;
-	op_init(&op, &arena, NULL, now_us() + OLD_LOGIN_US);
-	while (login_count(old->login) > 0 && task_sleep(&op, 200 * US_PER_MS) == ERR_NONE)
-		continue;
-	op_init(&op, &arena, NULL, now_us() + 10 * US_PER_SEC);
-	login_close(&op, old->login);
-	config_unref(old->config);
-	mem_free(old);
-}
-
-static enum err renew_login(struct op *op, struct login_role *r, struct config *config)
-{
-	struct login *next;
-	TRY(open_login(op, r, config, &next));
-	struct old_login *old = MEM_NEW(struct old_login);
-	old->login = r->login;
-	old->config = config_ref(r->config);
-	r->login = next;
-	task_start("old-login", old_login_task, old);
-	return ERR_NONE;
-}
-
 /* On a failure in the middle the master sends the old configuration again, to all. */
 static enum err login_role_reload(struct op *op, void *state, struct role_context *context)
 {
@@ -215,7 +171,7 @@ static enum err login_role_reload(struct op *op, void *state, struct role_contex
 	if (r->certificates)
 		TRY(certificates_reload(op, r->certificates, context->config));
 	TRY(lmtp_reload(op, r->lmtp, context->config));
-	TRY(renew_login(op, r, context->config));
+	TRY(login_reload(op, r->login, context->config));
 	config_unref(r->config);
 	r->config = config_ref(context->config);
 	/* The sockets stay open in the master: nobody is refused between the two. */
@@ -227,6 +183,7 @@ const struct role role_login = {
 	.name = "login",
 	.service = "imap-login",
 	.user_setting = SET_default_login_user,
+	.needs_tls_seed = true,
 	.start = login_role_start,
 	.reload = login_role_reload,
 	.retire = login_role_retire,

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The list of roles, and how every process opens its log. */
+#include "crypto/crypto.h"
 #include "event/event.h"
 #include "main/role.h"
 
@@ -20,6 +21,13 @@ uint64_t role_memory_limit(const struct role *role, struct config *config)
 		config_scope(config, NULL), BLOCK_service, str_from(role->service));
 	uint64_t limit = block ? config_size(block, SET_service_vsz_limit) : 0;
 	return limit == CONFIG_UNLIMITED ? 0 : limit;
+}
+
+void role_tls_seed(const uint8_t ticket_key[TICKET_KEY_BYTES], uint8_t out[TLS_TICKET_SEED_BYTES])
+{
+	struct str key = { (const char *)ticket_key, TICKET_KEY_BYTES };
+	_Static_assert(TLS_TICKET_SEED_BYTES == CRYPTO_SHA256_BYTES, "one digest");
+	crypto_hmac_sha256(key, STR("seed of TLS tickets"), out);
 }
 
 static enum err open_destination(struct op *op, struct str path, enum event_level min_level)
