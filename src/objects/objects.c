@@ -20,19 +20,26 @@ static bool component_is_allowed(struct str c)
 	return !str_starts(c, STR(OBJECTS_TMP_PREFIX));
 }
 
+bool objects_key_is_valid(struct str key)
+{
+	if (key.n == 0 || key.n > OBJECTS_KEY_MAX || str_has_nul(key) || !utf8_is_valid(key))
+		return false;
+	struct str rest = key, component;
+	while (str_cut(&rest, '/', &component))
+		if (!component_is_allowed(component))
+			return false;
+	return component_is_allowed(rest);
+}
+
 static enum err key_check(struct op *op, struct str key)
 {
+	if (objects_key_is_valid(key))
+		return ERR_NONE;
 	if (key.n == 0 || key.n > OBJECTS_KEY_MAX || str_has_nul(key) || !utf8_is_valid(key))
 		return op_fail(op, ERR_INVALID,
 			"object key of %zu bytes is empty, too long or no UTF-8", key.n);
-	struct str rest = key, component;
-	bool is_allowed = true;
-	while (is_allowed && str_cut(&rest, '/', &component))
-		is_allowed = component_is_allowed(component);
-	if (!is_allowed || !component_is_allowed(rest))
-		return op_fail(op, ERR_INVALID,
-			"object key \"%.*s\" has a component that is not allowed", STRF(key));
-	return ERR_NONE;
+	return op_fail(op, ERR_INVALID, "object key \"%.*s\" has a component that is not allowed",
+		STRF(key));
 }
 
 static enum err counted(struct objects *o, enum err e)

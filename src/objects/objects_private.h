@@ -14,6 +14,9 @@ extern const struct objects_driver objects_fault;
 extern const struct objects_driver objects_mem;
 extern const struct objects_driver objects_posix;
 
+/* What objects.h says about keys. */
+bool objects_key_is_valid(struct str key);
+
 /* The part of a body of `size` bytes that offset and length ask for; empty behind its end. */
 static inline struct str objects_slice(
 	const char *bytes, size_t size, uint64_t offset, size_t length)

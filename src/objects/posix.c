@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* objects/posix.c - objects as files: the key is the path below the prefix, nothing is encoded.
  *
- * Put:    unnamed temporary file, write, fdatasync, link without replace, fsync of the directory
- *         (shared between jobs), all in one offload job. Where a file system knows no unnamed
- *         files, a unique ".tmp-*" name in the same directory is used; after a crash such a file
- *         may stay behind.
+ * Put:    unnamed temporary file, write, link without replace; then the journal's next sync makes
+ *         it durable (posix_journal.h), or, without one and for large objects, fdatasync before the
+ *         link and fsync of the directory (shared between jobs) after it. One offload job. Where a
+ *         file system knows no unnamed files, a unique ".tmp-*" name in the same directory is used;
+ *         after a crash such a file may stay behind.
  * Get:    inline as long as nothing has to be read from the disk (openat2 RESOLVE_CACHED, preadv2
  *         RWF_NOWAIT), else in an offload job.
  * Remove: durable as well: a mail that was deleted does not come back after a power loss.
  *
- * System calls of a put into a known directory: fstatat, openat, write, fdatasync, linkat, close,
- * and one fsync for all jobs that meet there. A warm get: openat2, fstat, preadv2, close.
+ * System calls of a put into a known directory: fstatat, openat, write, linkat, close, and one
+ * pwritev and fdatasync for all jobs that meet there. A warm get: openat2, fstat, preadv2, close.
  *
  * Iterating is in posix_iter.c, the directories are in posix_tree.c.
  *
@@ -27,9 +28,11 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/number.h"
 #include "base/random.h"
 #include "config/config.h"
 #include "objects/objects_private.h"
+#include "objects/posix_journal.h"
 #include "objects/posix_private.h"
 #include "task/task.h"
 
@@ -81,7 +84,7 @@ static enum err class_for_callers(enum err e)
 
 enum err posix_job_do(struct op *op, struct posix_job *j)
 {
-	TRY(offload(op, OFFLOAD_DISK, &j->job));
+	TRY(j->queue ? posix_commit(op, j->queue, j) : offload(op, OFFLOAD_DISK, &j->job));
 	enum err e = class_for_callers(j->result);
 	if (e != ERR_NONE) {
 		(void)op_fail(op, e, "%s", j->op.failure.text);
@@ -106,7 +109,7 @@ static const char *last_component(const struct posix_job *j)
 static enum err put_bytes(struct posix_job *j, int fd)
 {
 	TRY(file_write_all(&j->op, fd, (struct str){ j->bytes, j->size }));
-	if (tree_settings(j->tree)->has_fsync && fdatasync(fd) < 0)
+	if (tree_settings(j->tree)->has_fsync && !j->is_journalled && fdatasync(fd) < 0)
 		return op_fail_errno(&j->op, "fdatasync object %s", j->key);
 	return ERR_NONE;
 }
@@ -168,6 +171,18 @@ static enum err put_once(struct posix_job *j, int dir_fd)
 	return op_fail_errno(&j->op, "create object %s", j->key);
 }
 
+static enum err put_into(struct posix_job *j, struct directory *d)
+{
+	struct str body = { j->bytes, j->size };
+	j->is_journalled = j->queue && directory_is_journalled(j->tree, d);
+	TRY(put_once(j, directory_fd(d)));
+	if (!j->is_journalled)
+		return tree_sync(&j->op, j->tree, d);
+	journal_add(tree_journal(j->tree),
+		&(struct journal_record){ JOURNAL_PUT, posix_job_key(j), body });
+	return ERR_NONE;
+}
+
 static enum err put_run(struct posix_job *j)
 {
 	enum err e = ERR_NONE;
@@ -175,9 +190,7 @@ static enum err put_run(struct posix_job *j)
 		struct directory *d;
 		e = tree_directory(&j->op, j->tree, posix_job_key(j), &d);
 		if (e == ERR_NONE) {
-			e = put_once(j, directory_fd(d));
-			if (e == ERR_NONE)
-				e = tree_sync(&j->op, j->tree, d);
+			e = put_into(j, d);
 			directory_unref(j->tree, d);
 		}
 		if (e != ERR_NOT_FOUND)
@@ -194,6 +207,7 @@ static enum err posix_put(struct op *op, struct objects *o, struct str key, cons
 	j->size = objects_parts_bytes(parts, part_count);
 	j->bytes = mem_resize(NULL, MAX(j->size, 1));
 	objects_parts_copy(j->bytes, parts, part_count);
+	j->queue = j->size <= JOURNAL_BODY_MAX ? posix_store(o)->commits : NULL;
 	TRY(posix_job_do(op, j));
 	posix_job_release(&j->job);
 	return ERR_NONE;
@@ -300,8 +314,12 @@ static enum err remove_run(struct posix_job *j)
 	struct directory *d;
 	TRY(tree_directory(&j->op, j->tree, posix_job_key(j), &d));
 	enum err e = ERR_NONE;
+	j->is_journalled = j->queue && directory_is_journalled(j->tree, d);
 	if (unlinkat(directory_fd(d), last_component(j), 0) < 0)
 		e = op_fail_errno(&j->op, "delete object %s", j->key);
+	else if (j->is_journalled) /* the journal may still hold the object */
+		journal_add(tree_journal(j->tree), &(struct journal_record){ .type = JOURNAL_REMOVE,
+							   .key = posix_job_key(j) });
 	else
 		e = tree_sync(&j->op, j->tree, d);
 	directory_unref(j->tree, d);
@@ -311,6 +329,7 @@ static enum err remove_run(struct posix_job *j)
 static enum err posix_remove(struct op *op, struct objects *o, struct str key)
 {
 	struct posix_job *j = posix_job_new(o, key, remove_run);
+	j->queue = posix_store(o)->commits;
 	TRY(posix_job_do(op, j));
 	posix_job_release(&j->job);
 	return ERR_NONE;
@@ -341,7 +360,8 @@ static enum err posix_stat(
 
 /* ---- the driver ---- */
 
-/* "<path>", ",nosync" (no fsync at all) and ",named" (no unnamed files) behind it. */
+/* "<path>", behind it ",nosync" (no fsync at all), ",nojournal" (each object is synced by itself),
+ * ",journal=<bytes>" (so large a journal file is full) and ",named" (no unnamed files). */
 static enum err argument_read(
 	struct op *op, struct str argument, struct str *path, struct tree_settings *settings)
 {
@@ -356,7 +376,12 @@ static enum err argument_read(
 			rest = STR_NONE;
 		}
 		if (str_eq(option, STR("nosync")))
-			settings->has_fsync = false;
+			settings->has_fsync = settings->has_journal = false;
+		else if (str_eq(option, STR("nojournal")))
+			settings->has_journal = false;
+		else if (str_starts(option, STR("journal=")) &&
+			 number_parse_u64(str_slice(option, 8, option.n), &settings->journal_bytes))
+			settings->has_journal = true;
 		else if (str_eq(option, STR("named")))
 			settings->has_no_unnamed = true;
 		else
@@ -370,6 +395,7 @@ static void scope_read(struct op *op, const struct config_scope *scope, struct s
 	struct tree_settings *settings)
 {
 	settings->has_fsync = config_bool(scope, SET_fs_posix_fsync);
+	settings->has_journal = settings->has_fsync && config_bool(scope, SET_fs_posix_journal);
 	settings->mode = (unsigned)config_u64(scope, SET_fs_posix_mode);
 	*path = config_str(scope, SET_fs_posix_prefix);
 	if (path->n && path->p[0] != '/')
@@ -381,7 +407,13 @@ static enum err posix_open(struct op *op, const struct config_scope *scope, stru
 	struct objects *inner, struct objects **out)
 {
 	(void)inner;
-	struct tree_settings settings = { .has_fsync = true, .mode = 0600, .token = random_u64() };
+	struct tree_settings settings = {
+		.has_fsync = true,
+		.has_journal = true,
+		.journal_bytes = JOURNAL_FILE_BYTES,
+		.mode = 0600,
+		.token = random_u64(),
+	};
 	struct str path;
 	if (scope)
 		scope_read(op, scope, &path, &settings);
@@ -397,6 +429,7 @@ static enum err posix_open(struct op *op, const struct config_scope *scope, stru
 	struct posix_store *store = MEM_NEW(struct posix_store);
 	store->base.driver = &objects_posix;
 	store->tree = tree;
+	store->commits = settings.has_journal ? commit_queue_new(tree) : NULL;
 	*out = &store->base;
 	return ERR_NONE;
 }
@@ -404,6 +437,8 @@ static enum err posix_open(struct op *op, const struct config_scope *scope, stru
 static void posix_close(struct objects *o)
 {
 	struct posix_store *store = posix_store(o);
+	if (store->commits)
+		commit_queue_unref(store->commits);
 	tree_unref(store->tree);
 	mem_free(store);
 }

@@ -13,17 +13,21 @@
  *          had made their changes. */
 #pragma once
 
+#include "base/list.h"
 #include "objects/objects_private.h"
 #include "task/task.h"
 
 struct tree;
 struct directory;
+struct journal;
 
 struct tree_settings {
 	bool has_fsync;
 	bool has_no_unnamed; /* do not even try O_TMPFILE */
+	bool has_journal;    /* small objects are made durable by it: posix_journal.h */
 	unsigned mode;       /* of files; directories get search permission where there is read */
-	uint64_t token;      /* in the names of temporary files: unique to this opening */
+	uint64_t journal_bytes; /* a journal file is full at this size */
+	uint64_t token;         /* in the names of temporary files: unique to this opening */
 };
 
 enum err tree_new(
@@ -37,15 +41,21 @@ const struct tree_settings *tree_settings(const struct tree *t);
 enum err tree_directory(struct op *op, struct tree *t, struct str key, struct directory **out);
 void directory_unref(struct tree *t, struct directory *d);
 int directory_fd(const struct directory *d);
+/* NULL: none is kept. */
+struct journal *tree_journal(const struct tree *t);
+/* May changes in this directory be made durable by the journal? */
+bool directory_is_journalled(const struct tree *t, const struct directory *d);
 
 /* Makes every change that was made in `d` before the call survive power loss. */
 enum err tree_sync(struct op *op, struct tree *t, struct directory *d);
 
 /* ---- jobs: one request each; a job owns all it touches ---- */
 
+struct commit_queue;
 struct posix_store {
 	struct objects base; /* first */
 	struct tree *tree;
+	struct commit_queue *commits; /* NULL: no journal */
 };
 
 struct posix_job {
@@ -62,6 +72,12 @@ struct posix_job {
 	/* in (put) or out (get); owned */
 	char *bytes;
 	size_t size;
+	/* of puts and removals that share a commit */
+	struct list link;
+	struct wait_queue waiter;
+	struct commit_queue *queue; /* borrowed; NULL: a job of its own */
+	bool is_journalled;         /* out: it is durable with the group's journal */
+	bool is_done, is_left;
 	struct object_info info; /* out (stat) */
 };
 
@@ -70,6 +86,11 @@ struct posix_job *posix_job_new(
 /* WAITS. ERR_NONE: the job ran well; read its results, then posix_job_release(). */
 enum err posix_job_do(struct op *op, struct posix_job *j);
 void posix_job_release(struct offload_job *job);
+/* The same for what shares a commit: posix_commit.c. */
+struct commit_queue *commit_queue_new(struct tree *t);
+void commit_queue_unref(struct commit_queue *q);
+/* WAITS. ERR_NONE: it ran, and the job is the caller's again; else it is not. */
+enum err posix_commit(struct op *op, struct commit_queue *q, struct posix_job *j);
 /* Opens a path below the prefix; `resolve` is RESOLVE_CACHED or 0. -1 and EAGAIN with
  * RESOLVE_CACHED: the way there has to be read from the disk. */
 int posix_open_below(const struct tree *t, const char *path, uint64_t flags, uint64_t resolve);

@@ -19,6 +19,7 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "base/mem.h"
+#include "objects/posix_journal.h"
 
 #define KNOWN_MAX 1024 /* or an eighth of the descriptors this process may have */
 
@@ -41,6 +42,7 @@ struct directory {
 struct tree {
 	struct tree_settings settings;
 	struct directory *root;
+	struct journal *journal; /* owned; NULL: none is kept */
 	size_t known_max;
 	pthread_mutex_t lock;
 	/* under the lock */
@@ -74,6 +76,16 @@ static void directory_free(struct directory *d)
 int directory_fd(const struct directory *d)
 {
 	return d->fd;
+}
+
+struct journal *tree_journal(const struct tree *t)
+{
+	return t->journal;
+}
+
+bool directory_is_journalled(const struct tree *t, const struct directory *d)
+{
+	return t->journal && d->device == t->root->device && journal_is_usable(t->journal);
 }
 
 static void unref_locked(struct directory *d)
@@ -291,6 +303,14 @@ enum err tree_new(
 	pthread_mutex_init(&t->lock, NULL);
 	map_init(&t->known);
 	list_init(&t->lru);
+	/* Also without an own journal: what an earlier opening acknowledged must be there. */
+	enum err e = journal_recover(op, t);
+	if (e != ERR_NONE) {
+		tree_unref(t);
+		return e;
+	}
+	if (settings->has_fsync && settings->has_journal)
+		t->journal = journal_new(t);
 	*out = t;
 	return ERR_NONE;
 }
@@ -309,6 +329,8 @@ void tree_unref(struct tree *t)
 	pthread_mutex_unlock(&t->lock);
 	if (!is_last)
 		return;
+	if (t->journal)
+		journal_close(t->journal);
 	struct directory *d, *next;
 	LIST_FOR_EACH(d, next, &t->lru, struct directory, lru)
 	forget_locked(t, d);

@@ -24,7 +24,8 @@
  *   N inode                      a new file: earlier records were of another one
  *   E state link dir name        the entry was missing (0), the file that is kept as `link` (1), or
  *                                a directory (2)
- *   D dir                        the directory was synced */
+ *   D dir                        the directory was synced
+ *   A                            everything was synced (syncfs) */
 #undef _FILE_OFFSET_BITS /* both spellings of each call are defined here, open() and open64() */
 #undef _FORTIFY_SOURCE   /* and none is a macro */
 #include <dlfcn.h>
@@ -71,6 +72,7 @@ REAL(int, renameat2, int, const char *, int, const char *, unsigned)
 REAL(int, unlinkat, int, const char *, int)
 REAL(int, mkdirat, int, const char *, mode_t)
 REAL(int, fsync, int)
+REAL(int, syncfs, int)
 
 static void start(void)
 {
@@ -88,6 +90,7 @@ static void start(void)
 	FIND(unlinkat);
 	FIND(mkdirat);
 	FIND(fsync);
+	FIND(syncfs);
 	ignores_sync = getenv("POWERLOSS_IGNORE_SYNC") != NULL;
 	if (dir && where && realpath(dir, root) && realpath(where, state))
 		root_len = strlen(root);
@@ -305,11 +308,25 @@ static bool exists(const struct place *place)
 
 /* ---- opening ---- */
 
+/* The machine starts anew after a power loss: while it is recorded it has another boot id, if STATE
+ * holds one. */
+static int open_boot_id(void)
+{
+	char path[PATH_MAX + 16];
+	snprintf(path, sizeof(path), "%s/boot_id", state);
+	return real_openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
+}
+
 static int do_open(int at, const char *path, int flags, mode_t mode)
 {
 	struct place place;
 	struct stat st;
 	pthread_once(&once, start);
+	if (root_len > 0 && strcmp(path, "/proc/sys/kernel/random/boot_id") == 0) {
+		int fd = open_boot_id();
+		if (fd >= 0)
+			return fd;
+	}
 	bool is_unnamed = (flags & O_TMPFILE) == O_TMPFILE;
 	bool is_ours = root_len > 0 && (is_unnamed || flags & (O_CREAT | O_TRUNC));
 	if (!is_ours || (!is_unnamed && !place_of(at, path, &place)))
@@ -572,4 +589,19 @@ EXPORT int fsync(int fd)
 EXPORT int fdatasync(int fd)
 {
 	return do_sync(fd);
+}
+EXPORT int syncfs(int fd)
+{
+	char path[PATH_MAX];
+	pthread_once(&once, start);
+	fd_path(fd, path);
+	if (root_len == 0 || !is_below(path))
+		return real_syncfs(fd);
+	if (ignores_sync)
+		return 0;
+	lock();
+	struct record r = record_new('A', 0);
+	record_write(&r);
+	unlock();
+	return 0;
 }

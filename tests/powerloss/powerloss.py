@@ -47,6 +47,8 @@ def unsafe_changes(journal):
             dirs.setdefault(directory, []).append((serial, state, link, directory, name))
         elif kind == b"D":
             dirs.pop(cut_text(payload, 0)[0], None)
+        elif kind == b"A":
+            files, dirs = {}, {}
         else:
             raise SystemExit(f"{journal}: unknown record {kind!r}")
     return files, dirs

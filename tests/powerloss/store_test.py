@@ -76,6 +76,8 @@ def main(argv):
     failed = False
     for name, stores, must_lose, environment in [
         ("synced", good, False, {}),
+        ("synced, each object by itself", ("posix({}/objects,nojournal)", good[1]), False, {}),
+        ("synced, small journals", ("posix({}/objects,journal=20000)", good[1]), False, {}),
         ("synced, named files", ("posix({}/objects,named)", good[1]), False, {}),
         ("control: syncs do not count", good, True, {"POWERLOSS_IGNORE_SYNC": "1"}),
         ("control: objects without fsync", ("posix({}/objects,nosync)", good[1]), True, {}),
