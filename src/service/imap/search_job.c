@@ -61,7 +61,8 @@ struct search_job *search_job_new(struct str text, const struct search_frame *fr
 	imap_cursor_init(&cursor, &j->plan, str_dup(&j->plan, text));
 	enum err e = imap_parse_search(&cursor, &j->program);
 	ASSERT(e == ERR_NONE); /* it was parsed before */
-	search_matcher_init(&j->matcher, &j->batch, &j->program, frame);
+	search_matcher_init(&j->matcher, &j->plan, &j->program, frame);
+	j->matcher.arena = &j->batch; /* for what is made of a mail */
 	return j;
 }
 
