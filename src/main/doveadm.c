@@ -48,7 +48,13 @@ enum err doveadm_need_config(struct doveadm *d)
 		return ERR_NONE;
 	if (!args.path)
 		return op_fail(d->op, ERR_NOT_FOUND, "no configuration: give one with -c");
-	return config_load(d->op, &args, &problems, &d->config);
+	enum err e = config_load(d->op, &args, &problems, &d->config);
+	if (e == ERR_NONE || problems.error_count == 0)
+		return e;
+	AUTO_BUF(text, 0);
+	config_problems_print(&problems, &text);
+	fwrite(text.p, 1, text.n, stderr);
+	return op_fail(d->op, e, "the configuration has errors, see above");
 }
 
 enum err doveadm_run_task(struct doveadm *d, void (*task)(void *arg), void *arg)

@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A new configuration for running processes: taken by all or by none; what doveadm says about it."""
+
+import os
+import signal
+import socket
+import ssl
+import subprocess
+import time
+
+from kit import mails
+from kit.imap import ConnectionEnded
+
+FORMS = ("roles",)
+BASE = "mail_worker_count = 2\nshutdown_clients = no\n"
+CONFIG = BASE
+
+
+def doveadm(instance, *words):
+    return subprocess.run(
+        [instance.build / "doveadm", "-c", instance.config, *words],
+        capture_output=True, text=True, timeout=60,
+    )
+
+
+def reload(instance, config):
+    instance.extra_config.write_text(config)
+    return doveadm(instance, "reload")
+
+
+def greeting(instance, port):
+    with socket.create_connection((instance.host, port), timeout=10) as s:
+        s.settimeout(10)
+        return s.recv(1000)
+
+
+def refuses(instance, port):
+    try:
+        socket.create_connection((instance.host, port), timeout=5).close()
+    except OSError:
+        return True
+    return False
+
+
+def wait_for_log(instance, text, seconds=15):
+    deadline = time.monotonic() + seconds
+    while text not in instance.log_text():
+        assert time.monotonic() < deadline, f"not in the log: {text}"
+        time.sleep(0.05)
+
+
+def serial_of(instance):
+    context = ssl.create_default_context(cafile=instance.ca_file)
+    with socket.create_connection((instance.host, instance.imaps_port), timeout=10) as raw:
+        with context.wrap_socket(raw, server_hostname="localhost") as s:
+            return s.getpeercert()["serialNumber"]
+
+
+def test_good_settings_are_used_and_sessions_stay(instance):
+    before = [pid for pid, _ in instance.processes()]
+    with instance.imap(instance.new_user()) as session:
+        session.select()
+        done = reload(instance, BASE + "login_greeting = Welcome to the new settings\n")
+        assert done.returncode == 0, done.stderr
+        assert b"Welcome to the new settings" in greeting(instance, instance.imap_port)
+        session.do("NOOP")
+    assert [pid for pid, _ in instance.processes()] == before, "processes were started anew"
+    instance.deliver(mails.small("after the reload"), instance.new_user())
+
+
+def test_bad_settings_change_nothing(instance):
+    reload(instance, BASE + "login_greeting = Before\n")
+    done = reload(instance, BASE + "login_greeting = After\nbogus = 1\nssl = perhaps\n")
+    assert done.returncode != 0
+    assert "bogus" in done.stderr and "perhaps" in done.stderr, done.stderr
+    assert b"Before" in greeting(instance, instance.imap_port)
+    # The same over the signal: the problems are in the log.
+    os.kill(instance.pid, signal.SIGHUP)
+    wait_for_log(instance, "the running configuration stays in use")
+    assert b"Before" in greeting(instance, instance.imap_port)
+    assert reload(instance, BASE).returncode == 0
+
+
+def test_a_bad_certificate_changes_nothing(instance):
+    """What only a role can find out: none of them uses the new configuration."""
+    good = instance.dir / "ssl" / "server.pem"
+    kept = good.read_text()
+    try:
+        good.write_text("-----BEGIN CERTIFICATE-----\nbroken\n-----END CERTIFICATE-----\n")
+        done = reload(instance, BASE + "login_greeting = Not this one\n")
+        assert done.returncode == 1 and "login-0" in done.stderr, (done.returncode, done.stderr)
+        assert b"Not this one" not in greeting(instance, instance.imap_port)
+        serial_of(instance)
+    finally:
+        good.write_text(kept)
+    assert reload(instance, BASE).returncode == 0
+
+
+def test_a_certificate_whose_content_changed(instance):
+    before = serial_of(instance)
+    folder = instance.dir / "ssl"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-nodes", "-days", "30"]
+        + ["-pkeyopt", "ec_paramgen_curve:prime256v1", "-subj", "/CN=localhost"]
+        + ["-keyout", folder / "server.key", "-out", folder / "server.pem"]
+        + ["-CA", folder / "ca.pem", "-CAkey", folder / "ca.key"]
+        + ["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
+        + ["-addext", "basicConstraints=critical,CA:FALSE"],
+        check=True, capture_output=True,
+    )
+    session = instance.imap(instance.new_user())
+    assert serial_of(instance) == before, "nobody asked for it yet"
+    done = doveadm(instance, "reload")
+    assert done.returncode == 0, done.stderr
+    assert serial_of(instance) != before
+    session.do("NOOP")
+    session.close()
+
+
+def test_listeners_come_and_go(instance):
+    port = instance.port_base + 8  # reserved for metrics, which nobody serves yet
+    more = "service imap-login {\n  inet_listener more {\n    port = %d\n  }\n}\n" % port
+    assert refuses(instance, port)
+    done = reload(instance, BASE + more)
+    assert done.returncode == 0, done.stderr
+    assert greeting(instance, port).startswith(b"* OK")
+    # A port that is taken: all stays, also the listener of before.
+    with socket.socket() as taken:
+        taken.bind((instance.host, 0))
+        taken.listen()
+        other = more.replace(str(port), str(taken.getsockname()[1]))
+        done = reload(instance, BASE + other)
+        assert done.returncode != 0 and "Address already in use" in done.stderr, done.stderr
+    assert greeting(instance, port).startswith(b"* OK")
+    assert reload(instance, BASE).returncode == 0
+    assert refuses(instance, port)
+    assert greeting(instance, instance.imap_port).startswith(b"* OK")
+
+
+def test_shutdown_clients_ends_sessions(instance):
+    with instance.imap(instance.new_user()) as session:
+        session.select()
+        done = reload(instance, BASE + "shutdown_clients = yes\n")
+        assert done.returncode == 0, done.stderr
+        try:
+            assert session.read_untagged()[0] == b"BYE"
+        except ConnectionEnded:
+            pass
+    assert reload(instance, BASE).returncode == 0
+    instance.imap(instance.new_user()).logout()
+
+
+def test_settings_of_the_start_are_named(instance):
+    done = reload(instance, BASE.replace("count = 2", "count = 3"))
+    assert done.returncode == 0 and "mail_worker_count" in done.stdout, done.stdout
+    assert instance.pids_of("mail") and len(instance.pids_of("mail")) == 2
+    assert reload(instance, BASE).returncode == 0
+
+
+def test_status(instance):
+    session = instance.imap(instance.new_user())
+    time.sleep(1.5)  # processes tell the master each second
+    lines = doveadm(instance, "process", "status").stdout.splitlines()
+    names = lines[0].split("\t")
+    rows = [dict(zip(names, line.split("\t"))) for line in lines[1:]]
+    assert {int(row["pid"]) for row in rows} == {pid for pid, _ in instance.processes()}
+    assert all(row["state"] == "serving" for row in rows), rows
+    assert sum(int(row["clients"]) for row in rows if row["name"] == "mail") == 1, rows
+    service = doveadm(instance, "service", "status", "mail").stdout
+    assert service.splitlines()[1].split("\t")[:3] == ["mail", "imap", "2"], service
+    session.logout()
