@@ -148,7 +148,7 @@ int main(int argc, char **argv)
 		.upgrade_fd = a.upgrade_fd,
 	};
 	if (load_config(&op, &a, &master.config) != ERR_NONE) {
-		fprintf(stderr, "pombal: Fatal: %s\n", op.failure.text);
+		fprintf(stderr, "pombal: %s%s\n", a.is_check ? "" : "Fatal: ", op.failure.text);
 		return EXIT_FATAL;
 	}
 	int status = a.is_check        ? 0

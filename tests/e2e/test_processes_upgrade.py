@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The program is replaced while it serves: no connection is refused, no mail lost or doubled."""
+
+import os
+import subprocess
+import threading
+import time
+
+from kit import mails
+from kit.imap import ConnectionEnded
+from kit.lmtp import LmtpEnded, LmtpError
+
+FORMS = ("roles",)
+CONFIG = "mail_worker_count = 2\n"
+USERS = 60
+TIMEOUT_S = {None: 120}
+
+
+def doveadm(instance, *words):
+    return subprocess.run(
+        [instance.build / "doveadm", "-c", instance.config, *words],
+        capture_output=True, text=True, timeout=100,
+    )
+
+
+class Deliveries:
+    """Delivers to users in turn, each mail until somebody says 250; knows what was promised."""
+
+    def __init__(self, instance, users, name):
+        self.instance, self.users, self.name = instance, users, name
+        self.promised = {user: [] for user in users}
+        self.uncertain = set()
+        self.retries = 0
+        self.error = None
+        self.is_over = False
+        self.thread = threading.Thread(target=self.run)
+        self.thread.start()
+
+    def run(self):
+        number = 0
+        try:
+            while not self.is_over:
+                user = self.users[number % len(self.users)]
+                self.deliver(f"{self.name}-{number}", user)
+                number += 1
+        except Exception as e:  # shown by end(), in the test's own thread
+            self.error = e
+
+    def deliver(self, mark, user):
+        while True:
+            try:
+                self.instance.deliver(mails.marked(mark), user)
+                self.promised[user].append(mark)
+                return
+            except LmtpError as e:
+                # An MTA comes again; with the final reply it would be uncertain which.
+                assert 400 <= e.reply.code < 500, e
+                self.retries += 1
+            except LmtpEnded:
+                self.retries += 1
+                self.uncertain.add(mark)
+
+    def end(self):
+        self.is_over = True
+        self.thread.join(60)
+        if self.error:
+            raise self.error
+
+
+class Logins:
+    """Logs in and out all the time; a connection that is refused or a login that fails is an error."""
+
+    def __init__(self, instance, user):
+        self.instance, self.user = instance, user
+        self.count = 0
+        self.error = None
+        self.is_over = False
+        self.thread = threading.Thread(target=self.run)
+        self.thread.start()
+
+    def run(self):
+        try:
+            while not self.is_over:
+                session = self.instance.imap(self.user)
+                try:
+                    session.logout()
+                except ConnectionEnded:
+                    session.close()  # a session may end; the next login must succeed
+                self.count += 1
+        except Exception as e:
+            self.error = e
+
+    def end(self):
+        self.is_over = True
+        self.thread.join(60)
+        if self.error:
+            raise self.error
+
+
+def marks_of(instance, user):
+    with instance.imap(user) as session:
+        session.select()
+        reply = session.do("FETCH", "1:*", "(BODY.PEEK[HEADER.FIELDS (X-Mark)])")
+    text = repr(reply.lines)
+    return [word.split("\\")[0] for word in text.split("X-Mark: ")[1:]]
+
+
+def test_the_master_stays_and_the_others_are_new(instance):
+    before = {pid for pid, _ in instance.processes()}
+    done = doveadm(instance, "upgrade")
+    assert done.returncode == 0 and done.stdout.split()[0] == "serving", done.stderr
+    assert int(done.stdout.split()[1]) == instance.pid
+    deadline = time.monotonic() + 20
+    while before & {pid for pid, _ in instance.processes()}:
+        assert time.monotonic() < deadline, "old processes without clients are still there"
+        time.sleep(0.05)
+    instance.imap(instance.new_user()).logout()
+
+
+def test_under_load(instance):
+    users = [instance.new_user() for _ in range(8)]
+    idling = [instance.imap(instance.new_user()) for _ in range(4)]
+    for session in idling:
+        session.select()
+    deliveries = [Deliveries(instance, users[i::2], f"d{i}") for i in range(2)]
+    logins = [Logins(instance, instance.new_user()) for _ in range(2)]
+    for _ in range(3):
+        time.sleep(0.5)
+        done = doveadm(instance, "upgrade")
+        assert done.returncode == 0, done.stderr
+    time.sleep(0.5)
+    for worker in deliveries + logins:
+        worker.end()
+    assert all(worker.count > 0 for worker in logins)
+    for session in idling:
+        session.close()
+    for worker in deliveries:
+        for user, promised in worker.promised.items():
+            assert promised, "no delivery came through"
+            found = marks_of(instance, user)
+            missing = set(promised) - set(found)
+            assert not missing, f"lost: {missing}"
+            doubled = {m for m in found if found.count(m) > 1} - worker.uncertain
+            assert not doubled, f"doubled: {doubled}"
+
+
+def test_a_new_program_that_does_not_start(instance):
+    """The trial fails: everything goes on as it was."""
+    kept = instance.config.read_text()
+    before = [pid for pid, _ in instance.processes()]
+    instance.config.write_text(kept + "\nbogus = 1\n")
+    try:
+        os.kill(instance.pid, 12)  # SIGUSR2
+        deadline = time.monotonic() + 20
+        while "does not start, so the running program stays" not in instance.log_text():
+            assert time.monotonic() < deadline, "no failure in the log"
+            time.sleep(0.05)
+    finally:
+        instance.config.write_text(kept)
+    assert [pid for pid, _ in instance.processes()] == before
+    instance.imap(instance.new_user()).logout()
