@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a client that was away is told: HIGHESTMODSEQ and VANISHED (EARLIER). */
+/* What a client that was away is told: HIGHESTMODSEQ and VANISHED (EARLIER); and views that move to
+ * another process. */
 #include "store/world_test.h"
 
 static void assert_vanished(
@@ -87,12 +88,109 @@ static void withheld_expunges_hold_the_modseq_down(struct world *w)
 	mailbox_unref(m);
 }
 
+/* ---- frozen views ---- */
+
+static struct view *world_thaw(struct world *w, struct str frozen)
+{
+	struct view *v;
+	assert_ok(view_thaw(&w->op, w->user, frozen, &v));
+	return v;
+}
+
+static void a_frozen_view_goes_on(struct world *w)
+{
+	for (enum world_end how = WORLD_STOP; how <= WORLD_CRASH_DROP; how++) {
+		struct mailbox *m = world_box(w, "INBOX");
+		struct view *v = world_view(w, m);
+		for (int i = 0; i < 8; i++)
+			world_append(w, m, "x");
+		(void)world_sync(w, v, true);
+		uint32_t first = view_last_uid(v) - 7, exists = view_exists(v);
+		uint32_t recent = view_recent(v);
+		AUTO_BUF(frozen, 0);
+		struct view *other = world_view(w, m);
+		expunge_uids(w, other, first + 1, first + 2);
+		(void)world_sync(w, v, false); /* withheld */
+		struct mail mail;
+		assert_true(view_get_uid(other, first + 5, &mail));
+		world_flags(w, other, mail.seq, mail.seq, FLAGS_ADD, MAIL_FLAGGED);
+		expunge_uids(w, other, first + 7, first + 7);
+		world_append(w, m, "x");
+		assert_int_equal(view_exists(v), exists);
+		view_freeze(v, &frozen);
+		uint64_t modseq = view_highest_modseq(v);
+		view_close(v);
+		view_close(other);
+		mailbox_unref(m);
+		world_reopen(w, how);
+		struct view *again = world_thaw(w, buf_str(&frozen));
+		v = world_thaw(w, buf_str(&frozen));
+		view_close(again);
+		m = view_mailbox(v);
+		assert_int_equal(view_exists(v), exists);
+		assert_int_equal(view_recent(v), recent);
+		assert_int_equal(view_highest_modseq(v), modseq);
+		for (uint32_t i = 0; i < 8; i++) {
+			assert_true(view_get(v, exists - 7 + i, &mail));
+			assert_int_equal(mail.uid, first + i);
+			assert_int_equal(mail.is_expunged, i == 1 || i == 2 || i == 7);
+		}
+		struct view_changes c = world_sync(w, v, true);
+		assert_int_equal(c.expunged_count, 3);
+		assert_int_equal(c.expunged_uids[0], first + 7);
+		assert_int_equal(c.expunged_uids[1], first + 2);
+		assert_int_equal(c.expunged_seqs[1], exists - 5);
+		assert_int_equal(c.exists, exists - 2);
+		if (how != WORLD_CRASH_DROP) { /* else flags that were not journalled are lost */
+			assert_int_equal(c.changed_count, 1);
+			assert_int_equal(c.changed_seqs[0], exists - 4);
+		}
+		assert_ok(mailbox_verify(&w->op, m));
+		view_close(v);
+	}
+}
+
+static void a_frozen_view_is_checked(struct world *w)
+{
+	struct mailbox *m = world_box(w, "Sent");
+	world_append(w, m, "x");
+	struct view *v = world_view(w, m), *other;
+	AUTO_BUF(frozen, 0);
+	view_freeze(v, &frozen);
+	for (size_t n = 0; n < frozen.n; n++)
+		assert_err(view_thaw(&w->op, w->user, (struct str){ frozen.p, n }, &other),
+			ERR_CORRUPT);
+	for (size_t i = 0; i < frozen.n * 8; i++) {
+		struct buf copy = { 0 };
+		buf_put(&copy, buf_str(&frozen));
+		copy.p[i / 8] = (char)(copy.p[i / 8] ^ 1 << i % 8);
+		if (view_thaw(&w->op, w->user, buf_str(&copy), &other) == ERR_NONE)
+			view_close(other);
+		op_forgive(&w->op);
+		buf_done(&copy);
+	}
+	assert_int_equal(view_exists(v), 1);
+	view_close(v);
+	mailbox_unref(m);
+	/* The mailbox may have another name by now; it may be gone. */
+	assert_ok(tree_rename(&w->op, w->user, STR("Sent"), STR("Away")));
+	v = world_thaw(w, buf_str(&frozen));
+	assert_int_equal(view_exists(v), 1);
+	view_close(v);
+	assert_ok(tree_remove(&w->op, w->user, STR("Away")));
+	assert_err(view_thaw(&w->op, w->user, buf_str(&frozen), &other), ERR_NOT_FOUND);
+}
+
+SCENARIO(a_frozen_view_goes_on)
+SCENARIO(a_frozen_view_is_checked)
 SCENARIO(expunges_are_told_to_who_was_away)
 SCENARIO(withheld_expunges_hold_the_modseq_down)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_a_frozen_view_goes_on),
+		cmocka_unit_test(test_a_frozen_view_is_checked),
 		cmocka_unit_test(test_expunges_are_told_to_who_was_away),
 		cmocka_unit_test(test_withheld_expunges_hold_the_modseq_down),
 	};

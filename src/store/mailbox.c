@@ -54,6 +54,7 @@ struct handover {
 	bool may_lose_flags;
 	bool has_closed;
 	struct head_writer closed; /* the newest */
+	uint64_t open_modseq;      /* flag changes up to here are in the journal */
 	uint32_t next_uid, recent_uid;
 	uint64_t modseq;
 };
@@ -69,6 +70,7 @@ static struct handover handover_of(const struct user *u, struct catalog_guid gui
 		h.recent_uid = MAX(h.recent_uid, head->recent_uid);
 		h.modseq = MAX(h.modseq, head->modseq);
 		if (head->is_open) {
+			h.open_modseq = h.is_open ? MIN(h.open_modseq, head->modseq) : head->modseq;
 			h.is_open = true;
 			h.may_lose_flags = h.may_lose_flags || head->may_lose_flags;
 		} else if (!h.has_closed || head->modseq >= h.closed.modseq) {
@@ -129,7 +131,9 @@ static enum err write_floor(struct op *op, struct mailbox *m, const struct hando
 	AUTO_BUF(value, 0);
 	mailbox_claim(b, m);
 	if (h->may_lose_flags && !has_log) {
-		row_hole_encode(&value, durable, restart);
+		/* A row that is durable says nothing about the flags changed before it: those that
+		 * waited for the journal may be older. */
+		row_hole_encode(&value, MIN(h->open_modseq, durable), restart);
 		batch_put_op(b, m->guid, m->bucket, &value);
 		buf_clear(&value);
 	}
@@ -197,7 +201,7 @@ static enum err open_join(struct op *op, struct mailbox *m)
 				: op_fail(op, ERR_UNAVAILABLE, "the mailbox could not be opened");
 }
 
-static enum err open_node(
+enum err mailbox_open_node(
 	struct op *op, struct user *u, const struct tree_node *node, struct mailbox **out)
 {
 	enum err e = ERR_NONE;
@@ -226,7 +230,7 @@ enum err mailbox_open(struct op *op, struct user *u, struct str name, struct mai
 	const struct tree_node *node = tree_find(&u->tree, canonical);
 	if (!node || node->is_going)
 		return op_fail(op, ERR_NOT_FOUND, "no mailbox %.*s", STRF(canonical));
-	return op_within(op, open_node(op, u, node, out), "opening %.*s", STRF(canonical));
+	return op_within(op, mailbox_open_node(op, u, node, out), "opening %.*s", STRF(canonical));
 }
 
 struct mailbox *mailbox_ref(struct mailbox *m)

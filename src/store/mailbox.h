@@ -82,6 +82,13 @@ enum err mailbox_append(struct op *op, struct mailbox *m, const struct append *a
 /* `claims_recent`: a read-write SELECT takes \Recent of the new mails for this view. */
 enum err view_open(struct op *op, struct mailbox *m, bool claims_recent, struct view **out);
 void view_close(struct view *v);
+/* Appends what the session was told, for view_thaw() in another process of the same version. Close
+ * the view afterwards. No wait. */
+void view_freeze(const struct view *v, struct buf *out);
+/* WAITS. The view as it was: the same sequence numbers, and the next view_sync() tells what it would
+ * have told. Opens the mailbox, whatever its name is now: view_mailbox(). ERR_NOT_FOUND: deleted;
+ * ERR_CONFLICT: the history does not reach back: the session ends; ERR_CORRUPT: no frozen view. */
+enum err view_thaw(struct op *op, struct user *u, struct str frozen, struct view **out);
 struct mailbox *view_mailbox(struct view *v);
 /* The mailbox was deleted (or its UIDVALIDITY changed): end the session's selection. */
 bool view_is_gone(const struct view *v);

@@ -261,6 +261,9 @@ struct mailbox {
 	struct timer notify_timer;
 };
 struct row_id row_id_of(struct catalog_guid guid);
+/* WAITS. mailbox_open() of a living node. */
+enum err mailbox_open_node(
+	struct op *op, struct user *u, const struct tree_node *node, struct mailbox **out);
 /* WAITS. Takes the write lock with nothing uncertain before it. ERR_NOT_FOUND: deleted. */
 enum err mailbox_write_begin(struct op *op, struct mailbox *m);
 void mailbox_write_end(struct mailbox *m);
@@ -294,7 +297,7 @@ enum err flags_check_keywords(
 enum err mailbox_transfer(struct op *op, struct mailbox *source, struct mailbox *target,
 	const struct range_set *uids, bool is_move, struct copy_result *out);
 
-/* ---- view.c, view_sync.c, view_history.c ---- */
+/* ---- view.c, view_sync.c, view_history.c, view_freeze.c ---- */
 
 struct view {
 	struct mailbox *mailbox;
@@ -315,7 +318,10 @@ struct view {
 	view_notify_fn *notify;
 	void *notify_arg;
 };
+struct view *view_new(struct mailbox *m, bool claims_recent); /* told nothing yet */
 void view_forget_positions(struct mailbox *m);
+/* The mails up to told_uid without those whose expunge was told. */
+uint32_t view_count_existing(struct view *v);
 /* Drops what every view has passed. */
 void views_trim(struct mailbox *m);
 void views_notify(struct mailbox *m);

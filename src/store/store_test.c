@@ -226,11 +226,13 @@ static void lost_flags_leave_a_hole(struct world *w)
 	world_append(w, m, "x");
 	struct view *v = world_view(w, m);
 	world_flags(w, v, 1, 1, FLAGS_ADD, MAIL_FLAGGED);
+	world_append(w, m, "durable, but the flag before it is not");
 	uint64_t told = index_modseq(m->index);
 	view_close(v);
 	mailbox_unref(m);
 	world_reopen(w, WORLD_CRASH_DROP);
 	m = world_box(w, "INBOX");
+	assert_int_equal(index_count(m->index), 2);
 	assert_int_equal(index_hot(m->index, 0)->flags, 0);
 	assert_true(index_modseq(m->index) > told);
 	assert_int_equal(index_settle_modseq(m->index, told), 0);

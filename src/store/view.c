@@ -97,11 +97,8 @@ void views_trim(struct mailbox *m)
 		view_forget_positions(m);
 }
 
-enum err view_open(struct op *op, struct mailbox *m, bool claims_recent, struct view **out)
+struct view *view_new(struct mailbox *m, bool claims_recent)
 {
-	CHECK(m, MAILBOX_MAGIC);
-	if (m->is_removed)
-		return op_fail(op, ERR_NOT_FOUND, "the mailbox was deleted");
 	struct view *v = MEM_NEW(struct view);
 	v->mailbox = mailbox_ref(m);
 	v->claims_recent = claims_recent;
@@ -109,6 +106,15 @@ enum err view_open(struct op *op, struct mailbox *m, bool claims_recent, struct 
 	range_set_init(&v->recent);
 	range_set_init(&v->loud);
 	list_add_last(&m->views, &v->link);
+	return v;
+}
+
+enum err view_open(struct op *op, struct mailbox *m, bool claims_recent, struct view **out)
+{
+	CHECK(m, MAILBOX_MAGIC);
+	if (m->is_removed)
+		return op_fail(op, ERR_NOT_FOUND, "the mailbox was deleted");
+	struct view *v = view_new(m, claims_recent);
 	struct view_changes changes;
 	AUTO_ARENA(arena, 0);
 	struct op inner;

@@ -97,7 +97,7 @@ static void claim_recent(struct view *v, uint32_t last)
 	local_write(m);
 }
 
-static uint32_t count_existing(struct view *v)
+uint32_t view_count_existing(struct view *v)
 {
 	view_count_gone(v);
 	return index_seek(v->mailbox->index, v->told_uid + 1) - (uint32_t)v->gone_count;
@@ -131,7 +131,7 @@ enum err view_sync(struct op *op, struct view *v, bool may_expunge, struct view_
 	uint32_t *changed = collect_changes(op, v, &changed_count);
 	claim_recent(v, index_next_uid(m->index) - 1);
 	advance(v, may_expunge);
-	v->exists = count_existing(v);
+	v->exists = view_count_existing(v);
 	number_changes(op, v, changed, changed_count, &c);
 	views_trim(m);
 	c.exists = v->exists;

@@ -9,18 +9,23 @@
 #define SWEEP_FROM   16   /* so many ghosts are removed in one pass over all records */
 #define CHANGES_KEPT 1024 /* without any view; then they are dropped in one go */
 
-void events_add(struct index_events *e, uint64_t modseq, uint32_t uid)
+void events_push(struct index_events *e, uint64_t modseq, uint32_t uid)
 {
 	if (e->count == e->cap) {
 		e->cap = MAX(e->cap * 2, 16);
 		e->items = mem_resize(e->items, e->cap * sizeof(*e->items));
 	}
-	size_t at = e->count;
+	e->items[e->count++] = (struct index_event){ modseq, uid };
+}
+
+void events_add(struct index_events *e, uint64_t modseq, uint32_t uid)
+{
+	events_push(e, modseq, uid);
+	size_t at = e->count - 1;
 	while (at > 0 && e->items[at - 1].modseq > modseq)
 		at--; /* only rows that come late are out of order */
-	memmove(&e->items[at + 1], &e->items[at], (e->count - at) * sizeof(*e->items));
+	memmove(&e->items[at + 1], &e->items[at], (e->count - 1 - at) * sizeof(*e->items));
 	e->items[at] = (struct index_event){ modseq, uid };
-	e->count++;
 }
 
 size_t index_events_after(const struct index_event *events, size_t count, uint64_t modseq)

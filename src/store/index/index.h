@@ -96,6 +96,11 @@ size_t index_events_after(const struct index_event *events, size_t count, uint64
  * moved. */
 bool index_forget(struct index *x, uint64_t told_expunges, uint64_t told_changes);
 
+/* Makes what happened to the mails up to `told_uid` after these modseqs tellable again: their ghosts
+ * and changes. ERR_CONFLICT: the history does not reach back so far, or not so far ahead. */
+enum err index_revive(
+	struct index *x, uint64_t told_expunges, uint64_t told_changes, uint32_t told_uid);
+
 /* ---- snapshots ---- */
 
 /* Appends the whole fold as a file. Stamps older than `stamp_floor` are left out. */

@@ -74,6 +74,8 @@ void chunk_free_all(struct index *x);
 
 /* ---- events.c ---- */
 
+/* At the end, whatever its modseq. */
+void events_push(struct index_events *e, uint64_t modseq, uint32_t uid);
 void events_add(struct index_events *e, uint64_t modseq, uint32_t uid);
 void tombstone_add(struct index *x, struct catalog_name name, uint32_t uid, uint64_t modseq);
 bool tombstone_has(const struct index *x, struct catalog_name name);
