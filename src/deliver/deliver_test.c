@@ -239,7 +239,7 @@ static void script_the_log_tells_the_message_id(struct op *op)
 	int fd = mkstemp(path);
 	assert_true(fd >= 0);
 	reset_store();
-	assert_ok(event_log_open(op, "file", str_from(path), EVENT_INFO));
+	assert_ok(event_log_open(op, "file", str_from(path), EVENT_INFO, EVENT_FATAL));
 	assert_ok(run(op, "", 0, &r));
 	mailboxes[0].append_result = ERR_UNAVAILABLE;
 	assert_err(run(op, "", 0, &r), ERR_UNAVAILABLE);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Log lines for people, to stderr or a file: "Sep 30 12:00:00 imap-login: Info: text".
+/* Log lines for people, to stderr, stdout or a file: "Sep 30 12:00:00 imap-login: Info: text".
  *
  * One write() per line with O_APPEND: lines of several processes never mix, and nothing is lost in
  * a buffer when a process dies. */
@@ -17,14 +17,24 @@ struct log_file {
 	char *path;
 };
 
+/* strftime() with a pattern that is no literal. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+size_t event_format_time(char *out, size_t size, const char *pattern, const struct tm *tm)
+{
+	return strftime(out, size, pattern, tm);
+}
+#pragma GCC diagnostic pop
+
 static void put_line(struct buf *out, const struct event_record *r)
 {
 	time_t seconds = (time_t)(r->wall_us / US_PER_SEC);
 	struct tm tm;
-	char stamp[32];
+	char stamp[128];
 	localtime_r(&seconds, &tm);
-	strftime(stamp, sizeof(stamp), "%b %d %H:%M:%S ", &tm);
-	buf_put(out, str_from(stamp));
+	/* The administrator's pattern: event_log_configure() has tried it. */
+	size_t n = event_format_time(stamp, sizeof(stamp), event_log_timestamp(), &tm);
+	buf_put(out, (struct str){ stamp, n });
 	buf_put(out, event_log_process());
 	buf_put(out, STR(": "));
 	buf_put(out, str_from(event_level_word(r->level)));
@@ -45,10 +55,12 @@ static void write_line(int fd, const struct event_record *r)
 	/* A full disk must not stop the mail: the line is lost, there is nobody left to tell. */
 }
 
-static enum err stderr_open(struct op *op, struct str target, void **out_state)
+static enum err stderr_open(struct op *op, struct str target,
+	const struct event_log_settings *settings, void **out_state)
 {
 	(void)op;
 	(void)target;
+	(void)settings;
 	*out_state = NULL;
 	return ERR_NONE;
 }
@@ -65,13 +77,27 @@ const struct event_driver event_driver_stderr = {
 	.write = stderr_write,
 };
 
+static void stdout_write(void *state, const struct event_record *record)
+{
+	(void)state;
+	write_line(STDOUT_FILENO, record);
+}
+
+const struct event_driver event_driver_stdout = {
+	.name = "stdout",
+	.open = stderr_open,
+	.write = stdout_write,
+};
+
 static int open_for_append(const char *path)
 {
 	return open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
 }
 
-static enum err log_file_open(struct op *op, struct str target, void **out_state)
+static enum err log_file_open(struct op *op, struct str target,
+	const struct event_log_settings *settings, void **out_state)
 {
+	(void)settings;
 	if (target.n == 0 || str_has_nul(target))
 		return op_fail(op, ERR_INVALID, "the log file needs a path");
 	char *path = str_new_z(target);
@@ -158,6 +184,8 @@ static void json_write(void *state, const struct event_record *r)
 	put_json_string(&line, event_log_process());
 	buf_put(&line, STR(",\"event\":"));
 	put_json_string(&line, str_from(r->name ? r->name : ""));
+	buf_put(&line, STR(",\"category\":"));
+	put_json_string(&line, str_from(r->category ? r->category : ""));
 	buf_put(&line, STR(",\"text\":"));
 	put_json_string(&line, r->text);
 	buf_put(&line, STR(",\"fields\":{"));

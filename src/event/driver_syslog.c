@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Log lines to syslog. The identity is "pombal"; Info has no level word (sheet core §10). */
+/* Log lines to syslog. The identity is instance_name; Info has no level word (sheet core §10). */
+#include <stdio.h>
 #include <syslog.h>
 
 #include "event/event_private.h"
@@ -21,11 +22,40 @@ static int syslog_priority(enum event_level level)
 	UNREACHABLE();
 }
 
-static enum err syslog_open(struct op *op, struct str target, void **out_state)
+static char identity[64] = "pombal"; /* openlog() keeps the pointer */
+
+static const struct {
+	const char *name;
+	int facility;
+} facilities[] = {
+	{ "mail", LOG_MAIL },
+	{ "daemon", LOG_DAEMON },
+	{ "user", LOG_USER },
+	{ "auth", LOG_AUTH },
+	{ "authpriv", LOG_AUTHPRIV },
+	{ "local0", LOG_LOCAL0 },
+	{ "local1", LOG_LOCAL1 },
+	{ "local2", LOG_LOCAL2 },
+	{ "local3", LOG_LOCAL3 },
+	{ "local4", LOG_LOCAL4 },
+	{ "local5", LOG_LOCAL5 },
+	{ "local6", LOG_LOCAL6 },
+	{ "local7", LOG_LOCAL7 },
+};
+
+static enum err syslog_open(struct op *op, struct str target,
+	const struct event_log_settings *settings, void **out_state)
 {
-	(void)op;
+	struct str facility = settings && settings->facility.n ? settings->facility : STR("mail");
+	size_t i = 0;
 	(void)target;
-	openlog("pombal", LOG_NDELAY, LOG_MAIL);
+	while (i < ARRAY_COUNT(facilities) && !str_eq(facility, str_from(facilities[i].name)))
+		i++;
+	if (i == ARRAY_COUNT(facilities))
+		return op_fail(op, ERR_INVALID, "syslog_facility: %.*s is none", STRF(facility));
+	if (settings && settings->ident.n > 0)
+		snprintf(identity, sizeof(identity), "%.*s", STRF(settings->ident));
+	openlog(identity, LOG_NDELAY, facilities[i].facility);
 	*out_state = NULL;
 	return ERR_NONE;
 }

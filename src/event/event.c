@@ -19,6 +19,7 @@ struct event *event_new(struct event *parent, const char *category)
 	struct event *e = MEM_NEW(struct event);
 	e->refs = 1;
 	e->category = category;
+	e->created_us = now_us();
 	e->parent = parent ? event_ref(parent) : NULL;
 	return e;
 }
@@ -107,31 +108,36 @@ void event_set_debug(struct event *e, bool on)
 		e->is_debug = on;
 }
 
+const struct event_field *event_field_find(const struct event *e, const char *key)
+{
+	for (; e; e = e->parent)
+		for (size_t i = 0; i < e->field_count; i++)
+			if (strcmp(e->fields[i].key, key) == 0)
+				return &e->fields[i];
+	return NULL;
+}
+
 bool event_get_str(const struct event *e, const char *key, struct str *out)
 {
-	for (; e; e = e->parent) {
-		for (size_t i = 0; i < e->field_count; i++) {
-			const struct event_field *f = &e->fields[i];
-			if (strcmp(f->key, key) != 0)
-				continue;
-			if (f->is_number)
-				return false;
-			*out = (struct str){ f->text, f->text_bytes };
+	const struct event_field *f = event_field_find(e, key);
+	if (!f || f->is_number)
+		return false;
+	*out = (struct str){ f->text, f->text_bytes };
+	return true;
+}
+
+bool event_is_debug_forced(const struct event *e)
+{
+	for (; e; e = e->parent)
+		if (e->is_debug)
 			return true;
-		}
-	}
 	return false;
 }
 
 bool event_is_wanted(const struct event *e, enum event_level level)
 {
-	if (event_log_takes(level))
-		return true;
-	for (; e; e = e->parent) {
-		if (e->is_debug)
-			return true;
-	}
-	return false;
+	return event_log_takes(level) || (level == EVENT_DEBUG && event_log_has_debug_filter()) ||
+	       event_is_debug_forced(e);
 }
 
 /* Prefixes from the root down to `e`. */
@@ -150,25 +156,21 @@ static void put_prefixes(struct buf *out, const struct event *e)
 	}
 }
 
-static void send_text(struct event *e, enum event_level level, const char *name, struct str text)
+static void send_text(struct event_record *record, struct str text)
 {
 	AUTO_BUF(prefix, 0);
 	AUTO_BUF(line, 0);
-	put_prefixes(&prefix, e);
+	put_prefixes(&prefix, record->event);
 	event_put_escaped(&line, str_slice(text, 0, LINE_MAX_LEN));
-	struct event_record record = {
-		.wall_us = now_wall_us(),
-		.level = level,
-		.name = name,
-		.category = e ? e->category : "",
-		.prefix = buf_str(&prefix),
-		.text = buf_str(&line),
-		.event = e,
-	};
-	event_log_dispatch(&record);
+	record->wall_us = now_wall_us();
+	record->category = record->event ? record->event->category : "";
+	record->prefix = buf_str(&prefix);
+	record->text = buf_str(&line);
+	event_log_dispatch(record);
 }
 
-void event_send(struct event *e, enum event_level level, const char *name, const char *fmt, ...)
+void event_send_at(const char *file, int line, struct event *e, enum event_level level,
+	const char *name, const char *fmt, ...)
 {
 	if (!event_is_wanted(e, level))
 		return;
@@ -177,7 +179,10 @@ void event_send(struct event *e, enum event_level level, const char *name, const
 	va_start(args, fmt);
 	buf_vputf(&text, fmt, args);
 	va_end(args);
-	send_text(e, level, name, buf_str(&text));
+	struct event_record record = {
+		.level = level, .name = name, .event = e, .source_file = file, .source_line = line
+	};
+	send_text(&record, buf_str(&text));
 }
 
 void event_send_failure(struct event *e, enum event_level level, const char *name,
@@ -186,8 +191,8 @@ void event_send_failure(struct event *e, enum event_level level, const char *nam
 	const struct op_failure *f = &op->failure;
 	event_set_str(e, "error", str_from(f->text));
 	event_set_str(e, "error_class", str_from(err_name(f->class)));
-	event_send(e, level, name, "%s: %s (%s, %s:%d)", while_doing, f->text, err_name(f->class),
-		f->file ? f->file : "?", f->line);
+	event_send_at(f->file ? f->file : __FILE__, f->line, e, level, name, "%s: %s (%s, %s:%d)",
+		while_doing, f->text, err_name(f->class), f->file ? f->file : "?", f->line);
 }
 
 void event_fields_walk(const struct event *e, event_field_fn *fn, void *arg)

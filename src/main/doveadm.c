@@ -21,6 +21,10 @@ static const struct doveadm_command commands[] = {
 	{ "quarantine release", doveadm_quarantine_release, "USER",
 		"puts a user back to the others" },
 	{ "log reopen", doveadm_log_reopen, "", "makes all processes open their log files anew" },
+	{ "log errors", doveadm_log_errors, "[-s UNIX-TIME]",
+		"prints the last warnings and errors of all processes" },
+	{ "log find", doveadm_log_find, "", "says where the lines of each level go" },
+	{ "log test", doveadm_log_test, "", "writes a line of each level" },
 	{ "pw", doveadm_pw, "[-s SCHEME] [-p PASSWORD]", "makes a password hash for a users file" },
 	{ "auth test", doveadm_auth_test, "USER [PASSWORD]", "asks the running auth process" },
 };

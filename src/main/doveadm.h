@@ -48,6 +48,9 @@ bool doveadm_read_password(const char *prompt, char *out, size_t size);
 
 int doveadm_stop(struct doveadm *d); /* doveadm_master.c */
 int doveadm_log_reopen(struct doveadm *d);
+int doveadm_log_errors(struct doveadm *d);
+int doveadm_log_find(struct doveadm *d);
+int doveadm_log_test(struct doveadm *d);
 int doveadm_reload(struct doveadm *d);
 int doveadm_upgrade(struct doveadm *d);
 int doveadm_process_status(struct doveadm *d);

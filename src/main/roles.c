@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The list of roles, and how every process opens its log. */
+/* The list of roles. */
 #include "crypto/crypto.h"
-#include "event/event.h"
 #include "main/role.h"
 
 const struct role *const roles[] = { &role_auth, &role_mail, &role_login, NULL };
@@ -28,27 +27,4 @@ void role_tls_seed(const uint8_t ticket_key[TICKET_KEY_BYTES], uint8_t out[TLS_T
 	struct str key = { (const char *)ticket_key, TICKET_KEY_BYTES };
 	_Static_assert(TLS_TICKET_SEED_BYTES == CRYPTO_SHA256_BYTES, "one digest");
 	crypto_hmac_sha256(key, STR("seed of TLS tickets"), out);
-}
-
-static enum err open_destination(struct op *op, struct str path, enum event_level min_level)
-{
-	if (str_eq(path, STR("syslog")))
-		return event_log_open(op, "syslog", STR(""), min_level);
-	if (str_eq(path, STR("/dev/stderr")))
-		return event_log_open(op, "stderr", STR(""), min_level);
-	return event_log_open(op, "file", path, min_level);
-}
-
-enum err role_open_log(struct op *op, struct config *config, struct str process_name)
-{
-	const struct config_scope *global = config_scope(config, NULL);
-	struct str log = config_str(global, SET_log_path);
-	struct str info = config_str(global, SET_info_log_path);
-	struct str debug_filter = config_str(global, SET_log_debug);
-	enum event_level lowest = debug_filter.n > 0 ? EVENT_DEBUG : EVENT_INFO;
-	event_log_set_process(process_name);
-	if (str_eq(log, info))
-		return open_destination(op, log, lowest);
-	TRY(open_destination(op, log, EVENT_WARNING));
-	return open_destination(op, info, lowest);
 }
