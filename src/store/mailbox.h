@@ -102,6 +102,9 @@ uint32_t view_recent(const struct view *v);
 void view_status(const struct view *v, struct mailbox_status *out); /* as this view sees it */
 /* HIGHESTMODSEQ as far as the view was told: below the first withheld expunge, never 0. */
 uint64_t view_highest_modseq(const struct view *v);
+/* What a modseq that a client kept is worth: itself, or 0 when flag changes that it covers may have
+ * been lost in a power loss, so that the client must be told of every mail. */
+uint64_t view_settle_modseq(const struct view *v, uint64_t modseq);
 /* Adds those of `uids` that were expunged after `since_modseq` and whose expunge the view was told:
  * VANISHED (EARLIER), RFC 7162 3.2.5.1 and 3.2.6. Where the history does not reach back (or 0 is
  * asked) every UID that is not there counts as expunged. No wait; costs what it names, or one walk

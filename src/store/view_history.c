@@ -58,6 +58,11 @@ static void add_tombstones(const struct view *v, uint64_t since, const struct ra
 	mem_free(found);
 }
 
+uint64_t view_settle_modseq(const struct view *v, uint64_t modseq)
+{
+	return index_settle_modseq(v->mailbox->index, modseq);
+}
+
 /* Those of `uids` that the view has no mail for. */
 static void add_missing(
 	const struct view *v, const struct range_set *uids, struct range_set *out_uids)
@@ -81,7 +86,7 @@ static void add_missing(
 void view_vanished(const struct view *v, uint64_t since_modseq, const struct range_set *uids,
 	struct range_set *out_uids)
 {
-	uint64_t floor, since = index_settle_modseq(v->mailbox->index, since_modseq);
+	uint64_t floor, since = view_settle_modseq(v, since_modseq);
 	size_t count;
 	(void)index_tombstones(v->mailbox->index, &count, &floor);
 	if (since >= MAX(floor, 1))

@@ -147,7 +147,7 @@ enum err imap_put_resync(struct imap_run *x, const struct imap_select *what)
 		range_set_remove(&vanishable, 1, agreed);
 	enum err e = imap_put_vanished_since(x, what->modseq, &vanishable);
 	if (e == ERR_NONE)
-		e = put_changed_since(x, what->modseq, &known);
+		e = put_changed_since(x, view_settle_modseq(s->view, what->modseq), &known);
 	range_set_done(&known);
 	range_set_done(&vanishable);
 	return e;
