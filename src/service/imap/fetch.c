@@ -392,8 +392,10 @@ static bool parse(struct imap_run *x, struct imap_fetch *what)
 		imap_reply_bad(x, STR("VANISHED needs UID FETCH."));
 	else if (what->wants_vanished && !(x->session->enabled & IMAP_HAS_QRESYNC))
 		imap_reply_bad(x, STR("QRESYNC is not enabled."));
-	else
+	else {
+		what->changed_since = view_settle_modseq(x->session->view, what->changed_since);
 		return true;
+	}
 	return false;
 }
 
