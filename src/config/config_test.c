@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -690,6 +691,118 @@ static void a_backend_of_the_platform(void **state)
 	done(&f);
 }
 
+/* The sheet's §12 proxy: nothing is refused, what is not there is noted. */
+static void a_proxy_of_the_platform(void **state)
+{
+	(void)state;
+	struct fixture f;
+	const struct config_scope *s = load_ok(&f, VERSIONS
+		"protocols = imap pop3 lmtp submission sieve\n"
+		"ssl_server_cert_file = /etc/ssl/dovecot.crt\n"
+		"ssl_server_key_file = /etc/ssl/dovecot.key\n"
+		"login_trusted_networks = 10.0.0.0/8   # webmail\n"
+		"haproxy_trusted_networks = 10.9.0.0/24\n"
+		"service imap-login {\n  inet_listener imaps {\n    haproxy = yes\n  }\n}\n"
+		"passdb ldap {\n  ldap_uris = ldap://dir.example.com\n"
+		"  ldap_base = dc=example,dc=com\n  filter = (uid=%{user})\n  fields {\n"
+		"    proxy = yes\n    host = backend.example.com\n    pass = $ENV:SECRET\n"
+		"    destuser = %{user}\n    password = %{ldap:userPassword}\n"
+		"    userdb_quota_storage_size = %{ldap:mailQuota | default('10G')}\n  }\n}\n"
+		"@metric_defaults = proxy\nlmtp_proxy = yes\n"
+		"service stats {\n  inet_listener http {\n    port = 9900\n  }\n}\n"
+		"service doveadm {\n  inet_listener http {\n    port = 8080\n"
+		"    ssl = yes\n  }\n}\ndoveadm_api_key = $ENV:SECRET\n");
+	assert_int_equal(f.problems.count, 0);
+	const struct config_scope *db = config_block_at(s, BLOCK_passdb, 0);
+	assert_text(config_str(db, SET_passdb_driver), "ldap");
+	assert_text(config_str(db, SET_passdb_ldap_filter), "(uid=%{user})");
+	assert_true(config_list_has(db, SET_passdb_fields, STR("userdb_quota_storage_size")));
+	assert_text(config_str(s, SET_doveadm_api_key), "from env");
+	assert_int_equal(config_block_count(s, BLOCK_metric), 4);
+	done(&f);
+}
+
+/* A reload is a new configuration; whoever holds the old one keeps it, scopes and all. */
+static void an_old_configuration_stays_usable(void **state)
+{
+	(void)state;
+	struct fixture f, g;
+	char path[] = "/tmp/pombal-reload-XXXXXX";
+	int fd = mkstemp(path);
+	assert_true(fd >= 0);
+	(void)close(fd);
+	arena_init(&f.arena, 0);
+	op_init(&f.op, &f.arena, NULL, TIME_NEVER);
+	arena_init(&g.arena, 0);
+	op_init(&g.op, &g.arena, NULL, TIME_NEVER);
+	struct config_load_args args = { .path = path, .reads_files = true };
+	write_file(&f, path, VERSIONS "login_greeting = old\n");
+	assert_int_equal(config_load(&f.op, &args, &f.problems, &f.cfg), ERR_NONE);
+	struct config *held = config_ref(f.cfg);
+	const struct config_scope *old = config_scope(held, NULL);
+
+	write_file(&g, path, VERSIONS "login_greeting = new\nservice imap {\n}\n");
+	assert_int_equal(config_load(&g.op, &args, &g.problems, &g.cfg), ERR_NONE);
+	done(&f); /* its problems and its reference go; the held one stays */
+	assert_text(config_str(config_scope(g.cfg, NULL), SET_login_greeting), "new");
+	assert_text(config_str(old, SET_login_greeting), "old");
+	assert_non_null(config_block_get(old, BLOCK_service, STR("imap")));
+
+	/* A broken file gives no configuration at all. */
+	struct config *none = NULL;
+	write_file(&g, path, VERSIONS "login_greting = x\n");
+	assert_int_equal(config_load(&g.op, &args, &g.problems, &none), ERR_INVALID);
+	assert_null(none);
+	config_unref(held);
+	done(&g);
+	(void)unlink(path);
+}
+
+/* Who sets nothing of his own shares the place of all others. */
+static void users_without_overrides_share(void **state)
+{
+	(void)state;
+	struct fixture f;
+	const struct config_scope *s = load_ok(&f, VERSIONS);
+	struct config_scope *user;
+	struct str fields[] = { STR("home=/h"), STR("uid=1000"), STR("whatever=x") };
+	assert_int_equal(config_scope_new(&f.op, s, fields, ARRAY_COUNT(fields), &user), ERR_NONE);
+	assert_ptr_equal(user, s);
+	config_scope_free(user);
+	struct str wrong[] = { STR("@mailbox_defaults=x"), STR("set/@mailbox_defaults=x") };
+	assert_int_equal(config_scope_new(&f.op, s, wrong, 2, &user), ERR_INVALID);
+	assert_string_equal(f.op.failure.text,
+		"userdb field: @mailbox_defaults: groups can't be changed for one user");
+	done(&f);
+}
+
+static void explanations_say_why(void **state)
+{
+	(void)state;
+	struct fixture f;
+	const struct config_scope *s =
+		load_ok(&f, VERSIONS "login_greeting = one\nlogin_greeting = two\n"
+				     "group @g x {\n  login_greeting = three\n}\n@g = x\n"
+				     "protocol imap {\n  login_greeting = four\n}\n");
+	struct config_show_args args = { .with_secrets = false };
+	AUTO_BUF(out, 0);
+	assert_int_equal(config_explain(&f.op, s, STR("login_greeting"), &args, &out), ERR_NONE);
+	assert_text(buf_str(&out), "login_greeting = two\n"
+				   "  * (text):4:18 (file)\n"
+				   "    login_greeting = two\n"
+				   "  - (text):6:20 (group)\n"
+				   "    login_greeting = three\n"
+				   "    weaker: file beats group\n"
+				   "  - (default)\n"
+				   "    login_greeting = Pombal ready.\n"
+				   "    weaker: file beats default\n"
+				   "  - (text):10:20 (file, protocol imap)\n"
+				   "    login_greeting = four\n"
+				   "    not here: the connection filter doesn't match\n");
+	assert_int_equal(config_explain(&f.op, s, STR("passdb"), &args, &out), ERR_INVALID);
+	done(&f);
+}
+
 int main(int argc, char **argv)
 {
 	if (argc > 2) {
@@ -716,6 +829,10 @@ int main(int argc, char **argv)
 		cmocka_unit_test(one_setting_is_shown_by_path),
 		cmocka_unit_test(documents_are_current),
 		cmocka_unit_test(a_backend_of_the_platform),
+		cmocka_unit_test(a_proxy_of_the_platform),
+		cmocka_unit_test(an_old_configuration_stays_usable),
+		cmocka_unit_test(users_without_overrides_share),
+		cmocka_unit_test(explanations_say_why),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -199,6 +199,7 @@ static void setting_statement(struct parser *ps, struct str key, struct str text
 	struct str marker = text;
 	struct str body = text;
 	bool is_heredoc = str_skip(&marker, STR("<<")) && marker.n;
+	marker = str_trim(marker);
 	if (is_heredoc) {
 		if (!config_heredoc(&ps->lines, marker, ps->ld->tree->arena, &body)) {
 			config_error(ps->ld, &at, "Missing end of text: no line '%.*s' follows",

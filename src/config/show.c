@@ -38,7 +38,8 @@ static bool is_shown(struct printer *pr, enum config_setting id, const struct co
 		return true;
 	const struct config_assignment *usual =
 		config_node_get(pr->tree->roots[CONFIG_LAYER_DEFAULT], id);
-	return config_type_is_list(row->type) || !usual || !str_eq(value->text, usual->value->text);
+	return config_type_is_list(row->type) || !usual || value->written.p ||
+	       !str_eq(value->text, usual->value->text);
 }
 
 /* ---- levels ---- */
@@ -67,8 +68,12 @@ static void show_block_lists(struct printer *pr, const struct place_nodes *place
 			for (size_t k = 0; k < list->count; k++)
 				items[k] = (struct config_item){ list->names[k], STR("yes") };
 			struct config_value names = { .items = items, .item_count = list->count };
-			show_assignment(pr->out, depth, config_block_row(list->block)->name,
-				config_value_text(&pr->arena, &names));
+			struct str text = config_value_text(&pr->arena, &names);
+			show_indent(pr->out, depth);
+			buf_putf(pr->out, text.n ? "%.*s = " : "%.*s =",
+				STRF(config_block_row(list->block)->name));
+			buf_put(pr->out, text);
+			buf_put_byte(pr->out, '\n');
 		}
 	}
 }

@@ -55,7 +55,9 @@ static void show_child(struct printer *pr, const struct config_scope *child, uns
 	struct config_node opening = show_naming_node(child);
 	inner.out = &body;
 	show_scope(&inner, child, depth + 1);
-	if (body.n == 0 && !pr->with_catalogue && !pr->args->with_defaults)
+	bool is_catalogue = child->block == BLOCK_service || child->block == BLOCK_inet_listener ||
+			    child->block == BLOCK_unix_listener;
+	if (body.n == 0 && is_catalogue && !pr->with_catalogue && !pr->args->with_defaults)
 		return;
 	show_opening(pr, &opening, depth);
 	buf_put(pr->out, buf_str(&body));

@@ -1,0 +1,811 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* config/language_test.c - the language as tables: what a text means, and what is said about a wrong one.
+ * One line per rule of the sheet's §1; the variables' table is in expand_test.c. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "base/file.h"
+#include "config/config.h"
+#include "config/show.h"
+
+#define VERSIONS "dovecot_config_version = 3.2.0\ndovecot_storage_version = 3.2.0\n"
+
+static const char *const environment[] = { "WORD=from env", "NCPU=6", NULL };
+
+struct fixture {
+	struct arena arena;
+	struct op op;
+	struct config_problems problems;
+	struct config *cfg;
+};
+
+/* Offline: no test asks a name server. */
+static enum err load(struct fixture *f, const char *text, const char *override)
+{
+	const char *overrides[] = { override, NULL };
+	arena_init(&f->arena, 0);
+	op_init(&f->op, &f->arena, NULL, TIME_NEVER);
+	f->cfg = NULL;
+	struct str all = str_printf(&f->arena, VERSIONS "%s", text);
+	struct config_load_args args = { .text = all,
+		.overrides = override ? overrides : NULL,
+		.environment = environment,
+		.is_offline = true };
+	return config_load(&f->op, &args, &f->problems, &f->cfg);
+}
+
+static void done(struct fixture *f)
+{
+	config_unref(f->cfg);
+	arena_done(&f->arena);
+}
+
+static unsigned mismatch_count;
+
+static void compare(const char *what, struct str got, const char *want)
+{
+	if (str_eq(got, str_from(want)))
+		return;
+	print_message("%s\n  got  %.*s\n  want %s\n", what, STRF(got), want);
+	mismatch_count++;
+}
+
+struct value_case {
+	const char *text; /* after the two versions */
+	const char *path;
+	const char *want;
+	struct config_place place;
+	const char *override;
+};
+
+/* What doveconf -h -P prints; a want that begins with '!' is the first problem. */
+static void check_value(const struct value_case *c)
+{
+	struct fixture f;
+	struct config_show_args args = { .with_secrets = true };
+	AUTO_BUF(out, 0);
+	if (load(&f, c->text, c->override) != ERR_NONE)
+		buf_putf(&out, "!%s", f.op.failure.text);
+	else if (config_show_one(&f.op, config_scope(f.cfg, &c->place), str_from(c->path), true,
+			 &args, &out) != ERR_NONE)
+		buf_putf(&out, "!%s", f.op.failure.text);
+	else
+		buf_truncate(&out, out.n - 1);
+	compare(c->text, buf_str(&out), c->want);
+	done(&f);
+}
+
+static void check_values(const struct value_case *cases, size_t count)
+{
+	mismatch_count = 0;
+	for (size_t i = 0; i < count; i++)
+		check_value(&cases[i]);
+	assert_int_equal(mismatch_count, 0);
+}
+
+/* ---- §1.2, §1.3 ---- */
+
+static void lines_and_quotes(void **state)
+{
+	(void)state;
+	static const struct value_case cases[] = {
+		{ "login_greeting = hello\n", "login_greeting", "hello" },
+		{ "login_greeting=hello\n", "login_greeting", "hello" },
+		{ "  login_greeting\t=  hello  \n", "login_greeting", "hello" },
+		{ "login_greeting = hello", "login_greeting", "hello" },
+		{ "login_greeting = hello\r\n", "login_greeting", "hello" },
+		{ "login_greeting = a b  c\n", "login_greeting", "a b  c" },
+		{ "login_greeting = a # comment\n", "login_greeting", "a" },
+		{ "login_greeting = a 'x # y' b\n", "login_greeting", "a 'x # y' b" },
+		{ "login_greeting = \"a # b\" # c\n", "login_greeting", "a # b" },
+		{ "login_greeting = 'a # b' # c\n", "login_greeting", "a # b" },
+		{ "login_greeting = \" edges \"\n", "login_greeting", " edges " },
+		{ "login_greeting = \"q\\\"q\"\n", "login_greeting", "q\"q" },
+		{ "login_greeting = 'q\\\"q'\n", "login_greeting", "q\"q" },
+		{ "login_greeting = \"b\\\\b\"\n", "login_greeting", "b\\b" },
+		{ "login_greeting = back\\slash\n", "login_greeting", "back\\slash" },
+		{ "login_greeting = \"a\" b\n", "login_greeting", "\"a\" b" },
+		{ "login_greeting = \"a\n", "login_greeting", "\"a" },
+		{ "login_greeting = \"\"\n", "login_greeting", "" },
+		{ "login_greeting =\n", "login_greeting", "" },
+		{ "login_greeting = one \\\ntwo\n", "login_greeting", "one two" },
+		{ "login_greeting = one\\\n  two \\\n\tthree\n", "login_greeting",
+			"one two three" },
+		{ "login_greeting = one \\\n# comment\ntwo\n", "login_greeting", "one two" },
+		{ "login_greeting = one \\\n\ntwo\n", "login_greeting", "one two" },
+		{ "login_greeting = one \\", "login_greeting", "one" },
+		{ "\"login_greeting\" = quoted key\n", "login_greeting", "quoted key" },
+		{ "login_greeting = a = b\n", "login_greeting", "a = b" },
+		{ "login_greeting = {\n", "login_greeting", "{" },
+		{ "login_greeting = <<EOF\na\n  b # c\nEOF\n", "login_greeting", "a\n  b # c\n" },
+		{ "login_greeting = <<EOF\nEOF\n", "login_greeting", "" },
+		{ "login_greeting = <<X\n$ENV:WORD\nEOF\nX\n", "login_greeting",
+			"$ENV:WORD\nEOF\n" },
+		{ "login_greeting = << EOF\n", "login_greeting",
+			"!(text):3:18: Error: Missing end of text: no line 'EOF' follows" },
+		{ "# only\n\n   # comments\nlogin_greeting = x\n", "login_greeting", "x" },
+		{ "login_greeting = \303\244\n", "login_greeting", "\303\244" },
+	};
+	check_values(cases, ARRAY_COUNT(cases));
+}
+
+/* ---- §1.6 ---- */
+
+static void types(void **state)
+{
+	(void)state;
+	static const struct value_case cases[] = {
+		{ "auth_verbose = YES\n", "auth_verbose", "YES" },
+		{ "auth_verbose = 1\n", "auth_verbose", "1" },
+		{ "auth_verbose = maybe\n", "",
+			"!(text):3:16: Error: auth_verbose: Invalid boolean value: maybe (use yes "
+			"or "
+			"no)" },
+		{ "auth_verbose = true\n", "",
+			"!(text):3:16: Error: auth_verbose: Invalid boolean value: true (use yes "
+			"or "
+			"no)" },
+		{ "first_valid_uid = unlimited\n", "first_valid_uid", "unlimited" },
+		{ "first_valid_uid = 4294967295\n", "",
+			"!(text):3:19: Error: first_valid_uid: Invalid number 4294967295" },
+		{ "first_valid_uid = -1\n", "",
+			"!(text):3:19: Error: first_valid_uid: Invalid number -1" },
+		{ "first_valid_uid = 1x\n", "",
+			"!(text):3:19: Error: first_valid_uid: Invalid number 1x" },
+		{ "first_valid_uid =\n", "",
+			"!(text):3:18: Error: first_valid_uid: Invalid number " },
+		{ "fs_posix_mode = 0640\n", "fs_posix_mode", "0640" },
+		{ "fs_posix_mode = 0999\n", "",
+			"!(text):3:17: Error: fs_posix_mode: Invalid number 0999" },
+		{ "auth_cache_size = 10M\n", "auth_cache_size", "10M" },
+		{ "auth_cache_size = 10 MiB\n", "auth_cache_size", "10 MiB" },
+		{ "auth_cache_size = 2048 B\n", "auth_cache_size", "2048 B" },
+		{ "auth_cache_size = 2kb\n", "auth_cache_size", "2kb" },
+		{ "auth_cache_size = unlimited\n", "auth_cache_size", "unlimited" },
+		{ "auth_cache_size = 10 X\n", "",
+			"!(text):3:19: Error: auth_cache_size: Invalid size: 10 X" },
+		{ "auth_cache_size = 99999999999999T\n", "",
+			"!(text):3:19: Error: auth_cache_size: Size is too large: "
+			"99999999999999T" },
+		{ "auth_cache_size = 100\n", "",
+			"!(text):3:19: Error: auth_cache_size value is too small" },
+		{ "auth_cache_ttl = 5m\n", "auth_cache_ttl", "5m" },
+		{ "auth_cache_ttl = 5 MINUTES\n", "auth_cache_ttl", "5 MINUTES" },
+		{ "auth_cache_ttl = 1w\n", "auth_cache_ttl", "1w" },
+		{ "auth_cache_ttl = 0\n", "auth_cache_ttl", "0" },
+		{ "auth_cache_ttl = infinite\n", "auth_cache_ttl", "infinite" },
+		{ "auth_cache_ttl = 2000ms\n", "auth_cache_ttl", "2000ms" },
+		{ "auth_cache_ttl = 1500ms\n", "",
+			"!(text):3:18: Error: auth_cache_ttl: Milliseconds not supported for this "
+			"setting: 1500ms" },
+		{ "auth_cache_ttl = 5\n", "",
+			"!(text):3:18: Error: auth_cache_ttl: Time interval '5' is missing units "
+			"(add "
+			"e.g. 's' for seconds)" },
+		{ "auth_cache_ttl = 5 fortnights\n", "",
+			"!(text):3:18: Error: auth_cache_ttl: Invalid time interval: 5 "
+			"fortnights" },
+		{ "auth_cache_ttl = soon\n", "",
+			"!(text):3:18: Error: auth_cache_ttl: Invalid time interval: soon" },
+		{ "auth_internal_failure_delay = 1500ms\n", "auth_internal_failure_delay",
+			"1500ms" },
+		{ "submission_relay_port = 65535\n", "submission_relay_port", "65535" },
+		{ "submission_relay_port = 65536\n", "",
+			"!(text):3:25: Error: submission_relay_port: Invalid port number 65536" },
+		{ "ssl = required\n", "ssl", "required" },
+		{ "ssl = requird\n", "",
+			"!(text):3:7: Error: ssl: Invalid value: requird (did you mean "
+			"required?)" },
+		{ "ssl = REQUIRED\n", "",
+			"!(text):3:7: Error: ssl: Invalid value: REQUIRED (use one of: no yes "
+			"required)" },
+		{ "haproxy_trusted_networks = 10.0.0.0/8, ::1\n", "haproxy_trusted_networks",
+			"10.0.0.0/8 ::1" },
+		{ "haproxy_trusted_networks = 10.0.0.0/33\n", "",
+			"!(text):3:28: Error: haproxy_trusted_networks: Invalid network: "
+			"10.0.0.0/33 "
+			"(write e.g. 10.0.0.0/8 or 2001:db8::/32)" },
+		{ "mail_home = %{user | lower}\n", "mail_home", "%{user | lower}" },
+		{ "mail_home = %{user | lowr}\n", "",
+			"!(text):3:13: Error: mail_home: No such function 'lowr' in %{user | "
+			"lowr}" },
+		{ "mail_home = %{user\n", "",
+			"!(text):3:13: Error: mail_home: Missing '}' after %{user" },
+		{ "login_log_format = %{anything\n", "login_log_format", "%{anything" },
+		{ "mail_worker_count = %{system:cpu_count}\n", "mail_worker_count",
+			"%{system:cpu_count}" },
+		{ "mail_worker_count = %{user}\n", "",
+			"!(text):3:21: Error: mail_worker_count: Unknown variable 'user'" },
+		{ "ssl_server_cert_file = inline:PEM\n", "ssl_server_cert_file", "inline:PEM" },
+		{ "ssl_server_cert_file = <<EOF\nA\nB\nEOF\n", "ssl_server_cert_file",
+			"inline:A\nB\n" },
+		{ "ssl_server_cert_file = %{env:WORD}\n", "ssl_server_cert_file", "%{env:WORD}" },
+		{ "auth_verbose = <<EOF\nyes\nEOF\n", "",
+			"!(text):3:16: Error: auth_verbose: Only text can be written over several "
+			"lines" },
+		{ "protocols = imap pop4\n", "",
+			"!(text):3:13: Error: protocols: Unknown protocol: pop4 (use: imap pop3 "
+			"lmtp "
+			"submission sieve doveadm)" },
+	};
+	check_values(cases, ARRAY_COUNT(cases));
+}
+
+/* ---- §1.6, §1.7 ---- */
+
+static void lists(void **state)
+{
+	(void)state;
+	static const struct value_case cases[] = {
+		{ "mail_plugins = a b\n", "mail_plugins", "a b" },
+		{ "mail_plugins = a,b , c\n", "mail_plugins", "a b c" },
+		{ "mail_plugins = \"a b\" c\n", "mail_plugins", "\"a b\" c" },
+		{ "mail_plugins = \"a\\\"b\"\n", "mail_plugins", "\"a\\\"b\"" },
+		{ "mail_plugins = a a b\n", "mail_plugins", "a b" },
+		{ "mail_plugins = a b\"c\n", "",
+			"!(text):3:16: Error: mail_plugins: '\"' in the middle of a string" },
+		{ "mail_plugins = \"a\"b\n", "",
+			"!(text):3:16: Error: mail_plugins: Expected ',' or ' ' after '\"'" },
+		{ "mail_plugins = a \"b\n", "",
+			"!(text):3:16: Error: mail_plugins: Missing ending '\"'" },
+		{ "mail_plugins = a\nmail_plugins = b\n", "mail_plugins", "b" },
+		{ "mail_plugins = a\nmail_plugins {\n b = yes\n}\n", "mail_plugins", "a b" },
+		{ "mail_plugins {\n b = yes\n}\nmail_plugins = a\n", "mail_plugins", "a" },
+		{ "mail_plugins = a b\nmail_plugins {\n a = no\n}\n", "mail_plugins", "b" },
+		{ "mail_plugins = a\nmail_plugins =\n", "mail_plugins", "" },
+		{ "mail_plugins {\n a = perhaps\n}\n", "",
+			"!(text):4:6: Error: mail_plugins: Invalid boolean value: perhaps (use yes "
+			"or "
+			"no)" },
+		{ "mail_plugins = a\nmail_plugins = $SET:mail_plugins b\n", "mail_plugins", "a b" },
+		{ "mail_plugins = a\nprotocol imap {\n mail_plugins {\n  b = yes\n }\n}\n",
+			"mail_plugins", "a b", { .protocol = STR("imap") } },
+		{ "mail_plugins = a\nprotocol imap {\n mail_plugins = b\n}\n", "mail_plugins", "b",
+			{ .protocol = STR("imap") } },
+		{ "mail_plugins = a\nprotocol imap {\n mail_plugins = $SET:mail_plugins b\n}\n",
+			"mail_plugins", "a b", { .protocol = STR("imap") } },
+		{ "mail_plugins = a\nprotocol imap {\n mail_plugins =\n}\n", "mail_plugins", "",
+			{ .protocol = STR("imap") } },
+		{ "mail_plugins = a\nprotocol imap {\n mail_plugins {\n  a = no\n }\n}\n",
+			"mail_plugins", "", { .protocol = STR("imap") } },
+		{ "protocol imap {\n mail_plugins {\n  b = yes\n }\n}\nmail_plugins = a\n",
+			"mail_plugins", "a b", { .protocol = STR("imap") } },
+		{ "import_environment = A=1 B=%{env:WORD}\n", "import_environment", "A B" },
+		{ "import_environment {\n A = 1\n \"B C\" = 2\n}\n", "import_environment",
+			"A \"B C\"" },
+		{ "mail_plugins {\n a {\n }\n}\n", "",
+			"!(text):4:4: Error: A list can't hold blocks" },
+		{ "mail_plugins {\n !include x\n}\n", "",
+			"!(text):4:2: Error: Files can't be included inside lists" },
+		{ "mail_plugins {\n @a = b\n}\n", "",
+			"!(text):4:2: Error: Groups can't be used inside lists" },
+		{ "mail_plugins {\n a = $SET:ssl\n}\n", "",
+			"!(text):4:6: Error: $SET: can't be used for members of this list" },
+		{ "mail_plugins {\n a = <<EOF\nyes\nEOF\n}\n", "",
+			"!(text):4:6: Error: Only text can be written over several lines" },
+	};
+	check_values(cases, ARRAY_COUNT(cases));
+}
+
+/* ---- §1.8 ---- */
+
+static void references(void **state)
+{
+	(void)state;
+	static const struct value_case cases[] = {
+		{ "mail_home = $ENV:WORD\n", "mail_home", "$ENV:WORD" },
+		{ "mail_home = a $ENV:NOTHING b\n", "mail_home", "a $ENV:NOTHING b" },
+		{ "mail_home = x$ENV:WORD\n", "mail_home", "x$ENV:WORD" },
+		{ "mail_path = $SET:mail_home\nmail_home = h\n", "mail_path", "$SET:mail_home" },
+		{ "service imap {\n client_limit = $SET:default_client_limit\n}\n"
+		  "default_client_limit = 77\n",
+			"service/imap/client_limit", "$SET:default_client_limit" },
+		{ "mail_path = $SET:nothing\n", "",
+			"!(text):3:13: Error: Failed to expand $SET:nothing: Unknown setting: "
+			"nothing" },
+		{ "mail_path = $SET:service/imap/nothing\n", "",
+			"!(text):3:13: Error: Failed to expand $SET:service/imap/nothing: Unknown "
+			"setting: nothing (tried service_imap_nothing, service_nothing, nothing)" },
+		{ "mail_path = $SET:service/none/user\n", "",
+			"!(text):3:13: Error: Failed to expand $SET:service/none/user: Unknown "
+			"filter "
+			"path: service/none/user" },
+		{ "mail_path = $SET:mail_plugins\n", "",
+			"!(text):3:13: Error: Failed to expand $SET:mail_plugins: Setting type "
+			"can't "
+			"be expanded to string" },
+		{ "mail_path = $SET:import_environment\n", "",
+			"!(text):3:13: Error: Failed to expand $SET:import_environment: Setting "
+			"type "
+			"can't be expanded to string" },
+		{ "mail_path = $SET:passdb\n", "",
+			"!(text):3:13: Error: Failed to expand $SET:passdb: Setting type can't be "
+			"expanded to string" },
+		{ "mail_plugins = $SET:mail_home c\nmail_home = a b\n", "mail_plugins", "a b c" },
+		{ "mail_path = $SET:mail_home\nmail_home = $SET:mail_path\n", "",
+			"!(text):4:13: Error: Chained $SET:mail_path loops back to itself" },
+		{ "mail_home = a\nmail_home = $SET:mail_home b\n", "mail_home",
+			"$SET:mail_home b" },
+	};
+	check_values(cases, ARRAY_COUNT(cases));
+}
+
+/* The same, resolved: what programs get. */
+static void references_are_resolved(void **state)
+{
+	(void)state;
+	struct fixture f;
+	assert_int_equal(load(&f,
+				 "mail_home = $ENV:WORD $ENV:NOTHING x\n"
+				 "mail_path = $SET:instance_name y\n"
+				 "mail_index_path = a\nmail_index_path = $SET:mail_index_path b\n"
+				 "userdb static {\n fields {\n  home = $SET:hostname z\n"
+				 "  env = $ENV:WORD\n }\n}\nhostname = h\n",
+				 NULL),
+		ERR_NONE);
+	const struct config_scope *s = config_scope(f.cfg, NULL);
+	mismatch_count = 0;
+	compare("env", config_str(s, SET_mail_home), "from env  x");
+	compare("set", config_str(s, SET_mail_path), "pombal y");
+	compare("self", config_str(s, SET_mail_index_path), "a b");
+	const struct config_scope *db = config_block_at(s, BLOCK_userdb, 0);
+	struct config_item item = { .key = STR_NONE };
+	size_t at = 0;
+	assert_true(config_list_next(db, SET_userdb_fields, &at, &item));
+	compare("late member", item.value, "h z");
+	assert_true(config_list_next(db, SET_userdb_fields, &at, &item));
+	compare("member", item.value, "from env");
+	assert_int_equal(mismatch_count, 0);
+	done(&f);
+}
+
+/* ---- §1.4, §1.5 ---- */
+
+static void blocks(void **state)
+{
+	(void)state;
+	static const struct value_case cases[] = {
+		{ "service imap {\n client_limit = 5\n}\n", "service/imap/client_limit", "5" },
+		{ "service imap {\n service_client_limit = 5\n}\n", "service/imap/client_limit",
+			"5" },
+		{ "service \"imap\" {\n client_limit = 5\n}\n", "service/imap/client_limit", "5" },
+		{ "service imap {\n client_limit = 5\n}\nservice imap {\n process_limit = 6\n}\n",
+			"service/imap/client_limit", "5" },
+		{ "passdb static {\n password = x\n}\n", "passdb/static/static_password", "x" },
+		{ "passdb static {\n password = x\n}\n", "passdb/static/password", "x" },
+		{ "passdb static {\n}\n", "passdb/static/driver", "static" },
+		{ "passdb one {\n driver = passwd-file\n}\n", "passdb/one/driver", "passwd-file" },
+		{ "passdb one {\n ssl = no\n}\n", "passdb/one/ssl", "no" },
+		{ "passdb one {\n ssl = no\n}\n", "ssl", "yes" },
+		{ "passdb_static {\n passdb_deny = yes\n}\npassdb static {\n}\n",
+			"passdb/static/deny", "yes" },
+		{ "passdb_passwd_file {\n passdb_deny = yes\n}\npassdb x {\n driver = "
+		  "passwd-file\n}\n",
+			"passdb/x/deny", "yes" },
+		{ "auth_policy {\n server_url = u\n hash_nonce = n\n}\n", "auth_policy_server_url",
+			"u" },
+		{ "ssl_server {\n cert_file = inline:x\n}\n", "ssl_server_cert_file", "inline:x" },
+		{ "auth_policy {\n http_client_request_absolute_timeout = 1s\n}\n",
+			"http_client_request_absolute_timeout", "0" },
+		{ "auth_policy {\n http_client_request_absolute_timeout = 1s\n}\n",
+			"auth_policy/http_client_request_absolute_timeout", "1s" },
+		{ "fs compress {\n write_method = lz4\n fs posix {\n  prefix = p\n }\n}\n",
+			"fs/compress/fs/posix/prefix", "p" },
+		{ "quota \"User quota\" {\n storage_size = 1G\n warning full {\n"
+		  "  quota_storage_percentage = 95\n  execute x {\n  }\n }\n}\n",
+			"quota/User quota/warning/full/quota_storage_percentage", "95" },
+		{ "metric m {\n filter = event=x\n group_by f {\n  method linear {\n"
+		  "   linear_max = 5\n  }\n }\n}\n",
+			"metric/m/group_by/f/method/linear/linear_max", "5" },
+		{ "namespace inbox {\n mailbox \"a # b\" {\n  auto = create\n }\n}\n",
+			"namespace/inbox/mailbox/a # b/auto", "create" },
+		{ "namespace a {\n}\nnamespace b {\n inbox = yes\n}\nnamespace = b\n",
+			"namespace/a/inbox", "!There is no namespace a" },
+		{ "namespace b {\n inbox = yes\n}\nnamespace = b c\n", "namespace/c/inbox", "no" },
+		{ "dict_map x {\n field f {\n  pattern = user\n }\n}\n",
+			"dict_map/x/key_field/f/value", "user" },
+		{ "service imap-login {\n inet_listener x {\n  address = ::1\n }\n}\n",
+			"service/imap-login/inet_listener/x/listen", "::1" },
+		{ "crypt_global_private_keys a {\n private_key_file = inline:x\n}\n",
+			"crypt_global_private_key/a/private_key_file", "inline:x" },
+		{ "ssl_cert = inline:x\n", "ssl_server_cert_file", "inline:x" },
+	};
+	check_values(cases, ARRAY_COUNT(cases));
+}
+
+/* ---- §1.9 ---- */
+
+static void groups(void **state)
+{
+	(void)state;
+#define GROUP "group @g one {\n mail_home = /one\n}\ngroup @g two {\n mail_home = /two\n}\n"
+	static const struct value_case cases[] = {
+		{ GROUP "@g = one\n", "mail_home", "/one" },
+		{ GROUP "@g = one\n@g = two\n", "mail_home", "/two" },
+		{ GROUP "@g = one\nmail_home = /set\n", "mail_home", "/set" },
+		{ "mail_home = /set\n@g = one\n" GROUP, "mail_home", "/set" },
+		{ GROUP "protocol imap {\n @g = one\n}\n", "mail_home", "/one",
+			{ .protocol = STR("imap") } },
+		{ GROUP "protocol imap {\n @g = one\n}\n", "mail_home", "" },
+		{ GROUP "@g = one\n", "mail_home", "/two", { .protocol = STR("x") }, "@g=two" },
+		{ GROUP "namespace inbox {\n inbox = yes\n @g = one\n}\n",
+			"namespace/inbox/mail_home", "/two", { .protocol = STR("x") },
+			"namespace/inbox/@g=two" },
+		{ GROUP "ssl = yes\n", "",
+			"!-o: Error: @g isn't used at this place (only a group "
+			"that the files use there can be changed)",
+			{ .protocol = STR("x") }, "@g=two" },
+		{ "@g = one\n", "", "!(text):3:1: Error: Unknown group: @g = one" },
+		{ "@fs_defaults = moon\n", "",
+			"!(text):3:1: Error: Unknown group: @fs_defaults = moon (use one of: local "
+			"nfs)" },
+		{ "@g one\n", "", "!(text):3:1: Error: Expecting '@label = value'" },
+		{ "@g = %{user}\n", "",
+			"!(text):3:1: Error: Names and values of groups can't hold variables" },
+		{ "group @g {\n}\n", "",
+			"!(text):3:1: Error: Expecting group name: group @label value {" },
+		{ "group @g a b {\n}\n", "",
+			"!(text):3:1: Error: Expecting group name: group @label value {" },
+		{ "protocol imap {\n group @g a {\n }\n}\n", "",
+			"!(text):4:2: Error: Groups can only be defined at the top level" },
+		{ "group @g a {\n @h = b\n}\n@g = a\n", "",
+			"!(text):4:2: Error: Groups may not include groups" },
+		{ "group @g a {\n base_dir = /x\n}\n@g = a\n", "",
+			"!(text):4:2: Error: base_dir can't be set in groups" },
+		{ "group @g a {\n mail_home = x\n", "", "!(text):3:1: Error: Missing '}'" },
+		{ "@mailbox_defaults = english\n", "namespace/inbox/mailbox/Sent/auto",
+			"subscribe" },
+		{ "@metric_defaults = proxy\n", "metric/login_aborted/filter",
+			"event=login_aborted" },
+	};
+	check_values(cases, ARRAY_COUNT(cases));
+}
+
+/* ---- §1.10 ---- */
+
+static void filters(void **state)
+{
+	(void)state;
+#define NESTED                                                                                     \
+	"mail_home = all\nlocal 10.0.0.0/8 {\n mail_home = local\n local_name *.example.com {\n"   \
+	"  mail_home = name\n  remote 192.0.2.0/24 {\n   mail_home = remote\n   protocol imap {\n" \
+	"    mail_home = protocol\n   }\n  }\n }\n}\n"
+	static const struct value_case cases[] = {
+		{ NESTED, "mail_home", "all" },
+		{ NESTED, "mail_home", "local", { .local_ip = STR("10.1.1.1") } },
+		{ NESTED, "mail_home", "name",
+			{ .local_ip = STR("10.1.1.1"), .local_name = STR("A.Example.COM") } },
+		{ NESTED, "mail_home", "local",
+			{ .local_ip = STR("10.1.1.1"), .local_name = STR("example.com") } },
+		{ NESTED, "mail_home", "remote",
+			{ .local_ip = STR("10.1.1.1"),
+				.local_name = STR("a.example.com"),
+				.remote_ip = STR("192.0.2.9") } },
+		{ NESTED, "mail_home", "protocol",
+			{ .local_ip = STR("10.1.1.1"),
+				.local_name = STR("a.example.com"),
+				.remote_ip = STR("192.0.2.9"),
+				.protocol = STR("imap") } },
+		{ NESTED, "mail_home", "all", { .remote_ip = STR("192.0.2.9") } },
+		{ "protocol !imap {\n mail_home = x\n}\n", "mail_home", "x",
+			{ .protocol = STR("pop3") } },
+		{ "protocol !imap {\n mail_home = x\n}\n", "mail_home", "",
+			{ .protocol = STR("imap") } },
+		{ "protocol !imap {\n mail_home = x\n}\n", "mail_home", "" },
+		{ "remote 2001:db8::/32 {\n mail_home = six\n}\n", "mail_home", "six",
+			{ .remote_ip = STR("2001:db8::1") } },
+		{ "remote 10.0.0.0/8 {\n mail_home = a\n}\nremote 10.1.0.0/16 {\n mail_home = "
+		  "b\n}\n",
+			"mail_home", "b", { .remote_ip = STR("10.1.0.1") } },
+		{ "protocol imap {\n mail_home = a\n}\nprotocol imap {\n mail_path = b\n}\n",
+			"mail_home", "a", { .protocol = STR("imap") } },
+		{ "remote mail.example.com {\n mail_home = x\n}\n", "mail_home", "",
+			{ .remote_ip = STR("192.0.2.1") } },
+		{ "protocol imap {\n remote 10.0.0.0/8 {\n }\n}\n", "",
+			"!(text):4:2: Error: Filters are nested in the wrong order (nest them as "
+			"local, local_name, remote, protocol)" },
+		{ "remote 10.0.0.0/8 {\n remote 192.0.2.1 {\n }\n}\n", "",
+			"!(text):4:2: Error: 192.0.2.1 isn't inside the outer filter's network" },
+		{ "remote 10.0.0.0/8 {\n remote 0.0.0.0/0 {\n }\n}\n", "",
+			"!(text):4:2: Error: 0.0.0.0/0 isn't inside the outer filter's network" },
+		{ "remote 10.0.0.0/40 {\n}\n", "",
+			"!(text):3:1: Error: Invalid network: 10.0.0.0/40 (write an address or a "
+			"network like 10.0.0.0/8)" },
+		{ "remote {\n}\n", "", "!(text):3:1: Error: Expecting a value before '{'" },
+		{ "service imap {\n protocol imap {\n }\n}\n", "",
+			"!(text):4:2: Error: Connection filters can't stand inside other blocks" },
+		{ "remote 10.0.0.0/8 {\n passdb x {\n }\n}\n", "",
+			"!(text):4:2: Error: passdb can't stand inside local or remote blocks" },
+		{ "local 10.0.0.0/8 {\n auth_mechanisms = plain\n}\n", "",
+			"!(text):4:2: Error: auth_mechanisms can't be set inside local or remote "
+			"blocks" },
+		{ "protocol imap {\n auth_mechanisms = login\n}\n", "auth_mechanisms", "login",
+			{ .protocol = STR("imap") } },
+	};
+	check_values(cases, ARRAY_COUNT(cases));
+}
+
+/* ---- §1.11 ---- */
+
+static void overrides(void **state)
+{
+	(void)state;
+#define ANY                                                                                        \
+	{                                                                                          \
+		.protocol = STR("any")                                                             \
+	}
+	static const struct value_case cases[] = {
+		{ "ssl = yes\n", "ssl", "no", ANY, "ssl=no" },
+		{ "protocol any {\n ssl = yes\n}\n", "ssl", "no", ANY, "ssl=no" },
+		{ "", "service/imap/client_limit", "5", ANY, "service/imap/client_limit=5" },
+		{ "", "service/imap/client_limit", "5", ANY,
+			"service/imap/service_client_limit=5" },
+		{ "", "namespace/inbox/separator", ".", ANY, "namespace/inbox/separator=." },
+		{ "", "quota/User quota/storage_size", "5G", ANY,
+			"quota/User quota/storage_size=5G" },
+		{ "", "namespace/a/b/separator", "!There is no namespace a", ANY,
+			"namespace/a\\sb/separator=." },
+		{ "mail_plugins = a\n", "mail_plugins", "a b c", ANY, "mail_plugins+=b c" },
+		{ "mail_plugins = a\n", "mail_plugins", "a b c", ANY, "mail_plugins+=b,c" },
+		{ "mail_plugins = a\n", "mail_plugins", "b c", ANY, "mail_plugins=b,c" },
+		{ "mail_plugins = a\n", "mail_plugins", "", ANY, "mail_plugins/a=no" },
+		{ "namespace a {\n inbox = yes\n}\n", "namespace/second/inbox", "no", ANY,
+			"namespace+=second" },
+		{ "namespace a {\n inbox = yes\n}\n", "namespace/a/inbox", "yes", ANY,
+			"namespace+=second" },
+		{ "userdb static {\n}\n", "userdb/static/fields", "home", ANY,
+			"userdb/static/fields/home=/x" },
+		{ "", "mail_home", "/x", ANY, "protocol/any/mail_home=/x" },
+		{ "", "mail_home", "", ANY, "protocol/other/mail_home=/x" },
+		{ "", "mail_home", "/x", { .remote_ip = STR("10.0.0.1") },
+			"remote/10.0.0.0\\s8/mail_home=/x" },
+		{ "", "", "!-o: Error: Unknown setting: mail_hom (did you mean mail_home?)", ANY,
+			"mail_hom=x" },
+		{ "", "", "!-o: Error: No '=' in override: ssl (write key=value)", ANY, "ssl" },
+		{ "", "", "!-o: Error: ssl is no list: += can't be used", ANY, "ssl+=x" },
+		{ "", "", "!-o: Error: Unknown section name: nothing", ANY, "nothing/x/y=z" },
+		{ "", "", "!-o: Error: A setting must follow service", ANY, "service/imap=5" },
+		{ "", "", "!-o: Error: Invalid network: x", ANY, "remote/x/mail_home=y" },
+		{ "", "", "!-o: Error: ssl: Invalid value: x (use one of: no yes required)", ANY,
+			"ssl=x" },
+	};
+	check_values(cases, ARRAY_COUNT(cases));
+}
+
+/* ---- §1.12 ---- */
+
+static void versions_choose_defaults(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *version, *path, *want;
+	} cases[] = {
+		{ "3.2.0", "passdb_default_password_scheme", "CRYPT" },
+		{ "3.1.5", "passdb_default_password_scheme", "PLAIN" },
+		{ "2.4.4", "passdb_default_password_scheme", "PLAIN" },
+		{ "0.1.0", "passdb_default_password_scheme", "CRYPT" },
+		{ "3.1.0", "imap_compress_on_proxy", "no" },
+		{ "3.2.0", "imap_compress_on_proxy", "yes" },
+		{ "3.1.0", "lazy_expunge_only_last_instance", "no" },
+		{ "3.2.0", "lazy_expunge_only_last_instance", "yes" },
+		{ "3.1.0", "fts_search_read_fallback", "yes" },
+		{ "3.1.0", "mailbox_directory_name_legacy", "yes" },
+		{ "3.2.0", "mailbox_directory_name_legacy", "no" },
+		{ "3.1.0", "namespace/inbox/mailbox/Sent/auto", "no" },
+		{ "3.2.0", "namespace/inbox/mailbox/Sent/auto", "subscribe" },
+		{ "3.1.0", "service/doveadm/extra_groups", "dovecot" },
+		{ "3.2.0", "service/doveadm/extra_groups", "" },
+		{ "3.1.0", "push_notification_ox/http_client_request_max_attempts", "1" },
+		{ "9.0.0", "ssl",
+			"!(text):1:26: Error: Invalid dovecot_config_version: Currently supported "
+			"versions are: 2.4.x 3.0.x 3.1.x 3.2.x 0.1.x" },
+		{ "3.1", "ssl",
+			"!(text):1:26: Error: Invalid dovecot_config_version: Currently supported "
+			"versions are: 2.4.x 3.0.x 3.1.x 3.2.x 0.1.x" },
+	};
+	mismatch_count = 0;
+	for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+		struct fixture f;
+		struct config_show_args args = { .with_secrets = true };
+		AUTO_BUF(out, 0);
+		arena_init(&f.arena, 0);
+		op_init(&f.op, &f.arena, NULL, TIME_NEVER);
+		f.cfg = NULL;
+		struct config_load_args load_args = { .text = str_printf(&f.arena,
+							      "dovecot_config_version = %s\n"
+							      "dovecot_storage_version = 3.1.0\n"
+							      "@mailbox_defaults = english\n",
+							      cases[i].version) };
+		if (config_load(&f.op, &load_args, &f.problems, &f.cfg) != ERR_NONE)
+			buf_putf(&out, "!%s\n", f.op.failure.text);
+		else if (config_show_one(&f.op, config_scope(f.cfg, NULL), str_from(cases[i].path),
+				 true, &args, &out) != ERR_NONE)
+			buf_putf(&out, "!%s\n", f.op.failure.text);
+		buf_truncate(&out, out.n - 1);
+		compare(cases[i].path, buf_str(&out), cases[i].want);
+		done(&f);
+	}
+	assert_int_equal(mismatch_count, 0);
+}
+
+/* ---- §1.13: all problems of a text ---- */
+
+struct problem_case {
+	const char *text;
+	const char *want;
+};
+
+static void check_problems(const struct problem_case *cases, size_t count)
+{
+	mismatch_count = 0;
+	for (size_t i = 0; i < count; i++) {
+		struct fixture f;
+		AUTO_BUF(out, 0);
+		enum err e = load(&f, cases[i].text, NULL);
+		config_problems_print(&f.problems, &out);
+		compare(cases[i].text, buf_str(&out), cases[i].want);
+		assert_int_equal(e, f.problems.error_count ? ERR_INVALID : ERR_NONE);
+		done(&f);
+	}
+	assert_int_equal(mismatch_count, 0);
+}
+
+static void problems(void **state)
+{
+	(void)state;
+	static const struct problem_case cases[] = {
+		{ "", "" },
+		{ "}\n", "(text):3:1: Error: Unexpected '}'\n" },
+		{ "service x {\n",
+			"(text):3:1: Error: Missing '}' (section started at (text):3)\n" },
+		{ "service x\n", "(text):3:9: Error: Expecting '=' or '{' after service (a setting "
+				 "is written 'key = value')\n" },
+		{ "service x { a\n}\n",
+			"(text):3:13: Error: Garbage after '{' (one statement per line)\n" },
+		{ "service x { client_limit = 1 }\n",
+			"(text):3:13: Error: Garbage after '{' (one statement per line)\n" },
+		{ "= x\n", "(text):3:1: Error: Expecting a name\n" },
+		{ "\"a = x\n", "(text):3:1: Error: Missing ending '\"'\n" },
+		{ "\"a\\n\" = x\n", "(text):3:1: Error: Unknown escape sequence \\n\n" },
+		{ "login_greeting = \"a\\n\"\n",
+			"(text):3:18: Error: Unknown escape sequence \\n\n" },
+		{ "login_greeting = 'a\\'b'\n",
+			"(text):3:18: Error: Unknown escape sequence \\'\n" },
+		{ "login_greeting = <<EOF\nnever closed\n",
+			"(text):3:18: Error: Missing end of text: no line 'EOF' follows\n" },
+		{ "login_greeting = a#b\n", "(text):3:19: Warning: Ambiguous '#': it begins a "
+					    "comment here (put a blank "
+					    "before it, or quote the value)\n" },
+		{ "sssl = yes\n",
+			"(text):3:1: Error: Unknown setting: sssl (did you mean ssl?)\n" },
+		{ "SSL = yes\n", "(text):3:1: Error: Unknown setting: SSL\n" },
+		{ "nonsense {\n}\n", "(text):3:1: Error: Unknown section name: nonsense\n" },
+		{ "servce x {\n}\n", "(text):3:1: Error: Unknown section name: servce (did you "
+				     "mean service?)\n" },
+		{ "ssl {\n}\n", "(text):3:1: Error: Setting ssl cannot be used as a section\n" },
+		{ "service {\n}\n",
+			"(text):3:1: Error: service: Setting is a named list filter, use "
+			"'service value {'\n" },
+		{ "obox x {\n}\n",
+			"(text):3:1: Error: obox: Setting is a named filter, use 'obox {'\n" },
+		{ "obox = x\n",
+			"(text):3:1: Error: obox: Setting is a named filter, use 'obox {'\n" },
+		{ "service __x {\n}\n", "(text):3:1: Error: service: Invalid name: __x\n" },
+		{ "service $SET:x {\n}\n", "(text):3:1: Error: service: Invalid name: $SET:x\n" },
+		{ "mailbox x {\n}\n",
+			"(text):3:1: Error: mailbox must be inside a namespace block\n" },
+		{ "mail_location = x\n", "(text):3:1: Error: Unknown setting: mail_location (use "
+					 "mail_driver and mail_path)\n" },
+		{ "disable_plaintext_auth = no\n",
+			"(text):3:1: Error: Unknown setting: disable_plaintext_auth (use "
+			"auth_allow_cleartext, its opposite)\n" },
+		{ "plugin {\n quota = x\n}\n", "(text):3:1: Error: Unknown section name: plugin "
+					       "(write the settings outside: "
+					       "there is no plugin block)\n" },
+		{ "ssl_cert = inline:a\nssl_key = inline:b\n",
+			"(text):3:1: Warning: Obsolete setting in (text):3: ssl_cert has been "
+			"renamed "
+			"to ssl_server_cert_file (doveconf -Pn > new.conf writes a file with the "
+			"new "
+			"names)\n(text):4:1: Warning: Obsolete setting in (text):4: ssl_key has "
+			"been "
+			"renamed to ssl_server_key_file\n" },
+		{ "service imap {\n service_count = 1\n}\n",
+			"(text):4:2: Warning: Obsolete setting in (text):4: service_count has been "
+			"renamed to service_restart_request_count (doveconf -Pn > new.conf writes "
+			"a "
+			"file with the new names)\n" },
+		{ "event_exporter x {\n transport = log\n}\n",
+			"(text):4:2: Warning: Obsolete setting in (text):4: transport has been "
+			"renamed to event_exporter_driver (doveconf -Pn > new.conf writes a file "
+			"with "
+			"the new names)\n" },
+		{ "ssl = yes\nssl = no\n",
+			"(text):4:1: Warning: ssl was already set in line 3: the last value "
+			"counts\n" },
+		{ "protocol imap {\n ssl = no\n}\nssl = yes\n",
+			"(text):6:1: Warning: Global setting ssl won't change the setting inside "
+			"an "
+			"earlier filter at (text) line 3\n" },
+		{ "protocol imap {\n mail_plugins {\n  a = yes\n }\n}\nmail_plugins = b\n", "" },
+		{ "protocol imap {\n mail_plugins = a\n}\nmail_plugins = b\n",
+			"(text):6:1: Warning: Global setting mail_plugins won't change the setting "
+			"inside an earlier filter at (text) line 3\n" },
+		{ "ssl = yes\nprotocol imap {\n ssl = no\n}\n", "" },
+		{ "dovecot_config_version = 3.1.0\n", "(text):3:26: Error: dovecot_config_version "
+						      "value can't be changed once set\n" },
+		{ "metric m {\n}\n", "(text):3:1: Error: Named filter metric m is required to have "
+				     "filter setting, but it is missing\n" },
+		{ "welcome {\n}\n", "(text):3:1: Error: Named filter welcome is required to have "
+				    "execute setting, but it is missing\n" },
+		{ "welcome {\n execute x {\n }\n}\n", "" },
+		{ "acl owner {\n}\n",
+			"(text):3:1: Error: Named filter acl owner is required to have "
+			"rights setting, but it is missing\n" },
+		{ "mail_attribute {\n}\n", "(text):3:1: Error: Named filter mail_attribute is "
+					   "required to have dict setting, but it is missing\n" },
+		{ "listen =\n", "(text):3:9: Error: listen can't be set empty (write listen = * "
+				"::)\n" },
+		{ "auth_policy_server_url = http://x\n",
+			"(text):3:26: Error: auth_policy_hash_nonce must be set when policy server "
+			"is "
+			"used\n" },
+		{ "ssl = required\nauth_allow_cleartext = yes\n",
+			"(text):4:24: Warning: auth_allow_cleartext=yes has no effect, because "
+			"ssl=required\n" },
+		{ "ssl_server_request_client_cert = yes\n",
+			"(text):3:34: Error: ssl_server_request_client_cert is set, but "
+			"ssl_server_ca_file is not\n" },
+		{ "service imap {\n process_limit = 0\n}\n",
+			"Error: service(imap): process_limit must be greater than 0\n" },
+		{ "service imap {\n process_limit = 1\n process_min_avail = 2\n}\n",
+			"Error: service(imap): process_min_avail is greater than process_limit\n" },
+		{ "service imap {\n restart_request_count = 0\n}\n",
+			"Error: service(imap): restart_request_count must be greater than 0 (did "
+			"you "
+			"mean \"unlimited\"?)\n" },
+		{ "service imap {\n vsz_limit = 1k\n}\n",
+			"Error: service(imap): vsz_limit is too low\n" },
+		{ "protocols = imap\nservice imap-login {\n inet_listener other {\n  port = 143\n "
+		  "}\n}\n",
+			"Error: duplicate listener: *:143\n" },
+		{ "namespace a {\n inbox = yes\n}\nnamespace b {\n inbox = yes\n}\n",
+			"Error: namespace: There can be only one namespace with inbox=yes\n" },
+		{ "namespace a {\n inbox = yes\n}\nnamespace b {\n separator = .\n}\n",
+			"Error: namespace b: All list=yes namespaces must use the same "
+			"separator\n" },
+		{ "!include /nowhere/x.conf\n", "(text):3:1: Error: No matches: /nowhere/x.conf "
+						"(!include_try ignores files "
+						"that do not exist)\n" },
+		{ "!include_try /nowhere/x.conf\n", "" },
+		{ "!include /nowhere/*.conf\n", "" },
+		{ "mail_home = </nowhere/x\n", "(text):3:13: Error: mail_home: Can't open file "
+					       "/nowhere/x: open /nowhere/x: "
+					       "No such file or directory\n" },
+		{ "service a {\n service b {\n }\n}\n", "" },
+		{ "obox {\n fs a {\n  fs b {\n   fs c {\n   }\n  }\n }\n}\n", "" },
+	};
+	check_problems(cases, ARRAY_COUNT(cases));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(lines_and_quotes),
+		cmocka_unit_test(types),
+		cmocka_unit_test(lists),
+		cmocka_unit_test(references),
+		cmocka_unit_test(references_are_resolved),
+		cmocka_unit_test(blocks),
+		cmocka_unit_test(groups),
+		cmocka_unit_test(filters),
+		cmocka_unit_test(overrides),
+		cmocka_unit_test(versions_choose_defaults),
+		cmocka_unit_test(problems),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
