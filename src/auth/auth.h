@@ -3,12 +3,11 @@
  *
  * Life:   auth_open(config) -> auth_verify()/auth_lookup() from any task -> auth_close().
  * Order:  passdb blocks in their order, with the result rules of the sheet (core §6.4); then userdb blocks.
- * Cache:  verified and refused credentials, keyed by HMAC with a random key of this process over the
- *         full tuple (user, password, service, mechanism, address class): no key is ever shared
- *         between users, services or mechanisms, and no password is kept.
+ * Cache:  databases' answers, keyed by everything their queries depend on, and whether a password fits a
+ *         stored hash. Keys are HMACs with a random key of this process; none is shared between users.
  * Rules:  unknown user and wrong password are indistinguishable to the client, in text and in time.
  *         Passwords with NUL, TAB, CR, LF or 0x01 are refused. Nothing here logs a password.
- * To add a driver: write passdb_x.c or userdb_x.c, list it in drivers.c. */
+ * To add a driver: see auth_private.h. */
 #pragma once
 
 #include "base/base.h"
@@ -58,22 +57,44 @@ struct auth_result {
 	size_t login_field_count;
 	/* Filled also on failure: */
 	enum auth_refusal refusal;
-	struct str reason; /* for the client; "" for none */
+	struct str reason;      /* for the client; "" for none */
+	bool skips_delay;       /* a failure that is told at once, and counts for no penalty */
+	struct str master_user; /* who became `user`; "" for himself */
 };
 
 enum err auth_open(struct op *op, struct config *config, struct auth **out);
 void auth_close(struct auth *a);
-void auth_cache_flush(struct auth *a, struct str user); /* "" for everybody */
+/* From now on `config` counts; who is on his way keeps the old one. The cache is emptied. On error
+ * everything stays as it was. */
+enum err auth_reload(struct op *op, struct auth *a, struct config *config);
 
 /* WAITS. ERR_DENIED: wrong user or password (the same text for both). ERR_UNAVAILABLE: a database did
- * not answer. ERR_INVALID: not a user name. Hashes are checked in OFFLOAD_CPU. */
+ * not answer. ERR_INVALID: not a user name. Hashes are checked in OFFLOAD_CPU. *out is also filled
+ * after a failure: refusal and reason. */
 enum err auth_verify(
 	struct op *op, struct auth *a, const struct auth_request *request, struct auth_result *out);
 /* WAITS. The same without a password. ERR_NOT_FOUND: nobody knows this user. */
 enum err auth_lookup(
 	struct op *op, struct auth *a, const struct auth_request *request, struct auth_result *out);
 
+/* ---- what tools ask ---- */
+
+/* WAITS. What the password databases know of a user (never the password): login_fields. */
+enum err auth_inspect(
+	struct op *op, struct auth *a, const struct auth_request *request, struct auth_result *out);
+/* WAITS. Appends the names of all users, each with a newline; a name may come twice. ERR_UNSUPPORTED:
+ * no userdb can list. */
+enum err auth_list(struct op *op, struct auth *a, struct str service, struct buf *out);
+/* Forgets what is cached about users whose names match one of the wildcards ("": everybody); how many
+ * entries that were. */
+size_t auth_cache_flush(struct auth *a, struct str patterns);
+struct auth_cache_status {
+	uint64_t hits, misses;
+	size_t positive_count, negative_count, positive_bytes, negative_bytes, max_bytes;
+};
+struct auth_cache_status auth_cache_figures(struct auth *a, bool resets);
+
 struct auth_counters {
-	uint64_t verified, refused, failed, lookups, cache_hits, cache_misses;
+	uint64_t verified, refused, failed, lookups;
 };
 struct auth_counters auth_counters(const struct auth *a);

@@ -26,7 +26,7 @@ static void write_users(struct fixture *f, const char *user, const char *passwor
 {
 	AUTO_BUF(line, 0);
 	buf_putf(&line, "# users\n%s:", user);
-	assert_ok(password_hash(STR("SHA512-CRYPT"), str_from(password), 1000, &line));
+	assert_ok(password_hash(STR("SHA512-CRYPT"), str_from(password), STR(""), 1000, &line));
 	buf_put(&line, STR("::::/home/x::userdb_quota_storage_size=5G nodelay\n"));
 	assert_ok(file_replace(&f->op, f->users, buf_str(&line), 0600));
 }
@@ -81,20 +81,28 @@ static void right_and_wrong_passwords(struct fixture *f)
 	assert_err(verify(f, "../etc", "secret", "imap"), ERR_INVALID);
 }
 
-static void the_cache_never_mixes_users_or_services(struct fixture *f)
+static uint64_t hits(struct fixture *f)
 {
-	auth_cache_flush(f->auth, STR(""));
-	uint64_t hits = auth_counters(f->auth).cache_hits;
+	return auth_cache_figures(f->auth, false).hits;
+}
+
+static void the_cache_never_mixes_users(struct fixture *f)
+{
+	(void)auth_cache_flush(f->auth, STR(""));
+	uint64_t before = hits(f);
 	assert_ok(verify(f, "u1@example.test", "secret", "imap"));
 	assert_ok(verify(f, "u1@example.test", "secret", "imap"));
-	assert_int_equal(auth_counters(f->auth).cache_hits, hits + 1);
-	assert_ok(verify(f, "u1@example.test", "secret", "pop3"));
+	assert_int_equal(hits(f), before + 1);
+	assert_err(verify(f, "u1@example.test", "wrong", "imap"), ERR_DENIED);
 	assert_err(verify(f, "u2@example.test", "secret", "imap"), ERR_DENIED);
 	assert_err(verify(f, "u1@example.testsecret", "", "imap"), ERR_DENIED);
-	assert_int_equal(auth_counters(f->auth).cache_hits, hits + 1);
-	auth_cache_flush(f->auth, STR("u1@example.test"));
+	assert_int_equal(hits(f), before + 1);
+	assert_err(verify(f, "u1@example.test", "wrong", "imap"), ERR_DENIED);
+	assert_int_equal(hits(f), before + 2);
+	assert_int_equal(auth_cache_flush(f->auth, STR("u2@*")), 0);
+	assert_int_equal(auth_cache_flush(f->auth, STR("u1@*")), 2);
 	assert_ok(verify(f, "u1@example.test", "secret", "imap"));
-	assert_int_equal(auth_counters(f->auth).cache_hits, hits + 1);
+	assert_int_equal(hits(f), before + 2);
 }
 
 static void a_changed_file_counts_within_a_second(struct fixture *f)
@@ -121,7 +129,7 @@ static void a_missing_file_is_temporary(struct fixture *f)
 {
 	unlink(f->users);
 	assert_ok(task_sleep(&f->op, 1100 * US_PER_MS));
-	auth_cache_flush(f->auth, STR(""));
+	(void)auth_cache_flush(f->auth, STR(""));
 	assert_err(verify(f, "u1@example.test", "changed", "imap"), ERR_UNAVAILABLE);
 }
 
@@ -129,7 +137,7 @@ static void script(void *arg)
 {
 	struct fixture *f = arg;
 	right_and_wrong_passwords(f);
-	the_cache_never_mixes_users_or_services(f);
+	the_cache_never_mixes_users(f);
 	a_changed_file_counts_within_a_second(f);
 	lookups_tell_existence_and_fields(f);
 	a_missing_file_is_temporary(f);
@@ -196,36 +204,35 @@ static void tickets_open_once_for_their_service_with_their_key(void **state)
 	ticket_gate_free(other);
 }
 
-static void the_cache_key_covers_every_part(void **state)
+static void records_come_back_and_expire(void **state)
 {
 	(void)state;
+	AUTO_ARENA(arena, 0);
 	struct auth_cache *c = auth_cache_new(1 << 20, US_PER_SEC, US_PER_SEC);
-	struct auth_request base = {
-		.user = STR("a"),
-		.password = STR("b"),
-		.authzid = STR("c"),
-		.service = STR("d"),
-		.mechanism = STR("e"),
-	};
-	struct auth_request variants[8];
-	for (size_t i = 0; i < ARRAY_COUNT(variants); i++)
-		variants[i] = base;
-	variants[1].user = STR("ab");
-	variants[1].password = STR("");
-	variants[2].password = STR("x");
-	variants[3].authzid = STR("x");
-	variants[4].service = STR("x");
-	variants[5].mechanism = STR("x");
-	variants[6].is_secured = true;
-	assert_true(address_parse(STR("192.0.2.1"), &variants[7].remote));
-	uint8_t keys[ARRAY_COUNT(variants) + 1][AUTH_CACHE_KEY_BYTES];
-	for (size_t i = 0; i < ARRAY_COUNT(variants); i++)
-		auth_cache_key(c, &variants[i], 1, keys[i]);
-	auth_cache_key(c, &base, 2, keys[ARRAY_COUNT(variants)]);
-	for (size_t i = 0; i < ARRAY_COUNT(keys); i++) {
-		for (size_t k = 0; k < i; k++)
-			assert_memory_not_equal(keys[i], keys[k], AUTH_CACHE_KEY_BYTES);
-	}
+	struct auth_record record = { 0 };
+	struct auth_cached cached;
+	uint8_t key[AUTH_CACHE_KEY_BYTES], other[AUTH_CACHE_KEY_BYTES];
+	auth_cache_key(c, STR("a"), key);
+	auth_cache_key(c, STR("b"), other);
+	clock_set_virtual(1000, 1000);
+	auth_fields_append(&arena, &record.fields, STR("password"), STR("p"));
+	auth_fields_append(&arena, &record.fields, STR("home:default"), STR("/h"));
+	auth_cache_put_record(c, key, STR("u"), &record);
+	assert_false(auth_cache_get_record(c, &arena, other, true, &cached));
+	assert_true(auth_cache_get_record(c, &arena, key, false, &cached));
+	assert_true(cached.is_found && !cached.was_right);
+	assert_str(cached.record.fields.items[1].key, STR("home:default"));
+	auth_cache_note(c, key, true);
+	clock_advance(2 * US_PER_SEC);
+	assert_false(auth_cache_get_record(c, &arena, key, false, &cached));
+	assert_true(auth_cache_get_record(c, &arena, key, true, &cached));
+	assert_true(cached.was_right);
+	auth_cache_put_record(c, other, STR("v"), NULL);
+	assert_true(auth_cache_get_record(c, &arena, other, false, &cached));
+	assert_false(cached.is_found);
+	assert_int_equal(auth_cache_status(c).negative_count, 1);
+	assert_int_equal(auth_cache_status(c).positive_count, 1);
+	clock_set_real();
 	auth_cache_free(c);
 }
 
@@ -238,14 +245,16 @@ static void the_cache_stays_within_its_bytes(void **state)
 	size_t found = 0;
 	for (int i = 0; i < 1000; i++) {
 		memcpy(key, &i, sizeof(i));
-		auth_cache_put(c, key, STR("user"), true);
+		auth_cache_put_verdict(c, key, STR("user"), true);
+		struct auth_cache_status s = auth_cache_status(c);
+		assert_true(s.positive_bytes + s.negative_bytes <= 4096);
 	}
 	for (int i = 0; i < 1000; i++) {
 		memcpy(key, &i, sizeof(i));
-		found += auth_cache_get(c, key, &is_ok);
+		found += auth_cache_get_verdict(c, key, &is_ok);
 	}
 	assert_true(found > 5 && found < 60);
-	assert_true(auth_cache_get(c, key, &is_ok)); /* the newest is there */
+	assert_true(auth_cache_get_verdict(c, key, &is_ok)); /* the newest is there */
 	auth_cache_free(c);
 }
 
@@ -254,7 +263,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(databases_on_a_real_file),
 		cmocka_unit_test(tickets_open_once_for_their_service_with_their_key),
-		cmocka_unit_test(the_cache_key_covers_every_part),
+		cmocka_unit_test(records_come_back_and_expire),
 		cmocka_unit_test(the_cache_stays_within_its_bytes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

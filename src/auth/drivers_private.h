@@ -6,3 +6,5 @@
 
 extern const struct auth_driver auth_static;
 extern const struct auth_driver auth_passwd_file;
+extern const struct auth_driver auth_sql;
+extern const struct auth_driver auth_prefetch;

@@ -1,13 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The list of mechanisms, and which of them may be used where. */
+#include "auth/auth_private.h"
 #include "auth/client.h"
 #include "auth/mechanism_private.h"
 #include "config/config.h"
 
 /* In the order of a capability list: what shows less comes first. */
 static const struct auth_mechanism *const mechanisms[] = {
+	&auth_mech_scram_sha256_plus,
+	&auth_mech_scram_sha1_plus,
+	&auth_mech_scram_sha256,
+	&auth_mech_scram_sha1,
+	&auth_mech_external,
 	&auth_mech_plain,
 	&auth_mech_login,
+	&auth_mech_anonymous,
 };
 
 const struct auth_mechanism *auth_mechanism_find(struct str name)
@@ -50,6 +57,12 @@ bool auth_mechanism_offered(
 	if ((m->flags & MECHANISM_NEEDS_BINDING) && !is_secured)
 		return false;
 	return has_cert || !(m->flags & MECHANISM_NEEDS_CERT);
+}
+
+bool auth_offers_binding(const struct auth *a, const struct auth_request *request)
+{
+	return auth_may_use_mechanism(a, request, &auth_mech_scram_sha256_plus) ||
+	       auth_may_use_mechanism(a, request, &auth_mech_scram_sha1_plus);
 }
 
 enum err auth_dialogue_malformed(struct op *op, struct auth_dialogue *d)

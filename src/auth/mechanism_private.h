@@ -37,11 +37,17 @@ struct auth_mechanism {
 };
 extern const struct auth_mechanism auth_mech_plain;
 extern const struct auth_mechanism auth_mech_login;
+extern const struct auth_mechanism auth_mech_scram_sha1, auth_mech_scram_sha1_plus;
+extern const struct auth_mechanism auth_mech_scram_sha256, auth_mech_scram_sha256_plus;
+extern const struct auth_mechanism auth_mech_external, auth_mech_anonymous;
 
 /* NULL if there is none of that name (in any case). */
 const struct auth_mechanism *auth_mechanism_find(struct str name);
 /* The client's message is not of this mechanism: sets the refusal. */
 enum err auth_dialogue_malformed(struct op *op, struct auth_dialogue *d);
+
+/* Are there mechanisms with channel binding for who asks so? */
+bool auth_offers_binding(const struct auth *a, const struct auth_request *request);
 
 /* exchange.c: exchanges that wait for their client's next message. */
 struct auth_exchanges;

@@ -1,20 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The databases that know everybody: one password or none, and fields made from the user's name. */
+/* The databases that know everybody: one password or none, and fields made from the user's name (the
+ * chain adds those of `fields`). */
 #include "auth/drivers_private.h"
 
 struct static_database {
-	const struct config_scope *scope;
-	bool is_passdb, allows_all_users;
+	struct str password;
+	bool allows_all_users;
 };
 
 static enum err static_open(
 	struct op *op, const struct config_scope *scope, bool is_passdb, void **out)
 {
 	struct static_database *s = MEM_NEW(struct static_database);
-	(void)op; /* every value is checked when it is used: templates need a user */
-	s->scope = scope;
-	s->is_passdb = is_passdb;
-	s->allows_all_users = !is_passdb && config_bool(scope, SET_userdb_static_allow_all_users);
+	(void)op; /* templates are checked when they are used: they need a user */
+	if (is_passdb)
+		s->password = config_str(scope, SET_passdb_static_password);
+	else
+		s->allows_all_users = config_bool(scope, SET_userdb_static_allow_all_users);
 	*out = s;
 	return ERR_NONE;
 }
@@ -24,34 +26,15 @@ static void static_close(void *state)
 	mem_free(state);
 }
 
-/* Moves what is about the password out of the fields. */
-static void take_password_fields(struct auth_record *r)
-{
-	size_t kept = 0;
-	for (size_t i = 0; i < r->field_count; i++) {
-		const struct auth_field *f = &r->fields[i];
-		if (str_eq(f->key, STR("password")))
-			r->password = f->value;
-		else if (str_eq(f->key, STR("nopassword")))
-			r->needs_no_password = true;
-		else
-			r->fields[kept++] = *f;
-	}
-	r->field_count = kept;
-}
-
 static enum err static_lookup(
-	struct op *op, void *state, const struct auth_request *request, struct auth_record *out)
+	struct op *op, void *state, const struct auth_flow *flow, struct auth_record *out)
 {
 	const struct static_database *s = state;
 	struct auth_record r = { 0 };
-	TRY(auth_expand_fields(op, s->scope, s->is_passdb ? SET_passdb_fields : SET_userdb_fields,
-		request, &r.fields, &r.field_count));
-	if (s->is_passdb) {
-		take_password_fields(&r);
-		struct str password = config_str(s->scope, SET_passdb_static_password);
-		if (password.n > 0)
-			r.password = password;
+	struct str password;
+	if (s->password.n > 0) {
+		TRY(auth_expand(op, flow, s->password, &password));
+		auth_fields_append(op->arena, &r.fields, STR("password"), password);
 	}
 	*out = r;
 	return ERR_NONE;
@@ -64,6 +47,8 @@ static bool static_asks_passdb(void *state)
 
 const struct auth_driver auth_static = {
 	.name = "static",
+	.is_for_passdb = true,
+	.is_for_userdb = true,
 	.open = static_open,
 	.close = static_close,
 	.lookup = static_lookup,

@@ -1,157 +1,88 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* crypto/password.c - password schemes on libcrypt: see password.h.
- *
- * libcrypt is used through crypt_rn(), which keeps its state in our memory (32 KiB: on the heap). */
+/* crypto/password.c - the table of password schemes, and how stored ones are written: see password.h. */
 #include "crypto/password.h"
-
-#include <crypt.h>
 
 #include "base/assert.h"
 #include "base/codec.h"
-#include "base/mem.h"
-#include "base/random.h"
+#include "base/number.h"
+#include "crypto/password_private.h"
 
-#define PASSWORD_MAX_BYTES CRYPT_MAX_PASSPHRASE_SIZE
-#define SALT_BYTES         16
-
-static void wipe_buf(struct buf *b)
+void password_wipe(struct buf *b)
 {
 	if (b->p)
 		mem_wipe(b->p, b->cap);
 	buf_done(b);
 }
 
-/* A zero-terminated copy that is wiped at the end of its scope. */
-static void put_z(struct buf *out, struct str s)
+static enum err plain_verify(const struct password_input *in, struct str data, bool *out_ok)
 {
-	(void)buf_reserve(out, s.n + 1); /* in one piece: growing would leave copies behind */
-	buf_put(out, s);
-	buf_put_byte(out, '\0');
-}
-#define AUTO_SECRET(name) __attribute__((cleanup(wipe_buf))) struct buf name = { 0 }
-
-static enum err plain_verify(struct str plain, struct str data, bool *out_ok)
-{
-	*out_ok = plain.n == data.n && mem_equal_const_time(plain.p, data.p, plain.n);
+	*out_ok = in->plain.n == data.n && mem_equal_const_time(in->plain.p, data.p, data.n);
 	return ERR_NONE;
 }
 
-static enum err plain_hash(struct str plain, unsigned rounds, struct buf *out)
+static enum err plain_hash(const struct password_input *in, unsigned rounds, struct buf *out)
 {
-	if (rounds != 0)
-		return ERR_INVALID;
-	return buf_add(out, plain);
+	return rounds == 0 ? buf_add(out, in->plain) : ERR_INVALID;
 }
 
-/* What crypt(3) makes of `plain` with the salt and method of `setting`. */
-static enum err crypt_digest(struct str plain, struct str setting, struct buf *out)
+/* "N-data": only the first N bytes count. */
+static enum err trunc_verify(const struct password_input *in, struct str data, bool *out_ok)
 {
-	AUTO_SECRET(plain_z);
-	AUTO_SECRET(setting_z);
-
-	if (str_has_nul(plain) || str_has_nul(setting) || plain.n > PASSWORD_MAX_BYTES)
-		return ERR_INVALID;
-	put_z(&plain_z, plain);
-	put_z(&setting_z, setting);
-	struct crypt_data *state = MEM_NEW(struct crypt_data);
-	const char *hashed = crypt_rn(plain_z.p, setting_z.p, state, (int)sizeof(*state));
-	enum err e = hashed ? buf_add(out, str_from(hashed)) : ERR_INVALID;
-	mem_wipe(state, sizeof(*state));
-	mem_free(state);
-	return e;
-}
-
-static enum err crypt_compare(struct str plain, struct str data, bool *out_ok)
-{
-	AUTO_SECRET(expected);
-
-	if (plain.n > PASSWORD_MAX_BYTES) { /* nobody could have set it */
-		*out_ok = false;
-		return ERR_NONE;
+	struct str rest = data, number;
+	uint32_t n;
+	struct password_input cut = *in;
+	if (str_cut(&rest, '-', &number) && number_parse_u32(number, &n)) {
+		cut.plain = str_slice(in->plain, 0, n);
+		data = str_slice(rest, 0, n);
 	}
-	TRY(crypt_digest(plain, data, &expected));
-	*out_ok = expected.n == data.n && mem_equal_const_time(expected.p, data.p, data.n);
-	return ERR_NONE;
+	return plain_verify(&cut, data, out_ok);
 }
 
-static bool is_bcrypt(struct str data)
+/* {MD5} is MD5-CRYPT's old name, and LDAP's for the bare digest. */
+static enum err md5_verify(const struct password_input *in, struct str data, bool *out_ok)
 {
-	return str_starts(data, STR("$2y$")) || str_starts(data, STR("$2b$")) ||
-	       str_starts(data, STR("$2a$"));
-}
-
-static enum err bcrypt_verify(struct str plain, struct str data, bool *out_ok)
-{
-	return is_bcrypt(data) ? crypt_compare(plain, data, out_ok) : ERR_INVALID;
-}
-
-static enum err sha256_verify(struct str plain, struct str data, bool *out_ok)
-{
-	return str_starts(data, STR("$5$")) ? crypt_compare(plain, data, out_ok) : ERR_INVALID;
-}
-
-static enum err sha512_verify(struct str plain, struct str data, bool *out_ok)
-{
-	return str_starts(data, STR("$6$")) ? crypt_compare(plain, data, out_ok) : ERR_INVALID;
-}
-
-/* Traditional DES has no "$id$"; MD5 in three flavours; NT hashes have no salt. */
-static bool is_weak_crypt(struct str data)
-{
-	return !str_starts(data, STR("$")) || str_starts(data, STR("$1$")) ||
-	       str_starts(data, STR("$md5")) || str_starts(data, STR("$3$"));
-}
-
-static enum err crypt_verify(struct str plain, struct str data, bool *out_ok)
-{
-	if (data.n == 0)
+	AUTO_SECRET(digest);
+	if (str_starts(data, STR("$")))
+		return password_md5_crypt_verify(in, data, out_ok);
+	if (!base64_decode(&digest, data))
 		return ERR_INVALID;
-	return is_weak_crypt(data) ? ERR_UNSUPPORTED : crypt_compare(plain, data, out_ok);
+	return password_md5_verify(in, buf_str(&digest), out_ok);
 }
 
-static enum err crypt_hash(struct str plain, const char *prefix, unsigned rounds, struct buf *out)
-{
-	char salt[SALT_BYTES];
-	char setting[CRYPT_GENSALT_OUTPUT_SIZE];
-
-	random_bytes(salt, sizeof(salt));
-	if (!crypt_gensalt_rn(
-		    prefix, rounds, salt, (int)sizeof(salt), setting, (int)sizeof(setting)))
-		return ERR_INVALID;
-	return crypt_digest(plain, str_from(setting), out);
-}
-
-static enum err bcrypt_hash(struct str plain, unsigned rounds, struct buf *out)
-{
-	if (rounds != 0 && (rounds < 4 || rounds > 31))
-		return ERR_INVALID;
-	return crypt_hash(plain, "$2y$", rounds ? rounds : 5, out);
-}
-
-static bool are_sha_rounds(unsigned rounds)
-{
-	return rounds == 0 || (rounds >= 1000 && rounds <= 999999999);
-}
-
-static enum err sha256_hash(struct str plain, unsigned rounds, struct buf *out)
-{
-	return are_sha_rounds(rounds) ? crypt_hash(plain, "$5$", rounds, out) : ERR_INVALID;
-}
-
-static enum err sha512_hash(struct str plain, unsigned rounds, struct buf *out)
-{
-	return are_sha_rounds(rounds) ? crypt_hash(plain, "$6$", rounds, out) : ERR_INVALID;
-}
-
+#define FUNCTIONS(name) password_##name##_verify, password_##name##_hash
 const struct password_scheme password_schemes[] = {
-	{ "PLAIN", plain_verify, plain_hash },
-	{ "CLEAR", plain_verify, plain_hash },
-	{ "CLEARTEXT", plain_verify, plain_hash },
-	{ "CRYPT", crypt_verify, bcrypt_hash },
-	{ "BLF-CRYPT", bcrypt_verify, bcrypt_hash },
-	{ "SHA256-CRYPT", sha256_verify, sha256_hash },
-	{ "SHA512-CRYPT", sha512_verify, sha512_hash },
-	{ NULL, NULL, NULL },
+	{ "ARGON2ID", false, PASSWORD_TEXT, 0, FUNCTIONS(argon2id) },
+	{ "ARGON2I", false, PASSWORD_TEXT, 0, FUNCTIONS(argon2i) },
+	{ "ARGON2", false, PASSWORD_TEXT, 0, FUNCTIONS(argon2id) },
+	{ "BLF-CRYPT", false, PASSWORD_TEXT, 0, FUNCTIONS(bcrypt) },
+	{ "CRYPT", false, PASSWORD_TEXT, 0, FUNCTIONS(crypt) },
+	{ "SHA512-CRYPT", false, PASSWORD_TEXT, 0, FUNCTIONS(sha512_crypt) },
+	{ "SHA256-CRYPT", false, PASSWORD_TEXT, 0, FUNCTIONS(sha256_crypt) },
+	{ "PBKDF2", false, PASSWORD_TEXT, 0, FUNCTIONS(pbkdf2) },
+	{ "SCRAM-SHA-256", false, PASSWORD_TEXT, 0, FUNCTIONS(scram_sha256) },
+	{ "SCRAM-SHA-1", false, PASSWORD_TEXT, 0, FUNCTIONS(scram_sha1) },
+	{ "SSHA512", false, PASSWORD_BASE64, 64, FUNCTIONS(ssha512) },
+	{ "SSHA256", false, PASSWORD_BASE64, 32, FUNCTIONS(ssha256) },
+	{ "SSHA", false, PASSWORD_BASE64, 20, FUNCTIONS(ssha) },
+	{ "SHA512", false, PASSWORD_BASE64, 64, FUNCTIONS(sha512) },
+	{ "SHA256", false, PASSWORD_BASE64, 32, FUNCTIONS(sha256) },
+	{ "SHA1", false, PASSWORD_BASE64, 20, FUNCTIONS(sha1) },
+	{ "SHA", false, PASSWORD_BASE64, 20, FUNCTIONS(sha1) },
+	{ "CRAM-MD5", false, PASSWORD_HEX, 32, FUNCTIONS(cram_md5) },
+	{ "DIGEST-MD5", false, PASSWORD_HEX, 16, FUNCTIONS(digest_md5) },
+	{ "PLAIN", false, PASSWORD_TEXT, 0, plain_verify, plain_hash },
+	{ "CLEAR", false, PASSWORD_TEXT, 0, plain_verify, plain_hash },
+	{ "CLEARTEXT", false, PASSWORD_TEXT, 0, plain_verify, plain_hash },
+	{ "PLAIN-TRUNC", false, PASSWORD_TEXT, 0, trunc_verify, NULL },
+	{ "DES-CRYPT", true, PASSWORD_TEXT, 0, FUNCTIONS(des_crypt) },
+	{ "MD5-CRYPT", true, PASSWORD_TEXT, 0, FUNCTIONS(md5_crypt) },
+	{ "MD5", true, PASSWORD_TEXT, 0, md5_verify, password_md5_crypt_hash },
+	{ "LDAP-MD5", true, PASSWORD_BASE64, 16, FUNCTIONS(md5) },
+	{ "SMD5", true, PASSWORD_BASE64, 16, FUNCTIONS(smd5) },
+	{ "PLAIN-MD5", true, PASSWORD_HEX, 16, FUNCTIONS(md5) },
+	{ "PLAIN-MD4", true, PASSWORD_HEX, 16, FUNCTIONS(md4) },
+	{ "HMAC-MD5", true, PASSWORD_HEX, 32, FUNCTIONS(cram_md5) },
+	{ NULL, false, PASSWORD_TEXT, 0, NULL, NULL },
 };
 
 const struct password_scheme *password_scheme_find(struct str name)
@@ -161,6 +92,8 @@ const struct password_scheme *password_scheme_find(struct str name)
 			return s;
 	return NULL;
 }
+
+/* ---- how they are written ---- */
 
 /* Takes "{SCHEME}" off the front of *stored. */
 static struct str cut_scheme(struct str *stored, struct str default_scheme)
@@ -174,64 +107,124 @@ static struct str cut_scheme(struct str *stored, struct str default_scheme)
 	return scheme;
 }
 
-typedef bool decode_fn(struct buf *out, struct str in);
+enum encoding { ENCODING_NONE, ENCODING_HEX, ENCODING_BASE64 };
 
-/* Takes ".HEX" and the like off the end of *scheme; NULL if data is not encoded. */
-static decode_fn *cut_encoding(struct str *scheme)
+/* Takes ".HEX" and the like off the end of *scheme. */
+static enum encoding cut_encoding(struct str *scheme)
 {
 	static const struct {
 		struct str suffix;
-		decode_fn *decode;
-	} encodings[] = {
-		{ { ".HEX", 4 }, hex_decode },
-		{ { ".B64", 4 }, base64_decode },
-		{ { ".BASE64", 7 }, base64_decode },
+		enum encoding encoding;
+	} endings[] = {
+		{ { ".HEX", 4 }, ENCODING_HEX },
+		{ { ".B64", 4 }, ENCODING_BASE64 },
+		{ { ".BASE64", 7 }, ENCODING_BASE64 },
 	};
 
-	for (size_t i = 0; i < ARRAY_COUNT(encodings); i++) {
-		struct str suffix = encodings[i].suffix;
+	for (size_t i = 0; i < ARRAY_COUNT(endings); i++) {
+		struct str suffix = endings[i].suffix;
 		if (scheme->n < suffix.n)
 			continue;
 		if (str_eq_ci(str_slice(*scheme, scheme->n - suffix.n, scheme->n), suffix)) {
 			scheme->n -= suffix.n;
-			return encodings[i].decode;
+			return endings[i].encoding;
 		}
 	}
-	return NULL;
+	return ENCODING_NONE;
+}
+
+static bool is_hex(struct str s)
+{
+	for (size_t i = 0; i < s.n; i++) {
+		char c = ascii_lower(s.p[i]);
+		if (!ascii_is_digit(c) && (c < 'a' || c > 'f'))
+			return false;
+	}
+	return s.n % 2 == 0;
+}
+
+/* Without an ending: hex when it is as long as a digest in hex, or longer (a salt), and nothing else. */
+static enum encoding guess(const struct password_scheme *scheme, struct str data)
+{
+	if (scheme->form == PASSWORD_TEXT)
+		return ENCODING_NONE;
+	return data.n >= 2 * scheme->digest_bytes && is_hex(data) ? ENCODING_HEX : ENCODING_BASE64;
+}
+
+static bool decode(enum encoding encoding, struct str *data, struct buf *out)
+{
+	if (encoding == ENCODING_NONE)
+		return true;
+	(void)buf_reserve(out, data->n + 1); /* in one piece */
+	if (encoding == ENCODING_HEX ? !hex_decode(out, *data) : !base64_decode(out, *data))
+		return false;
+	*data = buf_str(out);
+	return true;
 }
 
 enum err password_verify(
-	struct str plain, struct str stored, struct str default_scheme, bool *out_ok)
+	struct str plain, struct str stored, const struct password_context *context, bool *out_ok)
 {
 	AUTO_SECRET(decoded);
-	struct str name = cut_scheme(&stored, default_scheme);
-	decode_fn *decode = cut_encoding(&name);
+	struct str name = cut_scheme(&stored, context->default_scheme);
+	enum encoding encoding = cut_encoding(&name);
 	const struct password_scheme *scheme = password_scheme_find(name);
+	struct password_input in = {
+		.plain = plain,
+		.user = context->user,
+		.allows_weak = context->allows_weak,
+	};
 
 	if (!scheme)
 		return ERR_UNSUPPORTED;
-	if (decode) {
-		(void)buf_reserve(&decoded, stored.n); /* in one piece */
-		if (!decode(&decoded, stored))
-			return ERR_INVALID;
-		stored = buf_str(&decoded);
-	}
-	if (str_has_nul(plain)) { /* crypt(3) would stop there and compare a part */
-		*out_ok = false;
-		return ERR_NONE;
-	}
-	return scheme->verify(plain, stored, out_ok);
+	if (scheme->is_weak && !context->allows_weak)
+		return ERR_DENIED;
+	if (!decode(encoding != ENCODING_NONE ? encoding : guess(scheme, stored), &stored,
+		    &decoded))
+		return ERR_INVALID;
+	/* crypt(3) would stop at a NUL and compare a part; nobody could have set a longer one. */
+	bool is_possible = !str_has_nul(plain) && plain.n <= PASSWORD_MAX_BYTES, is_ok = false;
+	if (is_possible)
+		TRY(scheme->verify(&in, stored, &is_ok));
+	*out_ok = is_ok;
+	return ERR_NONE;
 }
 
-enum err password_hash(struct str scheme_name, struct str plain, unsigned rounds, struct buf *out)
+static void encode(enum encoding encoding, struct str data, struct buf *out)
 {
-	const struct password_scheme *scheme = password_scheme_find(scheme_name);
+	if (encoding == ENCODING_HEX)
+		hex_encode(out, data);
+	else if (encoding == ENCODING_BASE64)
+		base64_encode(out, data);
+	else
+		buf_put(out, data);
+}
+
+static enum encoding usual_encoding(const struct password_scheme *scheme)
+{
+	return scheme->form == PASSWORD_TEXT     ? ENCODING_NONE
+	       : scheme->form == PASSWORD_BASE64 ? ENCODING_BASE64
+						 : ENCODING_HEX;
+}
+
+enum err password_hash(
+	struct str scheme_name, struct str plain, struct str user, unsigned rounds, struct buf *out)
+{
+	struct str name = scheme_name;
+	enum encoding encoding = cut_encoding(&name);
+	const struct password_scheme *scheme = password_scheme_find(name);
+	struct password_input in = { .plain = plain, .user = user, .allows_weak = true };
 	AUTO_SECRET(data);
 
-	if (!scheme)
+	if (!scheme || !scheme->hash)
 		return ERR_UNSUPPORTED;
 	if (str_has_nul(plain) || plain.n > PASSWORD_MAX_BYTES)
 		return ERR_INVALID;
-	TRY(scheme->hash(plain, rounds, &data));
-	return buf_addf(out, "{%s}%.*s", scheme->name, STRF(buf_str(&data)));
+	TRY(scheme->hash(&in, rounds, &data));
+	buf_putf(out, "{%s%s}", scheme->name,
+		encoding == ENCODING_HEX      ? ".HEX"
+		: encoding == ENCODING_BASE64 ? ".B64"
+					      : "");
+	encode(encoding != ENCODING_NONE ? encoding : usual_encoding(scheme), buf_str(&data), out);
+	return ERR_NONE;
 }

@@ -48,7 +48,8 @@ int doveadm_pw(struct doveadm *d)
 		fputs("doveadm: Error: no password was given\n", stderr);
 		return EXIT_USAGE;
 	}
-	enum err e = password_hash(str_from(scheme), str_from(given ? given : password), 0, &hash);
+	enum err e = password_hash(
+		str_from(scheme), str_from(given ? given : password), STR(""), 0, &hash);
 	mem_wipe(password, sizeof(password));
 	if (e != ERR_NONE) {
 		fprintf(stderr, "doveadm: Error: cannot hash with scheme %s (%s); schemes:", scheme,
