@@ -79,6 +79,8 @@ enum err fetch_check_output(struct fetch *f)
 	struct op *op = f->x->op;
 	struct imap_session *s = f->x->session;
 	int64_t deadline_us = op->deadline_us;
+	if (f->x->out->n < IMAP_BURST_BYTES)
+		return ERR_NONE;
 	op->deadline_us = now_us() + TAKES_US;
 	enum err e = stream_write_check(op, s->stream);
 	op->deadline_us = deadline_us;

@@ -130,7 +130,7 @@ static enum err check_burst(struct fetch *f, size_t item, uint64_t offset)
 static enum err put_bytes(struct fetch *f, size_t item, struct str content, uint64_t from)
 {
 	while (from < content.n) {
-		size_t n = MIN(content.n - (size_t)from, (size_t)FETCH_BURST_BYTES);
+		size_t n = MIN(content.n - (size_t)from, (size_t)IMAP_BURST_BYTES);
 		buf_put(f->x->out, str_slice(content, (size_t)from, (size_t)from + n));
 		from += n;
 		TRY(check_burst(f, item, from));
@@ -201,7 +201,7 @@ static enum err put_span(struct fetch *f, size_t item, bool is_resumed)
 	message_crlf_skip(&reader, from + done);
 	while (done < size) {
 		size_t n = message_crlf_read(
-			&reader, f->x->out, (size_t)MIN(size - done, FETCH_BURST_BYTES));
+			&reader, f->x->out, (size_t)MIN(size - done, IMAP_BURST_BYTES));
 		ASSERT(n > 0);
 		done += n;
 		TRY(check_burst(f, item, done));

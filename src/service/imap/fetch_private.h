@@ -8,8 +8,6 @@
 
 #include "service/imap/imap_private.h"
 
-#define FETCH_BURST_BYTES 32768
-
 /* What is known of the mail at hand; read when first needed. */
 struct fetched {
 	struct mail mail;

@@ -19,6 +19,7 @@
 #define IMAP_PROGRESS_US       (60 * US_PER_SEC) /* a client that neither sends nor takes for this long */
 #define IMAP_BAD_MAX           20
 #define IMAP_TAG_MAX           40
+#define IMAP_BURST_BYTES       32768 /* of output between two looks at the client */
 #define IMAP_COMMAND_ARENA     (256u << 20)
 #define IMAP_KEYWORD_BYTES_MAX 50
 

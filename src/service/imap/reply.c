@@ -105,6 +105,8 @@ void imap_reply_target_failure(struct imap_run *x, enum err e, struct str mailbo
 enum err imap_check_output(struct op *op, struct imap_session *s)
 {
 	int64_t deadline_us = op->deadline_us;
+	if (stream_output(s->stream)->n < IMAP_BURST_BYTES)
+		return ERR_NONE;
 	op->deadline_us = now_us() + IMAP_PROGRESS_US;
 	enum err e = stream_write_check(op, s->stream);
 	op->deadline_us = deadline_us;

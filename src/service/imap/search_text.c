@@ -14,22 +14,38 @@
 #define DECOMPOSED_UNITS 2048
 #define UTF8_PER_UNIT    3
 
-static size_t ascii_prefix(struct str s)
+/* Eight bytes at a time: a byte's highest bit says "not ASCII", and, after adding, "above Z" and "from
+ * A on"; what is one but not the other is upper case, 0x20 below its small letter. */
+static bool lower_eight(char *to, const char *from)
 {
-	size_t n = 0;
-	while (n < s.n && (unsigned char)s.p[n] < 0x80)
-		n++;
-	return n;
+	const uint64_t every = UINT64_C(0x0101010101010101), high = every * 0x80;
+	uint64_t w;
+	memcpy(&w, from, sizeof(w));
+	if (w & high)
+		return false;
+	uint64_t from_a = w + every * (0x80 - 'A'), above_z = w + every * (0x7f - 'Z');
+	w |= ((from_a ^ above_z) & high) >> 2;
+	memcpy(to, &w, sizeof(w));
+	return true;
 }
 
-static void put_lower(struct buf *out, struct str ascii)
+/* Takes the ASCII in front of *rest, at most `room` bytes of it. */
+static void put_ascii(struct buf *out, struct str *rest, size_t room)
 {
-	if (ascii.n == 0)
-		return;
-	char *to = buf_reserve(out, ascii.n);
-	for (size_t i = 0; i < ascii.n; i++)
-		to[i] = ascii_lower(ascii.p[i]);
-	buf_grew(out, ascii.n);
+	size_t n = 0, max = MIN(rest->n, room);
+	char *to = buf_reserve(out, max);
+	while (max - n >= sizeof(uint64_t) && lower_eight(to + n, rest->p + n))
+		n += sizeof(uint64_t);
+	for (; n < max && (unsigned char)rest->p[n] < 0x80; n++)
+		to[n] = ascii_lower(rest->p[n]);
+	buf_grew(out, n);
+	(void)str_take(rest, n);
+}
+
+/* As it is, where ICU could do nothing with it. */
+static void put_unfolded(struct buf *out, struct str piece)
+{
+	buf_put(out, str_slice(piece, 0, buf_room(out)));
 }
 
 /* The longest front of at most PIECE_BYTES that ends between characters. */
@@ -72,13 +88,12 @@ static bool fold_piece(struct buf *out, struct str piece)
 void search_fold(struct buf *out, struct str utf8)
 {
 	while (utf8.n > 0 && buf_room(out) > 0) {
-		struct str ascii = str_take(&utf8, ascii_prefix(utf8));
-		put_lower(out, str_slice(ascii, 0, buf_room(out)));
-		if (utf8.n == 0)
+		put_ascii(out, &utf8, buf_room(out));
+		if (utf8.n == 0 || buf_room(out) == 0)
 			return;
 		struct str piece = cut_piece(&utf8);
 		if (!fold_piece(out, piece))
-			put_lower(out, str_slice(piece, 0, buf_room(out)));
+			put_unfolded(out, piece);
 	}
 }
 

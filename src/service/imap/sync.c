@@ -106,8 +106,7 @@ static enum err put_expunges(
 		range_set_init(&uids);
 		for (size_t i = changes->expunged_count;
 			i-- > 0;) /* they come from the highest down */
-			range_set_add(&uids, changes->expunged_uids[i],
-				changes->expunged_uids[i]);
+			range_set_add(&uids, changes->expunged_uids[i], changes->expunged_uids[i]);
 		enum err e = imap_put_vanished(op, s, &uids, false);
 		range_set_done(&uids);
 		return e;
