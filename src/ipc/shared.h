@@ -35,12 +35,27 @@ uint32_t shared_shard_of(const struct shared_page *page, struct str user);
 uint32_t shared_worker_of_shard(const struct shared_page *page, uint32_t shard);
 uint32_t shared_worker_of(const struct shared_page *page, struct str user);
 
+/* What a process found out about its own death (main/crash.h). */
+#define CRASH_FRAMES_MAX   32
+#define CRASH_BUILD_ID_MAX 20
+struct crash_report {
+	int32_t signal_number;  /* 0: it has not died of one */
+	int32_t syscall_number; /* SIGSYS: what the sandbox refused */
+	int32_t code;           /* si_code: 0 and below, somebody sent the signal */
+	uint64_t fault_address; /* SIGSEGV, SIGBUS */
+	uint32_t frame_count;
+	uint32_t build_id_bytes;
+	uint64_t frames[CRASH_FRAMES_MAX]; /* innermost first; offsets in the program */
+	uint8_t build_id[CRASH_BUILD_ID_MAX];
+};
+
 struct process_page {
 	uint32_t magic;
 	int64_t turned_us; /* monotonic: when the loop last turned; 0: it does not run yet */
 	uint64_t clients;  /* connections or sessions now */
 	uint64_t memory_bytes;
 	struct crash_slot crash; /* of workers: user and operation at this moment */
+	struct crash_report report;
 };
 enum err process_page_create(struct op *op, int *out_fd, struct process_page **out);
 enum err process_page_map(struct op *op, int fd, struct process_page **out);

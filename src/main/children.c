@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "event/event.h"
+#include "main/crash.h"
 #include "main/master_private.h"
 
 #define ARGS_MAX         (10 + 2 * ROLE_LISTENERS_MAX)
@@ -265,13 +266,16 @@ static void log_death(const struct child *c, int status)
 	const char *role = c->plan.role->name;
 	const struct crash_slot *slot = &c->page->crash;
 	bool knows_user = slot->pid == c->pid && slot->user[0];
+	AUTO_BUF(where, 0);
+	crash_describe(&c->page->report, &where);
 	if (WIFSIGNALED(status)) {
 		event_send(NULL, EVENT_ERROR, "child_killed",
 			"service(%s): child %d killed with signal %d (%score "
-			"dumped)%s%.255s%s%.255s",
+			"dumped)%s%.255s%s%.255s%s%.*s",
 			role, (int)c->pid, WTERMSIG(status), WCOREDUMP(status) ? "" : "no ",
 			knows_user ? ", was serving user " : "", knows_user ? slot->user : "",
-			knows_user ? ": " : "", knows_user ? slot->doing : "");
+			knows_user ? ": " : "", knows_user ? slot->doing : "",
+			where.n > 0 ? "; " : "", STRF(buf_str(&where)));
 	} else if (WEXITSTATUS(status) != 0 || (!c->master->is_stopping && !c->is_leaving)) {
 		event_send(NULL, EVENT_ERROR, "child_exited",
 			"service(%s): child %d returned error %d%s", role, (int)c->pid,

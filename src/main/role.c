@@ -18,6 +18,7 @@
 #include "base/number.h"
 #include "event/event.h"
 #include "main/control.h"
+#include "main/crash.h"
 #include "main/role.h"
 #include "net/net.h"
 #include "task/task.h"
@@ -163,6 +164,7 @@ static enum err prepare(struct op *op, struct child *child)
 	 * the control socket. */
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	crash_prepare(&context->page->report);
 	for (int fd = ROLE_FD_CONFIG; fd < ROLE_FD_LISTENERS + (int)context->listener_count; fd++)
 		(void)fcntl(fd, F_SETFD, FD_CLOEXEC); /* some are not open: no harm */
 	return ERR_NONE;
