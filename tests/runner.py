@@ -318,15 +318,15 @@ def part_stress(report, args):
 
 
 def part_crash(report, args):
-    rounds = args.crash_rounds or (20 if args.long else 5)
+    rounds = args.crash_rounds or (100 if args.long else 10)
     command = [sys.executable, TESTS / "crash" / "kill_test.py", "--rounds", str(rounds)]
     run_counted(report, "crash", command, 120 + 40 * rounds)
 
 
 def part_powerloss(report, args):
     script = TESTS / "crash" / "plug_test.py"
-    command = [sys.executable, script, "--rounds", str(5 if args.long else 2)]
-    run_counted(report, "powerloss", command, 900)
+    command = [sys.executable, script, "--rounds", str(20 if args.long else 3)]
+    run_counted(report, "powerloss", command, 1800)
 
 
 def part_fuzz(report, args):

@@ -36,6 +36,7 @@ class Ledger:
         self.model = None
         self.open = None  # the change under way
         self.stores = []  # (when it was acknowledged, change)
+        self.crashed_at = 0
         self.told = {}  # UIDVALIDITY -> Numbers
         self.known = {}  # mailbox -> kit.resync.Known
 
@@ -126,7 +127,7 @@ class Ledger:
     def _compare(self, truth):
         lax = {}
         for when, change in self.stores:
-            if time.monotonic() - when < self.flags_lag_s + 30:  # checking takes its time as well
+            if when > self.crashed_at - self.flags_lag_s:
                 lax.setdefault(change.what["box"], set()).update(change.what["uids"])
         candidates = [("", self.model)]
         if self.open:
@@ -162,10 +163,11 @@ class Ledger:
                 if capability.encode() not in client.do("CAPABILITY").lines[0]:
                     continue
                 for name in sorted(set(self.known) & set(truth)):
-                    have = way(client, name, self.known[name])
+                    known = self.known[name]
+                    have = way(client, name, known)
                     if have is not None:
                         flags = {uid: flags for uid, (_, flags) in truth[name].items()}
-                        broken += resync.differences(name, capability, have, flags)
+                        broken += resync.differences(name, capability, known, have, flags)
         return broken
 
 

@@ -149,7 +149,9 @@ class Reader:
             self.mirror.take(line)
         known = self.ledger.known.get(self.box)
         if known and known.uid_validity == self.mirror.uid_validity:
-            known.flags.update(self.known_flags())
+            known.flags = self.known_flags()
+            # The server tells all older changes before it tells of a newer one.
+            known.modseq = max([known.modseq] + [mail.modseq for mail in self.mirror.mails])
         return reply
 
     def known_flags(self):

@@ -7,7 +7,8 @@ RECENT = b"\\Recent"
 
 
 class Known:
-    """One mailbox as a client left it: all that happened up to `modseq` was told."""
+    """One mailbox as a client left it: all that happened up to `modseq` was told, and nothing that
+    happened later. Of mails that came meanwhile it may know no more than that they are there."""
 
     def __init__(self, uid_validity, modseq, flags):
         self.uid_validity = uid_validity
@@ -35,7 +36,17 @@ def by_condstore(client, name, known):
         reply = client.do(f"UID FETCH 1:* (FLAGS) (CHANGEDSINCE {known.modseq})")
         have.update({uid: flags_of(items) for uid, items in fetched(reply.lines, by_uid=True).items()})
     there = set(client.search("ALL", uid=True))
-    return {uid: flags for uid, flags in have.items() if uid in there}
+    have = {uid: flags for uid, flags in have.items() if uid in there}
+    return with_unknown(client, have, there)
+
+
+def with_unknown(client, have, there):
+    """Mails that the client had not met are asked for by UID."""
+    unknown = sorted(there - set(have))
+    if unknown:
+        found = fetched(client.do(f"UID FETCH {','.join(map(str, unknown))} (FLAGS)").lines, by_uid=True)
+        have.update({uid: flags_of(items) for uid, items in found.items()})
+    return have
 
 
 def by_qresync(client, name, known):
@@ -51,11 +62,14 @@ def by_qresync(client, name, known):
             for uid in set_numbers(line[2]):
                 have.pop(uid, None)
     have.update({uid: flags_of(items) for uid, items in fetched(reply.lines, by_uid=True).items()})
-    return have
+    if reply.number("EXISTS") == len(have):
+        return have
+    return with_unknown(client, have, set(client.search("ALL", uid=True)))
 
 
-def differences(name, way, have, truth):
+def differences(name, way, known, have, truth):
     """A list of texts: where the resynchronised client is wrong."""
+    way = f"{way} from {known.modseq}"
     out = [f"{name}: after {way} the client still has UID {uid}" for uid in sorted(set(have) - set(truth))]
     out += [f"{name}: after {way} the client misses UID {uid}" for uid in sorted(set(truth) - set(have))]
     out += [f"{name}: after {way} UID {uid} has {sorted(have[uid])}, in truth {sorted(truth[uid])}"

@@ -54,6 +54,7 @@ static char root[PATH_MAX];
 static char state[PATH_MAX];
 static size_t root_len;
 static bool ignores_sync;
+static const char *boot_id; /* a file instead of the kernel's; NULL: none */
 static int journal_fd = -1;
 static pid_t journal_pid;
 
@@ -92,6 +93,7 @@ static void start(void)
 	FIND(fsync);
 	FIND(syncfs);
 	ignores_sync = getenv("POWERLOSS_IGNORE_SYNC") != NULL;
+	boot_id = getenv("POWERLOSS_BOOT_ID");
 	if (dir && where && realpath(dir, root) && realpath(where, state))
 		root_len = strlen(root);
 }
@@ -308,25 +310,13 @@ static bool exists(const struct place *place)
 
 /* ---- opening ---- */
 
-/* The machine starts anew after a power loss: while it is recorded it has another boot id, if STATE
- * holds one. */
-static int open_boot_id(void)
-{
-	char path[PATH_MAX + 16];
-	snprintf(path, sizeof(path), "%s/boot_id", state);
-	return real_openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
-}
-
 static int do_open(int at, const char *path, int flags, mode_t mode)
 {
 	struct place place;
 	struct stat st;
 	pthread_once(&once, start);
-	if (root_len > 0 && strcmp(path, "/proc/sys/kernel/random/boot_id") == 0) {
-		int fd = open_boot_id();
-		if (fd >= 0)
-			return fd;
-	}
+	if (boot_id && strcmp(path, "/proc/sys/kernel/random/boot_id") == 0)
+		path = boot_id;
 	bool is_unnamed = (flags & O_TMPFILE) == O_TMPFILE;
 	bool is_ours = root_len > 0 && (is_unnamed || flags & (O_CREAT | O_TRUNC));
 	if (!is_ours || (!is_unnamed && !place_of(at, path, &place)))
