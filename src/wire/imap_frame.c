@@ -15,6 +15,7 @@
 #include "wire/imap_frame.h"
 
 #include "base/base.h"
+#include "base/number.h"
 
 const struct imap_limits imap_limits_login = {
 	.command_bytes = 8 * 1024,
@@ -383,6 +384,54 @@ void imap_frame_expect_line(struct imap_frame *f)
 {
 	ASSERT(f->scanned == 0 && f->state == STATE_TEXT && !f->is_skipping);
 	f->is_line = true;
+}
+
+void imap_frame_freeze(const struct imap_frame *f, struct buf *out)
+{
+	const struct imap_literal *l = &f->literal;
+	ASSERT(f->state != STATE_UNANSWERED);
+	const uint64_t numbers[] = { f->scanned, f->text_left, f->arg_count, f->state, f->depth,
+		f->tag_bytes, f->append_matched, l->size };
+	for (size_t i = 0; i < ARRAY_COUNT(numbers); i++)
+		number_put_varint(out, numbers[i]);
+	number_put_varint(out, f->is_line | f->is_skipping << 1 | f->is_in_arg << 2 |
+				       l->is_sync << 3 | l->is_binary << 4 | l->is_message << 5);
+}
+
+/* In the order of freezing; `max` of each. */
+static bool frame_cut_numbers(struct str *rest, const uint64_t *max, uint64_t *out, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (!number_cut_varint(rest, &out[i]) || out[i] > max[i])
+			return false;
+	}
+	return true;
+}
+
+bool imap_frame_thaw(struct str *rest, size_t buffered_bytes, struct imap_frame *out)
+{
+	const uint64_t max[] = { MIN(buffered_bytes, UINT32_MAX), UINT32_MAX, UINT16_MAX,
+		STATE_CLOSED_CR, UINT8_MAX, UINT8_MAX, UINT8_MAX, UINT32_MAX, 63 };
+	uint64_t n[ARRAY_COUNT(max)];
+	if (!frame_cut_numbers(rest, max, n, ARRAY_COUNT(max)))
+		return false;
+	*out = (struct imap_frame){
+		.scanned = (uint32_t)n[0],
+		.text_left = (uint32_t)n[1],
+		.arg_count = (uint16_t)n[2],
+		.state = (uint8_t)n[3],
+		.depth = (uint8_t)n[4],
+		.tag_bytes = (uint8_t)n[5],
+		.append_matched = (uint8_t)n[6],
+		.is_line = n[8] & 1,
+		.is_skipping = n[8] & 2,
+		.is_in_arg = n[8] & 4,
+		.literal = { .size = (uint32_t)n[7],
+			.is_sync = n[8] & 8,
+			.is_binary = n[8] & 16,
+			.is_message = n[8] & 32 },
+	};
+	return true;
 }
 
 struct str imap_frame_tag(const struct imap_limits *limits, struct str buffered)

@@ -29,6 +29,8 @@
 
 #include "base/str.h"
 
+struct buf;
+
 /* What a client may make us keep for one command. */
 struct imap_limits {
 	uint32_t command_bytes; /* lines and gathered literals together */
@@ -89,6 +91,12 @@ bool imap_frame_refuse(struct imap_frame *f, const struct imap_limits *limits);
 /* The next thing is one bare line, not a command: DONE of IDLE, a response of AUTHENTICATE. It is
  * reported COMPLETE, or ERROR when it is longer than the limits allow. */
 void imap_frame_expect_line(struct imap_frame *f);
+
+/* The scanner's state as bytes, for a connection that moves to another process of the same version
+ * together with what is buffered. Not between LITERAL and its answer. Thaw: takes them off *rest; false:
+ * no state that could stand at `buffered_bytes`. */
+void imap_frame_freeze(const struct imap_frame *f, struct buf *out);
+bool imap_frame_thaw(struct str *rest, size_t buffered_bytes, struct imap_frame *out);
 
 /* The tag at the front of a command that was not understood, for "tag BAD": STR("*") if none. */
 struct str imap_frame_tag(const struct imap_limits *limits, struct str buffered);

@@ -17,6 +17,7 @@
  *   !wait 5                seconds pass (NEEDS_VIRTUAL_TIME)
  *   !parked                no session is being served just now
  *   !reload key=value      the service gets these settings, lines apart with "|", beside the defaults
+ *   !move                  every session moves to a new service, on disk with a new store as well
  *   !restart               store and service close and open again (on disk only); clients hear BYE
  *
  * Every line that a client hears must be in the script, up to its end, where each client logs out.
@@ -41,4 +42,4 @@ extern const struct dialogue dialogues_any[], dialogues_tree[], dialogues_list[]
 	dialogues_select[], dialogues_append[], dialogues_fetch[], dialogues_search[],
 	dialogues_store[], dialogues_copy[], dialogues_receiving[], dialogues_changing[],
 	dialogues_finding[], dialogues_together[], dialogues_condstore[], dialogues_resync[],
-	dialogues_options[], dialogues_settings[], dialogues_slow[];
+	dialogues_options[], dialogues_settings[], dialogues_slow[], dialogues_moving[];

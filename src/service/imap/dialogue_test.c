@@ -347,6 +347,59 @@ static bool reload(struct op *op, struct str settings)
 	return e == ERR_NONE || fail_dialogue("cannot reload: %s", op->failure.text);
 }
 
+/* ---- moving ---- */
+
+static struct moved {
+	int fd;
+	struct buf bytes;
+} moved[CLIENTS];
+static size_t moved_count;
+
+static enum err take_moved(void *arg, int fd, struct str bytes)
+{
+	struct moved *m = &moved[moved_count++];
+	(void)arg;
+	*m = (struct moved){ .fd = fd };
+	buf_put(&m->bytes, bytes);
+	return ERR_NONE;
+}
+
+static enum err thaw_all(struct op *op)
+{
+	enum err first = ERR_NONE;
+	for (size_t i = 0; i < moved_count; i++) {
+		op->deadline_us = now_us() + PATIENCE_US;
+		enum err e = imap_session_thaw(
+			op, kit.imap, kit.store, buf_str(&moved[i].bytes), moved[i].fd);
+		first = first == ERR_NONE ? e : first;
+		buf_done(&moved[i].bytes);
+	}
+	return first;
+}
+
+static bool move(struct op *op)
+{
+	size_t count, clients = 0;
+	for (size_t i = 0; i < CLIENTS; i++)
+		clients += kit.clients[i].stream != NULL;
+	moved_count = 0;
+	op->deadline_us = TIME_NEVER;
+	enum err e = task_sleep(op, US_PER_SEC / 20); /* until the last bursts are over */
+	if (e == ERR_NONE)
+		e = imap_freeze(op, kit.imap, take_moved, NULL, &count);
+	if (e == ERR_NONE && !kit.is_virtual) {
+		op->deadline_us = now_us() + PATIENCE_US;
+		e = close_server(op);
+		if (e == ERR_NONE)
+			e = open_server(op);
+	}
+	if (e == ERR_NONE)
+		e = thaw_all(op);
+	if (e != ERR_NONE)
+		return fail_dialogue("cannot move: %s", op->failure.text);
+	return count == clients || fail_dialogue("%zu of %zu moved", count, clients);
+}
+
 static bool wait_for(struct op *op, struct str seconds)
 {
 	int64_t us = 0;
@@ -367,6 +420,8 @@ static bool play_order(struct op *op, struct str line)
 {
 	if (str_eq(line, STR("!restart")))
 		return restart(op);
+	if (str_eq(line, STR("!move")))
+		return move(op);
 	if (str_eq(line, STR("!parked")))
 		return expect_parked();
 	if (str_skip(&line, STR("!wait ")))
@@ -523,7 +578,7 @@ static const struct dialogue *const tables[] = { dialogues_any, dialogues_tree, 
 	dialogues_select, dialogues_append, dialogues_fetch, dialogues_search, dialogues_store,
 	dialogues_copy, dialogues_receiving, dialogues_changing, dialogues_finding,
 	dialogues_together, dialogues_condstore, dialogues_resync, dialogues_options,
-	dialogues_settings, dialogues_slow };
+	dialogues_settings, dialogues_slow, dialogues_moving };
 
 static size_t count_dialogues(void)
 {

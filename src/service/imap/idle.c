@@ -12,6 +12,20 @@ static void mailbox_changed(void *arg)
 	serving_wake(&s->serving);
 }
 
+static void set_tag(struct imap_session *s, struct str tag)
+{
+	memcpy(s->idle_tag, tag.p, tag.n);
+	s->idle_tag[tag.n] = '\0';
+}
+
+void imap_idle_resume(struct imap_session *s, struct str tag)
+{
+	set_tag(s, tag);
+	s->is_woken = true; /* what happened meanwhile is told in its first burst */
+	if (s->view)
+		view_on_change(s->view, mailbox_changed, s);
+}
+
 void imap_command_idle(struct imap_run *x)
 {
 	struct imap_session *s = x->session;
@@ -19,8 +33,7 @@ void imap_command_idle(struct imap_run *x)
 		imap_reply_bad_arguments(x);
 		return;
 	}
-	memcpy(s->idle_tag, x->tag.p, x->tag.n);
-	s->idle_tag[x->tag.n] = '\0';
+	set_tag(s, x->tag);
 	imap_frame_expect_line(&s->frame);
 	imap_put_continue(x->out, STR("idling"));
 	imap_sync(x->op, s, true);

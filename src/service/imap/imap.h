@@ -13,6 +13,7 @@
 struct config;
 struct handover;
 struct imap;
+struct store;
 struct ticket;
 struct user;
 
@@ -24,6 +25,17 @@ enum err imap_session_start(struct op *op, struct imap *imap, const struct hando
 /* New settings for the sessions that come; those that are here keep theirs. On an error nothing has
  * changed. Takes a reference to `config`. */
 enum err imap_reload(struct op *op, struct imap *imap, struct config *config);
+/* At an upgrade: every session that rests (parked, nothing half-done or unsent) becomes bytes and a
+ * descriptor, which `give` takes; it is gone from here without a word to its client. The others stay.
+ * Stops at the first error of `give`. *out_count: how many were given, in any case. No wait, unless
+ * `give` does. */
+typedef enum err imap_freeze_fn(void *arg, int fd, struct str bytes);
+enum err imap_freeze(
+	struct op *op, struct imap *imap, imap_freeze_fn *give, void *arg, size_t *out_count);
+/* WAITS. In the successor, which must own the user by now: goes on where it was. Takes fd.
+ * ERR_CORRUPT: not such bytes; other errors: the client hears BYE if it can. */
+enum err imap_session_thaw(
+	struct op *op, struct imap *imap, struct store *store, struct str bytes, int fd);
 /* WAITS. Says BYE to every session and ends them. */
 void imap_close(struct op *op, struct imap *imap);
 size_t imap_session_count(const struct imap *imap);

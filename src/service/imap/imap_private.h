@@ -108,6 +108,7 @@ struct imap_session {
 	struct imap_counters {
 		uint64_t deleted, expunged, trashed, appended;
 		uint64_t headers, header_bytes, bodies, body_bytes; /* fetched */
+		uint64_t bytes_in, bytes_out; /* before it came here from another process */
 	} counters;
 };
 
@@ -254,6 +255,15 @@ struct str imap_append_tag(const struct imap_session *s);
 /* Are the keywords short enough? False: NO was answered. */
 bool imap_check_keywords(struct imap_run *x, const struct imap_flags *flags);
 
+/* ---- sessions (session.c) ---- */
+
+struct handover;
+/* A session that is not served yet: serving_start(). Takes h->fd and a reference to `u`. */
+enum err imap_session_make(struct op *op, struct imap *imap, const struct handover *h,
+	struct user *u, struct imap_session **out);
+/* Its stream is abandoned, unless NULL. */
+void imap_session_free(struct imap_session *s);
+
 /* ---- serving (serve.c), IDLE (idle.c) ---- */
 
 /* WAITS. Serves what has come, each command with an op of its own, until there is no more, the client
@@ -261,6 +271,8 @@ bool imap_check_keywords(struct imap_run *x, const struct imap_flags *flags);
 void imap_serve_input(struct arena *arena, struct imap_session *s);
 /* WAITS. A line while IDLE runs: DONE, or what is BAD. */
 void imap_idle_line(struct op *op, struct imap_session *s, struct str line);
+/* IDLE goes on in a session that came from another process. */
+void imap_idle_resume(struct imap_session *s, struct str tag);
 /* Ends IDLE with BAD: RFC 2177. */
 void imap_idle_refuse(struct op *op, struct imap_session *s);
 

@@ -22,7 +22,7 @@ static const struct serving_end stuck = { "No progress", NULL, NULL };
 
 /* ---- the end ---- */
 
-static void session_free(struct imap_session *s)
+void imap_session_free(struct imap_session *s)
 {
 	struct imap *imap = s->imap;
 	serving_done(&s->serving);
@@ -79,6 +79,8 @@ static void log_end(const struct imap_session *s)
 	AUTO_ARENA(arena, 0);
 	struct op op;
 	struct stream_counters n = stream_counters(s->stream);
+	n.bytes_in += s->counters.bytes_in;
+	n.bytes_out += s->counters.bytes_out;
 	op_init(&op, &arena, s->event, TIME_NEVER);
 	event_set_int(s->event, "net_in_bytes", (int64_t)n.bytes_in);
 	event_set_int(s->event, "net_out_bytes", (int64_t)n.bytes_out);
@@ -95,7 +97,7 @@ static void session_end(struct op *op, struct imap_session *s)
 	op->deadline_us = MIN(op->deadline_us, now_us() + 5 * US_PER_SEC);
 	/* The client is gone or going: its fate changes nothing here. */
 	(void)stream_close(op, stream);
-	session_free(s);
+	imap_session_free(s);
 }
 
 /* Decided by a timer or the worker: no wait. */
@@ -111,7 +113,7 @@ static void ended(void *owner, const struct serving_end *why)
 	if (!s->closing_reason)
 		s->closing_reason = why->reason;
 	log_end(s);
-	session_free(s);
+	imap_session_free(s);
 }
 
 /* ---- bursts ---- */
@@ -335,25 +337,34 @@ static struct imap_session *session_new(
 	return s;
 }
 
+enum err imap_session_make(struct op *op, struct imap *imap, const struct handover *h,
+	struct user *u, struct imap_session **out)
+{
+	struct stream *stream;
+	/* A command, and what a client sends behind it. */
+	size_t input_max = imap->settings->limits.command_bytes + (8u << 10);
+	TRY(stream_new(op, h->fd, MAX(input_max, h->input.n), &stream));
+	stream_set_addresses(stream, h->local, h->remote);
+	enum err e = h->input.n > 0 ? stream_prepend_input(op, stream, h->input) : ERR_NONE;
+	if (e != ERR_NONE) {
+		stream_abandon(stream);
+		return e;
+	}
+	*out = session_new(imap, h, u, stream);
+	return ERR_NONE;
+}
+
 enum err imap_session_start(struct op *op, struct imap *imap, const struct handover *h,
 	const struct ticket *ticket, struct user *u)
 {
-	struct stream *stream;
+	struct imap_session *s;
 	(void)ticket; /* per-user settings come with the features that have them */
 	enum err e = admit(op, imap, h, u);
 	if (e != ERR_NONE) {
 		close(h->fd);
 		return e;
 	}
-	/* A command, and what a client sends behind it. */
-	size_t input_max = imap->settings->limits.command_bytes + (8u << 10);
-	TRY(stream_new(op, h->fd, MAX(input_max, h->input.n), &stream));
-	stream_set_addresses(stream, h->local, h->remote);
-	if (h->input.n > 0 && (e = stream_prepend_input(op, stream, h->input)) != ERR_NONE) {
-		stream_abandon(stream);
-		return e;
-	}
-	struct imap_session *s = session_new(imap, h, u, stream);
+	TRY(imap_session_make(op, imap, h, u, &s));
 	greet(s, h);
 	serving_start(&s->serving);
 	return ERR_NONE;
