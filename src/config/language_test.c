@@ -654,142 +654,133 @@ static void check_problems(const struct problem_case *cases, size_t count)
 	assert_int_equal(mismatch_count, 0);
 }
 
+static const struct problem_case problem_cases[] = {
+	{ "", "" },
+	{ "}\n", "(text):3:1: Error: Unexpected '}'\n" },
+	{ "service x {\n", "(text):3:1: Error: Missing '}' (section started at (text):3)\n" },
+	{ "service x\n", "(text):3:9: Error: Expecting '=' or '{' after service (a setting "
+			 "is written 'key = value')\n" },
+	{ "service x { a\n}\n",
+		"(text):3:13: Error: Garbage after '{' (one statement per line)\n" },
+	{ "service x { client_limit = 1 }\n",
+		"(text):3:13: Error: Garbage after '{' (one statement per line)\n" },
+	{ "= x\n", "(text):3:1: Error: Expecting a name\n" },
+	{ "\"a = x\n", "(text):3:1: Error: Missing ending '\"'\n" },
+	{ "\"a\\n\" = x\n", "(text):3:1: Error: Unknown escape sequence \\n\n" },
+	{ "login_greeting = \"a\\n\"\n", "(text):3:18: Error: Unknown escape sequence \\n\n" },
+	{ "login_greeting = 'a\\'b'\n", "(text):3:18: Error: Unknown escape sequence \\'\n" },
+	{ "login_greeting = <<EOF\nnever closed\n",
+		"(text):3:18: Error: Missing end of text: no line 'EOF' follows\n" },
+	{ "login_greeting = a#b\n", "(text):3:19: Warning: Ambiguous '#': it begins a "
+				    "comment here (put a blank "
+				    "before it, or quote the value)\n" },
+	{ "sssl = yes\n", "(text):3:1: Error: Unknown setting: sssl (did you mean ssl?)\n" },
+	{ "SSL = yes\n", "(text):3:1: Error: Unknown setting: SSL\n" },
+	{ "nonsense {\n}\n", "(text):3:1: Error: Unknown section name: nonsense\n" },
+	{ "servce x {\n}\n", "(text):3:1: Error: Unknown section name: servce (did you "
+			     "mean service?)\n" },
+	{ "ssl {\n}\n", "(text):3:1: Error: Setting ssl cannot be used as a section\n" },
+	{ "service {\n}\n", "(text):3:1: Error: service: Setting is a named list filter, use "
+			    "'service value {'\n" },
+	{ "obox x {\n}\n", "(text):3:1: Error: obox: Setting is a named filter, use 'obox {'\n" },
+	{ "obox = x\n", "(text):3:1: Error: obox: Setting is a named filter, use 'obox {'\n" },
+	{ "service __x {\n}\n", "(text):3:1: Error: service: Invalid name: __x\n" },
+	{ "service $SET:x {\n}\n", "(text):3:1: Error: service: Invalid name: $SET:x\n" },
+	{ "mailbox x {\n}\n", "(text):3:1: Error: mailbox must be inside a namespace block\n" },
+	{ "mail_location = x\n", "(text):3:1: Error: Unknown setting: mail_location (use "
+				 "mail_driver and mail_path)\n" },
+	{ "disable_plaintext_auth = no\n",
+		"(text):3:1: Error: Unknown setting: disable_plaintext_auth (use "
+		"auth_allow_cleartext, its opposite)\n" },
+	{ "plugin {\n quota = x\n}\n", "(text):3:1: Error: Unknown section name: plugin "
+				       "(write the settings outside: "
+				       "there is no plugin block)\n" },
+	{ "ssl_cert = inline:a\nssl_key = inline:b\n",
+		"(text):3:1: Warning: Obsolete setting in (text):3: ssl_cert has been "
+		"renamed "
+		"to ssl_server_cert_file (doveconf -Pn > new.conf writes a file with the "
+		"new "
+		"names)\n(text):4:1: Warning: Obsolete setting in (text):4: ssl_key has "
+		"been "
+		"renamed to ssl_server_key_file\n" },
+	{ "service imap {\n service_count = 1\n}\n",
+		"(text):4:2: Warning: Obsolete setting in (text):4: service_count has been "
+		"renamed to service_restart_request_count (doveconf -Pn > new.conf writes "
+		"a "
+		"file with the new names)\n" },
+	{ "event_exporter x {\n transport = log\n}\n",
+		"(text):4:2: Warning: Obsolete setting in (text):4: transport has been "
+		"renamed to event_exporter_driver (doveconf -Pn > new.conf writes a file "
+		"with "
+		"the new names)\n" },
+	{ "ssl = yes\nssl = no\n",
+		"(text):4:1: Warning: ssl was already set in line 3: the last value "
+		"counts\n" },
+	{ "protocol imap {\n ssl = no\n}\nssl = yes\n",
+		"(text):6:1: Warning: Global setting ssl won't change the setting inside "
+		"an "
+		"earlier filter at (text) line 3\n" },
+	{ "protocol imap {\n mail_plugins {\n  a = yes\n }\n}\nmail_plugins = b\n", "" },
+	{ "protocol imap {\n mail_plugins = a\n}\nmail_plugins = b\n",
+		"(text):6:1: Warning: Global setting mail_plugins won't change the setting "
+		"inside an earlier filter at (text) line 3\n" },
+	{ "ssl = yes\nprotocol imap {\n ssl = no\n}\n", "" },
+	{ "dovecot_config_version = 3.1.0\n", "(text):3:26: Error: dovecot_config_version "
+					      "value can't be changed once set\n" },
+	{ "metric m {\n}\n", "(text):3:1: Error: Named filter metric m is required to have "
+			     "filter setting, but it is missing\n" },
+	{ "welcome {\n}\n", "(text):3:1: Error: Named filter welcome is required to have "
+			    "execute setting, but it is missing\n" },
+	{ "welcome {\n execute x {\n }\n}\n", "" },
+	{ "acl owner {\n}\n", "(text):3:1: Error: Named filter acl owner is required to have "
+			      "rights setting, but it is missing\n" },
+	{ "mail_attribute {\n}\n", "(text):3:1: Error: Named filter mail_attribute is "
+				   "required to have dict setting, but it is missing\n" },
+	{ "listen =\n", "(text):3:9: Error: listen can't be set empty (write listen = * "
+			"::)\n" },
+	{ "auth_policy_server_url = http://x\n",
+		"(text):3:26: Error: auth_policy_hash_nonce must be set when policy server "
+		"is "
+		"used\n" },
+	{ "ssl = required\nauth_allow_cleartext = yes\n",
+		"(text):4:24: Warning: auth_allow_cleartext=yes has no effect, because "
+		"ssl=required\n" },
+	{ "ssl_server_request_client_cert = yes\n",
+		"(text):3:34: Error: ssl_server_request_client_cert is set, but "
+		"ssl_server_ca_file is not\n" },
+	{ "service imap {\n process_limit = 0\n}\n",
+		"Error: service(imap): process_limit must be greater than 0\n" },
+	{ "service imap {\n process_limit = 1\n process_min_avail = 2\n}\n",
+		"Error: service(imap): process_min_avail is greater than process_limit\n" },
+	{ "service imap {\n restart_request_count = 0\n}\n",
+		"Error: service(imap): restart_request_count must be greater than 0 (did "
+		"you "
+		"mean \"unlimited\"?)\n" },
+	{ "service imap {\n vsz_limit = 1k\n}\n", "Error: service(imap): vsz_limit is too low\n" },
+	{ "protocols = imap\nservice imap-login {\n inet_listener other {\n  port = 143\n "
+	  "}\n}\n",
+		"Error: duplicate listener: *:143\n" },
+	{ "namespace a {\n inbox = yes\n}\nnamespace b {\n inbox = yes\n}\n",
+		"Error: namespace: There can be only one namespace with inbox=yes\n" },
+	{ "namespace a {\n inbox = yes\n}\nnamespace b {\n separator = .\n}\n",
+		"Error: namespace b: All list=yes namespaces must use the same "
+		"separator\n" },
+	{ "!include /nowhere/x.conf\n", "(text):3:1: Error: No matches: /nowhere/x.conf "
+					"(!include_try ignores files "
+					"that do not exist)\n" },
+	{ "!include_try /nowhere/x.conf\n", "" },
+	{ "!include /nowhere/*.conf\n", "" },
+	{ "mail_home = </nowhere/x\n", "(text):3:13: Error: mail_home: Can't open file "
+				       "/nowhere/x: open /nowhere/x: "
+				       "No such file or directory\n" },
+	{ "service a {\n service b {\n }\n}\n", "" },
+	{ "obox {\n fs a {\n  fs b {\n   fs c {\n   }\n  }\n }\n}\n", "" },
+};
+
 static void problems(void **state)
 {
 	(void)state;
-	static const struct problem_case cases[] = {
-		{ "", "" },
-		{ "}\n", "(text):3:1: Error: Unexpected '}'\n" },
-		{ "service x {\n",
-			"(text):3:1: Error: Missing '}' (section started at (text):3)\n" },
-		{ "service x\n", "(text):3:9: Error: Expecting '=' or '{' after service (a setting "
-				 "is written 'key = value')\n" },
-		{ "service x { a\n}\n",
-			"(text):3:13: Error: Garbage after '{' (one statement per line)\n" },
-		{ "service x { client_limit = 1 }\n",
-			"(text):3:13: Error: Garbage after '{' (one statement per line)\n" },
-		{ "= x\n", "(text):3:1: Error: Expecting a name\n" },
-		{ "\"a = x\n", "(text):3:1: Error: Missing ending '\"'\n" },
-		{ "\"a\\n\" = x\n", "(text):3:1: Error: Unknown escape sequence \\n\n" },
-		{ "login_greeting = \"a\\n\"\n",
-			"(text):3:18: Error: Unknown escape sequence \\n\n" },
-		{ "login_greeting = 'a\\'b'\n",
-			"(text):3:18: Error: Unknown escape sequence \\'\n" },
-		{ "login_greeting = <<EOF\nnever closed\n",
-			"(text):3:18: Error: Missing end of text: no line 'EOF' follows\n" },
-		{ "login_greeting = a#b\n", "(text):3:19: Warning: Ambiguous '#': it begins a "
-					    "comment here (put a blank "
-					    "before it, or quote the value)\n" },
-		{ "sssl = yes\n",
-			"(text):3:1: Error: Unknown setting: sssl (did you mean ssl?)\n" },
-		{ "SSL = yes\n", "(text):3:1: Error: Unknown setting: SSL\n" },
-		{ "nonsense {\n}\n", "(text):3:1: Error: Unknown section name: nonsense\n" },
-		{ "servce x {\n}\n", "(text):3:1: Error: Unknown section name: servce (did you "
-				     "mean service?)\n" },
-		{ "ssl {\n}\n", "(text):3:1: Error: Setting ssl cannot be used as a section\n" },
-		{ "service {\n}\n",
-			"(text):3:1: Error: service: Setting is a named list filter, use "
-			"'service value {'\n" },
-		{ "obox x {\n}\n",
-			"(text):3:1: Error: obox: Setting is a named filter, use 'obox {'\n" },
-		{ "obox = x\n",
-			"(text):3:1: Error: obox: Setting is a named filter, use 'obox {'\n" },
-		{ "service __x {\n}\n", "(text):3:1: Error: service: Invalid name: __x\n" },
-		{ "service $SET:x {\n}\n", "(text):3:1: Error: service: Invalid name: $SET:x\n" },
-		{ "mailbox x {\n}\n",
-			"(text):3:1: Error: mailbox must be inside a namespace block\n" },
-		{ "mail_location = x\n", "(text):3:1: Error: Unknown setting: mail_location (use "
-					 "mail_driver and mail_path)\n" },
-		{ "disable_plaintext_auth = no\n",
-			"(text):3:1: Error: Unknown setting: disable_plaintext_auth (use "
-			"auth_allow_cleartext, its opposite)\n" },
-		{ "plugin {\n quota = x\n}\n", "(text):3:1: Error: Unknown section name: plugin "
-					       "(write the settings outside: "
-					       "there is no plugin block)\n" },
-		{ "ssl_cert = inline:a\nssl_key = inline:b\n",
-			"(text):3:1: Warning: Obsolete setting in (text):3: ssl_cert has been "
-			"renamed "
-			"to ssl_server_cert_file (doveconf -Pn > new.conf writes a file with the "
-			"new "
-			"names)\n(text):4:1: Warning: Obsolete setting in (text):4: ssl_key has "
-			"been "
-			"renamed to ssl_server_key_file\n" },
-		{ "service imap {\n service_count = 1\n}\n",
-			"(text):4:2: Warning: Obsolete setting in (text):4: service_count has been "
-			"renamed to service_restart_request_count (doveconf -Pn > new.conf writes "
-			"a "
-			"file with the new names)\n" },
-		{ "event_exporter x {\n transport = log\n}\n",
-			"(text):4:2: Warning: Obsolete setting in (text):4: transport has been "
-			"renamed to event_exporter_driver (doveconf -Pn > new.conf writes a file "
-			"with "
-			"the new names)\n" },
-		{ "ssl = yes\nssl = no\n",
-			"(text):4:1: Warning: ssl was already set in line 3: the last value "
-			"counts\n" },
-		{ "protocol imap {\n ssl = no\n}\nssl = yes\n",
-			"(text):6:1: Warning: Global setting ssl won't change the setting inside "
-			"an "
-			"earlier filter at (text) line 3\n" },
-		{ "protocol imap {\n mail_plugins {\n  a = yes\n }\n}\nmail_plugins = b\n", "" },
-		{ "protocol imap {\n mail_plugins = a\n}\nmail_plugins = b\n",
-			"(text):6:1: Warning: Global setting mail_plugins won't change the setting "
-			"inside an earlier filter at (text) line 3\n" },
-		{ "ssl = yes\nprotocol imap {\n ssl = no\n}\n", "" },
-		{ "dovecot_config_version = 3.1.0\n", "(text):3:26: Error: dovecot_config_version "
-						      "value can't be changed once set\n" },
-		{ "metric m {\n}\n", "(text):3:1: Error: Named filter metric m is required to have "
-				     "filter setting, but it is missing\n" },
-		{ "welcome {\n}\n", "(text):3:1: Error: Named filter welcome is required to have "
-				    "execute setting, but it is missing\n" },
-		{ "welcome {\n execute x {\n }\n}\n", "" },
-		{ "acl owner {\n}\n",
-			"(text):3:1: Error: Named filter acl owner is required to have "
-			"rights setting, but it is missing\n" },
-		{ "mail_attribute {\n}\n", "(text):3:1: Error: Named filter mail_attribute is "
-					   "required to have dict setting, but it is missing\n" },
-		{ "listen =\n", "(text):3:9: Error: listen can't be set empty (write listen = * "
-				"::)\n" },
-		{ "auth_policy_server_url = http://x\n",
-			"(text):3:26: Error: auth_policy_hash_nonce must be set when policy server "
-			"is "
-			"used\n" },
-		{ "ssl = required\nauth_allow_cleartext = yes\n",
-			"(text):4:24: Warning: auth_allow_cleartext=yes has no effect, because "
-			"ssl=required\n" },
-		{ "ssl_server_request_client_cert = yes\n",
-			"(text):3:34: Error: ssl_server_request_client_cert is set, but "
-			"ssl_server_ca_file is not\n" },
-		{ "service imap {\n process_limit = 0\n}\n",
-			"Error: service(imap): process_limit must be greater than 0\n" },
-		{ "service imap {\n process_limit = 1\n process_min_avail = 2\n}\n",
-			"Error: service(imap): process_min_avail is greater than process_limit\n" },
-		{ "service imap {\n restart_request_count = 0\n}\n",
-			"Error: service(imap): restart_request_count must be greater than 0 (did "
-			"you "
-			"mean \"unlimited\"?)\n" },
-		{ "service imap {\n vsz_limit = 1k\n}\n",
-			"Error: service(imap): vsz_limit is too low\n" },
-		{ "protocols = imap\nservice imap-login {\n inet_listener other {\n  port = 143\n "
-		  "}\n}\n",
-			"Error: duplicate listener: *:143\n" },
-		{ "namespace a {\n inbox = yes\n}\nnamespace b {\n inbox = yes\n}\n",
-			"Error: namespace: There can be only one namespace with inbox=yes\n" },
-		{ "namespace a {\n inbox = yes\n}\nnamespace b {\n separator = .\n}\n",
-			"Error: namespace b: All list=yes namespaces must use the same "
-			"separator\n" },
-		{ "!include /nowhere/x.conf\n", "(text):3:1: Error: No matches: /nowhere/x.conf "
-						"(!include_try ignores files "
-						"that do not exist)\n" },
-		{ "!include_try /nowhere/x.conf\n", "" },
-		{ "!include /nowhere/*.conf\n", "" },
-		{ "mail_home = </nowhere/x\n", "(text):3:13: Error: mail_home: Can't open file "
-					       "/nowhere/x: open /nowhere/x: "
-					       "No such file or directory\n" },
-		{ "service a {\n service b {\n }\n}\n", "" },
-		{ "obox {\n fs a {\n  fs b {\n   fs c {\n   }\n  }\n }\n}\n", "" },
-	};
-	check_problems(cases, ARRAY_COUNT(cases));
+	check_problems(problem_cases, ARRAY_COUNT(problem_cases));
 }
 
 int main(void)
