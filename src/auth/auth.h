@@ -79,6 +79,9 @@ enum err auth_lookup(
 
 /* ---- what tools ask ---- */
 
+/* Wildcards "*" and "?", separated by spaces or commas; "!" negates. Empty: everybody. */
+bool auth_name_matches(struct str patterns, struct str name);
+
 /* WAITS. What the password databases know of a user (never the password): login_fields. */
 enum err auth_inspect(
 	struct op *op, struct auth *a, const struct auth_request *request, struct auth_result *out);

@@ -161,8 +161,6 @@ bool auth_may_use_mechanism(
 enum err auth_flow_set_names(struct op *op, struct auth_flow *flow);
 /* May this be a key and part of a path? */
 enum err auth_name_check(struct op *op, struct str name);
-/* Wildcards "*" and "?", separated by spaces or commas; "!" negates. Empty: everybody. */
-bool auth_name_matches(struct str patterns, struct str name);
 
 /* ---- templates (expand.c) ---- */
 

@@ -62,6 +62,29 @@ bool auth_mechanism_offered(
 /* The names, in the order in which they should be offered: start with *at = 0; false at the end. */
 bool auth_mechanism_next(size_t *at, struct str *out_name);
 
+/* ---- tools: answered to root and to auth's own user (tool_client.c) ---- */
+
+struct auth_facts {
+	struct str user; /* as the databases call him */
+	struct auth_field *fields;
+	size_t field_count;
+};
+/* WAIT. What the password databases, or the user databases, know of request->user; never a password.
+ * ERR_NOT_FOUND: nothing. ERR_DENIED: the socket or auth does not let us. In op's arena. */
+enum err auth_client_passdb(struct op *op, struct ipc_client *auth,
+	const struct auth_request *request, struct auth_facts *out);
+enum err auth_client_userdb(struct op *op, struct ipc_client *auth,
+	const struct auth_request *request, struct auth_facts *out);
+/* WAITS. Appends the names of all users, each with a newline, sorted, each once. ERR_UNSUPPORTED: no
+ * userdb can list. */
+enum err auth_client_list(
+	struct op *op, struct ipc_client *auth, struct str service, struct buf *out);
+/* WAIT. Names are wildcards, separated by spaces; "" is everybody. */
+enum err auth_client_cache_flush(
+	struct op *op, struct ipc_client *auth, struct str names, uint64_t *out_count);
+enum err auth_client_cache_status(
+	struct op *op, struct ipc_client *auth, bool resets, struct auth_cache_status *out);
+
 /* ---- the other end ---- */
 
 /* Answers one IPC_AUTH_* message. Delays failures (auth_failure_delay). What tools ask is answered to

@@ -158,8 +158,12 @@ void auth_penalty_delay_refusal(struct op *op, struct auth_penalties *p, int64_t
 	if (interval_us <= 0 || p->delayed >= DELAYED_MAX)
 		return;
 	p->delayed++;
+	/* Not the tick that comes at once: guessing is never quick. */
+	int64_t left_us = interval_us - now_us() % interval_us;
+	if (left_us < interval_us / 4)
+		left_us += interval_us;
 	/* At the deadline the caller has left anyway. */
-	(void)task_sleep(op, interval_us - now_us() % interval_us);
+	(void)task_sleep(op, left_us);
 	p->delayed--;
 	op->failure = why;
 }

@@ -25,8 +25,21 @@ static const struct doveadm_command commands[] = {
 		"prints the last warnings and errors of all processes" },
 	{ "log find", doveadm_log_find, "", "says where the lines of each level go" },
 	{ "log test", doveadm_log_test, "", "writes a line of each level" },
-	{ "pw", doveadm_pw, "[-s SCHEME] [-p PASSWORD]", "makes a password hash for a users file" },
-	{ "auth test", doveadm_auth_test, "USER [PASSWORD]", "asks the running auth process" },
+	{ "pw", doveadm_pw,
+		"[-l] [-s SCHEME] [-p PASSWORD] [-r ROUNDS] [-u USER] [-t HASH] [-V]",
+		"makes a password hash, or tests one" },
+	{ "auth test", doveadm_auth_test, "[-M MASTER] [-A MECHANISM] [-x KEY=VALUE] USER [PASSWORD]",
+		"asks the running auth process whether a password is right" },
+	{ "auth login", doveadm_auth_login,
+		"[-M MASTER] [-A MECHANISM] [-x KEY=VALUE] USER [PASSWORD]",
+		"the same, and what the user databases know" },
+	{ "auth lookup", doveadm_auth_lookup, "[-f FIELD] [-x KEY=VALUE] USER...",
+		"prints what the password databases know of users" },
+	{ "auth cache flush", doveadm_auth_cache_flush, "[USER-MASK...]",
+		"makes auth forget what it has cached" },
+	{ "auth cache status", doveadm_auth_cache_status, "[reset]", "prints figures of the cache" },
+	{ "user", doveadm_user, "[-f FIELD | -e TEMPLATE] [-x KEY=VALUE] (USER | MASK)... | -A",
+		"prints what the user databases know, or all names that match" },
 };
 
 int doveadm_fail(const struct doveadm *d, int status)

@@ -13,6 +13,7 @@
 /* Exit statuses, as sysexits(3) has them. */
 #define EXIT_FAILED    1 /* the command was understood, and refused */
 #define EXIT_USAGE     64
+#define EXIT_NO_USER   67
 #define EXIT_NOT_FOUND 68
 #define EXIT_TEMP_FAIL 75
 #define EXIT_DENIED    77
@@ -59,3 +60,8 @@ int doveadm_quarantine_list(struct doveadm *d);
 int doveadm_quarantine_release(struct doveadm *d);
 int doveadm_pw(struct doveadm *d);        /* doveadm_pw.c */
 int doveadm_auth_test(struct doveadm *d); /* doveadm_auth.c */
+int doveadm_auth_login(struct doveadm *d);
+int doveadm_auth_lookup(struct doveadm *d);
+int doveadm_auth_cache_flush(struct doveadm *d);
+int doveadm_auth_cache_status(struct doveadm *d);
+int doveadm_user(struct doveadm *d); /* doveadm_user.c */
