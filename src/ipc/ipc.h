@@ -82,6 +82,8 @@ enum err ipc_serve(struct op *op, int listen_fd, const char *name, ipc_handler *
 /* At an upgrade another process, which has the same listening socket, takes over: this one accepts no
  * more, answers what was begun, and sends callers of everything else there (nobody sees an error). */
 void ipc_server_retire(struct ipc_server *s); /* NULL is fine */
+/* WAITS, after a retirement, until every caller has his answer; not longer than the op lasts. */
+void ipc_server_finish(struct op *op, struct ipc_server *s);
 void ipc_server_close(struct ipc_server *s);
 
 /* ---- client ---- */

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -19,6 +20,7 @@ struct fixture {
 	struct ipc_server *server;
 	struct ipc_client *client;
 	struct arena arena;
+	int listen_fd; /* as the master keeps it */
 	int calls_done;
 	int calls_failed;
 };
@@ -151,8 +153,30 @@ static void calls_fail_when_the_server_leaves_and_work_when_it_is_back(struct fi
 	assert_int_equal(call(f, &op, "gone", 0, -1, &reply), ERR_UNAVAILABLE);
 	ipc_message_done(&reply);
 	assert_int_equal(listen_unix(&op, f->path, SOCK_SEQPACKET, 0600, &fd), ERR_NONE);
+	f->listen_fd = dup(fd);
 	assert_int_equal(ipc_serve(&op, fd, "echo", echo, f, &f->server), ERR_NONE);
 	fields_and_descriptors_travel(f);
+}
+
+/* Two processes on one listening socket: nobody who calls notices that the first one leaves. */
+static void a_server_is_replaced_under_calls(struct fixture *f)
+{
+	struct op op;
+	struct ipc_server *old = f->server;
+	op_init(&op, &f->arena, NULL, now_us() + 20 * US_PER_SEC);
+	f->calls_done = f->calls_failed = 0;
+	for (int i = 0; i < 50; i++)
+		task_start("call", one_call, f);
+	task_yield(); /* some are sent, none is answered */
+	ipc_server_retire(old);
+	for (int i = 0; i < 50; i++)
+		task_start("call", one_call, f);
+	ipc_server_finish(&op, old);
+	ipc_server_close(old);
+	assert_int_equal(ipc_serve(&op, f->listen_fd, "echo", echo, f, &f->server), ERR_NONE);
+	while (f->calls_done + f->calls_failed < 100)
+		assert_int_equal(task_sleep(&op, US_PER_MS), ERR_NONE);
+	assert_int_equal(f->calls_failed, 0);
 }
 
 static void script(void *arg)
@@ -163,6 +187,7 @@ static void script(void *arg)
 	a_deadline_ends_the_wait_and_a_late_reply_harms_nobody(f);
 	many_calls_share_the_connection(f);
 	calls_fail_when_the_server_leaves_and_work_when_it_is_back(f);
+	a_server_is_replaced_under_calls(f);
 	ipc_client_free(f->client);
 	ipc_server_close(f->server);
 	loop_stop();
@@ -195,18 +220,22 @@ static void the_shared_page_tells_every_shards_worker(void **state)
 	(void)state;
 	AUTO_ARENA(arena, 0);
 	struct op op;
-	struct shared_page *master, *role;
+	struct shared_page *master, *other;
+	const struct shared_page *role;
 	int fd;
 	op_init(&op, &arena, NULL, TIME_NEVER);
 	assert_int_equal(shared_page_create(&op, 16, 2, &fd, &master), ERR_NONE);
 	assert_int_equal(shared_page_map(&op, fd, &role), ERR_NONE);
 	uint32_t before = shared_worker_of(role, STR("u1@example.test"));
 	assert_true(before < 2);
-	for (int i = 0; i < 16; i++)
-		master->worker_of_shard[i] = 1;
+	for (uint32_t i = 0; i < 16; i++)
+		shared_set_worker(master, i, 1);
 	assert_int_equal(shared_worker_of(role, STR("u1@example.test")), 1);
-	assert_int_equal(shared_page_create(&op, 0, 2, &fd, &master), ERR_INVALID);
+	assert_int_equal(shared_page_create(&op, 0, 2, &fd, &other), ERR_INVALID);
+	/* A role cannot write to it. */
+	assert_ptr_equal(mmap(NULL, 4096, PROT_WRITE, MAP_SHARED, fd, 0), MAP_FAILED);
 	shared_page_unmap(role);
+	shared_page_unmap(master);
 	close(fd);
 }
 

@@ -18,6 +18,7 @@ struct ipc_server {
 	void *arg;
 	struct listener *listener;
 	struct list connections;
+	struct wait_queue emptied; /* no connection is left */
 	bool is_closed, is_retired;
 	uint32_t refs; /* itself and its connections */
 };
@@ -50,6 +51,8 @@ static void served_break(struct served *c)
 		return;
 	c->is_broken = true;
 	list_remove(&c->link);
+	if (list_is_empty(&c->server->connections))
+		wait_queue_wake_all(&c->server->emptied);
 	watch_close(&c->watch);
 	shutdown(c->fd, SHUT_RDWR);
 }
@@ -218,6 +221,12 @@ void ipc_server_retire(struct ipc_server *s)
 	/* Callers cannot send any more; what they have sent is still read. */
 	LIST_FOR_EACH(c, next, &s->connections, struct served, link)
 	shutdown(c->fd, SHUT_RD);
+}
+
+void ipc_server_finish(struct op *op, struct ipc_server *s)
+{
+	while (!list_is_empty(&s->connections) && wait_queue_wait(op, &s->emptied) == ERR_NONE)
+		continue;
 }
 
 void ipc_server_close(struct ipc_server *s)

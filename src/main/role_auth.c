@@ -58,12 +58,17 @@ static void auth_role_stop(struct op *op, void *state)
 	mem_free(r);
 }
 
+static enum err auth_role_reload(struct op *op, void *state, struct role_context *context)
+{
+	struct auth_role *r = state;
+	return auth_reload(op, r->auth, context->config);
+}
+
 static void auth_role_retire(struct op *op, void *state)
 {
 	struct auth_role *r = state;
 	ipc_server_retire(r->server);
-	while (r->busy > 0 && wait_queue_wait(op, &r->idle) == ERR_NONE)
-		continue;
+	ipc_server_finish(op, r->server);
 }
 
 static uint64_t auth_role_clients(const void *state)
@@ -78,6 +83,7 @@ const struct role role_auth = {
 	.user_setting = SET_default_internal_user,
 	.needs_ticket_key = true,
 	.start = auth_role_start,
+	.reload = auth_role_reload,
 	.retire = auth_role_retire,
 	.stop = auth_role_stop,
 	.clients = auth_role_clients,

@@ -302,6 +302,7 @@ static void mail_role_retire(struct op *op, void *state)
 	ipc_server_retire(r->server);
 	r->is_retired = true;
 	close_parts(op, r);
+	ipc_server_finish(op, r->server);
 }
 
 static void mail_role_stop(struct op *op, void *state)

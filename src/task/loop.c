@@ -160,6 +160,7 @@ void loop_close(void)
 		bool may_go_on = loop_round(l);
 		ASSERT(may_go_on || list_is_empty(&l->tasks)); /* a shielded task waits for ever */
 	}
+	watchdog_done(l);
 	offload_detach(l);
 	signal_done(l);
 	loop_free(l);

@@ -204,10 +204,20 @@ void offload_set_threads(enum offload_pool pool, unsigned count);
 
 /* ---- watchdog ---- */
 
-/* Reports each task that ran `limit_us` without a wait: called on the loop, after the fact. `user`
- * and `doing` are empty if the task has ended meanwhile. Off in virtual time. */
-typedef void watchdog_fn(const char *task_name, struct str user, struct str doing, int64_t ran_us);
-void loop_set_watchdog(int64_t limit_us, watchdog_fn *fn);
+/* Reports each task that ran `limit_us` without a wait: called on the loop, after the fact, with where
+ * it was when it had run that long. Off in virtual time.
+ * Cost: nothing at a switch beyond the coarse clock; while the thread computes, a signal (SIGPROF) for
+ * each half of the limit. */
+struct watchdog_report {
+	const char *task_name;
+	struct str user, doing; /* empty if the task has ended meanwhile */
+	int64_t ran_us;
+	/* Return addresses, innermost first; none if it waited in the kernel instead of computing. */
+	void *const *frames;
+	size_t frame_count;
+};
+typedef void watchdog_fn(const struct watchdog_report *report);
+void loop_set_watchdog(int64_t limit_us, watchdog_fn *fn); /* fn NULL: off */
 
 /* The shared-memory slot that tells the master what this process was doing when it died. Written at
  * every switch to a task that named a user. */

@@ -27,6 +27,7 @@
 #define RUNNING_MAX_DEFAULT 4096
 #define POLL_EVENTS_MAX     256
 #define SIGNAL_NUMBER_MAX   64
+#define WATCHDOG_FRAMES_MAX 32
 
 enum task_state { TASK_FREE, TASK_QUEUED, TASK_READY, TASK_RUNNING, TASK_WAITING };
 
@@ -92,6 +93,13 @@ struct loop {
 
 	int64_t watchdog_us; /* 0: off */
 	watchdog_fn *watchdog;
+	/* Samples of a turn that lasts; written by the signal's handler on this thread. */
+	timer_t sampler;
+	bool has_sampler;
+	uint64_t sampled_switch; /* stats.switches at the last sample */
+	unsigned sample_count;   /* of that turn */
+	void *frames[WATCHDOG_FRAMES_MAX];
+	int frame_count;
 	int64_t run_start_ns; /* coarse, of the current task's turn */
 	struct crash_slot *crash_slot;
 	bool crash_slot_is_set;
@@ -143,6 +151,7 @@ void signal_done(struct loop *l);
 
 /* watchdog.c */
 int64_t coarse_now_ns(void);
+void watchdog_done(struct loop *l);
 void watchdog_check(struct loop *l, const struct task *t, const char *name, bool has_ended);
 void crash_slot_write(struct loop *l, const struct task *t);
 void crash_slot_clear(struct loop *l);

@@ -3,6 +3,8 @@
  */
 #include "task/task_private.h"
 
+#include <errno.h>
+#include <execinfo.h>
 #include <unistd.h>
 
 /* Some milliseconds of error for a tenth of the price of the exact clock; real also in virtual
@@ -14,11 +16,68 @@ int64_t coarse_now_ns(void)
 	return (int64_t)ts.tv_sec * INT64_C(1000000000) + ts.tv_nsec;
 }
 
+/* ---- where a long turn is ----
+ *
+ * A timer on the thread's own CPU clock sends SIGPROF after each half of the limit that the thread
+ * computed. The second one that meets the same turn notes where it is; a third overwrites it. An idle
+ * process gets none. */
+
+static void sample(int signal_number)
+{
+	struct loop *l = loop_current;
+	(void)signal_number;
+	if (!l || !l->current)
+		return;
+	if (l->sampled_switch != l->stats.switches) {
+		l->sampled_switch = l->stats.switches;
+		l->sample_count = 0;
+		l->frame_count = 0;
+	}
+	if (++l->sample_count < 2 || l->sample_count > 3)
+		return;
+	int error_number = errno;
+	l->frame_count = backtrace(l->frames, WATCHDOG_FRAMES_MAX);
+	errno = error_number;
+}
+
+void watchdog_done(struct loop *l)
+{
+	if (l->has_sampler)
+		timer_delete(l->sampler);
+	l->has_sampler = false;
+}
+
+static struct timespec timespec_of(int64_t us)
+{
+	return (struct timespec){ .tv_sec = us / US_PER_SEC, .tv_nsec = us % US_PER_SEC * 1000 };
+}
+
+/* Without it reports have no frames. */
+static void start_sampler(struct loop *l)
+{
+	struct sigevent event = { .sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGPROF };
+	struct sigaction action = { .sa_handler = sample, .sa_flags = SA_RESTART };
+	struct itimerspec every = { .it_interval = timespec_of(l->watchdog_us / 2) };
+	every.it_value = every.it_interval;
+	event._sigev_un._tid = gettid();
+	void *frame[1];
+	(void)backtrace(frame, 1); /* the first call loads the unwinder: not in a handler */
+	if (sigaction(SIGPROF, &action, NULL) < 0 ||
+		timer_create(CLOCK_THREAD_CPUTIME_ID, &event, &l->sampler) < 0)
+		return;
+	l->has_sampler = timer_settime(l->sampler, 0, &every, NULL) == 0;
+	if (!l->has_sampler)
+		timer_delete(l->sampler);
+}
+
 void loop_set_watchdog(int64_t limit_us, watchdog_fn *fn)
 {
 	struct loop *l = loop_current;
+	watchdog_done(l);
 	l->watchdog_us = fn ? limit_us : 0;
 	l->watchdog = fn;
+	if (fn && !l->is_virtual)
+		start_sampler(l);
 }
 
 void watchdog_check(struct loop *l, const struct task *t, const char *name, bool has_ended)
@@ -26,8 +85,16 @@ void watchdog_check(struct loop *l, const struct task *t, const char *name, bool
 	int64_t ran_us = (coarse_now_ns() - l->run_start_ns) / 1000;
 	if (ran_us < l->watchdog_us || l->is_virtual)
 		return;
+	bool has_sample = l->sampled_switch == l->stats.switches;
 	/* What an ended task had named may be gone with it. */
-	l->watchdog(name, has_ended ? STR_NONE : t->user, has_ended ? STR_NONE : t->doing, ran_us);
+	l->watchdog(&(struct watchdog_report){
+		.task_name = name,
+		.user = has_ended ? STR_NONE : t->user,
+		.doing = has_ended ? STR_NONE : t->doing,
+		.ran_us = ran_us,
+		.frames = l->frames,
+		.frame_count = has_sample ? (size_t)l->frame_count : 0,
+	});
 }
 
 /* ---- crash slot ---- */

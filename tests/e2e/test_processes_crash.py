@@ -134,6 +134,7 @@ def test_a_crash_names_the_user(instance):
     user = instance.new_user()
     fill(instance, user)
     pid = crash_while_serving(instance, user)
+    wait_until(lambda: f"child {pid} killed" in instance.log_text(), "the line about the death")
     line = next(l for l in instance.log_text().splitlines() if f"child {pid} killed" in l)
     assert f"was serving user {user}" in line and "signal 11" in line, line
     log_in_again(instance, user).logout()
