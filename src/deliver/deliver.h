@@ -19,6 +19,7 @@
 #include "ipc/ipc.h"
 #include "net/address.h"
 
+struct config_scope;
 struct user;
 
 /* No mail is larger, whatever the configuration says: a mail is one run of memory in the worker. */
@@ -57,8 +58,14 @@ enum deliver_option {
 	DELIVER_CREATES_MAILBOX = 2,    /* the detail's mailbox is made when it is missing */
 	DELIVER_SUBSCRIBES_MAILBOX = 4, /* and subscribed */
 };
-/* WAITS until durable. Saves head + mail to INBOX, or where `options` (enum deliver_option) say, and
- * sends the event mail_delivery_finished. out->mailbox lives in op's arena. */
-enum err deliver_run(struct op *op, struct user *u, const struct delivery *d, unsigned options,
-	struct delivery_result *out);
+struct deliver_settings {
+	unsigned options;      /* of enum deliver_option */
+	struct str log_format; /* deliver_log_format */
+};
+/* Borrowed from the scope's configuration. */
+void deliver_settings_read(const struct config_scope *scope, struct deliver_settings *out);
+/* WAITS until durable. Saves head + mail to INBOX, or where the options say, and sends the events
+ * mail_delivery_started and mail_delivery_finished. out->mailbox lives in op's arena. */
+enum err deliver_run(struct op *op, struct user *u, const struct delivery *d,
+	const struct deliver_settings *settings, struct delivery_result *out);
 void deliver_reply(struct ipc_message *reply, const struct delivery_result *result);

@@ -149,6 +149,8 @@ static void script_head_and_mail_are_one_run_of_bytes(struct op *op)
 
 /* ---- where it goes ---- */
 
+static const char *log_format = "msgid=%{msgid}: %{message}";
+
 static void reset_store(void)
 {
 	mailboxes[0] = (struct mailbox){ .name = "INBOX", .exists = true };
@@ -172,7 +174,9 @@ static enum err run(
 	};
 	op_forgive(op);
 	appended_to = NULL;
-	enum err e = deliver_run(op, NULL, &d, options, out);
+	struct deliver_settings settings = { .options = options,
+		.log_format = str_from(log_format) };
+	enum err e = deliver_run(op, NULL, &d, &settings, out);
 	close(d.fd);
 	if (e == ERR_NONE) {
 		assert_str(out->mailbox, str_from(appended_to));
@@ -243,12 +247,23 @@ static void script_the_log_tells_the_message_id(struct op *op)
 	assert_ok(run(op, "", 0, &r));
 	mailboxes[0].append_result = ERR_UNAVAILABLE;
 	assert_err(run(op, "", 0, &r), ERR_UNAVAILABLE);
+	assert_string_equal(op->failure.text, "the store says no");
+	mailboxes[0].append_result = ERR_NONE;
+	log_format = "%{subject}/%{from}/%{from_envelope}/%{to_envelope}/%{size}/%{vsize}/"
+		     "%{storage_id}/%{user | domain}/%{session}: %{message}";
+	assert_ok(run(op, "", 0, &r));
+	log_format = "%{nonsense}";
+	assert_ok(run(op, "", 0, &r));
+	log_format = "msgid=%{msgid}: %{message}";
 	event_log_close();
 	assert_ok(file_read(op, path, 1 << 16, &log));
 	struct str text = buf_str(&log);
 	assert_true(str_find(text, STR("lmtp(u@example.test)<abc:R1>: msgid=<a@b>: "
 				       "saved mail to INBOX\n")) > 0);
 	assert_true(str_find(text, STR("msgid=<a@b>: failed to save mail: the store says no")) > 0);
+	assert_true(str_find(text, STR(">: //s@example.org/u@example.test/")) > 0);
+	assert_true(str_find(text, STR("//example.test/abc:R1: saved mail to INBOX\n")) > 0);
+	assert_true(str_find(text, STR(">: saved mail to INBOX (deliver_log_format: ")) > 0);
 	close(fd);
 	unlink(path);
 }

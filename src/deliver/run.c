@@ -1,13 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One delivery in the worker: choose the mailbox, save, tell. */
+/* One delivery in the worker: choose the mailbox, save. */
 #include "deliver/deliver_private.h"
-#include "event/event.h"
-#include "message/header.h"
 #include "store/mailbox.h"
 #include "store/store.h"
-
-/* Message-ID is looked for in this much of the mail. */
-#define HEADER_BYTES_MAX (64 * 1024)
 
 /* ---- where to ---- */
 
@@ -94,61 +89,16 @@ static enum err save(struct op *op, struct user *u, const struct delivery *d, un
 	return e;
 }
 
-/* ---- telling ---- */
-
-static struct event *delivery_event(struct op *op, struct user *u, const struct delivery *d)
-{
-	struct event *event = event_new(op->event, "lmtp");
-	struct str user = user_name(u);
-	event_set_str(event, "user", user);
-	event_set_str(event, "session", d->session_id);
-	event_set_str(event, "mail_from", d->sender);
-	event_set_str(event, "rcpt_to", d->recipient);
-	event_set_prefix(event,
-		str_printf(op->arena, "lmtp(%.*s)<%.*s>: ", STRF(user), STRF(d->session_id)));
-	return event;
-}
-
-static struct str message_id(struct op *op, struct str message)
-{
-	struct message_field field;
-	struct str header = str_slice(message, 0, HEADER_BYTES_MAX);
-	if (!message_field_find(header, STR("Message-ID"), &field))
-		return STR("unspecified");
-	struct str id = str_trim(message_field_unfold(op->arena, field.value));
-	return str_slice(id, 0, 1000);
-}
-
-static void report(struct event *event, struct op *op, struct str message, enum err e,
-	const struct delivery_result *result)
-{
-	if (!event_is_wanted(event, EVENT_INFO))
-		return;
-	struct str id = message_id(op, message);
-	event_set_str(event, "message_id", id);
-	event_set_int(event, "message_size", (int64_t)message.n);
-	if (e != ERR_NONE) {
-		event_set_str(event, "error", str_from(err_name(e)));
-		event_send(event, EVENT_INFO, "mail_delivery_finished",
-			"msgid=%.*s: failed to save mail: %s", STRF(id), op->failure.text);
-		return;
-	}
-	event_set_str(event, "mailbox", result->mailbox);
-	event_set_int(event, "uid", result->uid);
-	event_send(event, EVENT_INFO, "mail_delivery_finished", "msgid=%.*s: saved mail to %.*s",
-		STRF(id), STRF(result->mailbox));
-}
-
-enum err deliver_run(struct op *op, struct user *u, const struct delivery *d, unsigned options,
-	struct delivery_result *out)
+enum err deliver_run(struct op *op, struct user *u, const struct delivery *d,
+	const struct deliver_settings *settings, struct delivery_result *out)
 {
 	struct deliver_mail mail;
 	struct delivery_result result = { .mailbox = STR("") };
 	TRY(deliver_mail_open(op, d, &mail));
-	struct event *event = delivery_event(op, u, d);
-	enum err e = save(op, u, d, options, mail.message, &result);
-	report(event, op, mail.message, e, &result);
-	event_unref(event);
+	struct deliver_report report;
+	deliver_report_begin(&report, op, u, d, mail.message);
+	enum err e = save(op, u, d, settings->options, mail.message, &result);
+	deliver_report_end(&report, op, settings->log_format, e, &result);
 	deliver_mail_close(&mail);
 	if (e == ERR_NONE)
 		*out = (struct delivery_result){

@@ -41,6 +41,7 @@ static const struct {
 	{ "auth-client", "auth" },
 	{ "dict-server", "dict" },
 	{ "fts-flatcurve", "fts" },
+	{ "local-delivery", "lmtp" },
 	{ "mail-cache", "storage" },
 	{ "mail-index", "storage" },
 	{ "mailbox", "storage" },

@@ -79,20 +79,6 @@ static enum err take_session(struct op *op, struct mail_role *r, struct ipc_mess
 	return e;
 }
 
-static unsigned delivery_options(const struct mail_role *r)
-{
-	const struct config_scope *lmtp =
-		config_scope(r->config, &(struct config_place){ .protocol = STR("lmtp") });
-	unsigned options = 0;
-	if (config_bool(lmtp, SET_lmtp_save_to_detail_mailbox))
-		options |= DELIVER_TO_DETAIL;
-	if (config_bool(lmtp, SET_lda_mailbox_autocreate))
-		options |= DELIVER_CREATES_MAILBOX;
-	if (config_bool(lmtp, SET_lda_mailbox_autosubscribe))
-		options |= DELIVER_SUBSCRIBES_MAILBOX;
-	return options;
-}
-
 /* Whatever keeps the user from being opened is our own trouble: his mail comes again. */
 static enum err open_recipient(
 	struct op *op, struct mail_role *r, const struct ticket *ticket, struct user **out)
@@ -117,7 +103,10 @@ static enum err take_mail(
 	TRY(ticket_redeem(op, r->gate, d.ticket, STR("lmtp"), &ticket));
 	TRY(open_recipient(op, r, &ticket, &user));
 	task_set_doing(user_name(user), STR("delivering a mail"));
-	enum err e = deliver_run(op, user, &d, delivery_options(r), &result);
+	struct deliver_settings settings;
+	struct config_place place = { .protocol = STR("lmtp") };
+	deliver_settings_read(config_scope(r->config, &place), &settings);
+	enum err e = deliver_run(op, user, &d, &settings, &result);
 	user_unref(user);
 	TRY(e);
 	deliver_reply(reply, &result);

@@ -62,7 +62,7 @@ def test_json(make):
     saved = [line for line in lines if line["event"] == "mail_delivery_finished"
              and line["fields"]["user"] == user]
     assert len(saved) == 1, saved
-    assert saved[0]["category"] == "lmtp" and saved[0]["fields"]["mailbox"] == "INBOX", saved
+    assert saved[0]["category"] == "local-delivery" and saved[0]["fields"]["mailbox"] == "INBOX", saved
 
 
 def test_a_wrong_filter_is_told(make):
