@@ -3,7 +3,7 @@
 
 # What building and serving takes.
 run_packages="gcc libc6-dev meson ninja-build pkg-config python3 openssl ca-certificates
-	libssl-dev libsqlite3-dev libzstd-dev libcrypt-dev libargon2-dev libicu-dev"
+	libssl-dev libsqlite3-dev libzstd-dev libcrypt-dev libargon2-dev libicu-dev libseccomp-dev"
 
 # What the tests take besides: the second compiler, checkers, and real clients.
 test_packages="clang clang-format clang-tidy libclang-rt-14-dev libcmocka-dev gdb valgrind

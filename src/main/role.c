@@ -21,6 +21,7 @@
 #include "main/control.h"
 #include "main/crash.h"
 #include "main/role.h"
+#include "main/sandbox.h"
 #include "net/net.h"
 #include "task/task.h"
 
@@ -165,9 +166,8 @@ static enum err drop_privileges(struct op *op, struct child *child)
 		return op_fail(op, ERR_INVALID,
 			"role %s needs the user %s: create it (useradd -r %s)", role->name, name,
 			name);
-	if (setgroups(0, NULL) < 0 || setgid(pw->pw_gid) < 0 || setuid(pw->pw_uid) < 0)
-		return op_fail_errno(op, "become user %s", name);
-	return ERR_NONE;
+	return op_within(
+		op, sandbox_become(op, pw->pw_uid, pw->pw_gid, role->is_confined), "user %s", name);
 }
 
 static enum err prepare(struct op *op, struct child *child)
@@ -176,6 +176,7 @@ static enum err prepare(struct op *op, struct child *child)
 	TRY(read_config(op, ROLE_FD_CONFIG, &context->config));
 	TRY(shared_page_map(op, ROLE_FD_SHARED, &context->shared));
 	TRY(process_page_map(op, ROLE_FD_PAGE, &context->page));
+	context->is_alone = true;
 	if (child->role->needs_ticket_key)
 		TRY(read_ticket_key(op, context));
 	if (child->role->needs_tls_seed)
@@ -424,13 +425,49 @@ static void heartbeat(void *arg)
 	timer_set(&child->heartbeat, now_us() + HEARTBEAT_US);
 }
 
+/* Paths of sockets are short from here on, and the same inside of the new root directory. */
+static enum err stand_beside_sockets(struct op *op, const struct child *child)
+{
+	struct str base = config_str(config_scope(child->context.config, NULL), SET_base_dir);
+	const char *dir = str_printf(op->arena, "%.*s/ipc", STRF(base)).p;
+	if (chdir(dir) < 0)
+		return op_fail_errno(op, "change to %s", dir);
+	return ERR_NONE;
+}
+
+static enum err confine(struct op *op, const struct child *child)
+{
+	const struct role *role = child->role;
+	struct sandbox_rules rules = { .kind = SANDBOX_GUARDED, .spool_dir = -1 };
+	struct sandbox_walls walls;
+	if (role->is_confined)
+		rules = (struct sandbox_rules){ .kind = SANDBOX_CLOSED,
+			.root = ".",
+			.spool_dir = role->spool_dir(child->state) };
+	TRY(op_within(op, sandbox_enter(op, &rules, &walls), "sandbox"));
+	bool is_whole =
+		walls.has_landlock && walls.has_seccomp && (walls.has_root || !role->is_confined);
+	event_send(NULL, is_whole ? EVENT_DEBUG : EVENT_INFO, "sandbox_entered",
+		"Sandbox: %s, %s, %s",
+		walls.has_root      ? "root directory of its own"
+		: role->is_confined ? "no root directory of its own"
+				    : "root directory of the host",
+		walls.has_landlock ? "Landlock" : "no Landlock",
+		walls.has_seccomp ? "system calls filtered" : "system calls not filtered");
+	return ERR_NONE;
+}
+
 static void start_task(void *arg)
 {
 	struct child *child = arg;
 	AUTO_ARENA(arena, 0);
 	struct op op;
 	op_init(&op, &arena, NULL, now_us() + 60 * US_PER_SEC);
-	enum err e = child->role->start(&op, &child->context, &child->state);
+	enum err e = child->role->is_confined ? stand_beside_sockets(&op, child) : ERR_NONE;
+	if (e == ERR_NONE)
+		e = child->role->start(&op, &child->context, &child->state);
+	if (e == ERR_NONE)
+		e = confine(&op, child);
 	if (e != ERR_NONE) {
 		event_send_failure(NULL, EVENT_FATAL, "role_start_failed", &op, "starting");
 		event_log_close();

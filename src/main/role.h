@@ -42,6 +42,7 @@ struct role_context {
 	const struct shared_page *shared;
 	struct process_page *page;
 	uint32_t slot; /* number of the process within its role */
+	bool is_alone; /* it has a process of its own; a confined one stands where the sockets are */
 	bool has_ticket_key;
 	uint8_t ticket_key[TICKET_KEY_BYTES];
 	uint8_t tls_seed[TLS_TICKET_SEED_BYTES]; /* login's; derived from the ticket key */
@@ -54,6 +55,7 @@ struct role {
 	const char *service; /* of the configuration: whose limits count */
 	/* Which user it runs as: the setting that names it; SET_COUNT: stays as it is. */
 	enum config_setting user_setting;
+	bool is_confined; /* closed in, once it has started (main/sandbox.h): no files, no programs */
 	bool needs_ticket_key;
 	bool needs_tls_seed;
 	/* WAITS. Starts serving; runs in a task on the process's loop. */
@@ -71,6 +73,8 @@ struct role {
 	/* WAITS. Stops accepting, ends or finishes what is in flight until the op's deadline, frees.
 	 * Nobody that drains talks to the role any more. */
 	void (*stop)(struct op *op, void *state);
+	/* Of a confined role: the directory in which it makes files; -1: none. */
+	int (*spool_dir)(const void *state);
 	/* Connections or sessions that it serves now. */
 	uint64_t (*clients)(const void *state);
 };

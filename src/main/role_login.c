@@ -21,6 +21,7 @@ struct door {
 };
 struct login_role {
 	struct config *config; /* a reference */
+	bool is_alone;
 	struct role_listener listeners[ROLE_LISTENERS_MAX];
 	struct door doors[ROLE_LISTENERS_MAX];
 	size_t door_count;
@@ -48,10 +49,23 @@ static void accepted(int fd, const struct address *peer, void *arg)
 		login_accept(r->login, &door->login, fd, peer);
 }
 
+/* A process of its own stands in the directory of the sockets (main/sandbox.h). */
+static struct str socket_path(const struct login_role *r, struct str path)
+{
+	return r->is_alone ? str_slice(path, (size_t)(str_find_last_byte(path, '/') + 1), path.n)
+			   : path;
+}
+
 static struct str mail_socket(struct arena *a, uint32_t slot, void *arg)
 {
 	const struct login_role *r = arg;
-	return role_socket_mail(a, r->config, slot);
+	return socket_path(r, role_socket_mail(a, r->config, slot));
+}
+
+static int spool_dir(const void *state)
+{
+	const struct login_role *r = state;
+	return r->spool_dir;
 }
 
 static void close_doors(struct login_role *r)
@@ -150,10 +164,11 @@ static enum err login_role_start(struct op *op, struct role_context *context, vo
 	const struct config_scope *global = config_scope(context->config, NULL);
 	const char *spool = str_dup_z(op->arena, config_str(global, SET_mail_temp_dir));
 	r->config = config_ref(context->config);
+	r->is_alone = context->is_alone;
 	/* Without a usable directory big mails are spooled in memory. */
 	r->spool_dir = open(spool, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	peers_init(&r->peers, context->shared, role_socket_auth(op->arena, context->config),
-		mail_socket, r);
+	peers_init(&r->peers, context->shared,
+		socket_path(r, role_socket_auth(op->arena, context->config)), mail_socket, r);
 	enum err e = open_services(op, r, context);
 	if (e != ERR_NONE) {
 		login_role_stop(op, r);
@@ -184,6 +199,8 @@ const struct role role_login = {
 	.service = "imap-login",
 	.user_setting = SET_default_login_user,
 	.needs_tls_seed = true,
+	.is_confined = true,
+	.spool_dir = spool_dir,
 	.start = login_role_start,
 	.reload = login_role_reload,
 	.retire = login_role_retire,
