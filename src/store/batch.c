@@ -11,7 +11,8 @@
 
 #include "base/codec.h"
 
-#define TRIES 4
+#define TRIES         4
+#define BREATHE_EVERY 64
 
 static const int64_t pause_us[TRIES] = { 0, 20 * US_PER_MS, 100 * US_PER_MS, 500 * US_PER_MS };
 
@@ -160,6 +161,8 @@ static void publish_head(struct user *u, const struct catalog_change *change)
 	}
 }
 
+/* WAITS now and then in large batches: the write lock of their mailboxes keeps others from adding
+ * anything, and sessions may see a part. */
 static void publish(struct batch *b)
 {
 	static const struct catalog_guid root;
@@ -178,6 +181,8 @@ static void publish(struct batch *b)
 		struct mailbox *m = user_find_mailbox(u, change->mailbox);
 		if (m && m->index)
 			mailbox_publish(m, &change->row, b->items[i].summary);
+		if (i % BREATHE_EVERY == BREATHE_EVERY - 1)
+			task_breathe();
 	}
 	struct mailbox *m = user_find_mailbox(u, b->journal), *next;
 	if (m && b->journalled > 0) {
@@ -229,8 +234,7 @@ static enum err settle_all(struct op *op, struct user *u)
 		if (e != ERR_NONE)
 			return op_fail(op, ERR_UNAVAILABLE, "an earlier change is not settled: %s",
 				op->failure.text);
-		list_remove(&b->link);
-		publish(b);
+		publish(b); /* listed until all of it counts: others wait for that */
 		batch_free(b);
 	}
 	return ERR_NONE;

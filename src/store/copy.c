@@ -197,8 +197,10 @@ static enum err transfer_build(struct op *op, struct transfer *t)
 	if (t->is_move && t->source != t->target)
 		mailbox_claim(b, t->source);
 	uint32_t bucket = mailbox_bucket_for(b, t->target, t->count);
-	for (size_t i = 0; i < t->count; i++)
+	for (size_t i = 0; i < t->count; i++) {
 		TRY(transfer_one(op, t, i, uid++, mailbox_next_modseq(t->target, &modseq), bucket));
+		task_breathe();
+	}
 	if (t->source != t->target)
 		modseq = 0;
 	for (size_t from = 0; t->is_move && from < t->count; from += ROW_EXPUNGE_MAX)

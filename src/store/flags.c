@@ -47,10 +47,12 @@ enum err flags_check_keywords(
 		if (index_keyword_find(m->index, keywords[i]) < 0)
 			total++;
 	}
-	if (total > MAILBOX_KEYWORDS_MAX)
-		return op_fail(
-			op, ERR_LIMIT, "a mailbox has at most %d keywords", MAILBOX_KEYWORDS_MAX);
-	return ERR_NONE;
+	if (total <= MAILBOX_KEYWORDS_MAX)
+		return ERR_NONE;
+	enum err e =
+		op_fail(op, ERR_LIMIT, "a mailbox has at most %d keywords", MAILBOX_KEYWORDS_MAX);
+	op_tell_client(op, "Too many keywords in this mailbox");
+	return e;
 }
 
 static void plan_flags(struct mailbox *m, const struct store_flags *change, struct plan *plan)
@@ -210,11 +212,27 @@ enum err flags_journal_flush(struct op *op, struct mailbox *m)
 	journal_rows(b, m);
 	b->journal = m->guid;
 	b->journalled = m->pending_records;
-	/* From here on the batch is the pending state: if it fails it stays unsettled. */
-	buf_clear(&m->pending);
+	/* From here on the batch is the pending state: while its fate is unknown it stays unsettled. */
+	struct buf groups = m->pending;
+	size_t mails = m->pending_mails;
+	uint64_t records = m->pending_records;
+	int64_t since_us = m->pending_since_us;
+	m->pending = (struct buf){ 0 };
 	m->pending_mails = 0;
 	m->pending_records = 0;
-	return user_write(op, m->user, b);
+	enum err e = user_write(op, m->user, b);
+	if (e != ERR_NONE && e != ERR_UNAVAILABLE) {
+		/* It certainly was not written, so it is pending again, before what came meanwhile. */
+		buf_put(&groups, buf_str(&m->pending));
+		buf_done(&m->pending);
+		m->pending = groups;
+		m->pending_mails += mails;
+		m->pending_records += records;
+		m->pending_since_us = since_us;
+	} else {
+		buf_done(&groups);
+	}
+	return e;
 }
 
 static void journal_task(void *arg)

@@ -150,14 +150,24 @@ static enum err collect_entry(struct op *op, struct collector *c, const struct c
 	return collect_object(op, c, g);
 }
 
-/* An entry that cannot be collected stays, and does not keep the others from it. */
-static enum err leave_entry(struct op *op, struct collector *c, enum err e)
+/* An entry that cannot be collected goes to the end of the queue, so that it does not keep the
+ * others from their turn. */
+static enum err leave_entry(
+	struct op *op, struct collector *c, const struct catalog_garbage *g, enum err e)
 {
 	if (e == ERR_TIMEOUT || e == ERR_CANCELLED)
 		return e;
 	c->failure = op->failure;
 	op_forgive(op);
-	return ERR_NONE;
+	struct catalog_change again = { .kind = CATALOG_PUT_GARBAGE,
+		.mailbox = g->mailbox,
+		.row = { CATALOG_OP, g->bucket, g->row, STR_NONE },
+		.object = g->object,
+		.queued = store_name(c->store) };
+	struct catalog_change changes[] = { again, again };
+	changes[1].kind = CATALOG_DELETE_GARBAGE;
+	changes[1].queued = g->name;
+	return catalog_write(op, c->store->catalog, g->user, changes, ARRAY_COUNT(changes));
 }
 
 /* *out_more: the shard's queue may have more that is old enough. */
@@ -176,7 +186,7 @@ static enum err collect_some(
 		enum err e = collect_entry(op, c, &entries[i]);
 		collected += e == ERR_NONE;
 		if (e != ERR_NONE)
-			TRY(leave_entry(op, c, e));
+			TRY(leave_entry(op, c, &entries[i], e));
 		task_breathe();
 	}
 	*out_more = count == ENTRIES_AT_ONCE && collected > 0;

@@ -139,7 +139,8 @@ static void load_log(struct open_job *j)
 		good = rest;
 	l->serial = header.serial;
 	l->log_bytes = file.n - good.n;
-	l->is_trusted = memcmp(header.boot_id, j->boot_id, sizeof(j->boot_id)) == 0;
+	/* What is cut off was damage, or the last words of who was killed while writing. */
+	l->is_trusted = good.n == 0 && memcmp(header.boot_id, j->boot_id, sizeof(j->boot_id)) == 0;
 	l->has_clean = l->has_clean && good.n == 0 && name_cmp(header.base, base) == 0;
 	l->log_fd = open(path, O_RDWR | O_APPEND | O_CLOEXEC);
 	if (l->log_fd >= 0 && good.n > 0 && ftruncate(l->log_fd, (off_t)l->log_bytes) != 0)

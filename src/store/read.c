@@ -32,7 +32,9 @@ static enum err read_object(
 	struct user *u = v->mailbox->user;
 	struct str key = store_object_key(op->arena, u, place->cold.oid), bytes;
 	enum err e = objects_get(op, u->store->objects, key, ROW_MESSAGE_SIZE_MAX, &bytes);
-	if (e == ERR_NOT_FOUND && !place->is_expunged)
+	/* Removed while we read? */
+	bool is_expunged = place->is_expunged || v->mailbox->is_removed;
+	if (e == ERR_NOT_FOUND && !is_expunged)
 		return op_fail(op, ERR_CORRUPT, "object %.*s of UID %" PRIu32 " is lost", STRF(key),
 			place->uid);
 	TRY(e);

@@ -76,7 +76,7 @@ struct local {
 	char *dir; /* owned */
 	int log_fd, summary_fd;
 	bool is_broken;  /* a write failed: files are given up until the next opening */
-	bool is_trusted; /* no power loss since it was written */
+	bool is_trusted; /* no power loss since it was written, and all of it could be read */
 	uint32_t serial;
 	uint64_t log_bytes, snapshot_bytes, summary_bytes;
 	uint64_t pending; /* LOG_PENDING records of this file */
