@@ -9,6 +9,7 @@ Parts, in this order; a NAME picks a part, a test file ("e2e/lmtp", "lmtp"), or 
     task       the proofs of the task library
     e2e        dialogues and real clients, with real roles and with all roles in one process
     stress     fifty sessions that change the same mailboxes
+    faults     full disks, wrong permissions, garbage in files
     crash      kill -9 under load
     powerloss  unsynced writes lost under load
     fuzz       every target for a short while
@@ -261,17 +262,22 @@ def part_e2e(report, args):
         only = wanted_of(args.names, name)
         if only is None:
             continue
-        for form, (build, options) in FORMS.items():
-            if not is_form_wanted(form, path, args):
-                continue
-            label = f"e2e/{name}/{form}"
-            if not (build / "pombal").exists():
-                report.add(label, "fail", 0, f"{build.name}/pombal is not built")
-                continue
-            command = [sys.executable, TESTS / "kit" / "run_file.py", path, "--build", build, *options]
-            if only:
-                command += ["--only", *only]
-            run_counted(report, label, command, FILE_TIMEOUT_S)
+        run_file(report, f"e2e/{name}", path, only, args)
+
+
+def run_file(report, name, path, only, args):
+    """The functions of a test file, in each form that is wanted."""
+    for form, (build, options) in FORMS.items():
+        if not is_form_wanted(form, path, args):
+            continue
+        label = f"{name}/{form}"
+        if not (build / "pombal").exists():
+            report.add(label, "fail", 0, f"{build.name}/pombal is not built")
+            continue
+        command = [sys.executable, TESTS / "kit" / "run_file.py", path, "--build", build, *options]
+        if only:
+            command += ["--only", *only]
+        run_counted(report, label, command, FILE_TIMEOUT_S)
 
 
 def is_form_wanted(form, path, args):
@@ -315,6 +321,11 @@ def part_stress(report, args):
         command = [sys.executable, TESTS / "stress" / "stress_test.py", "--build", build, *options]
         length = max(10, int(seconds * share))
         run_counted(report, f"stress/{form}", command + ["--seconds", str(length)], length * 4 + 400)
+
+
+def part_faults(report, args):
+    for path in sorted((TESTS / "faults").glob("test_*.py")):
+        run_file(report, f"faults/{path.stem.removeprefix('test_')}", path, [], args)
 
 
 def part_crash(report, args):
@@ -364,6 +375,7 @@ PARTS = {
     "task": part_task,
     "e2e": part_e2e,
     "stress": part_stress,
+    "faults": part_faults,
     "crash": part_crash,
     "powerloss": part_powerloss,
     "fuzz": part_fuzz,

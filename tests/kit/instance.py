@@ -52,13 +52,15 @@ class Instance:
         self.is_all_in_one = is_all_in_one
         self.extra_config = None
         self.environment = None
+        self.on_destroy = []  # called when everything has ended, before the directory goes
         self._next_user = itertools.count(2)
 
     # ---- life
 
     @classmethod
-    def create(cls, build=TOP / "build", is_all_in_one=False, users=200, config="", env=None):
-        """Makes a directory and starts an instance there; `config` is added to its settings."""
+    def create(cls, build=TOP / "build", is_all_in_one=False, users=200, config="", env=None, prepare=None):
+        """Makes a directory and starts an instance there; `config` is added to its settings;
+        `prepare` gets the instance before its first start."""
         folder = pathlib.Path(tempfile.mkdtemp(prefix="pombal-test-"))
         folder.chmod(0o755)
         self = cls(folder, True, pathlib.Path(build), is_all_in_one)
@@ -69,6 +71,8 @@ class Instance:
             self.extra_config = folder / "extra.conf"
             self.extra_config.write_text(config)
         try:
+            if prepare:
+                prepare(self)
             self.start()
         except BaseException:
             self.destroy()
@@ -151,6 +155,8 @@ class Instance:
             self._read_env()
         if hasattr(self, "pid") and _is_ours(self.pid, self.dir):
             self.kill()
+        for clean_up in self.on_destroy:
+            clean_up()
         shutil.rmtree(self.dir, ignore_errors=True)
 
     # ---- looking at it
