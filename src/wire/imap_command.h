@@ -256,10 +256,12 @@ enum imap_search_kind {
 	IMAP_SEARCH_SMALLER,
 	IMAP_SEARCH_OLDER, /* number of seconds (RFC 5032) */
 	IMAP_SEARCH_YOUNGER,
-	IMAP_SEARCH_MODSEQ, /* number: at least (RFC 7162 §3.1.5) */
-	IMAP_SEARCH_HEADER, /* field, text; also BCC CC FROM SUBJECT TO */
-	IMAP_SEARCH_BODY,   /* text */
-	IMAP_SEARCH_TEXT,   /* text */
+	IMAP_SEARCH_MODSEQ,   /* number: at least (RFC 7162 §3.1.5) */
+	IMAP_SEARCH_HEADER,   /* field, text; also BCC CC FROM SUBJECT TO */
+	IMAP_SEARCH_BODY,     /* text */
+	IMAP_SEARCH_TEXT,     /* text */
+	IMAP_SEARCH_EMAILID,  /* text: an id (RFC 8474 §6) */
+	IMAP_SEARCH_THREADID, /* text */
 };
 struct imap_search_key {
 	enum imap_search_kind kind;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* wire/imap_search_words.c - the names of the search keys, for parser and printer.
  *
- * Spec: RFC 3501 §6.4.4; RFC 5032 §3; RFC 7162 §3.1.5.
+ * Spec: RFC 3501 §6.4.4; RFC 5032 §3; RFC 7162 §3.1.5; RFC 8474 §6.
  * To extend: add a row, and a kind in imap_command.h if its meaning is new. The printer takes the
  * first row that fits a key, so spellings with a meaning of their own stand before synonyms. */
 #include "wire/imap_command.h"
@@ -48,6 +48,8 @@ const struct imap_search_word imap_search_words[] = {
 	{ STR("OLDER"), IMAP_SEARCH_OLDER, IMAP_SEARCH_ARG_SECONDS },
 	{ STR("YOUNGER"), IMAP_SEARCH_YOUNGER, IMAP_SEARCH_ARG_SECONDS },
 	{ STR("MODSEQ"), IMAP_SEARCH_MODSEQ, IMAP_SEARCH_ARG_MODSEQ },
+	{ STR("EMAILID"), IMAP_SEARCH_EMAILID, IMAP_SEARCH_ARG_ATOM },
+	{ STR("THREADID"), IMAP_SEARCH_THREADID, IMAP_SEARCH_ARG_ATOM },
 	{ STR("UID"), IMAP_SEARCH_UID, IMAP_SEARCH_ARG_SET },
 	{ STR_NONE, IMAP_SEARCH_ALL_OF, IMAP_SEARCH_ARG_NONE },
 };

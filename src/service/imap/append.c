@@ -16,8 +16,7 @@
 #include "service/imap/imap_private.h"
 
 #define MAILS_MAX       100
-#define BYTES_MAX       (UINT64_C(256) << 20) /* of one command */
-#define BYTES_MAX_ALL   (UINT64_C(1) << 30)   /* of all sessions together */
+#define BYTES_MAX_ALL   (UINT64_C(1) << 30) /* of all sessions together */
 #define HEAP_BYTES_MAX  (1u << 20)
 #define ARENA_BYTES_MAX (16u << 20) /* flags and keywords of all mails of a command */
 #define PIECE_BYTES     (256u << 10)
@@ -147,7 +146,7 @@ static bool parse_piece(struct imap_run *x, struct str text, struct str *out_mai
 		if (e == ERR_NONE)
 			e = imap_cut_append_mailbox(x->cursor, out_mailbox);
 		if (e == ERR_NONE)
-			*out_mailbox = imap_given_name(x->session, *out_mailbox);
+			*out_mailbox = imap_given_name(x, *out_mailbox);
 	}
 	if (e == ERR_NONE)
 		e = imap_parse_append_message(x->cursor, out);
@@ -166,13 +165,12 @@ static bool admit_size(struct imap_run *x, uint64_t size)
 	const struct imap *imap = x->session->imap;
 	const struct imap_settings *set = x->session->settings;
 	const struct imap_append_state *a = x->session->append;
-	uint64_t max = set->message_bytes_max ? set->message_bytes_max : UINT64_MAX;
 	if (size == 0) {
 		imap_reply_no(x, STR_NONE, STR("Can't save a zero byte message."));
-	} else if (size > MIN(max, BYTES_MAX)) {
+	} else if (size > set->message_bytes_max) {
 		imap_reply_no(x, STR("TOOBIG"),
 			STR("Message size is larger than the maximum allowed size"));
-	} else if (a && (a->count == MAILS_MAX || size > BYTES_MAX - a->bytes ||
+	} else if (a && (a->count == MAILS_MAX || size > IMAP_APPEND_BYTES_MAX - a->bytes ||
 				a->arena.used_bytes > ARENA_BYTES_MAX)) {
 		imap_reply_no(x, STR("LIMIT"), STR("Too many messages in one APPEND."));
 	} else if (size > BYTES_MAX_ALL - imap->append_bytes) {

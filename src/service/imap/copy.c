@@ -73,7 +73,7 @@ static void run_copy(struct imap_run *x, bool is_move)
 		imap_reply_bad_arguments(x);
 		return;
 	}
-	copy.mailbox = imap_given_name(s, copy.mailbox);
+	copy.mailbox = imap_given_name(x, copy.mailbox);
 	range_set_init(&seqs);
 	if (imap_resolve_set(x, &copy.set, x->is_uid, &seqs)) {
 		enum err e = ERR_NONE;

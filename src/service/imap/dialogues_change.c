@@ -13,7 +13,8 @@
 	"A< * 3 EXISTS\n"                                                                          \
 	"A< * 3 RECENT\n"                                                                          \
 	"A< * OK [UIDVALIDITY ..] UIDs valid\n"                                                    \
-	"A< * OK [UIDNEXT 4] Predicted next UID\nA< * OK [HIGHESTMODSEQ ..\n"                      \
+	"A< * OK [UIDNEXT 4] Predicted next UID\nA< * OK [HIGHESTMODSEQ ..\nA< * OK [MAILBOXID "   \
+	"..\n"                                                                                     \
 	"A< $ OK [READ-WRITE] Select completed.\n"
 
 const struct dialogue dialogues_changing[] = {
@@ -63,7 +64,8 @@ const struct dialogue dialogues_changing[] = {
 			    "B< * 3 EXISTS\n"
 			    "B< * 0 RECENT\n"
 			    "B< * OK [UIDVALIDITY ..] UIDs valid\n"
-			    "B< * OK [UIDNEXT 4] Predicted next UID\nB< * OK [HIGHESTMODSEQ ..\n"
+			    "B< * OK [UIDNEXT 4] Predicted next UID\nB< * OK [HIGHESTMODSEQ ..\nB< "
+			    "* OK [MAILBOXID ..\n"
 			    "B< $ OK [READ-WRITE] Select completed.\n"
 			    "B> STORE 2 FLAGS.SILENT (\\Flagged)\n"
 			    "B< $ OK Store completed.\n"
@@ -93,7 +95,8 @@ const struct dialogue dialogues_changing[] = {
 			    "A< * 3 EXISTS\n"
 			    "A< * 0 RECENT\n"
 			    "A< * OK [UIDVALIDITY ..] UIDs valid\n"
-			    "A< * OK [UIDNEXT 4] Predicted next UID\nA< * OK [HIGHESTMODSEQ ..\n"
+			    "A< * OK [UIDNEXT 4] Predicted next UID\nA< * OK [HIGHESTMODSEQ ..\nA< "
+			    "* OK [MAILBOXID ..\n"
 			    "A< $ OK [READ-ONLY] Examine completed.\n"
 			    "A> STORE 1 FLAGS (\\Deleted)\n"
 			    "A< $ OK Store ignored with read-only mailbox.\n"
@@ -116,7 +119,8 @@ const struct dialogue dialogues_changing[] = {
 			    "A< * 3 EXISTS\n"
 			    "A< * 0 RECENT\n"
 			    "A< * OK [UIDVALIDITY ..] UIDs valid\n"
-			    "A< * OK [UIDNEXT 4] Predicted next UID\nA< * OK [HIGHESTMODSEQ ..\n"
+			    "A< * OK [UIDNEXT 4] Predicted next UID\nA< * OK [HIGHESTMODSEQ ..\nA< "
+			    "* OK [MAILBOXID ..\n"
 			    "A< $ OK [READ-ONLY] Examine completed.\n"
 			    "A> FETCH 2 FLAGS\n"
 			    "A< * 2 FETCH (FLAGS (\\Flagged \\Seen $Work))\n"
@@ -125,7 +129,7 @@ const struct dialogue dialogues_changing[] = {
 
 	{ "RFC 4315 §3: COPYUID pairs old and new UIDs",
 		THREE_MAILS "A> CREATE Other\n"
-			    "A< $ OK Create completed.\n"
+			    "A< $ OK [MAILBOXID (..)] Create completed.\n"
 			    "A> COPY 2:3 Other\n"
 			    "A< $ OK [COPYUID .. 2:3 1:2] Copy completed.\n"
 			    "A> UID COPY 1,3 Other\n"
@@ -149,7 +153,7 @@ const struct dialogue dialogues_changing[] = {
 			    "A< $ OK [COPYUID .. 1 4] Copy completed.\n" },
 	{ "RFC 6851 §4.3: MOVE tells COPYUID, then what is gone",
 		THREE_MAILS "A> CREATE Other\n"
-			    "A< $ OK Create completed.\n"
+			    "A< $ OK [MAILBOXID (..)] Create completed.\n"
 			    "A> MOVE 1:2 Other\n"
 			    "A< * OK [COPYUID .. 1:2 1:2] Moved UIDs.\n"
 			    "A< * 2 EXPUNGE\n"
@@ -193,7 +197,8 @@ const struct dialogue dialogues_changing[] = {
 		"B< * 3 EXISTS\n"
 		"B< * 0 RECENT\n"
 		"B< * OK [UIDVALIDITY ..] UIDs valid\n"
-		"B< * OK [UIDNEXT 4] Predicted next UID\nB< * OK [HIGHESTMODSEQ ..\n"
+		"B< * OK [UIDNEXT 4] Predicted next UID\nB< * OK [HIGHESTMODSEQ ..\nB< * OK "
+		"[MAILBOXID ..\n"
 		"B< $ OK [READ-WRITE] Select completed.\n"
 		"B> STORE 1 +FLAGS.SILENT (\\Deleted)\n"
 		"B< $ OK Store completed.\n"
@@ -215,7 +220,7 @@ const struct dialogue dialogues_changing[] = {
 		THREE_MAILS "A> MOVE 1:2 Trash\n"
 			    "A< $ NO [TRYCREATE] Mailbox doesn't exist: Trash\n"
 			    "A> CREATE Trash\n"
-			    "A< $ OK Create completed.\n"
+			    "A< $ OK [MAILBOXID (..)] Create completed.\n"
 			    "A> MOVE 1:2 Trash\n"
 			    "A< * OK [COPYUID .. 1:2 1:2] Moved UIDs.\n"
 			    "A< * 2 EXPUNGE\n"

@@ -7,7 +7,7 @@
 
 #define SELECT(client, what)                                                                       \
 	client "> SELECT INBOX" what "\n" client "* * OK [HIGHESTMODSEQ ..] Highest\n" client      \
-	       "< $ OK [READ-WRITE] Select completed.\n"
+	       "< * OK [MAILBOXID ..\n" client "< $ OK [READ-WRITE] Select completed.\n"
 #define THREE_MAILS                                                                                \
 	"A> APPEND INBOX (\\Seen) " MAIL " (\\Seen) " MAIL " (\\Seen) " MAIL "\n"                  \
 	"A< $ OK [APPENDUID .. 1:3] ..\n"
@@ -18,7 +18,7 @@ const struct dialogue dialogues_condstore[] = {
 	{ "RFC 7162 §3.1.2.1: SELECT tells HIGHESTMODSEQ to everybody",
 		THREE_MAILS "A> EXAMINE INBOX\n"
 			    "A* * OK [UIDNEXT 4] ..\n"
-			    "A< * OK [HIGHESTMODSEQ ..] Highest\n"
+			    "A< * OK [HIGHESTMODSEQ ..] Highest\nA< * OK [MAILBOXID ..\n"
 			    "A< $ OK [READ-ONLY] ..\n"
 			    "A> FETCH 1 FLAGS\n"
 			    "A< * 1 FETCH (FLAGS (\\Seen..))\n"

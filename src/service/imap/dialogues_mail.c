@@ -9,8 +9,8 @@
 #define SELECT                                                                                     \
 	"A> SELECT INBOX\n"                                                                        \
 	"A< * FLAGS ..\nA< * OK [PERMANENTFLAGS ..\nA< * .. EXISTS\nA< * .. RECENT\n"              \
-	"A< * OK [UNSEEN ..\nA< * OK [UIDVALIDITY ..\nA< * OK [UIDNEXT ..\nA< * OK "               \
-	"[HIGHESTMODSEQ ..\n"                                                                      \
+	"A< * OK [UNSEEN ..\nA< * OK [UIDVALIDITY ..\nA< * OK [UIDNEXT ..\n"                       \
+	"A< * OK [HIGHESTMODSEQ ..\nA< * OK [MAILBOXID ..\n"                                       \
 	"A< $ OK [READ-WRITE] ..\n"
 #define THREE_MAILS                                                                                \
 	"A> APPEND INBOX " MAIL " (\\Flagged) " OTHER " " MAIL "\n"                                \
@@ -136,8 +136,8 @@ const struct dialogue dialogues_fetch[] = {
 		"A< $ OK ..\n"
 		"A> EXAMINE INBOX\n"
 		"A< * FLAGS ..\nA< * OK [PERMANENTFLAGS ()] ..\nA< * 1 EXISTS\nA< * 1 RECENT\n"
-		"A< * OK [UNSEEN ..\nA< * OK [UIDVALIDITY ..\nA< * OK [UIDNEXT ..\nA< * OK "
-		"[HIGHESTMODSEQ ..\n"
+		"A< * OK [UNSEEN ..\nA< * OK [UIDVALIDITY ..\nA< * OK [UIDNEXT ..\n"
+		"A< * OK [HIGHESTMODSEQ ..\nA< * OK [MAILBOXID ..\n"
 		"A< $ OK [READ-ONLY] ..\n"
 		"A> FETCH 1 BODY[TEXT]\n"
 		"A< * 1 FETCH (BODY[TEXT] {3}\n"
@@ -224,7 +224,8 @@ const struct dialogue dialogues_copy[] = {
 		"A> SELECT box\n"
 		"A< * OK [CLOSED] ..\nA< * FLAGS ..\nA< * OK [PERMANENTFLAGS ..\nA< * 2 EXISTS\n"
 		"A< * 2 RECENT\nA< * OK [UNSEEN 1] ..\nA< * OK [UIDVALIDITY ..\n"
-		"A< * OK [UIDNEXT 3] ..\nA< * OK [HIGHESTMODSEQ ..\nA< $ OK ..\n"
+		"A< * OK [UIDNEXT 3] ..\nA< * OK [HIGHESTMODSEQ ..\nA< * OK [MAILBOXID ..\nA< $ OK "
+		"..\n"
 		"A> FETCH 1 FLAGS\n"
 		"A< * 1 FETCH (FLAGS (\\Flagged \\Recent))\n"
 		"A< $ OK ..\n" },

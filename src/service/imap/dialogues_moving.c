@@ -5,7 +5,7 @@
 #define MAIL "<<Subject: x||x|>>"
 #define SELECT(client)                                                                             \
 	client "> SELECT INBOX\n" client "* * OK [HIGHESTMODSEQ ..\n" client                       \
-	       "< $ OK [READ-WRITE] ..\n"
+	       "< * OK [MAILBOXID ..\n" client "< $ OK [READ-WRITE] ..\n"
 #define FOUR_MAILS                                                                                 \
 	"A> APPEND INBOX (\\Seen) " MAIL " (\\Seen) " MAIL " (\\Seen) " MAIL " (\\Seen) " MAIL     \
 	"\n"                                                                                       \
@@ -21,15 +21,16 @@ const struct dialogue dialogues_moving[] = {
 		"C< $ OK ..\n"
 		"!move\n"
 		"A> CREATE box\n"
-		"A< $ OK Create completed.\n"
+		"A< $ OK [MAILBOXID (..)] Create completed.\n"
 		"C> LIST \"\" box\n"
 		"C< * LIST (\\HasNoChildren) \"/\" box\n"
 		"C< $ OK ..\n" },
-	{ "plan §2: in the middle of a literal that was asked for", "A! x CREATE {3}\n"
-								    "A< + OK\n"
-								    "!move\n"
-								    "A! box\n"
-								    "A< x OK Create completed.\n" },
+	{ "plan §2: in the middle of a literal that was asked for",
+		"A! x CREATE {3}\n"
+		"A< + OK\n"
+		"!move\n"
+		"A! box\n"
+		"A< x OK [MAILBOXID (..)] Create completed.\n" },
 	{ "plan §2: message numbers, flags and \\Recent stay what they were",
 		FOUR_MAILS SELECT("A") //
 		"!move\n"

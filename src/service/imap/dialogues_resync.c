@@ -14,7 +14,7 @@
 	"A< $ OK Enabled.\n"                                                                       \
 	"A> SELECT INBOX\n"                                                                        \
 	"A* * OK [UIDVALIDITY ?v] UIDs valid\n"                                                    \
-	"A* * OK [HIGHESTMODSEQ ?m] Highest\n"                                                     \
+	"A* * OK [HIGHESTMODSEQ ?m] Highest\nA< * OK [MAILBOXID ..\n"                              \
 	"A< $ OK ..\n"                                                                             \
 	"A> UNSELECT\n"                                                                            \
 	"A< $ OK ..\n"
@@ -28,7 +28,7 @@
 /* What comes before the news. */
 #define RESYNC(what)                                                                               \
 	"A> SELECT INBOX (QRESYNC (?v ?m" what "))\n"                                              \
-	"A* * OK [HIGHESTMODSEQ ..] Highest\n"
+	"A* * OK [HIGHESTMODSEQ ..] Highest\nA< * OK [MAILBOXID ..\n"
 
 const struct dialogue dialogues_resync[] = {
 	{ "RFC 7162 §3.2.5: nothing happened, nothing is told",
@@ -64,7 +64,7 @@ const struct dialogue dialogues_resync[] = {
 	{ "RFC 7162 §3.2.6: a modseq before all memory tells every UID that is not there",
 		KNOWN EXPUNGED("1:3") //
 		"A> SELECT INBOX (QRESYNC (?v 1))\n"
-		"A* * OK [HIGHESTMODSEQ ..] Highest\n"
+		"A* * OK [HIGHESTMODSEQ ..] Highest\nA< * OK [MAILBOXID ..\n"
 		"A< * VANISHED (EARLIER) 1:3\n"
 		"A< * 1 FETCH (UID 4 ..\n"
 		"A< * 2 FETCH (UID 5 ..\n"
@@ -72,7 +72,7 @@ const struct dialogue dialogues_resync[] = {
 		"A< $ OK [READ-WRITE] Select completed.\n" },
 	{ "RFC 7162 §3.2.5: EXAMINE takes QRESYNC too", KNOWN EXPUNGED("6") //
 		"A> EXAMINE INBOX (CONDSTORE QRESYNC (?v ?m))\n"
-		"A* * OK [HIGHESTMODSEQ ..] Highest\n"
+		"A* * OK [HIGHESTMODSEQ ..] Highest\nA< * OK [MAILBOXID ..\n"
 		"A< * VANISHED (EARLIER) 6\n"
 		"A< $ OK [READ-ONLY] Examine completed.\n" },
 	{ "RFC 7162 §3.2.11: [CLOSED] stands between the two mailboxes", KNOWN //
@@ -94,7 +94,7 @@ const struct dialogue dialogues_resync[] = {
 		"C< * ENABLED QRESYNC\n"
 		"C< $ OK ..\n"
 		"C> SELECT INBOX (QRESYNC (?v ?m))\n"
-		"C* * OK [HIGHESTMODSEQ ..] Highest\n"
+		"C* * OK [HIGHESTMODSEQ ..] Highest\nC< * OK [MAILBOXID ..\n"
 		"C< * VANISHED (EARLIER) 2\n"
 		"C< $ OK ..\n"
 		"A> NOOP\n"

@@ -16,7 +16,8 @@
 	"A< * 4 EXISTS\n"                                                                          \
 	"A< * 4 RECENT\n"                                                                          \
 	"A< * OK [UIDVALIDITY ..] UIDs valid\n"                                                    \
-	"A< * OK [UIDNEXT 5] Predicted next UID\nA< * OK [HIGHESTMODSEQ ..\n"                      \
+	"A< * OK [UIDNEXT 5] Predicted next UID\nA< * OK [HIGHESTMODSEQ ..\nA< * OK [MAILBOXID "   \
+	"..\n"                                                                                     \
 	"A< $ OK [READ-WRITE] Select completed.\n"                                                 \
 	"A> EXPUNGE\n"                                                                             \
 	"A< * 1 EXPUNGE\n"                                                                         \
@@ -83,20 +84,20 @@ const struct dialogue dialogues_finding[] = {
 						   "A< $ BAD Error in IMAP command SEARCH: ..\n"
 						   "A> SEARCH 0\n"
 						   "A< $ BAD Error in IMAP command SEARCH: ..\n" },
-	{ "RFC 3501 §6.4.4: an empty mailbox",
-		"A> EXAMINE INBOX\n"
-		"A< * FLAGS (..)\n"
-		"A< * OK [PERMANENTFLAGS ()] ..\n"
-		"A< * 0 EXISTS\n"
-		"A< * 0 RECENT\n"
-		"A< * OK [UIDVALIDITY ..] UIDs valid\n"
-		"A< * OK [UIDNEXT 1] Predicted next UID\nA< * OK [HIGHESTMODSEQ ..\n"
-		"A< $ OK [READ-ONLY] Examine completed.\n"
-		"A> SEARCH ALL\n"
-		"A< * SEARCH\n"
-		"A< $ OK Search completed.\n"
-		"A> UID SEARCH RETURN (ALL COUNT) 1:*\n"
-		"A< * ESEARCH (TAG ..) UID COUNT 0\n"
-		"A< $ OK Search completed.\n" },
+	{ "RFC 3501 §6.4.4: an empty mailbox", "A> EXAMINE INBOX\n"
+					       "A< * FLAGS (..)\n"
+					       "A< * OK [PERMANENTFLAGS ()] ..\n"
+					       "A< * 0 EXISTS\n"
+					       "A< * 0 RECENT\n"
+					       "A< * OK [UIDVALIDITY ..] UIDs valid\n"
+					       "A< * OK [UIDNEXT 1] Predicted next UID\nA< * OK "
+					       "[HIGHESTMODSEQ ..\nA< * OK [MAILBOXID ..\n"
+					       "A< $ OK [READ-ONLY] Examine completed.\n"
+					       "A> SEARCH ALL\n"
+					       "A< * SEARCH\n"
+					       "A< $ OK Search completed.\n"
+					       "A> UID SEARCH RETURN (ALL COUNT) 1:*\n"
+					       "A< * ESEARCH (TAG ..) UID COUNT 0\n"
+					       "A< $ OK Search completed.\n" },
 	{ NULL },
 };

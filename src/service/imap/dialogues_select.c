@@ -10,7 +10,8 @@
 	       "< * OK [PERMANENTFLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft \\*)] "      \
 	       "Flags permitted.\n" client "< * 0 EXISTS\n" client "< * 0 RECENT\n" client         \
 	       "< * OK [UIDVALIDITY ..] UIDs valid\n" client                                       \
-	       "< * OK [UIDNEXT 1] Predicted next UID\n" client "< * OK [HIGHESTMODSEQ ..\n"
+	       "< * OK [UIDNEXT 1] Predicted next UID\n" client                                    \
+	       "< * OK [HIGHESTMODSEQ ..\n" client "< * OK [MAILBOXID ..\n"
 #define SELECT_EMPTY(client)                                                                       \
 	client "> SELECT INBOX\n" EMPTY(client) client "< $ OK [READ-WRITE] Select completed.\n"
 /* Selecting with mails in it. */
@@ -30,7 +31,8 @@ const struct dialogue dialogues_select[] = {
 		"A< * 2 RECENT\n"
 		"A< * OK [UNSEEN 2] First unseen.\n"
 		"A< * OK [UIDVALIDITY ..] UIDs valid\n"
-		"A< * OK [UIDNEXT 3] Predicted next UID\nA< * OK [HIGHESTMODSEQ ..\n"
+		"A< * OK [UIDNEXT 3] Predicted next UID\nA< * OK [HIGHESTMODSEQ ..\nA< * OK "
+		"[MAILBOXID ..\n"
 		"A< $ OK [READ-WRITE] Select completed.\n" },
 	{ "RFC 3501 §6.3.2: EXAMINE is read-only and takes no \\Recent",
 		"A> APPEND INBOX " MAIL "\n"
@@ -39,15 +41,15 @@ const struct dialogue dialogues_select[] = {
 		"A< * FLAGS ..\n"
 		"A< * OK [PERMANENTFLAGS ()] Read-only mailbox.\n"
 		"A< * 1 EXISTS\nA< * 1 RECENT\nA< * OK [UNSEEN 1] ..\nA< * OK [UIDVALIDITY ..\n"
-		"A< * OK [UIDNEXT 2] ..\nA< * OK [HIGHESTMODSEQ ..\n"
+		"A< * OK [UIDNEXT 2] ..\nA< * OK [HIGHESTMODSEQ ..\nA< * OK [MAILBOXID ..\n"
 		"A< $ OK [READ-ONLY] Examine completed.\n"
 		"B> SELECT INBOX\n" DATA("B") //
 		"B< * 1 EXISTS\nB< * 1 RECENT\nB< * OK [UNSEEN 1] ..\nB< * OK [UIDVALIDITY ..\n"
-		"B< * OK [UIDNEXT 2] ..\nB< * OK [HIGHESTMODSEQ ..\n"
+		"B< * OK [UIDNEXT 2] ..\nB< * OK [HIGHESTMODSEQ ..\nB< * OK [MAILBOXID ..\n"
 		"B< $ OK [READ-WRITE] ..\n"
 		"C> SELECT INBOX\n" DATA("C") //
 		"C< * 1 EXISTS\nC< * 0 RECENT\nC< * OK [UNSEEN 1] ..\nC< * OK [UIDVALIDITY ..\n"
-		"C< * OK [UIDNEXT 2] ..\nC< * OK [HIGHESTMODSEQ ..\n"
+		"C< * OK [UIDNEXT 2] ..\nC< * OK [HIGHESTMODSEQ ..\nC< * OK [MAILBOXID ..\n"
 		"C< $ OK [READ-WRITE] ..\n" },
 	{ "RFC 3501 §6.3.1, RFC 7162 §3.2.11: a failed SELECT leaves nothing selected",
 		SELECT_EMPTY("A") //
@@ -61,7 +63,8 @@ const struct dialogue dialogues_select[] = {
 		"A> EXAMINE INBOX\n"
 		"A< * OK [CLOSED] Previous mailbox closed.\n"
 		"A< * FLAGS ..\nA< * OK [PERMANENTFLAGS ()] ..\nA< * 0 EXISTS\nA< * 0 RECENT\n"
-		"A< * OK [UIDVALIDITY ..\nA< * OK [UIDNEXT 1] ..\nA< * OK [HIGHESTMODSEQ ..\n"
+		"A< * OK [UIDVALIDITY ..\nA< * OK [UIDNEXT 1] ..\nA< * OK [HIGHESTMODSEQ ..\nA< * "
+		"OK [MAILBOXID ..\n"
 		"A< $ OK [READ-ONLY] ..\n" },
 	{ "RFC 3501 §6.3.1: a SELECT that is BAD changes nothing",
 		SELECT_EMPTY("A") //
@@ -81,7 +84,8 @@ const struct dialogue dialogues_select[] = {
 		"A< $ OK ..\n"
 		"A> SELECT INBOX\n" DATA("A") //
 		"A< * 2 EXISTS\nA< * 2 RECENT\nA< * OK [UNSEEN 1] ..\nA< * OK [UIDVALIDITY ..\n"
-		"A< * OK [UIDNEXT 3] ..\nA< * OK [HIGHESTMODSEQ ..\nA< $ OK ..\n"
+		"A< * OK [UIDNEXT 3] ..\nA< * OK [HIGHESTMODSEQ ..\nA< * OK [MAILBOXID ..\nA< $ OK "
+		"..\n"
 		"A> CLOSE\n"
 		"A< $ OK Close completed.\n"
 		"A> STATUS INBOX (MESSAGES)\n"
@@ -94,7 +98,8 @@ const struct dialogue dialogues_select[] = {
 		"A< $ OK ..\n"
 		"A> EXAMINE INBOX\n" DATA("A") //
 		"A< * 1 EXISTS\nA< * 1 RECENT\nA< * OK [UNSEEN 1] ..\nA< * OK [UIDVALIDITY ..\n"
-		"A< * OK [UIDNEXT 2] ..\nA< * OK [HIGHESTMODSEQ ..\nA< $ OK ..\n"
+		"A< * OK [UIDNEXT 2] ..\nA< * OK [HIGHESTMODSEQ ..\nA< * OK [MAILBOXID ..\nA< $ OK "
+		"..\n"
 		"A> CLOSE\n"
 		"A< $ OK Close completed.\n"
 		"A> STATUS INBOX (MESSAGES)\n"
@@ -105,7 +110,8 @@ const struct dialogue dialogues_select[] = {
 		"A< $ OK ..\n"
 		"A> SELECT INBOX\n" DATA("A") //
 		"A< * 1 EXISTS\nA< * 1 RECENT\nA< * OK [UNSEEN 1] ..\nA< * OK [UIDVALIDITY ..\n"
-		"A< * OK [UIDNEXT 2] ..\nA< * OK [HIGHESTMODSEQ ..\nA< $ OK ..\n"
+		"A< * OK [UIDNEXT 2] ..\nA< * OK [HIGHESTMODSEQ ..\nA< * OK [MAILBOXID ..\nA< $ OK "
+		"..\n"
 		"A> UNSELECT\n"
 		"A< $ OK Unselect completed.\n"
 		"A> STATUS INBOX (MESSAGES DELETED)\n"
@@ -131,10 +137,12 @@ const struct dialogue dialogues_select[] = {
 		"A< $ OK [APPENDUID .. 1:3] ..\n"
 		"A> SELECT INBOX\n" DATA("A") //
 		"A< * 3 EXISTS\nA< * 3 RECENT\nA< * OK [UNSEEN 1] ..\nA< * OK [UIDVALIDITY ..\n"
-		"A< * OK [UIDNEXT 4] ..\nA< * OK [HIGHESTMODSEQ ..\nA< $ OK ..\n"
+		"A< * OK [UIDNEXT 4] ..\nA< * OK [HIGHESTMODSEQ ..\nA< * OK [MAILBOXID ..\nA< $ OK "
+		"..\n"
 		"B> SELECT INBOX\n" DATA("B") //
 		"B< * 3 EXISTS\nB< * 0 RECENT\nB< * OK [UNSEEN 1] ..\nB< * OK [UIDVALIDITY ..\n"
-		"B< * OK [UIDNEXT 4] ..\nB< * OK [HIGHESTMODSEQ ..\nB< $ OK ..\n"
+		"B< * OK [UIDNEXT 4] ..\nB< * OK [HIGHESTMODSEQ ..\nB< * OK [MAILBOXID ..\nB< $ OK "
+		"..\n"
 		"B> STORE 1,3 +FLAGS.SILENT (\\Deleted)\n"
 		"B< $ OK ..\n"
 		"B> EXPUNGE\n"
@@ -154,10 +162,12 @@ const struct dialogue dialogues_select[] = {
 		"A< $ OK ..\n"
 		"A> SELECT INBOX\n" DATA("A") //
 		"A< * 1 EXISTS\nA< * 1 RECENT\nA< * OK [UNSEEN 1] ..\nA< * OK [UIDVALIDITY ..\n"
-		"A< * OK [UIDNEXT 2] ..\nA< * OK [HIGHESTMODSEQ ..\nA< $ OK ..\n"
+		"A< * OK [UIDNEXT 2] ..\nA< * OK [HIGHESTMODSEQ ..\nA< * OK [MAILBOXID ..\nA< $ OK "
+		"..\n"
 		"B> SELECT INBOX\n" DATA("B") //
 		"B< * 1 EXISTS\nB< * 0 RECENT\nB< * OK [UNSEEN 1] ..\nB< * OK [UIDVALIDITY ..\n"
-		"B< * OK [UIDNEXT 2] ..\nB< * OK [HIGHESTMODSEQ ..\nB< $ OK ..\n"
+		"B< * OK [UIDNEXT 2] ..\nB< * OK [HIGHESTMODSEQ ..\nB< * OK [MAILBOXID ..\nB< $ OK "
+		"..\n"
 		"B> STORE 1 +FLAGS.SILENT (\\Flagged Label)\n"
 		"B< * FLAGS (.. Label)\n"
 		"B< * OK [PERMANENTFLAGS (.. Label \\*)] ..\n"
@@ -224,7 +234,8 @@ const struct dialogue dialogues_select[] = {
 		"A< $ OK ..\n"
 		"A> SELECT INBOX\n" DATA("A") //
 		"A< * 1 EXISTS\nA< * 1 RECENT\nA< * OK [UIDVALIDITY ..\n"
-		"A< * OK [UIDNEXT 2] ..\nA< * OK [HIGHESTMODSEQ ..\nA< $ OK ..\n"
+		"A< * OK [UIDNEXT 2] ..\nA< * OK [HIGHESTMODSEQ ..\nA< * OK [MAILBOXID ..\nA< $ OK "
+		"..\n"
 		"A> STORE 1 +FLAGS (\\Flagged)\n"
 		"A< * 1 FETCH (FLAGS (..))\n"
 		"A< $ OK ..\n"
@@ -232,7 +243,8 @@ const struct dialogue dialogues_select[] = {
 		"A> SELECT INBOX\n"
 		"A< * FLAGS (.. Label)\nA< * OK [PERMANENTFLAGS ..\n"
 		"A< * 1 EXISTS\nA< * 0 RECENT\nA< * OK [UIDVALIDITY ..\n"
-		"A< * OK [UIDNEXT 2] ..\nA< * OK [HIGHESTMODSEQ ..\nA< $ OK ..\n"
+		"A< * OK [UIDNEXT 2] ..\nA< * OK [HIGHESTMODSEQ ..\nA< * OK [MAILBOXID ..\nA< $ OK "
+		"..\n"
 		"A> FETCH 1 (UID FLAGS BODY.PEEK[])\n"
 		"A< * 1 FETCH (UID 1 FLAGS (\\Flagged \\Seen Label) BODY[] {17}\n"
 		"A< Subject: x\n"

@@ -5,7 +5,7 @@
 
 #define SELECT(client)                                                                             \
 	client "> SELECT INBOX\n" client "* * OK [HIGHESTMODSEQ ..\n" client                       \
-	       "< $ OK [READ-WRITE] ..\n"
+	       "< * OK [MAILBOXID ..\n" client "< $ OK [READ-WRITE] ..\n"
 /* Its lines are numbered; 640,000 bytes of body. */
 #define BIG   "<<Subject: big||@10000>>"
 #define FIRST "00000000000000000000000000000000000000000000000000000000000000\n"

@@ -7,7 +7,8 @@
 /* Selects INBOX, which holds unseen mails. */
 #define SELECT(client)                                                                             \
 	client "> SELECT INBOX\n" client "* * OK [UIDNEXT ..\n" client                             \
-	       "< * OK [HIGHESTMODSEQ ..\n" client "< $ OK [READ-WRITE] ..\n"
+	       "< * OK [HIGHESTMODSEQ ..\n" client "< * OK [MAILBOXID ..\n" client                 \
+	       "< $ OK [READ-WRITE] ..\n"
 
 const struct dialogue dialogues_together[] = {
 	{ "RFC 3501 §6.3.11: two sessions append at once",
@@ -62,7 +63,7 @@ const struct dialogue dialogues_together[] = {
 		"A! 1 APPEND INBOX {17+}|Subject: x||x||2 SELECT INBOX|3 STORE 1 +FLAGS.SILENT "
 		"(\\Deleted)|4 EXPUNGE|5 FETCH 1 UID|6 UNSELECT|7 FETCH 1 UID\n"
 		"A< 1 OK [APPENDUID .. 1] ..\n"
-		"A* * OK [UIDNEXT 2] ..\nA< * OK [HIGHESTMODSEQ ..\n"
+		"A* * OK [UIDNEXT 2] ..\nA< * OK [HIGHESTMODSEQ ..\nA< * OK [MAILBOXID ..\n"
 		"A< 2 OK ..\n"
 		"A< 3 OK ..\n"
 		"A< * 1 EXPUNGE\n"

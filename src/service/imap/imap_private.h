@@ -22,6 +22,8 @@
 #define IMAP_BURST_BYTES       32768 /* of output between two looks at the client */
 #define IMAP_COMMAND_ARENA     (256u << 20)
 #define IMAP_KEYWORD_BYTES_MAX 50
+#define IMAP_APPEND_BYTES_MAX  (UINT64_C(256) << 20) /* of one mail, and of one command */
+#define IMAP_NAME_MAX          4096
 
 /* What follows a mail that cannot be read; in the order of the setting's choices. */
 enum imap_fetch_failure {
@@ -44,7 +46,7 @@ struct imap_settings {
 	bool strips_separator; /* "box/" means "box" in every command */
 	bool tells_lsub_noselect;
 	uint32_t userip_max;
-	uint64_t message_bytes_max;
+	uint64_t message_bytes_max; /* at most IMAP_APPEND_BYTES_MAX */
 	int64_t idle_notify_us;
 };
 enum err imap_settings_new(struct op *op, struct config *config, struct imap_settings **out);
@@ -226,6 +228,8 @@ enum err imap_put_resync(struct imap_run *x, const struct imap_select *what);
 
 /* NO with `code` and the name that is not there. */
 void imap_reply_no_mailbox(struct imap_run *x, struct str code, struct str name);
+/* "MAILBOXID (id)" (RFC 8474 §4). */
+struct str imap_mailboxid_code(struct arena *arena, const struct mailbox_guid *guid);
 /* "* STATUS name (...)"; `items` of enum imap_status_item. */
 void imap_put_status_line(
 	struct imap_run *x, struct str name, uint32_t items, const struct mailbox_status *status);
@@ -276,5 +280,9 @@ void imap_idle_resume(struct imap_session *s, struct str tag);
 /* Ends IDLE with BAD: RFC 2177. */
 void imap_idle_refuse(struct op *op, struct imap_session *s);
 
-/* A mailbox name as the client means it (imap_client_workarounds). */
-struct str imap_given_name(const struct imap_session *s, struct str name);
+/* ---- names (names.c) ---- */
+
+/* A mailbox name as the client means it: NFC, imap_client_workarounds. */
+struct str imap_given_name(const struct imap_run *x, struct str name);
+/* NFC of valid UTF-8; itself if it is that already, or too long for any name. */
+struct str imap_name_nfc(struct arena *arena, struct str utf8);

@@ -41,8 +41,9 @@ static void make_patterns(struct listing *l)
 		/* RFC 5258 §3: an empty pattern among others matches nothing. No name is so long as to
 		 * match after such a reference, which would be copied for each pattern. */
 		if (what->patterns[i].n > 0 && what->reference.n <= LIST_NAME_MAX)
-			l->patterns[l->pattern_count++] = list_pattern_make(
-				arena, what->reference, what->patterns[i], separator);
+			l->patterns[l->pattern_count++] =
+				list_pattern_make(arena, imap_name_nfc(arena, what->reference),
+					imap_name_nfc(arena, what->patterns[i]), separator);
 	}
 }
 

@@ -3,6 +3,7 @@
  *
  * Each key's verdict is kept while the mail is at hand; a key whose facts are not there yet says MAYBE,
  * and the tree may be decided without it. Walking uses a fixed stack: the parser bounds the depth. */
+#include "base/codec.h"
 #include "message/header.h"
 #include "message/words.h"
 #include "service/imap/search_private.h"
@@ -32,6 +33,13 @@ static struct str fold_dup(struct arena *arena, struct str text)
 	return buf_dup(arena, &folded);
 }
 
+/* Empty, which no mail has, for what is no id. */
+static struct str id_bytes(struct arena *arena, struct str hex)
+{
+	AUTO_BUF(bytes, 0);
+	return hex_decode(&bytes, hex) ? buf_dup(arena, &bytes) : STR("");
+}
+
 static void aid_init(struct search_aid *aid, struct arena *arena, const struct imap_search_key *key,
 	const struct search_frame *frame)
 {
@@ -47,6 +55,8 @@ static void aid_init(struct search_aid *aid, struct arena *arena, const struct i
 		imap_sequence_set_resolve(arena, &key->set, frame->last_uid, &aid->set);
 	else if (key->kind == IMAP_SEARCH_KEYWORD)
 		aid->keyword = keyword_bit(frame, key->text);
+	else if (key->kind == IMAP_SEARCH_EMAILID)
+		aid->needle = id_bytes(arena, key->text);
 	else if (key->kind == IMAP_SEARCH_HEADER || key->kind == IMAP_SEARCH_BODY ||
 		 key->kind == IMAP_SEARCH_TEXT)
 		aid->needle = fold_dup(arena, key->text);
@@ -262,6 +272,11 @@ static enum search_verdict judge(
 		return verdict(age_s(m) <= (int64_t)key->number);
 	case IMAP_SEARCH_MODSEQ:
 		return verdict(mail->modseq >= key->number);
+	case IMAP_SEARCH_EMAILID:
+		return verdict(str_eq(
+			aid->needle, (struct str){ (const char *)mail->guid, sizeof(mail->guid) }));
+	case IMAP_SEARCH_THREADID: /* no mail has one */
+		return SEARCH_NO;
 	case IMAP_SEARCH_HEADER:
 		return judge_header(m, key, aid);
 	case IMAP_SEARCH_BODY:

@@ -38,7 +38,7 @@ struct search_aid {
 	/* owned */
 	struct range_set set; /* of SEQUENCE and UID, `*` resolved */
 	/* in the arena */
-	struct str needle; /* folded text */
+	struct str needle; /* folded text; bytes of an id */
 	uint64_t keyword;  /* bit; 0: the mailbox has no such keyword */
 	enum search_verdict known;
 };

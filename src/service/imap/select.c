@@ -35,6 +35,8 @@ static void put_mailbox_data(struct imap_run *x)
 	buf_putf(x->out, "* OK [UIDNEXT %u] Predicted next UID\r\n", status.uid_next);
 	buf_putf(x->out, "* OK [HIGHESTMODSEQ %" PRIu64 "] Highest\r\n",
 		view_highest_modseq(s->view));
+	imap_put_untagged(
+		x->out, "OK", imap_mailboxid_code(x->op->arena, &status.guid), STR("Mailbox"));
 }
 
 static void select_mailbox(struct imap_run *x, bool is_read_only)
@@ -53,7 +55,7 @@ static void select_mailbox(struct imap_run *x, bool is_read_only)
 		imap_unselect(s);
 		imap_put_untagged(x->out, "OK", STR("CLOSED"), STR("Previous mailbox closed."));
 	}
-	what.mailbox = imap_given_name(s, what.mailbox);
+	what.mailbox = imap_given_name(x, what.mailbox);
 	enum err e = open_mailbox(x, what.mailbox, is_read_only);
 	if (e == ERR_NOT_FOUND) {
 		imap_reply_no_mailbox(x, STR("NONEXISTENT"), what.mailbox);

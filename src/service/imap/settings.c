@@ -12,7 +12,7 @@
 static const char *const capabilities[] = { "IMAP4rev1", "SASL-IR", "LOGIN-REFERRALS", "ID",
 	"ENABLE", "IDLE", "MULTIAPPEND", "UNSELECT", "CHILDREN", "NAMESPACE", "UIDPLUS",
 	"LIST-EXTENDED", "CONDSTORE", "QRESYNC", "ESEARCH", "SEARCHRES", "WITHIN", "LIST-STATUS",
-	"MOVE", "SPECIAL-USE", "CREATE-SPECIAL-USE", "STATUS=SIZE" };
+	"BINARY", "MOVE", "SPECIAL-USE", "CREATE-SPECIAL-USE", "STATUS=SIZE", "OBJECTID" };
 
 static void put_capability(struct imap_settings *s, struct str name)
 {
@@ -29,6 +29,9 @@ static void make_capability(struct imap_settings *s)
 	size_t at = 0;
 	for (size_t i = 0; i < ARRAY_COUNT(capabilities); i++)
 		put_capability(s, str_from(capabilities[i]));
+	AUTO_BUF(limit, 0);
+	buf_putf(&limit, "APPENDLIMIT=%" PRIu64, s->message_bytes_max);
+	put_capability(s, buf_str(&limit));
 	put_capability(s, s->is_literal_minus ? STR("LITERAL-") : STR("LITERAL+"));
 	while (config_list_next(s->scope, SET_imap_capability, &at, &item))
 		put_capability(s, item.key);
@@ -72,6 +75,8 @@ enum err imap_settings_new(struct op *op, struct config *config, struct imap_set
 	s->userip_max =
 		(uint32_t)MIN(config_u64(scope, SET_mail_max_userip_connections), UINT32_MAX);
 	s->message_bytes_max = config_size(scope, SET_lmtp_max_mail_size);
+	if (s->message_bytes_max == 0 || s->message_bytes_max > IMAP_APPEND_BYTES_MAX)
+		s->message_bytes_max = IMAP_APPEND_BYTES_MAX;
 	s->idle_notify_us = config_time_us(scope, SET_imap_idle_notify_interval);
 	make_capability(s);
 	*out = s;

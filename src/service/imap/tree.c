@@ -18,18 +18,22 @@ static struct str without_separator(const struct imap_run *x, struct str name)
 {
 	if (name.n > 1 && name.p[name.n - 1] == x->session->settings->separator)
 		name.n--;
-	return name;
-}
-
-struct str imap_given_name(const struct imap_session *s, struct str name)
-{
-	if (s->settings->strips_separator && name.n > 1 &&
-		name.p[name.n - 1] == s->settings->separator)
-		name.n--;
-	return name;
+	return imap_name_nfc(x->op->arena, name);
 }
 
 /* ---- CREATE, DELETE, RENAME ---- */
+
+/* WAITS. With its MAILBOXID (RFC 8474 §4.1), unless it has gone already. */
+static void reply_created(struct imap_run *x, struct str name)
+{
+	struct mailbox_status status;
+	struct str code = STR_NONE;
+	if (mailbox_status(x->op, x->session->user, name, &status) == ERR_NONE)
+		code = imap_mailboxid_code(x->op->arena, &status.guid);
+	else
+		op_forgive(x->op);
+	imap_reply_ok(x, code, STR("Create completed."));
+}
 
 void imap_command_create(struct imap_run *x)
 {
@@ -49,8 +53,8 @@ void imap_command_create(struct imap_run *x)
 	}
 	AUTO_BUF(special_use, 0);
 	imap_put_special_use(&special_use, what.special_use);
-	e = tree_create(
-		x->op, x->session->user, without_separator(x, what.mailbox), buf_str(&special_use));
+	what.mailbox = without_separator(x, what.mailbox);
+	e = tree_create(x->op, x->session->user, what.mailbox, buf_str(&special_use));
 	if (e == ERR_CONFLICT && what.special_use != 0)
 		imap_reply_no(x, STR("USEATTR"), STR("Another mailbox has this special use."));
 	else if (e == ERR_EXISTS)
@@ -58,7 +62,7 @@ void imap_command_create(struct imap_run *x)
 	else if (e != ERR_NONE)
 		imap_reply_failure(x, e);
 	else
-		imap_reply_ok(x, STR_NONE, STR("Create completed."));
+		reply_created(x, what.mailbox);
 }
 
 /* A session whose own mailbox went can't go on: its message numbers mean nothing any more. */
@@ -83,7 +87,7 @@ void imap_command_delete(struct imap_run *x)
 		imap_reply_bad_arguments(x);
 		return;
 	}
-	name = imap_given_name(x->session, name);
+	name = imap_given_name(x, name);
 	if (str_eq(name, STR("INBOX"))) {
 		imap_reply_no(x, STR("CANNOT"), STR("INBOX can't be deleted."));
 		return;
@@ -104,8 +108,8 @@ void imap_command_rename(struct imap_run *x)
 		imap_reply_bad_arguments(x);
 		return;
 	}
-	what.from = imap_given_name(x->session, what.from);
-	what.to = imap_given_name(x->session, what.to);
+	what.from = imap_given_name(x, what.from);
+	what.to = imap_given_name(x, what.to);
 	enum err e = tree_rename(x->op, x->session->user, what.from, what.to);
 	if (e == ERR_NOT_FOUND)
 		imap_reply_no_mailbox(x, STR("NONEXISTENT"), what.from);
@@ -172,18 +176,21 @@ static void put_item(struct buf *out, bool *is_first, const char *name, uint64_t
 static void put_other_items(
 	struct imap_run *x, uint32_t items, bool *is_first, const struct mailbox_status *status)
 {
-	uint64_t limit = x->session->settings->message_bytes_max;
-	if ((items & IMAP_STATUS_APPENDLIMIT) && limit > 0)
-		put_item(x->out, is_first, "APPENDLIMIT", limit);
-	else if (items & IMAP_STATUS_APPENDLIMIT)
-		buf_putf(x->out, "%sAPPENDLIMIT NIL", *is_first ? "" : " ");
-	*is_first = *is_first && !(items & IMAP_STATUS_APPENDLIMIT);
+	if (items & IMAP_STATUS_APPENDLIMIT)
+		put_item(x->out, is_first, "APPENDLIMIT", x->session->settings->message_bytes_max);
 	if (items & IMAP_STATUS_MAILBOXID) {
-		buf_putf(x->out, "%sMAILBOXID (", *is_first ? "" : " ");
-		hex_encode(x->out, (struct str){ (const char *)status->guid.bytes,
-					   sizeof(status->guid.bytes) });
-		buf_put_byte(x->out, ')');
+		buf_put(x->out, *is_first ? STR("") : STR(" "));
+		buf_put(x->out, imap_mailboxid_code(x->op->arena, &status->guid));
 	}
+}
+
+struct str imap_mailboxid_code(struct arena *arena, const struct mailbox_guid *guid)
+{
+	AUTO_BUF(code, 0);
+	buf_put(&code, STR("MAILBOXID ("));
+	hex_encode(&code, (struct str){ (const char *)guid->bytes, sizeof(guid->bytes) });
+	buf_put_byte(&code, ')');
+	return buf_dup(arena, &code);
 }
 
 void imap_put_status_line(
@@ -231,7 +238,7 @@ void imap_command_status(struct imap_run *x)
 		imap_reply_bad_arguments(x);
 		return;
 	}
-	what.mailbox = imap_given_name(x->session, what.mailbox);
+	what.mailbox = imap_given_name(x, what.mailbox);
 	enum err e = mailbox_status(x->op, x->session->user, what.mailbox, &status);
 	if (e == ERR_NOT_FOUND) {
 		imap_reply_no_mailbox(x, STR("NONEXISTENT"), what.mailbox);
