@@ -95,6 +95,24 @@ static void mailbox_commands(void **state)
 	assert_int_equal(imap_parse_select(begin(state, " a (condstore)"), &select), ERR_NONE);
 	assert_true(select.is_condstore);
 	assert_int_equal(imap_parse_select(begin(state, " a (FOO)"), &select), ERR_INVALID);
+	assert_int_equal(
+		imap_parse_select(begin(state, " a (QRESYNC (3 9 1:4,7 (1,2 3,4)))"), &select),
+		ERR_NONE);
+	assert_true(select.is_qresync && select.has_known_uids && select.has_match);
+	assert_int_equal(select.uid_validity, 3);
+	assert_int_equal(select.modseq, 9);
+	assert_int_equal(select.known_uids.greatest, 7);
+	assert_int_equal(
+		imap_parse_select(begin(state, " a (CONDSTORE QRESYNC (3 9 (1 3)))"), &select),
+		ERR_NONE);
+	assert_true(select.is_condstore && !select.has_known_uids && select.has_match);
+	assert_int_equal(
+		imap_parse_select(begin(state, " a (QRESYNC (3 9 1:*))"), &select), ERR_INVALID);
+	assert_int_equal(
+		imap_parse_select(begin(state, " a (QRESYNC (3 9 $))"), &select), ERR_INVALID);
+	assert_int_equal(
+		imap_parse_select(begin(state, " a (QRESYNC (3 0))"), &select), ERR_INVALID);
+	assert_int_equal(imap_parse_select(begin(state, " a (QRESYNC (3 9"), &select), ERR_INVALID);
 
 	struct imap_create create;
 	assert_int_equal(imap_parse_create(begin(state, " a"), &create), ERR_NONE);
