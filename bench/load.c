@@ -127,17 +127,19 @@ static void print_figures(struct load *l)
 	double seconds = (double)(l->ended_us - l->began_us) / 1e6;
 	qsort(l->latencies_us, l->latency_count, sizeof *l->latencies_us, compare_latencies);
 	printf("{\"mode\": \"%s\", \"connections\": %u, \"done\": %lu, \"errors\": %lu, "
-	       "\"seconds\": %.3f, \"bytes\": %lu, \"p50_us\": %u, \"p99_us\": %u}\n",
+	       "\"seconds\": %.3f, \"bytes\": %lu, \"resumed\": %lu, \"p50_us\": %u, \"p99_us\": "
+	       "%u}\n",
 		l->mode->name, l->options.connections, l->done, l->errors, seconds, l->bytes,
-		percentile(l, 50), percentile(l, 99));
+		l->resumed, percentile(l, 50), percentile(l, 99));
 	fflush(stdout);
 }
 
 /* ---- start ---- */
 
 static const char usage[] =
-	"usage: load MODE --port N [--host IP] [--tls CA_FILE] [--password TEXT] [--users N]\n"
-	"            [--first-user N] [--connections N] [--count N] [--mails N] [--mail-size "
+	"usage: load MODE --port N [--host IP] [--tls CA_FILE [--resume]] [--password TEXT]\n"
+	"            [--users N] [--first-user N] [--connections N] [--count N] [--mails N] "
+	"[--mail-size "
 	"BYTES]\n"
 	"MODE: lmtp login idle append fetch store (see the heads of load_lmtp.c and load_imap.c)\n";
 
@@ -151,7 +153,8 @@ enum {
 	OPT_CONNECTIONS,
 	OPT_COUNT,
 	OPT_MAILS,
-	OPT_MAIL_SIZE
+	OPT_MAIL_SIZE,
+	OPT_RESUME
 };
 static const struct option long_options[] = {
 	{ "host", required_argument, NULL, OPT_HOST },
@@ -164,12 +167,13 @@ static const struct option long_options[] = {
 	{ "count", required_argument, NULL, OPT_COUNT },
 	{ "mails", required_argument, NULL, OPT_MAILS },
 	{ "mail-size", required_argument, NULL, OPT_MAIL_SIZE },
+	{ "resume", no_argument, NULL, OPT_RESUME },
 	{ 0 },
 };
 
 static void take_option(struct load_options *o, int option, const char *value)
 {
-	unsigned long number = strtoul(value, NULL, 10);
+	unsigned long number = value ? strtoul(value, NULL, 10) : 0;
 	switch (option) {
 	case OPT_HOST:
 		o->host = value;
@@ -202,6 +206,9 @@ static void take_option(struct load_options *o, int option, const char *value)
 	case OPT_MAIL_SIZE:
 		o->mail_size = number;
 		break;
+	case OPT_RESUME:
+		o->resumes = true;
+		break;
 	}
 }
 
@@ -211,6 +218,15 @@ static const struct mode *find_mode(const char *name)
 		if (strcmp(modes[i]->name, name) == 0)
 			return modes[i];
 	return NULL;
+}
+
+/* The newest session serves all connections that begin later. */
+static int keep_session(SSL *ssl, SSL_SESSION *session)
+{
+	struct load *l = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+	SSL_SESSION_free(l->session);
+	l->session = session;
+	return 1;
 }
 
 static void prepare(struct load *l)
@@ -235,7 +251,11 @@ static void prepare(struct load *l)
 	SSL_CTX_set_mode(l->tls, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
 					 SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
 	SSL_CTX_set_verify(l->tls, SSL_VERIFY_PEER, NULL);
-	SSL_CTX_set_session_cache_mode(l->tls, SSL_SESS_CACHE_OFF);
+	SSL_CTX_set_app_data(l->tls, l);
+	SSL_CTX_set_session_cache_mode(
+		l->tls, l->options.resumes ? SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL
+					   : SSL_SESS_CACHE_OFF);
+	SSL_CTX_sess_set_new_cb(l->tls, keep_session);
 	if (SSL_CTX_load_verify_locations(l->tls, l->options.ca_file, NULL) != 1) {
 		fprintf(stderr, "load: cannot read %s\n", l->options.ca_file);
 		exit(1);
@@ -251,6 +271,7 @@ static void finish(struct load *l)
 	free(load_mails);
 	free(l->clients);
 	free(l->latencies_us);
+	SSL_SESSION_free(l->session);
 	SSL_CTX_free(l->tls);
 	close(l->epoll_fd);
 }

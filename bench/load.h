@@ -68,7 +68,7 @@ extern const struct mode mode_lmtp, mode_login, mode_idle, mode_append, mode_fet
 struct load_options {
 	const char *host, *password, *ca_file;
 	uint16_t port;
-	bool is_tls;
+	bool is_tls, resumes; /* resumes: TLS sessions, wherever the server lets it */
 	unsigned connections, users, first_user;
 	uint64_t count;   /* operations; idle: ignored */
 	unsigned mails;   /* fetch, store: mails in each INBOX */
@@ -81,12 +81,13 @@ struct load {
 	struct load_options options;
 	const struct mode *mode;
 	SSL_CTX *tls;
+	SSL_SESSION *session; /* owned; NULL: none yet */
 	int epoll_fd;
 	struct client *clients;
 	unsigned opening;      /* connections that are being made */
 	unsigned next_to_open; /* idle sessions are opened a few at a time */
 	unsigned open;
-	uint64_t started, done, errors, bytes;
+	uint64_t started, done, errors, bytes, resumed;
 	int64_t began_us, ended_us;
 	uint32_t *latencies_us;
 	size_t latency_count;

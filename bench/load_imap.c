@@ -5,7 +5,7 @@
  *   idle    LOGIN, SELECT, IDLE, and stay: the cost of being there
  *   append  LOGIN, SELECT, then APPEND again and again
  *   fetch   LOGIN, SELECT, then FETCH of a whole mail at random
- *   store   LOGIN, SELECT, then STORE of a flag, to and fro */
+ *   store   LOGIN, SELECT, then UID STORE of a flag, to and fro */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -191,7 +191,7 @@ static void fetch_line(struct client *c, const char *line, size_t n)
 static void store_next(struct client *c)
 {
 	if (next_operation(c))
-		client_sendf(c, "a STORE %lu %cFLAGS (\\Seen)\r\n",
+		client_sendf(c, "a UID STORE %lu %cFLAGS (\\Seen)\r\n",
 			1 + c->load->started * 7919 % c->load->options.mails,
 			c->load->started / c->load->options.mails % 2 ? '-' : '+');
 }

@@ -52,6 +52,8 @@ void client_open(struct client *c)
 		c->ssl = SSL_new(c->load->tls);
 		SSL_set_fd(c->ssl, c->fd);
 		SSL_set_connect_state(c->ssl);
+		if (c->load->session)
+			SSL_set_session(c->ssl, c->load->session);
 	}
 	struct epoll_event e = { .events = EPOLLIN | EPOLLOUT, .data.ptr = c };
 	c->waits_for_write = true;
@@ -209,6 +211,7 @@ static bool finish_connect(struct client *c)
 				watch(c, e == SSL_ERROR_WANT_WRITE);
 			return false;
 		}
+		c->load->resumed += SSL_session_reused(c->ssl) == 1;
 	} else {
 		int error = 0;
 		socklen_t n = sizeof error;
