@@ -100,11 +100,16 @@ static enum err hand_over(struct op *op, struct login_connection *c, const struc
 		c->closing_reason = "disconnected";
 		return e;
 	}
-	login_log_success(op, c, a, answer);
+	struct str line = login_success_line(op, c, a, answer);
 	e = has_relay ? hand_over_tls(op, c, worker, &h) : hand_over_plain(op, c, worker, &h);
-	if (e == ERR_NONE)
+	if (e == ERR_NONE) {
+		event_set_str(c->event, "user", answer->user);
+		event_set_str(c->event, "mechanism", a->mechanism);
+		event_send(c->event, EVENT_INFO, "login_succeeded", "%.*s", STRF(line));
 		return ERR_NONE;
-	event_send_failure(c->event, EVENT_ERROR, NULL, op, "handing over a session");
+	}
+	event_send_failure(c->event, e == ERR_LIMIT ? EVENT_INFO : EVENT_ERROR, NULL, op,
+		"handing over a session");
 	/* The password was right, whatever the worker dislikes (a ticket that expired while it
 	 * started again): only a limit is the client's business. */
 	return e == ERR_LIMIT ? e : ERR_UNAVAILABLE;

@@ -164,13 +164,10 @@ static struct str log_line(struct op *op, const struct login_connection *c, stru
 	return expand(op, &outer, config_str(c->scope, SET_login_log_format));
 }
 
-void login_log_success(struct op *op, struct login_connection *c,
+struct str login_success_line(struct op *op, const struct login_connection *c,
 	const struct login_attempt *attempt, const struct auth_answer *answer)
 {
-	event_set_str(c->event, "user", answer->user);
-	event_set_str(c->event, "mechanism", attempt->mechanism);
-	struct str line = log_line(op, c, STR("Login"), attempt, answer);
-	event_send(c->event, EVENT_INFO, "login_succeeded", "%.*s", STRF(line));
+	return log_line(op, c, STR("Login"), attempt, answer);
 }
 
 void login_log_end(struct login_connection *c, const char *reason)

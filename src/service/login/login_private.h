@@ -139,6 +139,7 @@ void login_put_privacy_required(struct buf *out, struct str tag, bool was_expose
  * expanded. attempt and answer may be NULL. */
 struct str login_expand(struct op *op, const struct login_connection *c, struct str text,
 	const struct login_attempt *attempt, const struct auth_answer *answer);
-void login_log_success(struct op *op, struct login_connection *c,
+/* What is logged of a success; made while the connection still has its stream. In op's arena. */
+struct str login_success_line(struct op *op, const struct login_connection *c,
 	const struct login_attempt *attempt, const struct auth_answer *answer);
 void login_log_end(struct login_connection *c, const char *reason);
