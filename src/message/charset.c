@@ -76,23 +76,59 @@ static void convert(UConverter *converter, struct str in, struct buf *out)
 		utf8_put(out, 0xfffd);
 }
 
+#define COPY_BYTES_PER_ROUND 4096
+#define REPLACEMENT          "\xef\xbf\xbd"
+
+/* Copies ASCII, eight bytes at a time where there are as many; returns how much. */
+static size_t ascii_copy(struct str *in, char *to, size_t room)
+{
+	size_t n = 0, most = MIN(in->n, room);
+
+	for (; most - n >= sizeof(uint64_t); n += sizeof(uint64_t)) {
+		uint64_t eight;
+		memcpy(&eight, in->p + n, sizeof(eight));
+		if (eight & UINT64_C(0x8080808080808080))
+			break;
+		memcpy(to + n, &eight, sizeof(eight));
+	}
+	for (; n < most && (uint8_t)in->p[n] < 0x80; n++)
+		to[n] = in->p[n];
+	(void)str_take(in, n); /* what was copied */
+	return n;
+}
+
+/* Copies one sequence, or puts a replacement for one malformed byte; returns what was written. */
+static size_t sequence_copy(struct str *in, char *to)
+{
+	const char *start = in->p;
+	uint32_t code;
+
+	if (!utf8_cut(in, &code)) {
+		(void)str_take(in, 1); /* the malformed byte */
+		memcpy(to, REPLACEMENT, UTF8_PER_UNIT);
+		return UTF8_PER_UNIT;
+	}
+	size_t n = (size_t)(in->p - start);
+	memcpy(to, start, n);
+	return n;
+}
+
 /* Bytes that are not valid UTF-8 become U+FFFD. */
 static void utf8_copy(struct str in, struct buf *out)
 {
-	uint32_t code;
-
 	if (in.n <= buf_room(out) && utf8_is_valid(in)) {
 		buf_put(out, in);
 		return;
 	}
 	while (in.n > 0 && buf_room(out) >= UTF8_PER_UNIT + 1) {
-		struct str before = in;
-		if (utf8_cut(&in, &code)) {
-			buf_put(out, (struct str){ before.p, before.n - in.n });
-		} else {
-			(void)str_take(&in, 1);
-			utf8_put(out, 0xfffd);
+		size_t room = MIN(buf_room(out), (size_t)COPY_BYTES_PER_ROUND), n = 0;
+		char *to = buf_reserve(out, room);
+		while (in.n > 0 && room - n >= UTF8_PER_UNIT + 1) {
+			n += ascii_copy(&in, to + n, room - n);
+			if (in.n > 0 && room - n >= UTF8_PER_UNIT + 1)
+				n += sequence_copy(&in, to + n);
 		}
+		buf_grew(out, n);
 	}
 }
 

@@ -95,6 +95,13 @@ static void lines_put(struct buf *out, struct str whole)
 void message_header_subset(struct buf *out, struct str header, const struct str *names,
 	size_t count, bool is_not, struct arena *scratch)
 {
+	message_header_subset_until(out, header, names, count, is_not, SIZE_MAX, scratch);
+}
+
+void message_header_subset_until(struct buf *out, struct str header, const struct str *names,
+	size_t count, bool is_not, size_t max, struct arena *scratch)
+{
+	size_t start = out->n;
 	struct arena_mark mark = arena_mark(scratch);
 	struct str *sorted = ARENA_NEW_ARRAY(scratch, struct str, count);
 	struct message_field field;
@@ -102,7 +109,7 @@ void message_header_subset(struct buf *out, struct str header, const struct str 
 	for (size_t i = 0; i < count; i++)
 		sorted[i] = names[i];
 	qsort(sorted, count, sizeof(sorted[0]), name_compare);
-	while (message_field_next(&header, &field)) {
+	while (out->n - start <= max && message_field_next(&header, &field)) {
 		bool is_named = bsearch(&field.name, sorted, count, sizeof(sorted[0]),
 					name_compare) != NULL;
 		if (is_named != is_not)

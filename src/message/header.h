@@ -32,3 +32,6 @@ struct str message_field_unfold(struct arena *arena, struct str value);
  * line ends; no empty line after them. `scratch` is used for a sorted copy of the names. */
 void message_header_subset(struct buf *out, struct str header, const struct str *names,
 	size_t count, bool is_not, struct arena *scratch);
+/* The same, but ends after the field that makes it more than `max` bytes. */
+void message_header_subset_until(struct buf *out, struct str header, const struct str *names,
+	size_t count, bool is_not, size_t max, struct arena *scratch);

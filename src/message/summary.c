@@ -121,7 +121,9 @@ static void fields_collect(struct buf *out, struct str header)
 {
 	AUTO_ARENA(scratch, 0);
 
-	message_header_subset(out, header, kept_fields, ARRAY_COUNT(kept_fields), false, &scratch);
+	/* More than that is not kept at all. */
+	message_header_subset_until(out, header, kept_fields, ARRAY_COUNT(kept_fields), false,
+		MESSAGE_SUMMARY_FIELDS_MAX, &scratch);
 }
 
 void message_summary_encode(struct buf *out, struct str mail, const struct message_tree *tree)

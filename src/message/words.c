@@ -24,8 +24,9 @@ struct decoder {
 	unsigned charsets_left;
 };
 
-/* Takes an encoded word off the front; false and untouched if there is none. Looks no further than
- * the next blank or the third '?', so that a bomb of "=?" stays linear. */
+/* Takes an encoded word off the front; false and untouched if there is none. Many mailers leave blanks in
+ * the encoded text, against RFC 2047 §2: those are taken too. Looks no further than the third '?' (or a blank
+ * before the second, or a line end), so that a bomb of "=?" stays linear. */
 static bool word_cut(struct str *rest, struct word *out)
 {
 	struct str at = *rest, encoding;
@@ -33,7 +34,8 @@ static bool word_cut(struct str *rest, struct word *out)
 
 	if (!str_skip(&at, STR("=?")))
 		return false;
-	while (n < at.n && marks < 3 && !lex_is_blank(at.p[n]))
+	while (n < at.n && marks < 3 && at.p[n] != '\r' && at.p[n] != '\n' &&
+		(marks == 2 || !lex_is_blank(at.p[n])))
 		marks += at.p[n++] == '?';
 	if (marks < 3 || n >= at.n || at.p[n] != '=')
 		return false;

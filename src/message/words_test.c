@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "message/words.h"
 
+#include "base/unicode.h"
 #include "message/charset.h"
 #include "message/test_kit.h"
 
@@ -51,9 +52,64 @@ static void malformed_words_stay(void **state)
 	assert_decoded("=?utf-8?q?open", "=?utf-8?q?open");
 	assert_decoded("=?utf-8?x?a?=", "=?utf-8?x?a?=");
 	assert_decoded("=??q?a?=", "=??q?a?=");
-	assert_decoded("=?utf-8?q?a b?=", "=?utf-8?q?a b?=");
+	assert_decoded("=?utf-8?q?a\r\n b?=", "=?utf-8?q?a b?=");
+	assert_decoded("=?utf-8 ?q?a?=", "=?utf-8 ?q?a?=");
+	assert_decoded("=?utf-8?q?a? =", "=?utf-8?q?a? =");
 	assert_decoded("=?", "=?");
 	assert_decoded("=?utf-8?q?=ZZ=4?=", "=ZZ=4");
+}
+
+/* What mailers write, though RFC 2047 says otherwise. */
+static void broken_words_are_understood(void **state)
+{
+	(void)state;
+	assert_decoded("=?utf-8?q?a b=C3=A4?= c", "a b\xc3\xa4 c");
+	assert_decoded("=?utf-8?b?w6Q =?=", "\xc3\xa4");
+	assert_decoded("=?utf-8?B?w6Q?=", "\xc3\xa4");
+	assert_decoded("=?utf-8?B?w6Q=?==?utf-8?B?w6Q=?=", "\xc3\xa4\xc3\xa4");
+	assert_decoded("\"=?utf-8?Q?a?=\" <a@b>", "\"a\" <a@b>");
+	assert_decoded("=?UTF-8?Q?=E4?=", "\xef\xbf\xbd");
+	assert_decoded("=?utf-8?Q?=c3=a4?=", "\xc3\xa4");
+	assert_decoded("a\0b =?utf-8?Q?=00c?=", "ab c");
+	assert_decoded("=?utf-8?Q?" "?=x", "x");
+	assert_decoded("=?x-unknown?B?4eLj?=", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd");
+	assert_decoded("=?windows-1252?Q?=80?=", "\xe2\x82\xac");
+}
+
+/* Malformed text is copied in runs: what is valid stays, each bad byte becomes one U+FFFD. */
+static void malformed_utf8_is_replaced(void **state)
+{
+	(void)state;
+	static const struct {
+		struct str in, want;
+	} cases[] = {
+		{ STR("\xff"), STR("\xef\xbf\xbd") },
+		{ STR("abcdefgh\xffijklmnopq\xc3\xa4"),
+			STR("abcdefgh\xef\xbf\xbdijklmnopq\xc3\xa4") },
+		{ STR("\xc3(\xe2\x82"), STR("\xef\xbf\xbd(\xef\xbf\xbd\xef\xbf\xbd") },
+		{ STR("\xed\xa0\x80"), STR("\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd") },
+		{ STR("\xf0\x9f\x98\x80\xfe"), STR("\xf0\x9f\x98\x80\xef\xbf\xbd") },
+	};
+	for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+		AUTO_BUF(out, 0);
+		assert_true(charset_to_utf8(STR("utf-8"), cases[i].in, &out));
+		kit_assert_str(buf_str(&out), cases[i].want, __FILE__, __LINE__);
+	}
+	/* Longer than a round, cut at every limit: never more, never half a character. */
+	AUTO_BUF(in, 0);
+	for (int i = 0; i < 3000; i++)
+		buf_put(&in, STR("ab\xc3\xa4\xff"));
+	for (size_t limit = 1; limit < 9000; limit += 611) {
+		struct buf out;
+		buf_init(&out, limit);
+		assert_true(charset_to_utf8(STR("utf-8"), buf_str(&in), &out));
+		assert_in_range(out.n, limit < 4 ? 0 : limit - 4, limit);
+		assert_true(utf8_is_valid(buf_str(&out)));
+		buf_done(&out);
+	}
+	AUTO_BUF(out, 0);
+	assert_true(charset_to_utf8(STR("utf-8"), buf_str(&in), &out));
+	assert_int_equal(out.n, 3000 * 7);
 }
 
 static void unknown_charsets_show_their_ascii(void **state)
@@ -111,6 +167,8 @@ int main(void)
 		cmocka_unit_test(examples_of_rfc_2047),
 		cmocka_unit_test(torn_characters_are_joined),
 		cmocka_unit_test(malformed_words_stay),
+		cmocka_unit_test(broken_words_are_understood),
+		cmocka_unit_test(malformed_utf8_is_replaced),
 		cmocka_unit_test(unknown_charsets_show_their_ascii),
 		cmocka_unit_test(other_charsets),
 		cmocka_unit_test(output_respects_its_limit),
