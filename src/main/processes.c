@@ -148,16 +148,17 @@ static enum err bind_service(struct op *op, struct config *config, struct socket
 	return ERR_NONE;
 }
 
-/* The socket on which a role takes messages: for root and the login group alone. */
+/* The socket on which a role takes messages: for `user` (root, if that is empty) and the login group
+ * alone. */
 static enum err bind_messages(struct op *op, struct config *config, struct sockets *sockets,
-	struct process_plan *plan, struct str path)
+	struct process_plan *plan, struct str path, struct str user)
 {
 	const struct config_scope *global = config_scope(config, NULL);
 	const char *path_z = str_dup_z(op->arena, path);
 	int fd;
 	TRY(sockets_unix(op, sockets, path_z, SOCK_SEQPACKET, 0660, &fd));
 	TRY(add_listener(op, plan, "ipc", &(struct role_listener){ .fd = fd }));
-	return own_socket(op, path_z, STR_NONE, config_str(global, SET_default_login_user));
+	return own_socket(op, path_z, user, config_str(global, SET_default_login_user));
 }
 
 static enum err make_directory(struct op *op, struct str path, unsigned mode, struct str group)
@@ -190,7 +191,9 @@ enum err process_plan_extra(struct op *op, struct config *config, struct sockets
 	uint32_t slot, struct process_plan *out)
 {
 	*out = (struct process_plan){ .role = &role_mail, .slot = slot };
-	return bind_messages(op, config, sockets, out, role_socket_mail(op->arena, config, slot));
+	/* Sessions move from one worker to the next (main/moving.h). */
+	return bind_messages(op, config, sockets, out, role_socket_mail(op->arena, config, slot),
+		config_str(config_scope(config, NULL), SET_mail_uid));
 }
 
 enum err process_bind_master(
@@ -204,7 +207,8 @@ static enum err make_directories(struct op *op, const struct config_scope *globa
 {
 	struct str base_dir = config_str(global, SET_base_dir);
 	TRY(make_directory(op, base_dir, 0755, STR_NONE));
-	return make_directory(op, str_printf(op->arena, "%.*s/ipc", STRF(base_dir)), 0750,
+	/* Whoever knows a name may come as far as the socket, whose mode says the rest. */
+	return make_directory(op, str_printf(op->arena, "%.*s/ipc", STRF(base_dir)), 0751,
 		config_str(global, SET_default_login_user));
 }
 
@@ -234,7 +238,7 @@ enum err process_plans_make(struct op *op, struct config *config, struct sockets
 	plans->worker_count = (uint32_t)workers;
 	TRY(make_directories(op, global));
 	TRY(bind_messages(op, config, sockets, add_plan(plans, &role_auth, 0),
-		role_socket_auth(op->arena, config)));
+		role_socket_auth(op->arena, config), STR_NONE));
 	for (uint32_t slot = 0; slot < workers; slot++)
 		TRY(process_plan_extra(
 			op, config, sockets, slot, add_plan(plans, &role_mail, slot)));

@@ -9,6 +9,7 @@
 #include "deliver/deliver.h"
 #include "event/event.h"
 #include "ipc/handover.h"
+#include "main/moving.h"
 #include "main/role.h"
 #include "objects/objects.h"
 #include "service/imap/imap.h"
@@ -32,6 +33,7 @@ struct mail_role {
 	struct imap *imap;
 	struct ticket_gate *gate;
 	struct ipc_server *server;
+	struct moving *moving; /* NULL: no session moves away */
 	struct timer garbage;
 	bool is_stopping, is_retired;
 	unsigned busy; /* tasks that use this: requests, the collector */
@@ -113,11 +115,23 @@ static enum err take_mail(
 	return ERR_NONE;
 }
 
+/* From the worker before us, who runs as the same user: nobody else may hand over sessions without a
+ * ticket. */
+static enum err take_moved_session(struct op *op, struct mail_role *r, const struct ipc_peer *peer,
+	struct ipc_message *request)
+{
+	struct str user;
+	if (peer->uid != geteuid())
+		return op_fail(op, ERR_DENIED, "only a worker may move sessions");
+	TRY(moving_user(op, request, &user));
+	TRY(check_home(op, r, user));
+	return moving_take(op, request, r->imap, r->store);
+}
+
 static enum err serve(struct op *op, const struct ipc_peer *peer, struct ipc_message *request,
 	struct ipc_message *reply, void *arg)
 {
 	struct mail_role *r = arg;
-	(void)peer; /* the ticket says who it is */
 	enum err e;
 	if (r->is_stopping)
 		return op_fail(op, ERR_UNAVAILABLE, "this worker is stopping");
@@ -126,6 +140,8 @@ static enum err serve(struct op *op, const struct ipc_peer *peer, struct ipc_mes
 		e = take_session(op, r, request);
 	else if (request->type == IPC_DELIVER)
 		e = take_mail(op, r, request, reply);
+	else if (request->type == IPC_MOVED_SESSION)
+		e = take_moved_session(op, r, peer, request);
 	else
 		e = op_fail(op, ERR_UNSUPPORTED, "a mail worker does not take messages of type %d",
 			(int)request->type);
@@ -290,8 +306,16 @@ static void mail_role_retire(struct op *op, void *state)
 	struct mail_role *r = state;
 	ipc_server_retire(r->server);
 	r->is_retired = true;
+	/* The worker of a quarantine has no successor. */
+	if (r->slot < r->shared->worker_count) {
+		r->moving = moving_new(role_socket_mail(op->arena, r->config, r->slot));
+		moving_collect(op, r->moving, r->imap);
+	}
 	close_parts(op, r);
 	ipc_server_finish(op, r->server);
+	/* Who takes them starts when the master hears that we are done here. */
+	if (r->moving)
+		moving_start(r->moving);
 }
 
 static void mail_role_stop(struct op *op, void *state)
@@ -307,6 +331,7 @@ static void mail_role_stop(struct op *op, void *state)
 	ipc_server_close(r->server);
 	if (r->busy > 0)
 		return; /* the process ends with those who still use it */
+	moving_free(r->moving);
 	ticket_gate_free(r->gate);
 	arena_done(&r->arena);
 	config_unref(r->config);
@@ -316,7 +341,8 @@ static void mail_role_stop(struct op *op, void *state)
 static uint64_t mail_role_clients(const void *state)
 {
 	const struct mail_role *r = state;
-	return r->imap ? imap_session_count(r->imap) : 0;
+	return (r->imap ? imap_session_count(r->imap) : 0) +
+	       (r->moving ? moving_count(r->moving) : 0);
 }
 
 /* ---- reload ---- */

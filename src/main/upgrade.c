@@ -26,10 +26,11 @@
 #include "main/notify.h"
 #include "main/pid_file.h"
 
-#define STATE_BYTES_MAX  (64 << 10)
-#define ARGUMENTS_MAX    200
-#define REPLACE_US       (60 * US_PER_SEC)
-#define LET_GO_US        (10 * US_PER_SEC)
+#define STATE_BYTES_MAX (64 << 10)
+#define ARGUMENTS_MAX   200
+#define REPLACE_US      (60 * US_PER_SEC)
+/* For what was begun, and for sessions to move to their new worker. */
+#define LET_GO_US        (120 * US_PER_SEC)
 #define TRIAL_TEXT_BYTES 4096
 
 /* ---- the trial ---- */

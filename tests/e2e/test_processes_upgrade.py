@@ -133,7 +133,8 @@ def test_under_load(instance):
         worker.end()
     assert all(worker.count > 0 for worker in logins)
     for session in idling:
-        session.close()
+        session.do("NOOP")
+        session.logout()
     for worker in deliveries:
         for user, promised in worker.promised.items():
             assert promised, "no delivery came through"
@@ -144,10 +145,52 @@ def test_under_load(instance):
             assert not doubled, f"doubled: {doubled}"
 
 
+def open_session(instance, user, is_tls):
+    session = instance.connect(is_tls=is_tls)
+    session.login(user, instance.password)
+    session.select()
+    return session
+
+
+def test_resting_sessions_live_on(instance):
+    """Plain and TLS sessions, selected and idling, over two upgrades: nobody hears of it."""
+    user = instance.new_user()
+    instance.deliver(mails.marked("before"), user)
+    sessions = [open_session(instance, user, is_tls) for is_tls in (True, False)]
+    waiting = [open_session(instance, user, is_tls) for is_tls in (True, False)]
+    for session in waiting:
+        tag = session.next_tag()
+        session.send(tag + b" IDLE\r\n")
+        session.idle_tag = tag
+        assert session.read_pieces()[0].startswith(b"+")
+    for number in range(2):
+        done = doveadm(instance, "upgrade")
+        assert done.returncode == 0, done.stderr
+        instance.deliver(mails.marked(f"after {number}"), user)
+        for session in waiting:
+            session.wait_untagged(lambda line: b"EXISTS" in line, 20)
+        for session in sessions:
+            session.do("NOOP")
+            found = session.search("ALL")
+            assert len(found) == 2 + number, found
+    for session in waiting:
+        session.send(b"DONE\r\n")
+        assert session.read_reply(session.idle_tag).status == "OK"
+        session.logout()
+    for session in sessions:
+        session.do("STORE", "1", "+FLAGS", "(\\Seen)")
+        session.logout()
+    # Old login processes stay for their TLS sessions alone, and leave with them.
+    deadline = time.monotonic() + 20
+    while len(instance.pids_of("login")) != 2:
+        assert time.monotonic() < deadline, instance.processes()
+        time.sleep(0.1)
+
+
 def test_a_new_program_that_does_not_start(instance):
     """The trial fails: everything goes on as it was."""
     kept = instance.config.read_text()
-    before = [pid for pid, _ in instance.processes()]
+    before = instance.pids_of("mail")
     instance.config.write_text(kept + "\nbogus = 1\n")
     try:
         os.kill(instance.pid, 12)  # SIGUSR2
@@ -157,5 +200,5 @@ def test_a_new_program_that_does_not_start(instance):
             time.sleep(0.05)
     finally:
         instance.config.write_text(kept)
-    assert [pid for pid, _ in instance.processes()] == before
+    assert instance.pids_of("mail") == before
     instance.imap(instance.new_user()).logout()
