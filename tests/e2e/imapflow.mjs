@@ -10,7 +10,7 @@ const { ImapFlow } = createRequire(import.meta.url)(process.env.IMAPFLOW);
 const user = process.env.MAIL_USER;
 const steps = [];
 
-function newClient() {
+function newClient(options = {}) {
 	return new ImapFlow({
 		host: 'localhost',
 		port: Number(process.env.IMAPS_PORT),
@@ -18,6 +18,7 @@ function newClient() {
 		auth: { user, pass: process.env.PASSWORD },
 		tls: { ca: fs.readFileSync(process.env.CA_FILE) },
 		logger: false,
+		...options,
 	});
 }
 
@@ -152,6 +153,41 @@ await step('rename, subscribe, delete mailbox', async () => {
 });
 
 await step('logout', () => client.logout());
+
+// Does it really use what we offer? Every line it sends is kept.
+await step('CONDSTORE, QRESYNC, LIST-STATUS, SPECIAL-USE', async () => {
+	const sent = [];
+	const keep = (entry) => entry.src === 'c' && sent.push(entry.msg);
+	const logger = { trace: keep, debug: keep, info: keep, warn: keep, error: keep };
+	const c = newClient({ qresync: true, logger });
+	await c.connect();
+	assert.ok(c.enabled.has('CONDSTORE') && c.enabled.has('QRESYNC'), [...c.enabled].join());
+	const boxes = await c.list({ statusQuery: { messages: true, size: true, highestModseq: true } });
+	const inbox = boxes.find((box) => box.path === 'INBOX');
+	assert.ok(inbox.status.messages === 4 && inbox.status.size > 0 && inbox.status.highestModseq > 0n);
+	assert.equal(boxes.find((box) => box.path === 'Sent').specialUse, '\\Sent');
+
+	const held = await c.getMailboxLock('INBOX');
+	const before = c.mailbox.highestModseq;
+	assert.ok(before > 0n && c.mailbox.mailboxId);
+	await c.messageFlagsAdd('2', ['\\Flagged']);
+	const changed = [];
+	for await (const m of c.fetch('1:*', { uid: true, flags: true }, { changedSince: before })) changed.push(m);
+	assert.ok(changed.length === 1 && changed[0].seq === 2 && changed[0].modseq > before && changed[0].emailId);
+
+	const gone = new Promise((resolve) => c.once('expunge', resolve));
+	await c.messageDelete('2');
+	const event = await gone;
+	assert.ok(event.vanished && event.uid === changed[0].uid && !event.earlier);
+	const earlier = new Promise((resolve) => c.on('expunge', (e) => e.earlier && resolve(e)));
+	for await (const m of c.fetch('1:*', { uid: true }, { uid: true, changedSince: before })) assert.ok(m.uid);
+	assert.equal((await earlier).uid, changed[0].uid);
+	held.release();
+	await c.logout();
+	for (const word of ['ENABLE CONDSTORE', 'QRESYNC', 'RETURN (STATUS', 'SPECIAL-USE',
+		'CHANGEDSINCE', 'VANISHED'])
+		assert.ok(sent.some((line) => line.includes(word)), `${word} not in\n${sent.join('\n')}`);
+});
 
 await step('wrong password', async () => {
 	const other = newClient();
