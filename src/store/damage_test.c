@@ -124,6 +124,38 @@ static void any_damage_of_local_files_is_made_good(struct world *w)
 	}
 }
 
+/* The summaries of expunged mails go, those of the others stay. */
+static void summaries_are_compacted(struct world *w)
+{
+	struct mailbox *m = world_box(w, "INBOX");
+	struct view *v;
+	for (int i = 0; i < 1000; i++)
+		world_append(w, m, i % 100 ? "x" : "y");
+	v = world_view(w, m);
+	struct range_set most = world_set(1, 980);
+	struct store_flags change = {
+		.change = FLAGS_ADD, .flags = MAIL_DELETED, .unchanged_since = UINT64_MAX
+	};
+	assert_ok(view_store_flags(&w->op, v, &most, &change, NULL));
+	assert_ok(flags_journal_flush(&w->op, m));
+	assert_ok(view_expunge(&w->op, v, NULL));
+	(void)world_sync(w, v, true);
+	uint64_t before = m->local.summary_bytes;
+	assert_ok(local_rewrite(&w->op, m));
+	assert_true(before > 256u << 10 && m->local.summary_bytes < before / 10);
+	world_append(w, m, "z");
+	view_close(v);
+	mailbox_unref(m);
+	struct str truth = picture(w);
+	assert_int_equal(w->store->counters.summary_misses, 0);
+	for (enum world_end how = WORLD_STOP; how <= WORLD_CRASH; how++) {
+		world_reopen(w, how);
+		assert_str(picture(w), truth);
+		assert_int_equal(w->store->counters.summary_misses, 0);
+	}
+	range_set_done(&most);
+}
+
 /* Whatever stands where the files should be: a directory, a file, nothing. */
 static void strange_things_in_the_place_of_files(struct world *w)
 {
@@ -285,6 +317,7 @@ static void test_damaged_catalogs_are_errors(void **state)
 }
 
 SCENARIO(any_damage_of_local_files_is_made_good)
+SCENARIO(summaries_are_compacted)
 SCENARIO(strange_things_in_the_place_of_files)
 SCENARIO(a_directory_that_cannot_be_made)
 
@@ -292,6 +325,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_any_damage_of_local_files_is_made_good),
+		cmocka_unit_test(test_summaries_are_compacted),
 		cmocka_unit_test(test_strange_things_in_the_place_of_files),
 		cmocka_unit_test(test_a_directory_that_cannot_be_made),
 		cmocka_unit_test(test_damaged_objects_are_errors),

@@ -327,6 +327,7 @@ static void begin_log(struct mailbox *m, uint32_t serial, bool has_snapshot, str
 enum err local_rewrite(struct op *op, struct mailbox *m)
 {
 	struct local *l = &m->local;
+	TRY(summaries_compact(op, m));
 	struct rewrite_job *j = MEM_NEW(struct rewrite_job);
 	uint32_t serial = (uint32_t)random_u64();
 	/* The floor lies an hour back: no tail that is read again starts before it. */

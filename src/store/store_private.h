@@ -75,8 +75,9 @@ enum err user_settle(struct op *op, struct user *u);
 struct local {
 	char *dir; /* owned */
 	int log_fd, summary_fd;
-	bool is_broken;  /* a write failed: files are given up until the next opening */
-	bool is_trusted; /* no power loss since it was written, and all of it could be read */
+	bool is_compacting; /* the summary file: nothing is added meanwhile */
+	bool is_broken;     /* a write failed: files are given up until the next opening */
+	bool is_trusted;    /* no power loss since it was written, and all of it could be read */
 	uint32_t serial;
 	uint64_t log_bytes, snapshot_bytes, summary_bytes;
 	uint64_t pending; /* LOG_PENDING records of this file */
@@ -111,6 +112,9 @@ enum err local_remove_dir(struct op *op, const char *dir);
 void summary_make(struct str mail, struct buf *out, uint64_t *out_size_virtual);
 /* Writes a summary to the file and its place into the index and the log. */
 void summary_keep(struct mailbox *m, uint32_t uid, struct str summary);
+/* WAITS when most of the file is of mails that are gone: writes it anew. Hold the write lock; a
+ * snapshot follows, since places change. A failure leaves everything as it was. */
+enum err summaries_compact(struct op *op, struct mailbox *m);
 /* WAITS if it is not in the page cache. ERR_NOT_FOUND: not there, or damaged. In op's arena. */
 enum err summary_read(struct op *op, struct mailbox *m, const struct snapshot_cold *cold,
 	uint32_t uid, struct str *out);

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The local summary file: records of checksum:4 and the summary, in the order of saving. Places stand
  * in the index. Reading takes a window at once, since a FETCH walks the mailbox; a page that is not
- * in memory is read by an offload job. A damaged or missing summary is made again from the mail. */
+ * in memory is read by an offload job. A damaged or missing summary is made again from the mail.
+ * Places in an old snapshot may point into a file that was compacted since: the checksum, which the
+ * UID is part of, tells. */
 #include "store/store_private.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -17,6 +20,7 @@
 #define PARSE_INLINE_MAX (128u << 10)
 #define CRC_BYTES        4
 #define WINDOW_BYTES     (64u << 10)
+#define SUMMARIES_SLACK  (256u << 10) /* compacting begins above it */
 
 /* ---- making ---- */
 
@@ -70,8 +74,8 @@ void summary_keep(struct mailbox *m, uint32_t uid, struct str summary)
 	struct op op;
 	AUTO_ARENA(arena, 0);
 	op_init(&op, &arena, NULL, TIME_NEVER);
-	if (l->summary_fd < 0 || summary.n == 0 || summary.n > UINT32_MAX - CRC_BYTES ||
-		!index_find(m->index, uid, &position))
+	if (l->summary_fd < 0 || l->is_compacting || summary.n == 0 ||
+		summary.n > UINT32_MAX - CRC_BYTES || !index_find(m->index, uid, &position))
 		return;
 	AUTO_BUF(record, 0);
 	char crc[CRC_BYTES];
@@ -183,5 +187,132 @@ enum err summary_read(struct op *op, struct mailbox *m, const struct snapshot_co
 	if (hash_crc32c(uid, summary) != get_le32(at))
 		return op_fail(op, ERR_NOT_FOUND, "summary of UID %" PRIu32 " is damaged", uid);
 	*out = str_dup(op->arena, summary);
+	return ERR_NONE;
+}
+
+/* ---- compaction: what expunged mails left behind goes ---- */
+
+struct kept_summary {
+	uint32_t uid, length;
+	uint64_t offset, fresh_offset; /* fresh: UINT64_MAX if it could not be read */
+};
+
+struct compact_job {
+	struct offload_job job; /* first */
+	int old_fd, fresh_fd;   /* owned */
+	char *path, *fresh_path;
+	struct kept_summary *kept;
+	size_t count;
+	uint64_t bytes; /* of the new file */
+	bool is_done;
+};
+
+static bool copy_summary(
+	struct op *op, struct compact_job *j, struct kept_summary *k, struct buf *room)
+{
+	buf_clear(room);
+	char *at = buf_reserve(room, k->length);
+	k->fresh_offset = UINT64_MAX;
+	if (file_pread_all(op, j->old_fd, at, k->length, k->offset) != ERR_NONE)
+		return true; /* made again when it is asked for */
+	k->fresh_offset = j->bytes;
+	j->bytes += k->length;
+	return file_write_all(op, j->fresh_fd, (struct str){ at, k->length }) == ERR_NONE;
+}
+
+static void compact_run(struct offload_job *job)
+{
+	struct compact_job *j = CONTAINER_OF(job, struct compact_job, job);
+	struct op op;
+	AUTO_ARENA(arena, 0);
+	AUTO_BUF(room, 0);
+	op_init(&op, &arena, NULL, TIME_NEVER);
+	(void)unlink(j->fresh_path); /* of who was killed here */
+	j->fresh_fd = open(j->fresh_path, O_RDWR | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0600);
+	if (j->fresh_fd < 0 || j->old_fd < 0)
+		return;
+	for (size_t i = 0; i < j->count; i++)
+		if (!copy_summary(&op, j, &j->kept[i], &room))
+			return;
+	j->is_done = rename(j->fresh_path, j->path) == 0;
+}
+
+static void compact_release(struct offload_job *job)
+{
+	struct compact_job *j = CONTAINER_OF(job, struct compact_job, job);
+	file_close_fd(&j->old_fd);
+	file_close_fd(&j->fresh_fd);
+	mem_free(j->path);
+	mem_free(j->fresh_path);
+	mem_free(j->kept);
+	mem_free(j);
+}
+
+static struct compact_job *compact_job_new(struct mailbox *m)
+{
+	struct compact_job *j = MEM_NEW(struct compact_job);
+	struct local *l = &m->local;
+	uint32_t total = index_count(m->index);
+	j->job.run = compact_run;
+	j->job.release = compact_release;
+	j->fresh_fd = -1;
+	j->old_fd = fcntl(l->summary_fd, F_DUPFD_CLOEXEC, 3); /* if not: nothing is done */
+	AUTO_BUF(path, 0);
+	buf_putf(&path, "%s/summaries", l->dir);
+	j->path = str_new_z(buf_str(&path));
+	buf_put(&path, STR(".new"));
+	j->fresh_path = str_new_z(buf_str(&path));
+	j->kept = mem_new_array(MAX(total, 1), sizeof(*j->kept));
+	for (uint32_t at = 0; at < total; at++) {
+		const struct snapshot_cold *cold = index_cold(m->index, at);
+		if (cold->summary_length > CRC_BYTES)
+			j->kept[j->count++] =
+				(struct kept_summary){ .uid = index_hot(m->index, at)->uid,
+					.length = cold->summary_length,
+					.offset = cold->summary_offset };
+	}
+	return j;
+}
+
+/* Points the records at the new places. */
+static void compact_adopt(struct mailbox *m, struct compact_job *j)
+{
+	struct local *l = &m->local;
+	uint32_t at;
+	file_close_fd(&l->summary_fd);
+	l->summary_fd = j->fresh_fd;
+	j->fresh_fd = -1;
+	l->summary_bytes = j->bytes;
+	mem_free(l->window);
+	l->window = NULL;
+	l->window_bytes = 0;
+	for (size_t i = 0; i < j->count; i++) {
+		const struct kept_summary *k = &j->kept[i];
+		bool is_read = k->fresh_offset != UINT64_MAX;
+		if (index_find(m->index, k->uid, &at))
+			index_set_summary(m->index, at, is_read ? k->fresh_offset : 0,
+				is_read ? k->length : 0);
+	}
+}
+
+enum err summaries_compact(struct op *op, struct mailbox *m)
+{
+	struct local *l = &m->local;
+	uint64_t living = 0;
+	uint32_t total = index_count(m->index);
+	if (l->summary_fd < 0 || l->is_compacting || l->summary_bytes < SUMMARIES_SLACK)
+		return ERR_NONE;
+	for (uint32_t at = 0; at < total; at++)
+		living += index_cold(m->index, at)->summary_length;
+	if (l->summary_bytes < 2 * living + SUMMARIES_SLACK)
+		return ERR_NONE;
+	struct compact_job *j = compact_job_new(m);
+	l->is_compacting = true;
+	enum err e = offload(op, OFFLOAD_DISK, &j->job);
+	l->is_compacting = false;
+	TRY(e);
+	if (j->is_done)
+		compact_adopt(m, j);
+	compact_release(&j->job);
 	return ERR_NONE;
 }
