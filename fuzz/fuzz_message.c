@@ -2,10 +2,13 @@
 /* fuzz/fuzz_message.c - any bytes as a mail: the tree is well formed, its summary reads back the same,
  * and virtual sizes agree with what the CRLF reader gives out. */
 #include "base/base.h"
+#include "base/unicode.h"
 #include "message/crlf.h"
 #include "message/summary.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+#define TEXTS_MAX 16
 
 static void span_check(struct str mail, const struct message_span *span)
 {
@@ -52,6 +55,16 @@ static void summary_check(struct arena *a, struct str mail, const struct message
 	}
 }
 
+/* Bodies decode to UTF-8, whatever encoding and charset they name. */
+static void texts_check(struct str mail, const struct message_tree *tree)
+{
+	for (uint32_t i = 0; i < tree->count && i < TEXTS_MAX; i++) {
+		AUTO_BUF(text, 0);
+		if (message_part_text(mail, &tree->parts[i], &text) == ERR_NONE)
+			ASSERT(utf8_is_valid(buf_str(&text)));
+	}
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct str mail = { (const char *)data, size };
@@ -61,5 +74,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	message_parse(&a, mail, &tree);
 	tree_check(mail, &tree);
 	summary_check(&a, mail, &tree);
+	texts_check(mail, &tree);
 	return 0;
 }

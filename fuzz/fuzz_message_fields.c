@@ -1,39 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* fuzz/fuzz_message_fields.c - any bytes as the value of a structured header field, and as a section. */
 #include "base/base.h"
-#include "base/unicode.h"
-#include "message/address.h"
 #include "message/date.h"
 #include "message/header.h"
 #include "message/message.h"
 #include "message/params.h"
-#include "message/words.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void addresses_check(struct str in)
-{
-	struct message_addresses list;
-	struct message_address address;
-	int open = 0;
-
-	message_addresses_init(&list, in);
-	while (message_address_next(&list, &address)) {
-		open += address.kind == MESSAGE_GROUP_START;
-		open -= address.kind == MESSAGE_GROUP_END;
-		ASSERT(open == 0 || open == 1);
-	}
-	ASSERT(open == 0 && list.rest.n == 0);
-	message_addresses_done(&list);
-}
-
-static void words_check(struct str in)
-{
-	AUTO_BUF(out, 0);
-
-	message_words_decode(&out, in);
-	ASSERT(utf8_is_valid(buf_str(&out)));
-}
 
 static void sections_check(struct str in)
 {
@@ -57,8 +30,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	AUTO_ARENA(a, 0);
 	AUTO_BUF(out, 0);
 
-	addresses_check(in);
-	words_check(in);
 	sections_check(in);
 	message_params_parse(&a, in, &params);
 	ASSERT(params.count <= MESSAGE_PARAMS_MAX);
