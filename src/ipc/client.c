@@ -99,6 +99,10 @@ static enum err read_reply(struct op *op, struct connection *n)
 	*call->reply = reply;
 	call->is_answered = true;
 	wait_queue_wake_all(&call->done);
+	/* Nobody else waits for a reply, so there is none, and no need to ask the kernel; an end that
+	 * came with this one is remembered. */
+	if (n->calls.count == 0 && !(n->watch.ready & WATCH_HANGUP))
+		watch_forget(&n->watch, WATCH_READ);
 	return ERR_NONE;
 }
 
