@@ -18,19 +18,41 @@ static enum err make_key(struct op *op, const struct auth_flow *flow,
 	return ERR_NONE;
 }
 
-static void tell(struct op *op, const struct auth_flow *flow, const struct auth_database *db,
-	enum err e, const char *cache)
+/* With its name, driver and id as the sheet calls them (core §9.2). */
+static struct event *make_event(const struct auth_flow *flow, const struct auth_database *db)
 {
 	struct event *event = event_new(flow->request->event, "auth");
-	const char *kind = db->is_passdb ? "passdb" : "userdb";
-	const char *result = e == ERR_NONE        ? "ok"
-			     : e == ERR_NOT_FOUND ? "user_unknown"
-						  : "internal_failure";
-	event_set_str(event, kind, db->name);
+	event_set_str(event, db->is_passdb ? "passdb" : "userdb", db->name);
 	event_set_str(event, db->is_passdb ? "passdb_driver" : "userdb_driver",
 		str_from(db->driver->name));
 	event_set_str(event, db->is_passdb ? "passdb_id" : "userdb_id", db->id);
 	event_set_str(event, "user", flow->user);
+	return event;
+}
+
+static void tell_started(const struct auth_flow *flow, const struct auth_database *db)
+{
+	if (!event_is_wanted(flow->request->event, EVENT_DEBUG))
+		return;
+	struct event *event = make_event(flow, db);
+	if (db->is_passdb)
+		event_send(event, EVENT_DEBUG, "auth_passdb_request_started", "passdb %.*s: %.*s",
+			STRF(db->name), STRF(flow->user));
+	else
+		event_send(event, EVENT_DEBUG, "auth_userdb_request_started", "userdb %.*s: %.*s",
+			STRF(db->name), STRF(flow->user));
+	event_unref(event);
+}
+
+static void tell(struct op *op, const struct auth_flow *flow, const struct auth_database *db,
+	enum err e, const char *cache)
+{
+	if (!event_is_wanted(flow->request->event, EVENT_DEBUG))
+		return;
+	struct event *event = make_event(flow, db);
+	const char *result = e == ERR_NONE        ? "ok"
+			     : e == ERR_NOT_FOUND ? "user_unknown"
+						  : "internal_failure";
 	event_set_str(event, "result", str_from(result));
 	event_set_str(event, "cache", str_from(cache));
 	if (e != ERR_NONE && e != ERR_NOT_FOUND)
@@ -75,6 +97,7 @@ enum err auth_database_ask(struct op *op, struct auth_flow *flow, const struct a
 {
 	struct auth_cached cached;
 	*out = (struct auth_asked){ 0 };
+	tell_started(flow, db);
 	out->has_key = flow->auth->cache && db->uses_cache && db->driver->cache_key;
 	if (out->has_key) {
 		TRY(make_key(op, flow, db, out->key));

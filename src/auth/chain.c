@@ -102,6 +102,7 @@ static enum err try_once(struct op *op, struct auth_flow *flow, struct auth_data
 		return op_fail(op, ERR_DENIED, "the field `fail` is set");
 	if (auth_fields_has(&flow->passdb, STR("noauthenticate"))) {
 		auth_fields_remove(&flow->passdb, STR("noauthenticate"));
+		auth_fields_remove(&flow->passdb, STR("nopassword")); /* nobody else's business */
 		*out_imports_only = true;
 		return ERR_NONE;
 	}

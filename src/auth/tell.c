@@ -25,11 +25,12 @@ void auth_tell_finished(
 	struct op *op, const struct auth *a, const struct auth_turn *turn, enum err e)
 {
 	const struct auth_request *r = &turn->request;
-	bool is_refusal = e == ERR_DENIED || e == ERR_INVALID;
+	/* Theirs: wrong credentials, nonsense, a mechanism that is not offered. */
+	bool is_refusal = e == ERR_DENIED || e == ERR_INVALID || e == ERR_UNSUPPORTED;
 	enum event_level level = EVENT_DEBUG;
 	if (is_refusal && a->setup->is_verbose)
 		level = EVENT_INFO;
-	else if (e != ERR_NONE && !is_refusal)
+	else if (e != ERR_NONE && e != ERR_CANCELLED && !is_refusal)
 		level = EVENT_ERROR;
 	if (!event_is_wanted(r->event, level))
 		return;
