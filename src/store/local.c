@@ -208,6 +208,7 @@ void local_close(struct local *l)
 	file_close_fd(&l->log_fd);
 	file_close_fd(&l->summary_fd);
 	buf_done(&l->out);
+	buf_done(&l->meanwhile);
 	buf_done(&l->pending_values);
 	mem_free(l->window);
 	mem_free(l->dir);
@@ -231,9 +232,12 @@ static void give_up(struct local *l)
 void local_add(struct mailbox *m, const struct log_record *record)
 {
 	struct local *l = &m->local;
+	if (l->next_serial != 0) {
+		log_record_encode(&l->meanwhile, l->next_serial, record);
+		l->misses_journalling |= record->type == LOG_JOURNALLED;
+	}
 	if (l->is_broken || l->log_fd < 0)
 		return;
-	l->added++;
 	l->pending += record->type == LOG_PENDING;
 	if (record->type == LOG_JOURNALLED)
 		l->pending -= MIN(l->pending, record->number);
@@ -324,12 +328,36 @@ static void begin_log(struct mailbox *m, uint32_t serial, bool has_snapshot, str
 		out, serial, &(struct log_record){ .type = LOG_PENDING, .value = buf_str(&value) });
 }
 
+/* The new files take the old ones' place, with what was added meanwhile. */
+static bool adopt_files(struct mailbox *m, struct rewrite_job *j)
+{
+	struct local *l = &m->local;
+	struct op op;
+	AUTO_ARENA(arena, 0);
+	op_init(&op, &arena, NULL, TIME_NEVER);
+	if (j->result != ERR_NONE || l->misses_journalling ||
+		file_write_all(&op, j->log_fd, buf_str(&l->meanwhile)) != ERR_NONE)
+		return false;
+	file_close_fd(&l->log_fd);
+	l->log_fd = j->log_fd;
+	j->log_fd = -1;
+	l->serial = l->next_serial;
+	l->log_bytes = j->log.n + l->meanwhile.n;
+	l->snapshot_bytes = j->snapshot.n;
+	l->pending = m->pending.n > 0;
+	m->pending_records = l->pending;
+	l->is_broken = false;
+	l->is_trusted = true;
+	l->has_clean = false;
+	buf_clear(&l->out);
+	return true;
+}
+
 enum err local_rewrite(struct op *op, struct mailbox *m)
 {
 	struct local *l = &m->local;
 	TRY(summaries_compact(op, m));
 	struct rewrite_job *j = MEM_NEW(struct rewrite_job);
-	uint32_t serial = (uint32_t)random_u64();
 	/* The floor lies an hour back: no tail that is read again starts before it. */
 	uint64_t cover_ms = name_ms(index_cover(m->index));
 	uint64_t floor_ms = cover_ms > 3600000 ? cover_ms - 3600000 : 0;
@@ -338,28 +366,24 @@ enum err local_rewrite(struct op *op, struct mailbox *m)
 	j->log_fd = -1;
 	j->paths.dir = str_new_z(str_from(l->dir));
 	bool is_new = l->snapshot_bytes == 0 && index_modseq(m->index) == 0;
-	uint64_t added = l->added;
+	uint64_t pending = m->pending_records;
+	l->next_serial = (uint32_t)random_u64() | 1;
+	l->misses_journalling = false;
 	if (!is_new)
 		index_save(m->index, floor_ms << 16, &j->snapshot);
-	begin_log(m, serial, !is_new, &j->log);
-	TRY(offload(op, OFFLOAD_DISK, &j->job));
-	/* What was added meanwhile is in neither file. */
-	if (j->result == ERR_NONE && l->added == added) {
-		file_close_fd(&l->log_fd);
-		l->log_fd = j->log_fd;
-		j->log_fd = -1;
-		l->serial = serial;
-		l->log_bytes = j->log.n;
-		l->snapshot_bytes = j->snapshot.n;
-		l->pending = m->pending.n > 0;
-		m->pending_records = l->pending;
-		l->is_broken = false;
-		l->is_trusted = true;
-		l->has_clean = false;
-		buf_clear(&l->out);
-	} else {
+	begin_log(m, l->next_serial, !is_new, &j->log);
+	/* Never left halfway: files that appear later would lack what was added since. */
+	struct op own;
+	op_init(&own, NULL, NULL, TIME_NEVER);
+	task_shield();
+	enum err e = offload(&own, OFFLOAD_DISK, &j->job);
+	ASSERT(e == ERR_NONE); /* no deadline, not cancellable */
+	task_unshield();
+	l->misses_journalling |= m->pending_records != pending;
+	if (!adopt_files(m, j))
 		give_up(l);
-	}
+	l->next_serial = 0;
+	buf_done(&l->meanwhile);
 	rewrite_release(&j->job);
 	return ERR_NONE;
 }

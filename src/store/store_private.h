@@ -83,6 +83,10 @@ struct local {
 	uint64_t pending; /* LOG_PENDING records of this file */
 	uint64_t added;   /* records so far */
 	struct buf out;   /* records not written yet */
+	/* while files are rewritten: what is added goes into both logs */
+	uint32_t next_serial;    /* of the log being made; 0: none is */
+	struct buf meanwhile;    /* records for it */
+	bool misses_journalling; /* a flush began or ended: its records stand in the old log alone */
 	/* the snapshot, used in place by the index */
 	char *map;
 	size_t map_bytes;
