@@ -13,6 +13,7 @@
  * Spec: RFC 3501 §6.3.11, RFC 3502, RFC 4315 §3, RFC 7888; sheet protocols §4.3, §4.12 */
 #include <sys/mman.h>
 
+#include "base/account.h"
 #include "service/imap/imap_private.h"
 
 #define MAILS_MAX       100
@@ -38,6 +39,7 @@ struct imap_append_state {
 
 static enum err mail_memory_new(struct op *op, size_t n, char **out)
 {
+	TRY(account_admit(op, n));
 	if (n <= HEAP_BYTES_MAX) {
 		*out = mem_resize(NULL, n);
 		return ERR_NONE;
@@ -45,6 +47,7 @@ static enum err mail_memory_new(struct op *op, size_t n, char **out)
 	void *p = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (p == MAP_FAILED)
 		return op_fail_errno(op, "memory for a mail of %zu bytes", n);
+	account_take(n);
 	*out = p;
 	return ERR_NONE;
 }
@@ -53,10 +56,12 @@ static void mail_memory_free(struct str message)
 {
 	/* Ours, whatever the store's interface promises about it. */
 	void *p = (void *)(uintptr_t)message.p;
-	if (message.n <= HEAP_BYTES_MAX)
+	if (message.n <= HEAP_BYTES_MAX) {
 		mem_free(p);
-	else
-		(void)munmap(p, message.n); /* cannot fail for our own mapping */
+		return;
+	}
+	(void)munmap(p, message.n); /* cannot fail for our own mapping */
+	account_give(message.n);
 }
 
 /* ---- the state ---- */

@@ -44,23 +44,40 @@ static void reply_copied(struct imap_run *x, const struct copy_result *result, b
 	imap_reply_ok_modseq(x, STR("Move completed."));
 }
 
+struct imap_target {
+	struct mailbox *mailbox; /* a reference */
+	bool is_trash;           /* for the session's log line */
+};
+
+static bool is_trash(struct imap_run *x, struct str name)
+{
+	struct tree_entry entry;
+	if (tree_lookup(x->op, x->session->user, name, &entry) == ERR_NONE)
+		return str_find(entry.special_use, STR("\\Trash")) >= 0;
+	op_forgive(x->op);
+	return false;
+}
+
 /* WAITS. */
-static void copy_to(
-	struct imap_run *x, struct mailbox *target, const struct range_set *seqs, bool is_move)
+static void copy_to(struct imap_run *x, const struct imap_target *to, const struct range_set *seqs,
+	bool is_move)
 {
 	struct copy_result result;
 	if (range_set_is_empty(seqs)) {
 		imap_reply_ok(x, STR_NONE, STR("No messages found."));
 		return;
 	}
-	enum err e = view_copy(x->op, x->session->view, seqs, target, is_move, &result);
+	enum err e = view_copy(x->op, x->session->view, seqs, to->mailbox, is_move, &result);
 	if (e == ERR_NOT_FOUND)
 		imap_reply_no(x, STR("EXPUNGEISSUED"),
 			STR("Some of the requested messages no longer exist."));
 	else if (e != ERR_NONE)
 		imap_reply_failure(x, e);
-	else
+	else {
+		if (to->is_trash)
+			x->session->counters.trashed += result.count;
 		reply_copied(x, &result, is_move);
+	}
 }
 
 static void run_copy(struct imap_run *x, bool is_move)
@@ -68,7 +85,7 @@ static void run_copy(struct imap_run *x, bool is_move)
 	struct imap_session *s = x->session;
 	struct imap_copy copy;
 	struct range_set seqs;
-	struct mailbox *target;
+	struct imap_target to;
 	if (imap_parse_copy(x->cursor, &copy) != ERR_NONE) {
 		imap_reply_bad_arguments(x);
 		return;
@@ -79,11 +96,12 @@ static void run_copy(struct imap_run *x, bool is_move)
 		enum err e = ERR_NONE;
 		if (is_move && s->is_read_only)
 			imap_reply_no(x, STR("CANNOT"), STR("Mailbox is read-only."));
-		else if ((e = mailbox_open(x->op, s->user, copy.mailbox, &target)) != ERR_NONE)
+		else if ((e = mailbox_open(x->op, s->user, copy.mailbox, &to.mailbox)) != ERR_NONE)
 			imap_reply_target_failure(x, e, copy.mailbox);
 		else {
-			copy_to(x, target, &seqs, is_move);
-			mailbox_unref(target);
+			to.is_trash = is_trash(x, copy.mailbox);
+			copy_to(x, &to, &seqs, is_move);
+			mailbox_unref(to.mailbox);
 		}
 	}
 	range_set_done(&seqs);

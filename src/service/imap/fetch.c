@@ -8,6 +8,7 @@
  * struct, no task (fetch_private.h). */
 #include <stdio.h>
 
+#include "base/account.h"
 #include "base/codec.h"
 #include "service/imap/fetch_private.h"
 
@@ -36,9 +37,13 @@ enum err fetch_need_summary(struct fetch *f)
 
 enum err fetch_need_body(struct fetch *f)
 {
+	struct op *op = f->x->op;
 	if (f->at.has_body)
 		return ERR_NONE;
-	TRY(view_read_body(f->x->op, f->x->session->view, &f->at.mail, &f->at.body));
+	f->is_refused = account_admit(op, f->at.mail.size_physical) != ERR_NONE;
+	if (f->is_refused)
+		return ERR_UNAVAILABLE;
+	TRY(view_read_body(op, f->x->session->view, &f->at.mail, &f->at.body));
 	f->at.has_body = true;
 	return ERR_NONE;
 }
@@ -245,7 +250,7 @@ static enum err judge_failure(struct fetch *f, enum err e)
 		return ERR_NONE;
 	}
 	f->is_unknown_encoding = e == ERR_UNSUPPORTED && f->at.has_body;
-	if (f->is_unknown_encoding || e == ERR_CANCELLED || e == ERR_LIMIT)
+	if (f->is_unknown_encoding || f->is_refused || e == ERR_CANCELLED || e == ERR_LIMIT)
 		return e;
 	if (!f->has_failed) {
 		imap_failure_words(f->x->op, e, &code, &text);

@@ -28,6 +28,7 @@ struct fetch {
 	bool sets_seen;
 	bool has_missing; /* a mail was expunged meanwhile */
 	bool is_unknown_encoding;
+	bool is_refused; /* there is no memory for a body just now */
 	bool has_failed; /* a mail could not be read; `code` and `text` say why */
 	char code[32], text[256];
 	uint32_t mail_count; /* begun so far */

@@ -11,11 +11,13 @@
 #include <unistd.h>
 
 #include "auth/ticket.h"
+#include "base/account.h"
 #include "config/expand.h"
 #include "ipc/handover.h"
 #include "service/imap/imap_private.h"
 
-#define TAKES_US US_PER_SEC
+#define TAKES_US      US_PER_SEC
+#define SESSION_BYTES (64u << 10) /* that a session which does something may hold */
 
 static const struct serving_end inactive = { "Inactivity", "Disconnected for inactivity.", NULL };
 static const struct serving_end stuck = { "No progress", NULL, NULL };
@@ -306,6 +308,7 @@ static enum err admit(
 	uint32_t max = imap->settings->userip_max;
 	if (imap->is_closing)
 		return op_fail(op, ERR_UNAVAILABLE, "this worker is stopping");
+	TRY(account_admit(op, SESSION_BYTES));
 	if (max == 0 || sessions_like(imap, u, &h->remote) < max)
 		return ERR_NONE;
 	(void)op_fail(op, ERR_LIMIT, "too many sessions of this user and address");
