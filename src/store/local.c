@@ -356,6 +356,8 @@ static bool adopt_files(struct mailbox *m, struct rewrite_job *j)
 enum err local_rewrite(struct op *op, struct mailbox *m)
 {
 	struct local *l = &m->local;
+	if (now_us() >= op->deadline_us)
+		return op_fail(op, ERR_TIMEOUT, "no time left to write local files");
 	TRY(summaries_compact(op, m));
 	struct rewrite_job *j = MEM_NEW(struct rewrite_job);
 	/* The floor lies an hour back: no tail that is read again starts before it. */
