@@ -105,7 +105,7 @@ static void explain(struct printer *pr, const struct config_scope *scope, struct
 	struct found *all =
 		mem_new_array(config_view_node_count(scope->view), sizeof(struct found));
 	size_t count = find_all(scope, id, all);
-	show_setting(pr, 0, path, id, scope->values[id]);
+	show_setting(pr, 0, path, id, config_scope_value(scope, id));
 	for (size_t i = 0; i < count; i++) {
 		bool counts = !all[i].outside && (i == 0 || is_merged);
 		buf_put(pr->out, counts ? STR("  * ") : STR("  - "));

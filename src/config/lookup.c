@@ -6,7 +6,7 @@ static const struct config_value *value_of(const struct config_scope *scope, enu
 {
 	CHECK(scope, SCOPE_MAGIC);
 	ASSERT(id < SET_COUNT);
-	return scope->values[id];
+	return config_scope_value(scope, id);
 }
 
 static const struct config_value *typed(

@@ -30,7 +30,7 @@ static void apply_node(struct config_scope *scope, const struct config_node *nod
 		if (is_foreign_driver(scope, node, a->id))
 			continue;
 		if (config_type_is_list(config_row(a->id)->type) && *value && !a->value->is_whole)
-			*value = config_value_merge(&scope->view->arena, *value, a->value);
+			*value = config_value_merge(scope->view->making, *value, a->value);
 		else
 			*value = a->value;
 	}
@@ -60,7 +60,7 @@ static void default_driver(struct config_scope *scope)
 		scope->block == BLOCK_COUNT ? SET_COUNT : config_block_row(scope->block)->driver;
 	if (id == SET_COUNT || (scope->values[id] && scope->values[id]->text.n))
 		return;
-	struct config_value *value = ARENA_NEW(&scope->view->arena, struct config_value);
+	struct config_value *value = ARENA_NEW(scope->view->making, struct config_value);
 	value->text = scope->name;
 	value->same_as = SET_COUNT;
 	struct str choices = config_row(id)->choices, choice;
@@ -105,6 +105,76 @@ static void follow_defaults(struct config_scope *scope)
 	}
 }
 
+/* ---- what a user has of his own ---- */
+
+static bool is_same(const struct config_value *a, const struct config_value *b)
+{
+	if (a == b)
+		return true;
+	if (a->layer != b->layer || a->number != b->number || a->item_count != b->item_count ||
+		a->content.p != b->content.p || !str_eq(a->text, b->text))
+		return false;
+	for (size_t i = 0; i < a->item_count; i++) {
+		if (!str_eq(a->items[i].key, b->items[i].key) ||
+			!str_eq(a->items[i].value, b->items[i].value))
+			return false;
+	}
+	return true;
+}
+
+/* Out of the arena in which it was made; texts in it live longer anyway. */
+static const struct config_value *value_keep(struct arena *arena, const struct config_value *value)
+{
+	struct config_value *kept = ARENA_NEW(arena, struct config_value);
+	*kept = *value;
+	kept->items = ARENA_NEW_ARRAY(arena, struct config_item, value->item_count);
+	if (value->item_count)
+		memcpy(kept->items, value->items, value->item_count * sizeof(*value->items));
+	kept->written_items = NULL;
+	return kept;
+}
+
+/* Keeps the values that differ from `usual`, which outlives the scope. */
+static void keep_differences(struct config_scope *scope, const struct config_value **usual)
+{
+	size_t count = 0;
+	struct arena *arena = &scope->view->arena;
+	const struct config_value **made = scope->values;
+	for (unsigned i = 0; i < SET_COUNT; i++)
+		count += !is_same(made[i], usual[i]);
+	scope->differences = ARENA_NEW_ARRAY(arena, struct scope_difference, count);
+	for (unsigned i = 0; i < SET_COUNT; i++) {
+		if (!is_same(made[i], usual[i]))
+			scope->differences[scope->difference_count++] =
+				(struct scope_difference){ (enum config_setting)i,
+					value_keep(arena, made[i]) };
+	}
+	scope->values = usual;
+}
+
+static const struct config_scope *find_shared(const struct config_view *view,
+	const struct config_scope *parent, enum config_block block, struct str name)
+{
+	if (!view->base || (parent && !parent->shared))
+		return NULL;
+	return parent ? config_block_get(parent->shared, block, name) : view->base;
+}
+
+/* Fills scope->values, which are all empty. */
+static void scope_resolve(struct config_scope *scope)
+{
+	apply_nodes(scope);
+	default_driver(scope);
+	scope->alias = driver_alias(scope);
+	if (scope->alias != BLOCK_COUNT) {
+		/* Once more, with the driver's defaults among the candidates. */
+		memset(scope->values, 0, SET_COUNT * sizeof(*scope->values));
+		apply_nodes(scope);
+		default_driver(scope);
+	}
+	follow_defaults(scope);
+}
+
 static struct config_scope *scope_make(struct config_view *view, const struct config_scope *parent,
 	enum config_block block, struct str name)
 {
@@ -115,17 +185,20 @@ static struct config_scope *scope_make(struct config_view *view, const struct co
 	scope->block = block;
 	scope->alias = BLOCK_COUNT;
 	scope->name = str_dup(&view->arena, name);
-	scope->children = ARENA_NEW(&view->arena, struct scope_children);
-	apply_nodes(scope);
-	default_driver(scope);
-	scope->alias = driver_alias(scope);
-	if (scope->alias != BLOCK_COUNT) {
-		/* Once more, with the driver's defaults among the candidates. */
-		memset(scope->values, 0, sizeof(scope->values));
-		apply_nodes(scope);
-		default_driver(scope);
+	scope->children = ARENA_NEW(&view->arena, struct scope_children *);
+	scope->shared = find_shared(view, parent, block, name);
+	if (!view->base) {
+		scope->values =
+			ARENA_NEW_ARRAY(&view->arena, const struct config_value *, SET_COUNT);
+		view->making = &view->arena;
+		scope_resolve(scope);
+		return scope;
 	}
-	follow_defaults(scope);
+	AUTO_ARENA(scratch, 0);
+	scope->values = ARENA_NEW_ARRAY(&scratch, const struct config_value *, SET_COUNT);
+	view->making = &scratch;
+	scope_resolve(scope);
+	keep_differences(scope, scope->shared ? scope->shared->values : parent->values);
 	return scope;
 }
 
@@ -209,6 +282,7 @@ enum err config_scope_new(struct op *op, const struct config_scope *base, const 
 	struct config_problems problems = { .count = 0 };
 	struct config_view *view = view_new(base->view->cfg);
 	view->matches = base->view->matches;
+	view->base = base->view->root;
 	struct config_load_args args = { .reads_files = false };
 	struct config_loader ld = { .op = op,
 		.args = &args,
@@ -335,10 +409,10 @@ static void apply_block_lists(const struct config_scope *scope, enum config_bloc
 	}
 }
 
-static void find_blocks(const struct config_scope *scope, enum config_block block)
+static struct scope_children *find_blocks(const struct config_scope *scope, enum config_block block)
 {
-	struct scope_children *children = scope->children;
 	struct config_view *view = scope->view;
+	struct scope_children *children = ARENA_NEW(&view->arena, struct scope_children);
 	const struct config_node **nodes =
 		mem_new_array(config_view_node_count(view), sizeof(*nodes));
 	struct names names = { .count = 0 };
@@ -349,45 +423,56 @@ static void find_blocks(const struct config_scope *scope, enum config_block bloc
 	for (size_t i = 0; i < count; i++)
 		add_name(&view->arena, &names, nodes[i]->name);
 	apply_block_lists(scope, block, nodes, &names);
-	children->scopes[block] =
+	mem_free(nodes);
+	children->block = block;
+	children->scopes =
 		ARENA_NEW_ARRAY(&view->arena, const struct config_scope *, names.count + 1);
 	for (size_t i = 0; i < names.count; i++)
-		children->scopes[block][i] = scope_make(view, scope, block, names.items[i]);
-	children->count[block] = names.count;
-	mem_free(nodes);
+		children->scopes[i] = scope_make(view, scope, block, names.items[i]);
+	children->count = names.count;
+	children->next = *scope->children;
+	*scope->children = children;
+	return children;
+}
+
+static struct scope_children *children_of(const struct config_scope *scope, enum config_block block)
+{
+	CHECK(scope, SCOPE_MAGIC);
+	ASSERT(block < BLOCK_COUNT);
+	for (struct scope_children *c = *scope->children; c; c = c->next) {
+		if (c->block == block)
+			return c;
+	}
+	return find_blocks(scope, block);
 }
 
 size_t config_block_count(const struct config_scope *scope, enum config_block block)
 {
-	CHECK(scope, SCOPE_MAGIC);
-	ASSERT(block < BLOCK_COUNT);
-	if (!scope->children->scopes[block])
-		find_blocks(scope, block);
-	return scope->children->count[block];
+	return children_of(scope, block)->count;
 }
 
 const struct config_scope *config_block_at(
 	const struct config_scope *scope, enum config_block block, size_t i)
 {
-	ASSERT(i < config_block_count(scope, block));
-	return scope->children->scopes[block][i];
+	const struct scope_children *children = children_of(scope, block);
+	ASSERT(i < children->count);
+	return children->scopes[i];
 }
 
 const struct config_scope *config_block_get(
 	const struct config_scope *scope, enum config_block block, struct str name)
 {
-	size_t count = config_block_count(scope, block);
-	for (size_t i = 0; i < count; i++) {
-		const struct config_scope *child = scope->children->scopes[block][i];
-		if (str_eq(child->name, name))
-			return child;
+	struct scope_children *children = children_of(scope, block);
+	for (size_t i = 0; i < children->count; i++) {
+		if (str_eq(children->scopes[i]->name, name))
+			return children->scopes[i];
 	}
 	if (config_block_row(block)->has_name)
 		return NULL;
 	/* An unnamed block that nobody wrote is a place all the same. */
-	scope->children->scopes[block][0] = scope_make(scope->view, scope, block, STR_NONE);
-	scope->children->count[block] = 1;
-	return scope->children->scopes[block][0];
+	children->scopes[0] = scope_make(scope->view, scope, block, STR_NONE);
+	children->count = 1;
+	return children->scopes[0];
 }
 
 struct str config_scope_name(const struct config_scope *scope)

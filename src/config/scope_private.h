@@ -6,9 +6,18 @@
 
 #define SCOPE_MAGIC 0x73636f70u
 
-struct scope_children {                                  /* filled when they are asked for */
-	const struct config_scope **scopes[BLOCK_COUNT]; /* NULL: not yet asked */
-	size_t count[BLOCK_COUNT];
+/* The blocks of one kind inside a scope; filled when they are asked for. */
+struct scope_children {
+	struct scope_children *next;
+	enum config_block block;
+	const struct config_scope **scopes;
+	size_t count;
+};
+
+/* A value that a user has of his own. */
+struct scope_difference {
+	enum config_setting id;
+	const struct config_value *value;
 };
 
 struct config_scope {
@@ -18,18 +27,36 @@ struct config_scope {
 	enum config_block block;           /* BLOCK_COUNT in the outermost */
 	enum config_block alias;           /* the unnamed block of its driver, or BLOCK_COUNT */
 	struct str name;
-	struct scope_children *children;
-	const struct config_value *values[SET_COUNT]; /* all set */
+	struct scope_children **children;
+	/* The same place without the user's fields: his scope holds only what differs. NULL: shared itself, or
+	 * a block that he alone has. */
+	const struct config_scope *shared;
+	/* By setting, all set; of `shared`, or of the scope around a block that he alone has. */
+	const struct config_value **values;
+	struct scope_difference *differences;
+	size_t difference_count;
 };
+
+static inline const struct config_value *config_scope_value(
+	const struct config_scope *scope, enum config_setting id)
+{
+	for (size_t i = 0; i < scope->difference_count; i++) {
+		if (scope->differences[i].id == id)
+			return scope->differences[i].value;
+	}
+	return scope->values[id];
+}
 
 struct config_view {
 	struct config_view *next;     /* in the config's list; private views are in none */
 	struct config *cfg;           /* borrowed */
 	struct arena arena;           /* owned: all scopes and merged lists */
+	struct arena *making;         /* borrowed: for the values of the scope that is being made */
 	bool *matches;                /* by node of the config's tree: its filters match */
 	struct config_tree user_tree; /* empty in shared views */
 	struct config_scope *root;
-	bool is_shared; /* in the config's list; else it is a user's own */
+	const struct config_scope *base; /* of a private view: the shared one's root */
+	bool is_shared;                  /* in the config's list; else it is a user's own */
 };
 
 /* ---- match.c ---- */

@@ -15,7 +15,7 @@ static bool is_shown(
 	const struct printer *pr, const struct config_scope *scope, enum config_setting id)
 {
 	const struct config_row *row = config_row(id);
-	const struct config_value *value = scope->values[id];
+	const struct config_value *value = config_scope_value(scope, id);
 	bool is_set =
 		value->layer != CONFIG_LAYER_DEFAULT && (pr->with_catalogue || !is_default(value));
 	if ((row->flags & CONFIG_FLAG_HIDDEN) && !pr->args->with_hidden && is_default(value))
@@ -25,7 +25,7 @@ static bool is_shown(
 	struct str rest = row->name;
 	if (str_skip(&rest, config_block_row(scope->block)->name) && str_skip(&rest, STR("_")))
 		return pr->args->with_defaults || is_set;
-	return is_set && value != scope->parent->values[id];
+	return is_set && value != config_scope_value(scope->parent, id);
 }
 
 static void show_settings(struct printer *pr, const struct config_scope *scope, unsigned depth)
@@ -39,8 +39,8 @@ static void show_settings(struct printer *pr, const struct config_scope *scope, 
 	}
 	qsort(ids, count, sizeof(ids[0]), show_compare_names);
 	for (size_t i = 0; i < count; i++)
-		show_setting(
-			pr, depth, show_short_name(&here, ids[i]), ids[i], scope->values[ids[i]]);
+		show_setting(pr, depth, show_short_name(&here, ids[i]), ids[i],
+			config_scope_value(scope, ids[i]));
 }
 
 #define DEPTH_MAX 8
@@ -99,7 +99,7 @@ static void show_prefixed(struct printer *pr, const struct config_scope *scope, 
 		struct str rest = config_row((enum config_setting)i)->name;
 		if (str_skip(&rest, prefix) && str_skip(&rest, STR("_")))
 			show_setting(pr, 0, config_row((enum config_setting)i)->name,
-				(enum config_setting)i, scope->values[i]);
+				(enum config_setting)i, config_scope_value(scope, i));
 	}
 }
 
@@ -162,9 +162,9 @@ static enum err show_path(struct op *op, struct printer *pr, const struct config
 		return op_fail(op, ERR_INVALID, "%.*s is not one setting: -h shows a single value",
 			STRF(path));
 	if (id != SET_COUNT && only_value) {
-		show_plain(pr, id, scope->values[id]);
+		show_plain(pr, id, config_scope_value(scope, id));
 	} else if (id != SET_COUNT) {
-		show_setting(pr, 0, path, id, scope->values[id]);
+		show_setting(pr, 0, path, id, config_scope_value(scope, id));
 	} else if (block != BLOCK_COUNT) {
 		for (size_t i = 0; i < config_block_count(scope, block); i++)
 			show_block(pr, config_block_at(scope, block, i));
