@@ -89,8 +89,35 @@ const struct event_driver event_driver_stdout = {
 	.write = stdout_write,
 };
 
+/* ---- files that somebody else opened for us ---- */
+
+#define GIVEN_MAX 4
+static struct log_file given[GIVEN_MAX];
+static size_t given_count;
+
+void event_log_give_file(struct str path, int fd)
+{
+	struct log_file *g = NULL;
+	for (size_t i = 0; i < given_count; i++) {
+		if (str_eq(str_from(given[i].path), path))
+			g = &given[i];
+	}
+	if (g) {
+		close(g->fd);
+		g->fd = fd;
+	} else if (given_count < GIVEN_MAX && !str_has_nul(path)) {
+		given[given_count++] = (struct log_file){ .fd = fd, .path = str_new_z(path) };
+	} else {
+		close(fd);
+	}
+}
+
 static int open_for_append(const char *path)
 {
+	for (size_t i = 0; i < given_count; i++) {
+		if (strcmp(given[i].path, path) == 0)
+			return fcntl(given[i].fd, F_DUPFD_CLOEXEC, 0);
+	}
 	return open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
 }
 

@@ -83,6 +83,9 @@ extern const struct event_driver *const event_drivers[]; /* NULL-terminated */
 enum err event_log_open(struct op *op, const char *driver, struct str target, enum event_level min,
 	enum event_level max);
 void event_log_reopen(void); /* after rotation */
+/* For a process that may not open files itself: whenever it opens `path`, a copy of `fd` (taken) is used.
+ * Again for the same path: replaces it. */
+void event_log_give_file(struct str path, int fd);
 void event_log_close(void);
 
 /* What an administrator says about logs; borrowed for the call. Paths are files, "syslog", "/dev/stderr" or

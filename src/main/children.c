@@ -226,6 +226,41 @@ void children_tell(struct master *m, enum control_command command)
 	child_tell(c, command, STR_NONE);
 }
 
+/* Adds an opened log file; what cannot be opened is not sent, and stays as it is in the children. */
+static void add_log_file(struct control_message *message, struct buf *paths, struct str path)
+{
+	AUTO_ARENA(arena, 0);
+	if (path.n == 0 || path.p[0] != '/' || str_starts(path, STR("/dev/")))
+		return;
+	int fd = open(str_dup_z(&arena, path), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
+	if (fd < 0)
+		return;
+	message->fds[message->fd_count++] = fd;
+	buf_putf(paths, "%.*s\n", STRF(path));
+}
+
+void children_reopen_logs(struct master *m, struct config *config)
+{
+	const enum config_setting settings[] = { SET_log_path, SET_info_log_path,
+		SET_debug_log_path };
+	struct control_message message = { .command = CONTROL_REOPEN_LOG };
+	struct child *c, *next;
+	AUTO_BUF(paths, 0);
+	AUTO_ARENA(arena, 0);
+	struct op op;
+	op_init(&op, &arena, NULL, TIME_NEVER);
+	for (size_t i = 0; i < ARRAY_COUNT(settings); i++)
+		add_log_file(&message, &paths, config_str(config_scope(config, NULL), settings[i]));
+	message.text = buf_str(&paths);
+	LIST_FOR_EACH(c, next, &m->children, struct child, link)
+	{
+		if (c->pid > 0 && control_send(&op, c->control_fd, &message) != ERR_NONE)
+			event_send_failure(NULL, EVENT_WARNING, NULL, &op, "opening logs anew");
+	}
+	for (size_t i = 0; i < message.fd_count; i++)
+		close(message.fds[i]);
+}
+
 void child_retire(struct child *c, int64_t time_us)
 {
 	AUTO_ARENA(arena, 0);

@@ -14,7 +14,7 @@ enum control_command {
 	/* master -> child */
 	CONTROL_DRAIN = 'D', /* take nothing new, finish what needs other roles */
 	CONTROL_STOP = 'S',  /* finish and end */
-	CONTROL_REOPEN_LOG = 'L',
+	CONTROL_REOPEN_LOG = 'L', /* text: paths, a line each; descriptors: those files */
 	CONTROL_RELOAD =
 		'C', /* descriptors: the configuration, then listeners; text: their names */
 	CONTROL_RETIRE =

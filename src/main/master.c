@@ -49,8 +49,9 @@ static void on_stop_signal(int signal_number, void *arg)
 static void on_log_signal(int signal_number, void *arg)
 {
 	(void)signal_number;
+	struct master *m = arg;
 	event_log_reopen();
-	children_tell(arg, CONTROL_REOPEN_LOG);
+	children_reopen_logs(m, m->config);
 }
 
 static void reload_task(void *arg)

@@ -103,6 +103,8 @@ void children_reap(struct master *m);
 /* All that shall serve do. */
 bool children_are_serving(const struct master *m);
 void children_tell(struct master *m, enum control_command command);
+/* Opens the log files of `config` for all children, who may not. */
+void children_reopen_logs(struct master *m, struct config *config);
 
 /* ---- reload.c ---- */
 

@@ -23,6 +23,8 @@ static const struct {
 	{ SET_state_dir, "state_dir" },
 	{ SET_log_path, "log_path" },
 	{ SET_info_log_path, "info_log_path" },
+	{ SET_debug_log_path, "debug_log_path" },
+	{ SET_log_debug, "log_debug" },
 	{ SET_mail_worker_count, "mail_worker_count" },
 	{ SET_mail_shard_count, "mail_shard_count" },
 	{ SET_default_login_user, "default_login_user" },

@@ -182,10 +182,10 @@ static enum err prepare(struct op *op, struct child *child)
 	if (child->role->needs_tls_seed)
 		TRY(file_pread_all(
 			op, ROLE_FD_TICKET_KEY, context->tls_seed, sizeof(context->tls_seed), 0));
-	struct str title = str_printf(op->arena, "%s-%u", child->role->name, context->slot);
 	/* For ps and top: the program was started as /proc/self/exe. At most 15 bytes are kept. */
 	prctl(PR_SET_NAME, str_printf(op->arena, "pombal-%s", child->role->name).p);
-	TRY(role_open_log(op, context->config, title));
+	TRY(role_open_log(op, context->config,
+		str_printf(op->arena, "%s-%u", child->role->name, context->slot)));
 	TRY(drop_privileges(op, child));
 	/* After the change of user, which clears it; a master that died meanwhile is seen as the end of
 	 * the control socket. */
@@ -313,6 +313,7 @@ static void reload_task(void *arg)
 		if (e == ERR_NONE) {
 			config_unref(child->context.config);
 			child->context = next;
+			account_set_limit(role_memory_limit(child->role, next.config));
 			tell_master(child, CONTROL_RELOADED, STR_NONE);
 		} else {
 			config_unref(next.config);
@@ -339,6 +340,17 @@ static void on_reload(struct op *op, struct child *child, struct control_message
 
 /* ---- the master's commands ---- */
 
+static void take_log_files(struct control_message *m)
+{
+	struct str rest = m->text, path;
+	for (size_t i = 0; i < m->fd_count; i++) {
+		if (str_cut(&rest, '\n', &path))
+			event_log_give_file(path, m->fds[i]);
+		else
+			close(m->fds[i]);
+	}
+}
+
 static void obey(struct op *op, struct child *child, struct control_message *m)
 {
 	uint64_t us;
@@ -350,6 +362,7 @@ static void obey(struct op *op, struct child *child, struct control_message *m)
 		stop(child, false);
 		break;
 	case CONTROL_REOPEN_LOG:
+		take_log_files(m);
 		event_log_reopen();
 		break;
 	case CONTROL_RELOAD:

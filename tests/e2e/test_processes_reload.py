@@ -88,7 +88,7 @@ def test_a_bad_certificate_changes_nothing(instance):
     try:
         good.write_text("-----BEGIN CERTIFICATE-----\nbroken\n-----END CERTIFICATE-----\n")
         done = reload(instance, BASE + "login_greeting = Not this one\n")
-        assert done.returncode == 1 and "login-0" in done.stderr, (done.returncode, done.stderr)
+        assert done.returncode == 1 and "ssl_server_cert_file" in done.stderr, (done.returncode, done.stderr)
         assert b"Not this one" not in greeting(instance, instance.imap_port)
         serial_of(instance)
     finally:
@@ -169,3 +169,16 @@ def test_status(instance):
     service = doveadm(instance, "service", "status", "mail").stdout
     assert service.splitlines()[1].split("\t")[:3] == ["mail", "imap", "2"], service
     session.logout()
+
+
+def test_logs_after_a_rotation(instance):
+    """Roles cannot open files any more: the master does it for them."""
+    log = instance.dir / "log" / "pombal.log"
+    log.rename(log.with_suffix(".1"))
+    done = doveadm(instance, "log", "reopen")
+    assert done.returncode == 0, done.stderr
+    user = instance.new_user()
+    instance.imap(user).logout()
+    instance.deliver(mails.small("after the rotation"), user)
+    for words in (f"Login: user=<{user}>", f"imap({user})", "saved mail to INBOX"):
+        wait_for_log(instance, words)
