@@ -173,7 +173,7 @@ enum err auth_expand(
 
 /* ---- chains (chain.c) ---- */
 
-/* What passdbs and userdbs say; WAIT. After ERR_DENIED and others result->refusal is set. */
+/* WAITS. What passdbs and userdbs say. After ERR_DENIED and others result->refusal is set. */
 enum err auth_chain_passdb(struct op *op, struct auth_flow *flow, struct auth_result *result);
 enum err auth_chain_userdb(struct op *op, struct auth_flow *flow, struct auth_result *result);
 /* WAITS. Do the passdbs know the user? ERR_NOT_FOUND: no. */

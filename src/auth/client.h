@@ -69,19 +69,21 @@ struct auth_facts {
 	struct auth_field *fields;
 	size_t field_count;
 };
-/* WAIT. What the password databases, or the user databases, know of request->user; never a password.
- * ERR_NOT_FOUND: nothing. ERR_DENIED: the socket or auth does not let us. In op's arena. */
+/* WAITS. What the password databases know of request->user; never a password. ERR_NOT_FOUND: nothing.
+ * ERR_DENIED: auth does not let us. In op's arena. */
 enum err auth_client_passdb(struct op *op, struct ipc_client *auth,
 	const struct auth_request *request, struct auth_facts *out);
+/* WAITS. The same of the user databases. */
 enum err auth_client_userdb(struct op *op, struct ipc_client *auth,
 	const struct auth_request *request, struct auth_facts *out);
 /* WAITS. Appends the names of all users, each with a newline, sorted, each once. ERR_UNSUPPORTED: no
  * userdb can list. */
 enum err auth_client_list(
 	struct op *op, struct ipc_client *auth, struct str service, struct buf *out);
-/* WAIT. Names are wildcards, separated by spaces; "" is everybody. */
+/* WAITS. Names are wildcards, separated by spaces; "" is everybody. */
 enum err auth_client_cache_flush(
 	struct op *op, struct ipc_client *auth, struct str names, uint64_t *out_count);
+/* WAITS. */
 enum err auth_client_cache_status(
 	struct op *op, struct ipc_client *auth, bool resets, struct auth_cache_status *out);
 

@@ -56,7 +56,7 @@ void auth_exchanges_free(struct auth_exchanges *table);
 size_t auth_exchanges_count(const struct auth_exchanges *table);
 struct ipc_message;
 struct ipc_peer;
-/* WAIT. One message of an exchange, and what came of it. */
+/* WAITS. One message of an exchange, and what came of it. */
 struct auth_turn {
 	struct auth_request request; /* as far as it is known, for logs; in op's arena */
 	struct auth_result result;
