@@ -36,6 +36,7 @@ SANITIZED = TOP / "build-asan"
 FUZZ = TOP / "build-fuzz"
 FILE_TIMEOUT_S = 900
 FUZZ_SECONDS = 20
+FUZZ_JOBS = 2
 
 
 class Report:
@@ -345,20 +346,22 @@ def part_fuzz(report, args):
     if not targets:
         report.add("fuzz", "skip", 0, "build-fuzz has no targets")
         return
-    seconds = args.fuzz_seconds or (120 if args.long else FUZZ_SECONDS)
+    seconds = args.fuzz_seconds or (160 if args.long else FUZZ_SECONDS)
+    if args.fuzz_total:
+        seconds = max(1, args.fuzz_total // len(targets))
 
     def fuzz(target):
+        # What it finds stays in the build directory; the seeds are in the tree.
         corpus = FUZZ / "corpus" / target.name
         corpus.mkdir(parents=True, exist_ok=True)
-        seeds = [p for p in (TOP / "fuzz" / "corpus" / target.name.removeprefix("fuzz_"),
-                             TOP / "fuzz" / "corpus" / target.name) if p.is_dir()]
-        command = [target, corpus, *seeds, f"-max_total_time={seconds}", "-timeout=10",
+        seeds = TOP / "fuzz" / "corpus" / target.name
+        command = [target, corpus, *([seeds] if seeds.is_dir() else []), f"-max_total_time={seconds}", "-timeout=10",
                    "-rss_limit_mb=2048", "-print_final_stats=0", f"-artifact_prefix={FUZZ}/"]
         began = time.monotonic()
         status, out = run_limited(command, seconds + 60)
         return target, status, out, time.monotonic() - began
 
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+    with concurrent.futures.ThreadPoolExecutor(FUZZ_JOBS) as pool:
         for target, status, out, took in pool.map(fuzz, targets):
             word = "ok" if status == 0 else "fail"
             report.add(f"fuzz/{target.name}", word, took, "" if status == 0 else f"finding\n{out[-3000:]}")
@@ -405,7 +408,8 @@ def main():
     parser.add_argument("--form", choices=list(FORMS))
     parser.add_argument("--stress-seconds", type=int)
     parser.add_argument("--crash-rounds", type=int)
-    parser.add_argument("--fuzz-seconds", type=int)
+    parser.add_argument("--fuzz-seconds", type=int, help="for each target")
+    parser.add_argument("--fuzz-total", type=int, help="seconds for all targets together")
     parser.add_argument("--list-parts", action="store_true", help="print the parts and end")
     args = parser.parse_args()
     parts = chosen_parts(args.names)
