@@ -16,6 +16,8 @@ struct subject {
 static enum search_verdict decide(struct arena *arena, const struct imap_search *search,
 	const struct subject *subject, bool is_stepwise)
 {
+	static struct range saved[] = { { 2, 4 }, { 7, 7 } };
+	static const struct range_set saved_set = { .ranges = saved, .count = 2 };
 	static const struct str keywords[] = { { "$Junk", 5 }, { "work", 4 } };
 	const struct search_frame frame = {
 		.exists = 9,
@@ -23,6 +25,8 @@ static enum search_verdict decide(struct arena *arena, const struct imap_search 
 		.keywords = keywords,
 		.keyword_count = 2,
 		.now_wall_us = INT64_C(1700000000) * US_PER_SEC,
+		.saved_seqs = &saved_set,
+		.saved_uids = &saved_set,
 	};
 	struct search_matcher m;
 	search_matcher_init(&m, arena, search, &frame);

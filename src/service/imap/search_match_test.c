@@ -84,12 +84,15 @@ static int tear_down(void **state)
 static bool matches(struct fixture *f, const char *program)
 {
 	static const struct str keywords[] = { { "$Junk", 5 }, { "Work", 4 } };
+	static const struct range_set saved = { .ranges = NULL };
 	struct search_frame frame = {
 		.exists = 10,
 		.last_uid = 100,
 		.keywords = keywords,
 		.keyword_count = ARRAY_COUNT(keywords),
 		.now_wall_us = f->mail.received_wall_us + 5000 * US_PER_SEC,
+		.saved_seqs = &saved,
+		.saved_uids = &saved,
 	};
 	struct imap_cursor c;
 	struct imap_search search;

@@ -69,7 +69,7 @@ struct search_frame {
 	const struct str *keywords;
 	size_t keyword_count;
 	int64_t now_wall_us;
-	const struct range_set *saved_seqs, *saved_uids; /* what "$" is */
+	const struct range_set *saved_seqs, *saved_uids; /* what "$" is; never NULL */
 };
 void search_matcher_init(struct search_matcher *m, struct arena *arena,
 	const struct imap_search *search, const struct search_frame *frame);
