@@ -163,6 +163,16 @@ enum err certificates_open(struct op *op, struct config *config,
 	return ERR_NONE;
 }
 
+enum err certificates_check(struct op *op, struct config *config)
+{
+	struct certificate_set set;
+	if (!wants_tls(config))
+		return ERR_NONE;
+	TRY(set_open(op, config, &set));
+	set_free(&set);
+	return ERR_NONE;
+}
+
 enum err certificates_reload(struct op *op, struct certificates *c, struct config *config)
 {
 	struct certificate_set set;

@@ -20,6 +20,8 @@ struct config;
  * *out is NULL when `ssl = no` everywhere. */
 enum err certificates_open(struct op *op, struct config *config,
 	const uint8_t ticket_seed[TLS_TICKET_SEED_BYTES], struct certificates **out);
+/* Only the check, for the master: a mistake is told before any process starts. */
+enum err certificates_check(struct op *op, struct config *config);
 /* The same from another configuration; on an error everything stays. */
 enum err certificates_reload(struct op *op, struct certificates *c, struct config *config);
 void certificates_close(struct certificates *c);                /* NULL is fine */

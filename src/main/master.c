@@ -12,6 +12,7 @@
 #include "base/random.h"
 #include "event/event.h"
 #include "ipc/ipc.h"
+#include "main/certificates.h"
 #include "main/master_private.h"
 #include "main/notify.h"
 #include "main/pid_file.h"
@@ -185,6 +186,7 @@ static void ready_task(void *arg)
 
 static enum err start(struct op *op, struct master *m)
 {
+	TRY(certificates_check(op, m->config));
 	TRY(take_places(op, m));
 	TRY(bind_all(op, m));
 	TRY(make_shared_descriptors(op, m));

@@ -101,12 +101,13 @@ enum err packet_receive(struct op *op, struct watch *w, struct packet *out)
 {
 	for (;;) {
 		bool is_again = false;
+		if (!(w->ready & WATCH_READ)) /* known without a system call */
+			TRY(watch_wait(op, w, WATCH_READ));
 		char *scratch = mem_resize(NULL, PACKET_BYTES_MAX);
 		enum err e = receive_once(op, w, scratch, out, &is_again);
 		mem_free(scratch); /* not kept over the wait: thousands may wait here */
 		if (e != ERR_NONE || !is_again)
 			return e;
 		watch_forget(w, WATCH_READ);
-		TRY(watch_wait(op, w, WATCH_READ));
 	}
 }
