@@ -49,6 +49,11 @@ void auth_close(struct auth *a)
 	mem_free(a);
 }
 
+void auth_hurry(struct auth *a)
+{
+	auth_penalties_hurry(a->penalties);
+}
+
 enum err auth_reload(struct op *op, struct auth *a, struct config *config)
 {
 	struct auth_setup *setup;

@@ -63,7 +63,10 @@ struct auth_result {
 };
 
 enum err auth_open(struct op *op, struct config *config, struct auth **out);
+/* Nobody is asking any more: wait for that after auth_hurry(). */
 void auth_close(struct auth *a);
+/* A stop begins: penalties and delayed refusals end at once. */
+void auth_hurry(struct auth *a);
 /* From now on `config` counts; who is on his way keeps the old one. The cache is emptied. On error
  * everything stays as it was. */
 enum err auth_reload(struct op *op, struct auth *a, struct config *config);

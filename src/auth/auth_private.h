@@ -227,6 +227,7 @@ enum err auth_flow_finish(struct op *op, struct auth_flow *flow, struct auth_res
 
 struct auth_penalties *auth_penalties_new(void);
 void auth_penalties_free(struct auth_penalties *p);
+void auth_penalties_hurry(struct auth_penalties *p); /* nobody waits from now on */
 /* WAITS as long as the client's network has earned. ERR_UNAVAILABLE: too many of it wait already. */
 enum err auth_penalty_wait(struct op *op, struct auth_penalties *p, const struct address *remote);
 /* A refusal makes the next wait longer, a success forgives. */

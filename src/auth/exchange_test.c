@@ -278,6 +278,30 @@ static void script_penalty(struct auth_test *t)
 	assert_int_equal(auth_penalty_of(p, &a), 0);
 }
 
+static void hurry_task(void *arg)
+{
+	struct auth_test *t = arg;
+	auth_hurry(t->auth);
+}
+
+static void script_hurry(struct auth_test *t)
+{
+	struct address a;
+	int64_t before = now_us();
+	assert_true(address_parse(STR("192.0.2.1"), &a));
+	auth_penalty_count(t->auth->penalties, &a, true);
+	task_start("hurry", hurry_task, t);
+	assert_ok(auth_penalty_wait(&t->op, t->auth->penalties, &a));
+	auth_penalty_delay_refusal(&t->op, t->auth->penalties, US_PER_SEC);
+	assert_true(now_us() - before < US_PER_SEC);
+}
+
+static void a_stop_waits_for_no_penalty(void **state)
+{
+	(void)state;
+	auth_test_run(USERS, script_hurry);
+}
+
 static void penalties_grow_by_network(void **state)
 {
 	(void)state;
@@ -292,6 +316,7 @@ int main(void)
 		cmocka_unit_test(mechanisms_without_passwords_and_old_ones),
 		cmocka_unit_test(abandoned_exchanges_are_forgotten),
 		cmocka_unit_test(penalties_grow_by_network),
+		cmocka_unit_test(a_stop_waits_for_no_penalty),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -27,7 +27,29 @@ struct auth_penalties {
 	struct map by_network;
 	struct list ages;
 	unsigned delayed;
+	bool is_hurrying; /* at a stop: nobody waits any more */
+	struct wait_queue sleepers;
 };
+
+/* WAITS. As task_sleep(), unless somebody hurries. */
+static enum err wait_for(struct op *op, struct auth_penalties *p, int64_t us)
+{
+	struct op nap = *op;
+	nap.deadline_us = MIN(op->deadline_us, now_us() + us);
+	enum err e = ERR_NONE;
+	while (!p->is_hurrying && e == ERR_NONE)
+		e = wait_queue_wait(&nap, &p->sleepers);
+	if (e == ERR_TIMEOUT && now_us() < op->deadline_us)
+		return ERR_NONE;
+	op->failure = nap.failure;
+	return e;
+}
+
+void auth_penalties_hurry(struct auth_penalties *p)
+{
+	p->is_hurrying = true;
+	wait_queue_wake_all(&p->sleepers);
+}
 
 struct auth_penalties *auth_penalties_new(void)
 {
@@ -120,7 +142,7 @@ enum err auth_penalty_wait(struct op *op, struct auth_penalties *p, const struct
 		return op_fail(op, ERR_UNAVAILABLE,
 			"%u logins of one network wait already for its refusals", n->waiting);
 	n->waiting++;
-	enum err e = task_sleep(op, seconds(n->steps) * US_PER_SEC);
+	enum err e = wait_for(op, p, seconds(n->steps) * US_PER_SEC);
 	n->waiting--;
 	return e;
 }
@@ -163,7 +185,7 @@ void auth_penalty_delay_refusal(struct op *op, struct auth_penalties *p, int64_t
 	if (left_us < interval_us / 4)
 		left_us += interval_us;
 	/* At the deadline the caller has left anyway. */
-	(void)task_sleep(op, left_us);
+	(void)wait_for(op, p, left_us);
 	p->delayed--;
 	op->failure = why;
 }

@@ -48,7 +48,8 @@ static void auth_role_stop(struct op *op, void *state)
 {
 	struct auth_role *r = state;
 	ipc_server_close(r->server);
-	/* A password's hash on another thread, a refusal that is delayed. */
+	auth_hurry(r->auth); /* refusals that are delayed */
+	/* A password's hash on another thread. */
 	while (r->busy > 0 && wait_queue_wait(op, &r->idle) == ERR_NONE)
 		continue;
 	if (r->busy > 0)
