@@ -25,7 +25,8 @@
 #define SESSION_BYTES (256 << 10)
 
 struct mail_role {
-	struct config *config; /* a reference */
+	struct config *config;       /* a reference */
+	struct config *store_config; /* a reference: the store borrows from that of the start */
 	const struct shared_page *shared;
 	uint32_t slot;
 	struct arena arena; /* settings that the store borrows */
@@ -334,6 +335,7 @@ static void mail_role_stop(struct op *op, void *state)
 	moving_free(r->moving);
 	ticket_gate_free(r->gate);
 	arena_done(&r->arena);
+	config_unref(r->store_config);
 	config_unref(r->config);
 	mem_free(r);
 }
@@ -390,6 +392,7 @@ static enum err mail_role_start(struct op *op, struct role_context *context, voi
 	ASSERT(context->has_ticket_key && context->listener_count == 1);
 	struct mail_role *r = MEM_NEW(struct mail_role);
 	r->config = config_ref(context->config);
+	r->store_config = config_ref(context->config);
 	r->shared = context->shared;
 	r->slot = context->slot;
 	arena_init(&r->arena, 0);
