@@ -46,6 +46,7 @@ struct kit {
 	size_t saved_count;
 	unsigned running, running_most;
 	struct str running_user; /* of the last that began */
+	bool has_refused;        /* a ticket of late* */
 	bool has_overlap;        /* two deliveries to one user at a time */
 };
 
@@ -131,9 +132,8 @@ static inline enum err kit_mail(struct op *op, const struct ipc_peer *peer,
 	(void)fd; /* closed at the end */
 	struct str user = str_dup(&k->arena, d.ticket);
 	assert_true(str_cut(&user, ':', &serial));
-	static struct str refused;
-	if (str_starts(user, STR("late")) && !str_eq(refused, user)) {
-		refused = str_dup(&k->arena, user);
+	if (str_starts(user, STR("late")) && !k->has_refused) {
+		k->has_refused = true;
 		return op_fail(op, ERR_DENIED, "the ticket is too old");
 	}
 	if (k->running++ > 0 && str_eq(k->running_user, user))
