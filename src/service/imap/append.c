@@ -178,7 +178,7 @@ static bool admit_size(struct imap_run *x, uint64_t size)
 	} else if (a && (a->count == MAILS_MAX || size > IMAP_APPEND_BYTES_MAX - a->bytes ||
 				a->arena.used_bytes > ARENA_BYTES_MAX)) {
 		imap_reply_no(x, STR("LIMIT"), STR("Too many messages in one APPEND."));
-	} else if (size > BYTES_MAX_ALL - imap->append_bytes) {
+	} else if (size > BYTES_MAX_ALL - imap->append_bytes || !account_has_room(size)) {
 		imap_reply_no(x, STR("UNAVAILABLE"),
 			STR("Too much mail is being received, try again later."));
 	} else {
