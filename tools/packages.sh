@@ -8,7 +8,7 @@ run_packages="gcc libc6-dev meson ninja-build pkg-config python3 openssl ca-cert
 # What the tests take besides: the second compiler, checkers, and real clients.
 test_packages="clang clang-format clang-tidy libclang-rt-14-dev libcmocka-dev gdb valgrind
 	gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
-	curl isync mutt swaks nodejs npm procps git file"
+	curl gsasl isync libsasl2-modules mutt swaks nodejs npm procps git file"
 
 # install_packages NAME...: installs those that are missing, and says so.
 install_packages() {

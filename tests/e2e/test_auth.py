@@ -22,7 +22,7 @@ os.chmod(FOLDER, 0o755)
 atexit.register(shutil.rmtree, FOLDER, ignore_errors=True)
 
 CONFIG = f"""
-auth_mechanisms = plain login scram-sha-1 scram-sha-256
+auth_mechanisms = plain login scram-sha-1 scram-sha-256 scram-sha-1-plus scram-sha-256-plus
 auth_master_user_separator = *
 auth_username_chars =
 auth_cache_size = 1M
@@ -155,6 +155,47 @@ def test_scram(instance):
     for user in (instance.new_user(), "nobody@sql.test"):
         assert scram(instance, "SCRAM-SHA-256", user, "pencil") == told
     assert scram(instance, "SCRAM-SHA-1", "user@sql.test", "pencil") == told
+
+
+def test_scram_with_channel_binding(instance):
+    """GNU SASL over GnuTLS: both ends see the same tls-exporter bytes."""
+    if not shutil.which("gsasl"):
+        raise Skip("gsasl is not installed")
+    add("bound@sql.test", "{PLAIN}pencil")
+    for mechanism in ("SCRAM-SHA-1-PLUS", "SCRAM-SHA-256-PLUS"):
+        for password, is_right in (("pencil", True), ("wrong", False)):
+            done = subprocess.run(
+                ["gsasl", "--imap", "-m", mechanism, "-a", "bound@sql.test", "-p", password,
+                 "--starttls", f"--x509-ca-file={instance.ca_file}", "--quality=qop-auth",
+                 "--connect", f"localhost:{instance.imap_port}"],
+                input="", capture_output=True, text=True, timeout=60,
+            )
+            assert (". OK" in done.stdout.split("AUTHENTICATE")[1]) == is_right, done.stdout
+    with instance.connect(is_tls=False) as c:
+        (offered,) = c.do("CAPABILITY").all("CAPABILITY")
+        assert "PLUS" not in str(offered), offered
+
+
+def test_mbsync_with_scram(instance):
+    if not shutil.which("mbsync"):
+        raise Skip("mbsync is not installed")
+    add("sync@sql.test", "{PLAIN}pencil")
+    instance.deliver(mails.small("hello", "text\r\n"), "sync@sql.test")
+    folder = instance.dir / "scram-mbsync"
+    (folder / "mail").mkdir(parents=True)
+    (folder / "rc").write_text(
+        f"IMAPStore far\nHost localhost\nPort {instance.imaps_port}\nSSLType IMAPS\n"
+        f"CertificateFile {instance.ca_file}\nUser sync@sql.test\nPass pencil\n"
+        f"AuthMechs SCRAM-SHA-256\n\nMaildirStore near\nPath {folder}/mail/\n"
+        f"Inbox {folder}/mail/INBOX\n\nChannel c\nFar :far:\nNear :near:\nCreate Near\n"
+    )
+    done = subprocess.run(
+        ["mbsync", "-c", folder / "rc", "c"], capture_output=True, text=True, timeout=60
+    )
+    if "SASL" in done.stderr and "mech" in done.stderr.lower():
+        raise Skip("mbsync has no SCRAM here: " + done.stderr.strip())
+    assert done.returncode == 0, done.stderr
+    assert len(list((folder / "mail/INBOX/new").iterdir())) == 1
 
 
 def test_scram_given_up(instance):
