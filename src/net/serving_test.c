@@ -18,6 +18,7 @@ struct talker {
 	bool waits;       /* in its burst, until cancelled */
 	bool ends_inside; /* somebody decides its end just before the burst comes back */
 	bool wakes_inside;
+	bool is_last; /* nobody is left to close the streams */
 };
 
 static bool serve(struct arena *arena, void *owner)
@@ -53,6 +54,10 @@ static void end(void *owner, const struct serving_end *why)
 	buf_put(stream_output(t->stream), str_from(why->told));
 	serving_say(&t->serving);
 	serving_done(&t->serving);
+	if (t->is_last) {
+		stream_abandon(t->stream);
+		stream_abandon(t->client);
+	}
 }
 
 static const struct serving_kind kind = {
@@ -164,7 +169,7 @@ static void cancelled_task(void *arg)
 
 static void the_end_of_the_loop_is_an_end(void **state)
 {
-	struct talker t = { .waits = true };
+	struct talker t = { .waits = true, .is_last = true };
 	(void)state;
 	test_in_task(cancelled_task, &t);
 	assert_int_equal(t.ends, 1);

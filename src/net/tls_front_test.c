@@ -95,7 +95,9 @@ static void talk(struct front *f, const char *name, SSL_SESSION *session)
 	assert_int_equal(SSL_set_fd(f->client, fds[1]), 1);
 	SSL_set_connect_state(f->client);
 	if (name)
-		assert_int_equal(SSL_set_tlsext_host_name(f->client, name), 1);
+		assert_int_equal(SSL_ctrl(f->client, SSL_CTRL_SET_TLSEXT_HOSTNAME,
+					 TLSEXT_NAMETYPE_host_name, (void *)(uintptr_t)name),
+			1);
 	if (session)
 		assert_int_equal(SSL_set_session(f->client, session), 1);
 	f->task = task_start("front", serve, f);

@@ -37,6 +37,7 @@ class Scram:
         self.password = password.encode()
         self.nonce = base64.b64encode(os.urandom(18)).decode()
         self.header = "n," + (f"a={_name(authorize)}" if authorize else "") + ","
+        self.binding = b""
         self.bare = f"n={_name(user)},r={self.nonce}"
         self.signature = None
         self.is_proved = False
@@ -50,13 +51,19 @@ class Scram:
             return b""
         return self._final(text)
 
+    def bind(self, exported):
+        """To the connection below, by bytes exported from its TLS session (RFC 9266): -PLUS."""
+        self.header = "p=tls-exporter" + self.header[1:]
+        self.binding = exported
+
     def _mac(self, key, text):
         return hmac.digest(key, text, self.digest)
 
     def _final(self, challenge):
         parts = dict(part.split("=", 1) for part in challenge.split(","))
         assert parts["r"].startswith(self.nonce), challenge
-        without = f"c={base64_text(self.header)},r={parts['r']}"
+        bound = base64.b64encode(self.header.encode() + self.binding).decode()
+        without = f"c={bound},r={parts['r']}"
         message = f"{self.bare},{challenge},{without}".encode()
         salt, rounds = base64.b64decode(parts["s"]), int(parts["i"])
         salted = hashlib.pbkdf2_hmac(self.digest, self.password, salt, rounds)
