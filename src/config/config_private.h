@@ -226,6 +226,7 @@ struct config {
 	struct str path;
 	unsigned version;          /* of the language; unknown (0) in a snapshot */
 	struct config_view *views; /* owned: cache of scopes (scope.c) */
+	bool *has_block;           /* by enum config_block: a node or a list of it is in the tree */
 };
 struct config *config_new(void);
 void config_views_free(struct config *cfg);

@@ -409,10 +409,34 @@ static void apply_block_lists(const struct config_scope *scope, enum config_bloc
 	}
 }
 
+/* Most kinds of blocks are in no file: then there is nothing to search. */
+static bool may_have(const struct config_view *view, enum config_block block)
+{
+	struct config *cfg = view->cfg;
+	if (!cfg->has_block) {
+		cfg->has_block = ARENA_NEW_ARRAY(&cfg->arena, bool, BLOCK_COUNT);
+		for (size_t i = 0; i < cfg->tree.count; i++) {
+			const struct config_node *node = cfg->tree.nodes[i];
+			if (node->kind == CONFIG_KIND_BLOCK)
+				cfg->has_block[node->block] = true;
+			for (const struct config_block_list *l = node->block_lists; l; l = l->next)
+				cfg->has_block[l->block] = true;
+		}
+	}
+	return cfg->has_block[block] || view->user_tree.count > 0;
+}
+
 static struct scope_children *find_blocks(const struct config_scope *scope, enum config_block block)
 {
 	struct config_view *view = scope->view;
 	struct scope_children *children = ARENA_NEW(&view->arena, struct scope_children);
+	children->block = block;
+	children->next = *scope->children;
+	*scope->children = children;
+	if (!may_have(view, block)) {
+		children->scopes = ARENA_NEW_ARRAY(&view->arena, const struct config_scope *, 1);
+		return children;
+	}
 	const struct config_node **nodes =
 		mem_new_array(config_view_node_count(view), sizeof(*nodes));
 	struct names names = { .count = 0 };
@@ -424,14 +448,11 @@ static struct scope_children *find_blocks(const struct config_scope *scope, enum
 		add_name(&view->arena, &names, nodes[i]->name);
 	apply_block_lists(scope, block, nodes, &names);
 	mem_free(nodes);
-	children->block = block;
 	children->scopes =
 		ARENA_NEW_ARRAY(&view->arena, const struct config_scope *, names.count + 1);
 	for (size_t i = 0; i < names.count; i++)
 		children->scopes[i] = scope_make(view, scope, block, names.items[i]);
 	children->count = names.count;
-	children->next = *scope->children;
-	*scope->children = children;
 	return children;
 }
 
