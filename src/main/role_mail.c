@@ -21,8 +21,6 @@
 #define HEAD_BYTES_MAX   (64 << 10)
 #define FINISH_US        (2 * US_PER_SEC)
 #define OLD_SESSIONS_US  (20 * US_PER_SEC)
-/* What a session needs while it starts and selects a mailbox of usual size. */
-#define SESSION_BYTES (256 << 10)
 
 struct mail_role {
 	struct config *config;       /* a reference */
@@ -68,8 +66,6 @@ static enum err take_session(struct op *op, struct mail_role *r, struct ipc_mess
 	enum err e = ticket_redeem(op, r->gate, h.ticket, h.protocol, &ticket);
 	if (e == ERR_NONE)
 		e = check_home(op, r, ticket.user);
-	if (e == ERR_NONE)
-		e = account_admit(op, SESSION_BYTES);
 	if (e == ERR_NONE)
 		e = user_open(op, r->store, ticket.user, &user);
 	if (e != ERR_NONE) {
@@ -278,6 +274,14 @@ static enum err open_store(struct op *op, struct mail_role *r)
 
 /* ---- the role ---- */
 
+/* Memory is short: users who stay open for their next session are what can be had again. */
+static void drop_caches(void *arg)
+{
+	struct mail_role *r = arg;
+	if (r->store)
+		store_drop_idle(r->store);
+}
+
 /* WAITS. What was begun is finished and answered: a mail that was saved does not come again. */
 static void finish_work(struct mail_role *r)
 {
@@ -292,6 +296,7 @@ static void finish_work(struct mail_role *r)
 static void close_parts(struct op *op, struct mail_role *r)
 {
 	timer_cancel(&r->garbage);
+	account_on_tight(NULL, NULL);
 	finish_work(r);
 	if (r->imap)
 		imap_close(op, r->imap);
@@ -403,6 +408,7 @@ static enum err mail_role_start(struct op *op, struct role_context *context, voi
 		return e;
 	}
 	timer_set(&r->garbage, now_us() + GARBAGE_EVERY_US);
+	account_on_tight(drop_caches, r);
 	*out_state = r;
 	return ERR_NONE;
 }

@@ -103,6 +103,9 @@ enum err tree_subscribe(struct op *op, struct user *u, struct str name, bool is_
 
 /* ---- maintenance ---- */
 
+/* Memory is short: closes the users that stay open without a session, in the background. No wait. */
+void store_drop_idle(struct store *s);
+
 /* WAITS. Works through the GC queue of a shard, entries older than `min_age_us` (an hour in
  * production): deletes objects that nothing refers to. Only for a shard that is ours: asking takes
  * it. What cannot be collected stays in the queue, and the last reason is the result; ERR_CANCELLED:

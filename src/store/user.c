@@ -176,6 +176,12 @@ static enum err read_root(struct op *op, struct user *u)
 
 /* ---- life ---- */
 
+void store_drop_idle(struct store *s)
+{
+	while (!list_is_empty(&s->idle_users))
+		idle_user_close(LIST_FIRST(&s->idle_users, struct user, idle_link));
+}
+
 static void idle_due(void *arg);
 
 static struct user *user_new(struct store *s, struct str name)

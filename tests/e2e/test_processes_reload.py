@@ -9,7 +9,7 @@ import subprocess
 import time
 
 from kit import mails
-from kit.imap import ConnectionEnded
+from kit.imap import ConnectionEnded, quote
 
 FORMS = ("roles",)
 BASE = "mail_worker_count = 2\nshutdown_clients = no\n"
@@ -182,3 +182,16 @@ def test_logs_after_a_rotation(instance):
     instance.deliver(mails.small("after the rotation"), user)
     for words in (f"Login: user=<{user}>", f"imap({user})", "saved mail to INBOX"):
         wait_for_log(instance, words)
+
+
+def test_a_worker_that_is_short_of_memory_refuses_sessions(instance):
+    """vsz_limit of service imap is what a worker may hold; a reload changes it."""
+    user = instance.new_user()
+    done = reload(instance, BASE + "service imap {\n  vsz_limit = 1M\n}\n")
+    assert done.returncode == 0, done.stderr
+    with instance.connect() as session:
+        reply = session.refused("LOGIN", quote(user), quote(instance.password))
+        assert reply.code == [b"UNAVAILABLE"], reply
+    wait_for_log(instance, "memory account")
+    assert reload(instance, BASE).returncode == 0
+    instance.imap(user).logout()
