@@ -15,8 +15,8 @@
  *         for the deliveries of a mail, lmtp_max_mail_size (at most 1 GiB), 1 MiB read beyond it.
  * Memory: below 1 KiB for an idle connection; while a mail comes in 64 KiB of input, 256 KiB of spool
  *         and a memory file (spool_private.h); between its pieces no task is held.
- * Cost:   a mail of 25 kB to one recipient, from a client that pipelines: 14 system calls here; a mail
- *         that is too large for a message between roles adds 7 for its memory file. Each further
+ * Cost:   a mail of 25 kB to one recipient, from a client that pipelines: 14 to 16 system calls here; a mail
+ *         that is too large for a message between roles adds 6 for its memory file. Each further
  *         recipient adds 4 to 6. */
 #pragma once
 
