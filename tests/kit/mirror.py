@@ -114,7 +114,14 @@ class Mirror:
                 candidate = None
         if candidate is None:
             raise Fault(f"VANISHED of UID {uid}, which is not there")
+        self._forget_unknown_before(candidate)
         return candidate
+
+    def _forget_unknown_before(self, last):
+        """Mails side by side without UIDs: one of them has gone, and nobody can say which."""
+        while last >= 0 and self.mails[last].uid is None:
+            self.mails[last].flags, self.mails[last].modseq = None, 0
+            last -= 1
 
     def vanished_earlier(self, uids):
         for uid in set_numbers(uids):

@@ -22,7 +22,7 @@ sys.path.insert(0, str(TESTS))
 from kit.instance import Instance  # noqa: E402
 from kit.mirror import Fault  # noqa: E402
 from kit.testenv import Skip  # noqa: E402
-from stress.client import Ended  # noqa: E402
+from stress.client import Client, Ended  # noqa: E402
 from stress.replicas import Replicas  # noqa: E402
 from stress.users import User  # noqa: E402
 
@@ -119,7 +119,9 @@ def main():
     parser.add_argument("--prefix", default="s")
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--round-seconds", type=float, default=8)
+    parser.add_argument("--deaf-every", type=int, default=0, help="the control: miss one response of so many")
     args = parser.parse_args()
+    Client.deaf_every = args.deaf_every
     stress = Stress(args)
     try:
         asyncio.run(stress.run(args.seconds, args.round_seconds))

@@ -36,15 +36,15 @@ def tell(name, status, seconds, reason=""):
 
 
 class LoadProcess:
-    def __init__(self, instance, index, args):
+    def __init__(self, instance, index, args, *more):
         self.name = f"sessions-{index + 1}"
         self.acts = self.rounds = 0
         self.failure = ""
         self.replicas = None
         command = [sys.executable, TESTS / "stress" / "load.py", "--attach", instance.dir]
         command += ["--first-user", str(1 + index * USERS_EACH), "--users", str(USERS_EACH)]
-        command += ["--sessions", str(args.sessions), "--seed", f"{args.seed}-{index}", "--prefix", "ab"[index]]
-        command += ["--shared-user", str(SHARED_USER), "--seconds", str(args.seconds)]
+        command += ["--sessions", str(args.sessions), "--seed", f"{args.seed}-{index}", "--prefix", "abc"[index]]
+        command += ["--shared-user", str(SHARED_USER), "--seconds", str(args.seconds), *more]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         self.thread = threading.Thread(target=self.read)
         self.thread.start()
@@ -91,6 +91,15 @@ def stress(instance, args):
             load.process.kill()
 
 
+def control(instance, args):
+    """Sessions that miss a response now and then must be found out; else the comparison is blind."""
+    began = time.monotonic()
+    load = LoadProcess(instance, PROCESSES, args, "--deaf-every", "25", "--seconds", "4", "--round-seconds", "4")
+    load.end(120)
+    first = load.failure.splitlines()[0] if load.failure else "nothing was noticed: the test is blind"
+    tell("control-misses-responses", "ok" if load.failure else "fail", time.monotonic() - began, first)
+
+
 def end_cleanly(instance):
     began = time.monotonic()
     problems = []
@@ -118,6 +127,7 @@ def main():
         return
     try:
         stress(instance, args)
+        control(instance, args)
         end_cleanly(instance)
     finally:
         instance.destroy()
