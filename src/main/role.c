@@ -30,6 +30,8 @@
 #define HEARTBEAT_US       US_PER_SEC
 #define RETIRE_STEP_US     (200 * US_PER_MS)
 #define TITLE_BYTES        48
+#define RUNNING_MIN        4096
+#define RUNNING_MOST       100000
 
 struct child {
 	const struct role *role;
@@ -490,10 +492,21 @@ static void start_task(void *arg)
 	tell_master(child, CONTROL_READY, STR_NONE);
 }
 
+/* A client that is stuck in its handshake holds a task: all of them may, and others run all the same. */
+static unsigned running_max(const struct child *child)
+{
+	const struct config_scope *service =
+		config_block_get(config_scope(child->context.config, NULL), BLOCK_service,
+			str_from(child->role->service));
+	uint64_t clients = service ? config_u64(service, SET_service_client_limit) : 0;
+	return (unsigned)MIN(MAX(clients, RUNNING_MIN) + RUNNING_MIN, RUNNING_MOST);
+}
+
 static enum err run(struct op *op, struct child *child)
 {
 	TRY(prepare(op, child));
-	TRY(loop_open(op, NULL));
+	struct loop_settings settings = { .running_max = running_max(child) };
+	TRY(loop_open(op, &settings));
 	loop_set_watchdog(50 * US_PER_MS, watchdog_report);
 	ASSERT(child->context.slot < SHARED_SLOTS_MAX);
 	if (child->role == &role_mail)

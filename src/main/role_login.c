@@ -12,6 +12,8 @@
 #include "service/login/login.h"
 #include "task/task.h"
 
+#define LAST_WORDS_US (5 * US_PER_SEC)
+
 struct login_role;
 struct door {
 	struct login_role *role;
@@ -131,7 +133,11 @@ static void login_role_stop(struct op *op, void *state)
 {
 	struct login_role *r = state;
 	login_role_drain(op, r);
-	while (relay_count() > 0 && task_sleep(op, 50 * US_PER_MS) == ERR_NONE)
+	/* The workers' last words are in the sockets by now: only deaf clients take longer. */
+	AUTO_ARENA(arena, 0);
+	struct op until;
+	op_init(&until, &arena, NULL, MIN(op->deadline_us, now_us() + LAST_WORDS_US));
+	while (relay_count() > 0 && task_sleep(&until, 50 * US_PER_MS) == ERR_NONE)
 		continue;
 	peers_done(&r->peers);
 	certificates_close(r->certificates);
