@@ -21,7 +21,6 @@
 #define HEAP_BYTES_MAX  (1u << 20)
 #define ARENA_BYTES_MAX (16u << 20) /* flags and keywords of all mails of a command */
 #define PIECE_BYTES     (256u << 10)
-#define COMES_US        US_PER_SEC /* a client that sends nothing for so long is parked */
 #define FUTURE_US       (2 * 3600 * US_PER_SEC) /* a date beyond becomes now */
 
 struct imap_append_state {
@@ -235,7 +234,7 @@ static enum err receive(struct op *op, struct imap_session *s)
 	char *memory = (char *)(uintptr_t)message.p;
 	size_t n;
 	while (a->received < message.n) {
-		op->deadline_us = now_us() + COMES_US;
+		op->deadline_us = now_us() + IMAP_PATIENCE_US;
 		TRY(stream_read_some(op, s->stream, memory + a->received,
 			MIN(message.n - a->received, PIECE_BYTES), &n));
 		if (memchr(memory + a->received, '\0', n) != NULL && !a->is_binary)

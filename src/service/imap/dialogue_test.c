@@ -155,7 +155,7 @@ static size_t count_dialogues(void)
 
 static int run_all(enum dialogue_setting setting, const char *name)
 {
-	struct CMUnitTest tests[DIALOGUES];
+	static struct CMUnitTest tests[DIALOGUES];
 	size_t count = 0;
 	dialogue_kit.setting = setting;
 	dialogue_kit.is_virtual = setting != ON_DISK;

@@ -174,7 +174,7 @@ const struct dialogue dialogues_tree[] = {
 		"A< * LIST (\\HasNoChildren) \"/\" a/b\n"
 		"A< $ OK ..\n"
 		"A> DELETE a\n"
-		"A< $ NO [NONEXISTENT] ..\n" },
+		"A< $ NO [HASCHILDREN] ..\n" },
 	{ "Sheet §4.9: deleting what is selected ends the session",
 		"A> CREATE box\n"
 		"A< $ OK ..\n"

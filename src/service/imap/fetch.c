@@ -13,7 +13,6 @@
 #include "service/imap/fetch_private.h"
 
 #define PREFETCH_COUNT 8
-#define TAKES_US       US_PER_SEC /* output that is not taken for so long lets the FETCH rest */
 
 /* A FETCH that rests: its arena holds the parsed command. */
 struct imap_fetch_rest {
@@ -86,7 +85,7 @@ enum err fetch_check_output(struct fetch *f)
 	int64_t deadline_us = op->deadline_us;
 	if (f->x->out->n < IMAP_BURST_BYTES)
 		return ERR_NONE;
-	op->deadline_us = now_us() + TAKES_US;
+	op->deadline_us = now_us() + IMAP_PATIENCE_US;
 	enum err e = stream_write_check(op, s->stream);
 	op->deadline_us = deadline_us;
 	if (e == ERR_TIMEOUT)

@@ -14,11 +14,13 @@
 #include "task/task.h"
 #include "wire/imap.h"
 
-#define IMAP_SESSION_MAGIC     0x494d4150u
-#define IMAP_IDLE_OUT_US       (30 * 60 * US_PER_SEC) /* RFC 3501 §5.4 */
-#define IMAP_PROGRESS_US       (60 * US_PER_SEC) /* a client that neither sends nor takes for this long */
-#define IMAP_BAD_MAX           20
-#define IMAP_TAG_MAX           40
+#define IMAP_SESSION_MAGIC 0x494d4150u
+#define IMAP_IDLE_OUT_US   (30 * 60 * US_PER_SEC) /* RFC 3501 §5.4 */
+#define IMAP_PROGRESS_US   (60 * US_PER_SEC) /* a client that neither sends nor takes for this long */
+#define IMAP_BAD_MAX       20
+#define IMAP_TAG_MAX       40
+#define IMAP_PATIENCE_US                                                                           \
+	US_PER_SEC /* a client that neither sends nor takes for so long is parked */
 #define IMAP_BURST_BYTES       32768 /* of output between two looks at the client */
 #define IMAP_COMMAND_ARENA     (256u << 20)
 #define IMAP_KEYWORD_BYTES_MAX 50

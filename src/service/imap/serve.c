@@ -5,8 +5,7 @@
  * Cost: a command costs one read() and one write() beside what it asks of the store. */
 #include "service/imap/imap_private.h"
 
-#define TAKES_US            US_PER_SEC /* a client that does not take its output for so long is parked */
-#define LITERAL_MINUS_BYTES 4096       /* RFC 7888 §5 */
+#define LITERAL_MINUS_BYTES 4096 /* RFC 7888 §5 */
 
 static void run_command(struct op *op, struct imap_session *s, struct str text)
 {
@@ -140,7 +139,7 @@ static bool may_go_on(struct op *op, struct imap_session *s)
 {
 	if (s->closing_reason || s->is_blocked || s->fetch)
 		return false;
-	op->deadline_us = now_us() + TAKES_US;
+	op->deadline_us = now_us() + IMAP_PATIENCE_US;
 	enum err e = stream_write_check(op, s->stream);
 	if (e == ERR_TIMEOUT)
 		s->is_blocked = true;

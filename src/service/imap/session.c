@@ -16,7 +16,6 @@
 #include "ipc/handover.h"
 #include "service/imap/imap_private.h"
 
-#define TAKES_US      US_PER_SEC
 #define SESSION_BYTES (64u << 10) /* that a session which does something may hold */
 
 static const struct serving_end inactive = { "Inactivity", "Disconnected for inactivity.", NULL };
@@ -153,7 +152,7 @@ static void set_timer(struct imap_session *s)
 /* WAITS for a moment. False: the output of the last burst still stands. */
 static bool send_output(struct op *op, struct imap_session *s)
 {
-	op->deadline_us = now_us() + TAKES_US;
+	op->deadline_us = now_us() + IMAP_PATIENCE_US;
 	enum err e = stream_flush(op, s->stream);
 	s->is_blocked = e == ERR_TIMEOUT;
 	if (e != ERR_NONE && e != ERR_TIMEOUT && !s->closing_reason)
@@ -226,7 +225,7 @@ static bool serve(struct arena *arena, void *owner)
 	if (task_is_cancelled())
 		return true;
 	arena_reset(arena);
-	op_init(&op, arena, s->event, now_us() + TAKES_US);
+	op_init(&op, arena, s->event, now_us() + IMAP_PATIENCE_US);
 	if (!s->is_blocked && !s->closing_reason)
 		(void)send_output(&op, s); /* an error is the closing_reason */
 	if (s->closing_reason) {

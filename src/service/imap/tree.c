@@ -80,6 +80,16 @@ static void end_if_deleted(struct imap_run *x)
 	s->closing_reason = "Selected mailbox was deleted";
 }
 
+/* A name that is no mailbox (RFC 3501 §6.3.4, RFC 5530 §3). */
+static bool has_children(struct imap_run *x, struct str name)
+{
+	struct tree_entry entry;
+	op_forgive(x->op);
+	enum err e = tree_lookup(x->op, x->session->user, name, &entry);
+	op_forgive(x->op);
+	return e == ERR_NONE && (entry.flags & TREE_HAS_CHILDREN);
+}
+
 void imap_command_delete(struct imap_run *x)
 {
 	struct str name;
@@ -93,7 +103,9 @@ void imap_command_delete(struct imap_run *x)
 		return;
 	}
 	enum err e = tree_remove(x->op, x->session->user, name);
-	if (e == ERR_NOT_FOUND)
+	if (e == ERR_NOT_FOUND && has_children(x, name))
+		imap_reply_no(x, STR("HASCHILDREN"), STR("This name only has children."));
+	else if (e == ERR_NOT_FOUND)
 		imap_reply_no_mailbox(x, STR("NONEXISTENT"), name);
 	else if (e != ERR_NONE)
 		imap_reply_failure(x, e);
