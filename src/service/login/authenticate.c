@@ -52,10 +52,13 @@ static bool refuse_without_certificate(const struct login_command *x)
 	const struct login_connection *c = x->c;
 	if (!config_bool(c->scope, SET_auth_ssl_require_client_cert) || login_has_certificate(c))
 		return false;
+	bool has_shown = stream_tls_peer(c->stream) != TLS_PEER_NONE;
+	event_send(c->event, EVENT_INFO, NULL, "refused: %s%s",
+		has_shown ? "client certificate: " : "no client certificate",
+		has_shown ? stream_tls_peer_error(c->stream) : "");
 	imap_put_tagged(x->out, x->tag, "NO", STR("AUTHENTICATIONFAILED"),
-		stream_tls_peer(c->stream) == TLS_PEER_NONE
-			? STR("Client didn't present a TLS certificate.")
-			: STR("Client didn't present a valid TLS certificate."));
+		has_shown ? STR("Client didn't present a valid TLS certificate.")
+			  : STR("Client didn't present a TLS certificate."));
 	return true;
 }
 
