@@ -40,22 +40,52 @@ static UConverter *converter_open(struct str name)
 	return U_FAILURE(status) ? NULL : converter;
 }
 
+/* Writes a character that is no half of a pair; returns its length. */
+static size_t unit_write(char *to, uint32_t c)
+{
+	if (c < 0x80) {
+		to[0] = (char)c;
+		return 1;
+	}
+	if (c < 0x800) {
+		to[0] = (char)(0xc0 | c >> 6);
+		to[1] = (char)(0x80 | (c & 0x3f));
+		return 2;
+	}
+	size_t n = 0;
+	if (c < 0x10000) {
+		to[n++] = (char)(0xe0 | c >> 12);
+	} else {
+		to[n++] = (char)(0xf0 | c >> 18);
+		to[n++] = (char)(0x80 | (c >> 12 & 0x3f));
+	}
+	to[n++] = (char)(0x80 | (c >> 6 & 0x3f));
+	to[n++] = (char)(0x80 | (c & 0x3f));
+	return n;
+}
+
 /* Writes UTF-16 as UTF-8. *high is a first half of a pair, left over from the last round. */
 static void units_put(struct buf *out, const UChar *units, const UChar *end, uint32_t *high)
 {
-	for (; units < end && buf_room(out) >= 2 * UTF8_PER_UNIT; units++) {
+	char text[UTF8_PER_UNIT * (UNITS_PER_ROUND + 1)];
+	size_t n = 0, room = buf_room(out);
+
+	for (; units < end && room - n >= 2 * UTF8_PER_UNIT; units++) {
 		uint32_t unit = *units;
-		if (*high && unit >= 0xdc00 && unit < 0xe000) {
-			utf8_put(out, 0x10000 + ((*high - 0xd800) << 10) + (unit - 0xdc00));
+		bool is_low = unit >= 0xdc00 && unit < 0xe000;
+		if (*high && is_low) {
+			n += unit_write(
+				text + n, 0x10000 + ((*high - 0xd800) << 10) + (unit - 0xdc00));
 			*high = 0;
 			continue;
 		}
 		if (*high)
-			utf8_put(out, 0xfffd);
+			n += unit_write(text + n, 0xfffd);
 		*high = unit >= 0xd800 && unit < 0xdc00 ? unit : 0;
 		if (!*high)
-			utf8_put(out, unit >= 0xdc00 && unit < 0xe000 ? 0xfffd : unit);
+			n += unit_write(text + n, is_low ? 0xfffd : unit);
 	}
+	buf_put(out, (struct str){ text, n });
 }
 
 static void convert(UConverter *converter, struct str in, struct buf *out)
