@@ -112,7 +112,8 @@ struct auth_database {
 	enum auth_skip skip;
 	enum auth_rule rules[OUTCOME_COUNT];
 	struct str default_scheme, username_filter;
-	char *decoy; /* owned; a hash like those here: unknown users take as long as known ones */
+	bool is_quick; /* the last password here was plain text: unknown users need no decoy */
+	char *decoy;   /* owned; a hash like those here: unknown users take as long as known ones */
 };
 
 #define AUTH_DATABASES_MAX 16

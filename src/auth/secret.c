@@ -79,7 +79,7 @@ static void verdict_key(const struct auth_flow *flow, const struct auth_database
 	mem_wipe(tuple.p, tuple.n);
 }
 
-/* Plain text is compared faster than it is looked up, and would make the worst of decoys. */
+/* Plain text is compared faster than it is looked up. */
 static bool is_worth_remembering(struct str stored)
 {
 	return str_starts(stored, STR("$")) ||
@@ -89,7 +89,10 @@ static bool is_worth_remembering(struct str stored)
 
 static void keep_decoy(struct auth_database *db, struct str stored)
 {
-	if (!is_worth_remembering(stored) || str_has_nul(stored))
+	if (str_has_nul(stored))
+		return;
+	db->is_quick = !is_worth_remembering(stored);
+	if (db->is_quick)
 		return;
 	if (db->decoy)
 		mem_wipe(db->decoy, strlen(db->decoy));
@@ -132,6 +135,8 @@ void auth_password_pretend(struct op *op, struct auth_flow *flow, struct auth_da
 	struct op_failure before = op->failure;
 	enum err result;
 	bool is_ok;
+	if (db->is_quick)
+		return;
 	struct str decoy = db->decoy ? str_dup(op->arena, str_from(db->decoy)) : STR(FIRST_DECOY);
 	/* Nothing of it matters but that it was computed. */
 	(void)compute(op, flow, db, decoy, &is_ok, &result);
