@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A child of the master: takes its descriptors, gives up its privileges, runs its role on a loop until
  * the master says stop or is gone. */
-#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -20,6 +19,7 @@
 #include "event/event.h"
 #include "main/control.h"
 #include "main/crash.h"
+#include "main/long_task.h"
 #include "main/role.h"
 #include "main/sandbox.h"
 #include "net/net.h"
@@ -48,60 +48,6 @@ struct child {
 	bool is_reloading, has_next;
 	int64_t retire_us;
 };
-
-/* "pombal+0x1234 libc.so.6+0x5678": for addr2line. Innermost first. */
-static void put_frames(struct buf *out, const struct watchdog_report *r)
-{
-	for (size_t i = 0; i < r->frame_count; i++) {
-		Dl_info info;
-		if (!dladdr(r->frames[i], &info) || !info.dli_fname)
-			continue;
-		const char *slash = strrchr(info.dli_fname, '/');
-		buf_putf(out, " %s+0x%zx", slash ? slash + 1 : info.dli_fname,
-			(size_t)((char *)r->frames[i] - (char *)info.dli_fbase));
-	}
-}
-
-/* At most one report a second: one task that hogs the loop does so again and again. */
-static void watchdog_report(const struct watchdog_report *r)
-{
-	static int64_t told_us;
-	static unsigned untold;
-	AUTO_BUF(where, 0);
-	if (told_us > 0 && now_us() - told_us < US_PER_SEC) {
-		untold++;
-		return;
-	}
-	put_frames(&where, r);
-	event_send(NULL, EVENT_WARNING, "task_ran_long",
-		"task %s ran %" PRId64 " ms without a wait (user %.*s, %.*s; %u more since the "
-		"last report), at:%.*s",
-		r->task_name, r->ran_us / US_PER_MS, STRF(r->user), STRF(r->doing), untold,
-		STRF(where.n > 0 ? buf_str(&where) : STR(" the kernel")));
-	told_us = now_us();
-	untold = 0;
-}
-
-struct str role_listener_name(struct arena *a, const struct role_listener *l)
-{
-	return str_printf(a, "%s:%s:%s", l->protocol, l->is_tls ? "tls" : "plain",
-		l->has_proxy_header ? "proxy" : "direct");
-}
-
-bool role_parse_listener(struct str text, int fd, struct role_listener *out)
-{
-	struct str protocol, security;
-	if (!str_cut(&text, ':', &protocol) || protocol.n >= sizeof(out->protocol) ||
-		!str_cut(&text, ':', &security))
-		return false;
-	*out = (struct role_listener){
-		.is_tls = str_eq(security, STR("tls")),
-		.has_proxy_header = str_eq(text, STR("proxy")),
-		.fd = fd,
-	};
-	memcpy(out->protocol, protocol.p, protocol.n);
-	return true;
-}
 
 /* The i-th --listen is descriptor ROLE_FD_LISTENERS + i. */
 static bool parse_listener(struct str text, struct role_context *context)
@@ -507,7 +453,7 @@ static enum err run(struct op *op, struct child *child)
 	TRY(prepare(op, child));
 	struct loop_settings settings = { .running_max = running_max(child) };
 	TRY(loop_open(op, &settings));
-	loop_set_watchdog(50 * US_PER_MS, watchdog_report);
+	loop_set_watchdog(LONG_TASK_US, long_task_report);
 	ASSERT(child->context.slot < SHARED_SLOTS_MAX);
 	if (child->role == &role_mail)
 		loop_set_crash_slot(&child->context.page->crash);
