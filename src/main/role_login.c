@@ -45,8 +45,12 @@ static void accepted(int fd, const struct address *peer, void *arg)
 	struct door *door = arg;
 	struct login_role *r = door->role;
 	struct str protocol = str_from(door->listener->protocol);
+	struct lmtp_door lmtp = {
+		.is_tls = door->listener->is_tls,
+		.has_proxy_header = door->listener->has_proxy_header,
+	};
 	if (str_eq(protocol, STR("lmtp")))
-		lmtp_accept(r->lmtp, fd, peer);
+		lmtp_accept(r->lmtp, &lmtp, fd, peer);
 	else
 		login_accept(r->login, &door->login, fd, peer);
 }

@@ -4,6 +4,7 @@
  * Invariants: 1. a connection is in lmtp->connections until it is freed.
  *             2. the timer runs from accept to the end, except while mails are delivered. */
 #include "base/file.h"
+#include "net/proxy_header.h"
 #include "service/lmtp/lmtp_private.h"
 
 const struct serving_end lmtp_shutting_down = { "shutting down", "Shutting down", "4.3.2" };
@@ -47,12 +48,30 @@ static bool may_deliver(struct op *op, const struct lmtp_connection *c)
 	       is_in(op, c, SET_lmtp_trusted_networks) || c->may_speak_for_others;
 }
 
+/* Sheet core §7.3. Only whom haproxy_trusted_networks name may say who is behind him. */
+static enum err read_proxy_header(struct op *op, struct lmtp_connection *c)
+{
+	struct proxy_header h;
+	if (!is_in(op, c, SET_haproxy_trusted_networks))
+		return op_fail(
+			op, ERR_DENIED, "a balancer that is not in haproxy_trusted_networks");
+	op->deadline_us = now_us() + config_time_us(c->rules->scope, SET_haproxy_timeout);
+	TRY(stream_read_proxy_header(op, c->stream, &h));
+	if (h.has_addresses)
+		c->remote = h.remote;
+	return ERR_NONE;
+}
+
 static enum err open_stream(struct op *op, struct lmtp_connection *c)
 {
 	int fd = c->fd;
 	c->fd = -1;
 	TRY(stream_new(op, fd, LMTP_INPUT_MAX, &c->stream));
+	if (c->door.has_proxy_header)
+		TRY(op_within(op, read_proxy_header(op, c), "PROXY header"));
 	lmtp_rules_find(op, c);
+	if (c->door.is_tls)
+		TRY(lmtp_connection_start_tls(op, c));
 	c->may_speak_for_others = c->remote.family != 0 && is_in(op, c, SET_login_trusted_networks);
 	struct str remote = address_dup(op->arena, &c->remote);
 	event_set_str(c->event, "remote_ip", remote);
@@ -93,7 +112,10 @@ static bool serve(struct arena *arena, void *owner)
 	struct op op;
 	op_init(&op, arena, c->event, now_us() + LMTP_IDLE_US);
 	if (!c->stream && open_stream(&op, c) != ERR_NONE) {
-		c->closing_reason = "connection lost";
+		if (task_is_cancelled())
+			return true;
+		event_send(c->event, EVENT_WARNING, NULL, "No dialogue: %s", op.failure.text);
+		c->closing_reason = "connection lost before the greeting";
 		finish(&op, c, false);
 		return false;
 	}
@@ -146,7 +168,8 @@ void lmtp_connection_set_session(struct lmtp_connection *c, struct str id)
 	event_set_prefix(c->event, str_printf(&arena, "lmtp<%s>: ", c->session_id));
 }
 
-struct lmtp_connection *lmtp_connection_new(struct lmtp *l, int fd, const struct address *peer)
+struct lmtp_connection *lmtp_connection_new(
+	struct lmtp *l, const struct lmtp_door *door, int fd, const struct address *peer)
 {
 	AUTO_ARENA(arena, 0);
 	struct lmtp_connection *c = MEM_NEW(struct lmtp_connection);
@@ -154,6 +177,7 @@ struct lmtp_connection *lmtp_connection_new(struct lmtp *l, int fd, const struct
 		.lmtp = l,
 		.rules = lmtp_rules_ref(l->rules),
 		.fd = fd,
+		.door = *door,
 		.remote = *peer,
 		.event = event_new(NULL, "lmtp"),
 	};

@@ -13,6 +13,7 @@
  *   M: text|               its bytes, written as above
  *   !from 192.0.2.1        another connection, from there; the old one is closed
  *   !cut                   the server closes, whatever it says before
+ *   !door proxy            connections of !from begin with a PROXY header; "!door tls": with a handshake
  *   !tls                   the client's handshake
  *   !reload SETTING        the configuration is read again with this line added
  *   !kill USER             the worker of that user dies; "!revive USER": it is back

@@ -211,6 +211,9 @@ static void obey(struct kit *k, struct str word, struct str rest)
 		assert_true(address_parse(rest, &peer));
 		stream_abandon(k->client);
 		k->client = kit_connect(k, &peer);
+	} else if (str_eq(word, STR("!door"))) {
+		k->door.is_tls = str_eq(rest, STR("tls"));
+		k->door.has_proxy_header = str_eq(rest, STR("proxy"));
 	} else if (str_eq(word, STR("!reload"))) {
 		kit_reload(k, rest);
 	} else if (str_eq(word, STR("!kill"))) {

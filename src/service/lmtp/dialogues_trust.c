@@ -404,5 +404,40 @@ const struct dialogue dialogues_trust[] = {
 		"S: 250-PIPELINING\n"
 		"S: 250-SIZE 5000\n"
 		"S: 250 VRFY\n" },
+	{ "sheet core §7.3: the client behind a load balancer is the one that counts",
+		"haproxy_trusted_networks = 127.0.0.0/8\nlmtp_trusted_networks = 192.0.2.0/24\n",
+		"!door proxy\n"
+		"!from 127.0.0.1\n"
+		"C: PROXY TCP4 192.0.2.9 198.51.100.1 4000 24\n"
+		"!hello\n"
+		"C: MAIL FROM:<s@example.org>|RCPT TO:<u@example.test>|DATA|x|.\n"
+		"S: 250 2.1.0 OK\n"
+		"S: 250 2.1.5 OK\n"
+		"S: 354 OK\n"
+		"S: 250 2.0.0 ..\n"
+		"U: ..\n"
+		"H: ..([192.0.2.9])..\n" },
+	{ "sheet core §7.3: trust follows the address in the header",
+		"haproxy_trusted_networks = 127.0.0.0/8\n",
+		"!door proxy\n"
+		"!from 127.0.0.1\n"
+		"C: PROXY TCP4 203.0.113.9 198.51.100.1 4000 24\n"
+		"S: 554 5.7.1 You are not from a trusted network\n"
+		"S: EOF\n" },
+	{ "sheet core §7.3: a header from others, or none, is the end",
+		"haproxy_trusted_networks = 10.0.0.0/8\nlmtp_trusted_networks = 10.0.0.0/8\n",
+		"!door proxy\n"
+		"!from 127.0.0.1\n"
+		"!cut\n"
+		"!from 10.0.0.1\n"
+		"C: LHLO c.example\n"
+		"!cut\n" },
+	{ "sheet core §5.1: a listener with ssl = yes begins with the handshake", "",
+		"!door tls\n"
+		"!from 127.0.0.1\n"
+		"!tls\n"
+		"!hello\n"
+		"C: STARTTLS\n"
+		"S: 502 5.5.1 TLS is already active.\n" },
 	{ 0 },
 };

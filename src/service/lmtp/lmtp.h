@@ -40,8 +40,13 @@ enum err lmtp_open(struct op *op, const struct lmtp_settings *settings, struct l
 /* Connections from now on live by `config` (referenced); those that exist keep what they have.
  * ERR_INVALID as lmtp_open(): nothing was changed. */
 enum err lmtp_reload(struct op *op, struct lmtp *l, struct config *config);
+/* How connections begin at a listener. */
+struct lmtp_door {
+	bool is_tls;           /* with a handshake */
+	bool has_proxy_header; /* with what a load balancer says about its client */
+};
 /* Takes `fd`; from the loop, no wait. */
-void lmtp_accept(struct lmtp *l, int fd, const struct address *peer);
+void lmtp_accept(struct lmtp *l, const struct lmtp_door *door, int fd, const struct address *peer);
 /* WAITS. Says 421 to those between mails; lets mails that are on their way end until the op's
  * deadline. */
 void lmtp_close(struct op *op, struct lmtp *l);

@@ -144,6 +144,7 @@ struct lmtp_connection {
 	struct lmtp_chunk chunk;
 	uint64_t drained_bytes; /* of mail that was refused */
 	struct address remote;
+	struct lmtp_door door;
 	uint32_t recipient_number;
 	uint8_t bad_commands;
 	bool is_greeted, may_speak_for_others;
@@ -160,7 +161,8 @@ void lmtp_rules_unref(struct lmtp_rules *r); /* NULL is fine */
 void lmtp_rules_find(struct op *op, struct lmtp_connection *c);
 
 /* connection.c */
-struct lmtp_connection *lmtp_connection_new(struct lmtp *l, int fd, const struct address *peer);
+struct lmtp_connection *lmtp_connection_new(
+	struct lmtp *l, const struct lmtp_door *door, int fd, const struct address *peer);
 /* Ends it now, or its burst of work soon. */
 void lmtp_connection_end(struct lmtp_connection *c, const struct serving_end *why);
 /* Copies `id`; log lines begin with it. */

@@ -68,13 +68,13 @@ static void refuse(struct lmtp *l, int fd)
 	close(fd);
 }
 
-void lmtp_accept(struct lmtp *l, int fd, const struct address *peer)
+void lmtp_accept(struct lmtp *l, const struct lmtp_door *door, int fd, const struct address *peer)
 {
 	if (l->is_closing || l->count >= l->limit) {
 		refuse(l, fd);
 		return;
 	}
-	struct lmtp_connection *c = lmtp_connection_new(l, fd, peer);
+	struct lmtp_connection *c = lmtp_connection_new(l, door, fd, peer);
 	serving_start(&c->serving);
 }
 

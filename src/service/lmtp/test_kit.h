@@ -36,6 +36,7 @@ struct kit {
 	struct peers peers;
 	struct ipc_server *auth, *mail[KIT_WORKERS];
 	struct tls_context *tls;
+	struct lmtp_door door; /* of connections to come */
 	struct lmtp *lmtp;
 	struct stream *client; /* what test_client.h talks on */
 	const char *settings;
@@ -156,7 +157,7 @@ static inline struct stream *kit_connect(struct kit *k, const struct address *pe
 	struct stream *s;
 	int ends[2];
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
-	lmtp_accept(k->lmtp, ends[1], peer ? peer : &local);
+	lmtp_accept(k->lmtp, &k->door, ends[1], peer ? peer : &local);
 	assert_ok(stream_new(&k->op, ends[0], 1 << 20, &s));
 	return s;
 }
