@@ -773,6 +773,10 @@ static void users_without_overrides_share(void **state)
 	assert_int_equal(config_scope_new(&f.op, s, wrong, 2, &user), ERR_INVALID);
 	assert_string_equal(f.op.failure.text,
 		"userdb field: @mailbox_defaults: groups can't be changed for one user");
+	wrong[1] = STR("protocol/imap/mail_home=/x");
+	assert_int_equal(config_scope_new(&f.op, s, wrong, 2, &user), ERR_INVALID);
+	assert_string_equal(f.op.failure.text,
+		"userdb field: protocol: connection filters can't be set for one user");
 	done(&f);
 }
 

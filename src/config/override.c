@@ -48,6 +48,12 @@ static struct config_node *step(struct config_loader *ld, struct config_node *no
 	struct config_node_key key = { .kind = CONFIG_KIND_BLOCK };
 	bool is_filter = node->kind != CONFIG_KIND_BLOCK && filter_key(element, &key);
 	bool is_new;
+	if (is_filter && ld->layer == CONFIG_LAYER_USER) {
+		/* A user's scope is made for the place where he already is. */
+		config_error(ld, at, "%.*s: connection filters can't be set for one user",
+			STRF(element));
+		return NULL;
+	}
 	if (!is_filter)
 		key.block = config_resolve_block(node, element);
 	if (!is_filter && key.block == BLOCK_COUNT) {
