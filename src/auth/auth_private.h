@@ -231,8 +231,11 @@ void auth_penalties_free(struct auth_penalties *p);
 void auth_penalties_hurry(struct auth_penalties *p); /* nobody waits from now on */
 /* WAITS as long as the client's network has earned. ERR_UNAVAILABLE: too many of it wait already. */
 enum err auth_penalty_wait(struct op *op, struct auth_penalties *p, const struct address *remote);
-/* A refusal makes the next wait longer, a success forgives. */
-void auth_penalty_count(struct auth_penalties *p, const struct address *remote, bool is_refused);
+/* A refusal makes the next wait longer, unless the same guess was wrong before; a success forgives. */
+void auth_penalty_count(
+	struct auth_penalties *p, const struct address *remote, bool is_refused, uint64_t guess);
+/* Tells one wrong password from another and nothing else; 0: there is none. */
+uint64_t auth_penalty_guess(const struct auth_penalties *p, struct str user, struct str password);
 int64_t auth_penalty_of(const struct auth_penalties *p, const struct address *remote); /* seconds */
 /* WAITS until refusals are told: they all come at the ticks of one clock. */
 void auth_penalty_delay_refusal(struct op *op, struct auth_penalties *p, int64_t interval_us);

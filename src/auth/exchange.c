@@ -160,6 +160,7 @@ static enum err step(struct op *op, struct auth *a, struct exchange *x, struct s
 	out->request.service = str_dup(op->arena, d->request.service);
 	out->request.session_id = str_dup(op->arena, d->request.session_id);
 	out->request.local_name = str_dup(op->arena, d->request.local_name);
+	out->guess = auth_penalty_guess(a->penalties, d->request.user, d->request.password);
 	out->request.password = STR("");
 	out->result = d->result;
 	out->is_done = d->is_done;

@@ -267,12 +267,18 @@ static void script_penalty(struct auth_test *t)
 		assert_int_equal(auth_penalty_of(p, &same_network), seconds[i]);
 		assert_ok(auth_penalty_wait(&t->op, p, &a));
 		assert_true(now_us() - before >= seconds[i] * US_PER_SEC);
-		auth_penalty_count(p, &a, true);
-		auth_penalty_count(p, &local, true);
+		auth_penalty_count(p, &a, true, 0);
+		auth_penalty_count(p, &local, true, 0);
 	}
 	assert_int_equal(auth_penalty_of(p, &b), 0);
 	assert_int_equal(auth_penalty_of(p, &local), 0);
-	auth_penalty_count(p, &a, false);
+	/* An old password that a program repeats counts once. */
+	uint64_t stale = auth_penalty_guess(p, STR("u"), STR("old"));
+	assert_true(stale != auth_penalty_guess(p, STR("u"), STR("older")));
+	for (int i = 0; i < 10; i++)
+		auth_penalty_count(p, &b, true, stale);
+	assert_int_equal(auth_penalty_of(p, &b), 2);
+	auth_penalty_count(p, &a, false, 0);
 	assert_int_equal(auth_penalty_of(p, &a), 8);
 	assert_ok(task_sleep(&t->op, 16 * 60 * US_PER_SEC));
 	assert_int_equal(auth_penalty_of(p, &a), 0);
@@ -289,7 +295,7 @@ static void script_hurry(struct auth_test *t)
 	struct address a;
 	int64_t before = now_us();
 	assert_true(address_parse(STR("192.0.2.1"), &a));
-	auth_penalty_count(t->auth->penalties, &a, true);
+	auth_penalty_count(t->auth->penalties, &a, true, 0);
 	task_start("hurry", hurry_task, t);
 	assert_ok(auth_penalty_wait(&t->op, t->auth->penalties, &a));
 	auth_penalty_delay_refusal(&t->op, t->auth->penalties, US_PER_SEC);

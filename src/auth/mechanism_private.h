@@ -63,6 +63,7 @@ struct auth_turn {
 	bool is_done;
 	struct str data; /* what to say */
 	struct str id;   /* of the exchange, when it is not done */
+	uint64_t guess;  /* auth_penalty_guess() of what was tried */
 };
 enum err auth_exchange_begin(struct op *op, struct auth *a, const struct ipc_peer *peer,
 	const struct auth_request *request, bool has_initial, struct str initial,

@@ -2,12 +2,16 @@
 /* What a wrong password costs the network it came from. Spec: core §6.1, §6.3, §6.7 ("Auth penalty").
  *
  * A refusal makes the network's next questions wait 2, 4, 8, then 15 seconds; each success takes one step
- * back, PENALTY_LIFE_US without a refusal all of them. Local clients have no network.
+ * back, PENALTY_LIFE_US without a refusal all of them. Local clients have no network. The same wrong
+ * password again counts once: a mail program that was not told of a new one is no guesser.
  * Refusals themselves are told at the ticks of one clock, so that their time tells nothing.
  *
  * Invariants: 1. never more than NETWORKS_MAX entries: the one longest unused makes room, unless somebody
  *                waits for it. 2. a bounded number of questions waits. */
 #include "auth/auth_private.h"
+#include "base/number.h"
+#include "base/random.h"
+#include "crypto/crypto.h"
 #include "task/task.h"
 
 #define NETWORKS_MAX    50000
@@ -16,14 +20,18 @@
 #define PENALTY_LIFE_US (15 * 60 * US_PER_SEC)
 #define NETWORK_BYTES   7 /* family, and an IPv4 address or an IPv6 /48 */
 #define STEPS_MAX       4
+#define GUESSES_KEPT    8
 
 struct network_state {
 	struct list age; /* longest unused first */
 	char key[NETWORK_BYTES];
 	unsigned steps, waiting;
 	int64_t used_us;
+	uint64_t guesses[GUESSES_KEPT]; /* the last ones that were wrong */
+	unsigned next_guess;
 };
 struct auth_penalties {
+	uint8_t secret[32];
 	struct map by_network;
 	struct list ages;
 	unsigned delayed;
@@ -54,6 +62,7 @@ void auth_penalties_hurry(struct auth_penalties *p)
 struct auth_penalties *auth_penalties_new(void)
 {
 	struct auth_penalties *p = MEM_NEW(struct auth_penalties);
+	random_bytes(p->secret, sizeof(p->secret));
 	map_init(&p->by_network);
 	list_init(&p->ages);
 	return p;
@@ -147,7 +156,35 @@ enum err auth_penalty_wait(struct op *op, struct auth_penalties *p, const struct
 	return e;
 }
 
-void auth_penalty_count(struct auth_penalties *p, const struct address *remote, bool is_refused)
+uint64_t auth_penalty_guess(const struct auth_penalties *p, struct str user, struct str password)
+{
+	uint8_t mac[CRYPTO_SHA256_BYTES];
+	AUTO_BUF(text, 0);
+	if (password.n == 0)
+		return 0;
+	number_put_counted(&text, user);
+	number_put_counted(&text, password);
+	crypto_hmac_sha256(
+		(struct str){ (const char *)p->secret, sizeof(p->secret) }, buf_str(&text), mac);
+	mem_wipe(text.p, text.n);
+	return get_le64(mac) | 1; /* never the 0 of "unknown" */
+}
+
+/* True if it was wrong before; else it is kept. */
+static bool is_repeated(struct network_state *n, uint64_t guess)
+{
+	if (guess == 0)
+		return false;
+	for (size_t i = 0; i < GUESSES_KEPT; i++) {
+		if (n->guesses[i] == guess)
+			return true;
+	}
+	n->guesses[n->next_guess++ % GUESSES_KEPT] = guess;
+	return false;
+}
+
+void auth_penalty_count(
+	struct auth_penalties *p, const struct address *remote, bool is_refused, uint64_t guess)
 {
 	if (!has_network(remote))
 		return;
@@ -165,7 +202,8 @@ void auth_penalty_count(struct auth_penalties *p, const struct address *remote, 
 		map_set(&p->by_network, key_of(n), n);
 		list_add_last(&p->ages, &n->age);
 	}
-	if (is_refused && n->steps < STEPS_MAX)
+	bool is_new = is_refused && !is_repeated(n, guess);
+	if (is_new && n->steps < STEPS_MAX)
 		n->steps++;
 	else if (!is_refused && n->steps > 0)
 		n->steps--;

@@ -63,7 +63,7 @@ static enum err finish(struct op *op, struct auth *a, const uint8_t *ticket_key,
 	auth_tell_finished(op, a, turn, e);
 	if ((e == ERR_NONE || is_refusal) && !turn->result.skips_delay &&
 		earns_penalties(op, a, &turn->request))
-		auth_penalty_count(a->penalties, &turn->request.remote, is_refusal);
+		auth_penalty_count(a->penalties, &turn->request.remote, is_refusal, turn->guess);
 	if (e == ERR_NONE)
 		return ERR_NONE;
 	delay_failure(op, a, turn, e);
@@ -91,6 +91,7 @@ static enum err serve_verify(struct op *op, struct auth *a, const uint8_t *ticke
 	const struct ipc_message *request, struct ipc_message *reply)
 {
 	struct auth_turn turn = { .request = auth_message_get_request(request), .is_done = true };
+	turn.guess = auth_penalty_guess(a->penalties, turn.request.user, turn.request.password);
 	enum err e = wait_penalty(op, a, &turn.request, &turn.result);
 	if (e == ERR_NONE)
 		e = auth_verify(op, a, &turn.request, &turn.result);
