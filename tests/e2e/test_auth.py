@@ -188,6 +188,7 @@ def test_mbsync_with_scram(instance):
         f"CertificateFile {instance.ca_file}\nUser sync@sql.test\nPass pencil\n"
         f"AuthMechs SCRAM-SHA-256\n\nMaildirStore near\nPath {folder}/mail/\n"
         f"Inbox {folder}/mail/INBOX\n\nChannel c\nFar :far:\nNear :near:\nCreate Near\n"
+        "SyncState *\n"
     )
     done = subprocess.run(
         ["mbsync", "-c", folder / "rc", "c"], capture_output=True, text=True, timeout=60
