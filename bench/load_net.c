@@ -52,8 +52,11 @@ void client_open(struct client *c)
 		c->ssl = SSL_new(c->load->tls);
 		SSL_set_fd(c->ssl, c->fd);
 		SSL_set_connect_state(c->ssl);
-		if (c->load->session)
-			SSL_set_session(c->ssl, c->load->session);
+		/* A copy: OpenSSL spends a session of TLS 1.3 on the first connection. */
+		SSL_SESSION *copy = c->load->session ? SSL_SESSION_dup(c->load->session) : NULL;
+		if (copy)
+			SSL_set_session(c->ssl, copy);
+		SSL_SESSION_free(copy);
 	}
 	struct epoll_event e = { .events = EPOLLIN | EPOLLOUT, .data.ptr = c };
 	c->waits_for_write = true;

@@ -131,6 +131,8 @@ class Bench(BigMailbox):
         figures = self.load(self.command(mode, count=self.count(count), **options))
         done = max(1, figures["done"])
         cpu_us, roles = cpu_used(before, cpu_seconds(self.instance), done)
+        if options.get("resumes"):
+            roles += f", {figures['resumed']} of {done} resumed"
         self.add({
             "name": name,
             "per_second": round(done / max(figures["seconds"], 1e-6), 1),
@@ -146,7 +148,7 @@ class Bench(BigMailbox):
         if done.returncode != 0 or not lines:
             self.failed = True
             print(f"FAILED: {' '.join(map(str, command))}\n{done.stderr}{done.stdout}", flush=True)
-            return {"done": 0, "seconds": 1, "p50_us": 0, "p99_us": 0}
+            return {"done": 0, "seconds": 1, "resumed": 0, "p50_us": 0, "p99_us": 0}
         return json.loads(lines[-1])
 
     def add(self, row):
