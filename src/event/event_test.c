@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -206,6 +209,31 @@ static void what_is_wrong_changes_nothing(void **state)
 	place_close(&p);
 }
 
+static void a_core_is_dumped_of_what_was_asked_for(void **state)
+{
+	(void)state;
+	struct place p;
+	int status = 0;
+	place_open(&p);
+	struct event_log_settings settings = { .path = str_from(p.path),
+		.core_filter = STR("event=bad_thing_happened") };
+	pid_t pid = fork();
+	if (pid == 0) {
+		struct rlimit no_core = { 0, 0 };
+		(void)setrlimit(RLIMIT_CORE, &no_core);
+		if (event_log_configure(&p.op, &settings) != ERR_NONE)
+			_exit(1);
+		event_send(NULL, EVENT_INFO, "good_thing_happened", "fine");
+		event_send(NULL, EVENT_INFO, "bad_thing_happened", "not fine");
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+	assert_true(str_find(content(&p, p.path), STR("not fine\n")) > 0);
+	assert_true(str_find(content(&p, p.path), STR("log_core_filter matches bad_thing")) > 0);
+	place_close(&p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -216,6 +244,7 @@ int main(void)
 		cmocka_unit_test(levels_have_places_of_their_own),
 		cmocka_unit_test(objects_a_line),
 		cmocka_unit_test(what_is_wrong_changes_nothing),
+		cmocka_unit_test(a_core_is_dumped_of_what_was_asked_for),
 		cmocka_unit_test(session_ids_differ_and_are_url_safe),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
