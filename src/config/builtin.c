@@ -131,6 +131,36 @@ static const struct group groups[] = {
 	"obox {\n  fs compress {\n    fs dictmap {\n      fs posix {\n      }\n    }\n  }\n}\n"    \
 	"metacache {\n  fs compress {\n    fs dictmap {\n      fs posix {\n      }\n    }\n  "     \
 	"}\n}\n"
+/* The platform's stacks in object stores; encryption and the drivers are not there yet. */
+#define S3_STACK(driver)                                                                           \
+	"fs_compress_write_method = zstd\n"                                                        \
+	"obox {\n  fs fscache {\n    path = /var/cache/mails/%{user | sha1 % 4}\n"                 \
+	"    size = 512M\n    fs compress {\n      fs crypt {\n        fs dictmap {\n"             \
+	"          storage_objectid_prefix = %{user}/mails/\n          fs " driver " {\n"          \
+	"          }\n        }\n      }\n    }\n  }\n}\n"                                         \
+	"metacache {\n  fs compress {\n    fs crypt {\n      fs dictmap {\n"                       \
+	"        storage_passthrough_paths = full\n        fs " driver " {\n        }\n      }\n"  \
+	"    }\n  }\n}\n"
+#define FTS_STACK(inner)                                                                           \
+	"fts dovecot {\n  fs fts-cache {\n    fs fscache {\n"                                      \
+	"      path = /var/cache/fts/%{user | sha1 % 4}\n      size = 512M\n      fs compress {\n" \
+	"        fs crypt {\n" inner "        }\n      }\n    }\n  }\n}\n"
+#define FTS_DICTMAP(driver)                                                                        \
+	"          fs dictmap {\n            storage_passthrough_paths = full\n"                   \
+	"            dict proxy {\n              name = mails\n"                                   \
+	"              socket_path = dict-async\n            }\n            fs " driver            \
+	" {\n            }\n          }\n"
+	{ TEXT("fs_defaults"), TEXT("s3"), TEXT(S3_STACK("s3")) },
+	{ TEXT("fs_defaults"), TEXT("aws-s3"), TEXT(S3_STACK("aws-s3")) },
+	{ TEXT("fts_fs_defaults"), TEXT("s3"), TEXT(FTS_STACK(FTS_DICTMAP("s3"))) },
+	{ TEXT("fts_fs_defaults"), TEXT("aws-s3"), TEXT(FTS_STACK(FTS_DICTMAP("aws-s3"))) },
+	{ TEXT("fts_fs_defaults"), TEXT("nfs"),
+		TEXT(FTS_STACK("          fs posix {\n          }\n")) },
+	{ TEXT("fs_dictmap_defaults"), TEXT("cassandra"),
+		TEXT("dict_server {\n  dict mails {\n    driver = sql\n    sql_driver = cassandra\n"
+		     "    cassandra_keyspace = mails\n  }\n}\n"
+		     "fs_dictmap {\n  dict proxy {\n    name = mails\n"
+		     "    socket_path = dict-async\n  }\n}\n") },
 	{ TEXT("fs_defaults"), TEXT("local"), TEXT(LOCAL_STACK("objects/")) },
 	{ TEXT("fs_defaults"), TEXT("nfs"), TEXT(LOCAL_STACK("/srv/mail/objects/")) },
 	{ TEXT("fs_dictmap_defaults"), TEXT("sqlite"),
@@ -155,8 +185,9 @@ struct str config_builtin_group_values(struct str label)
 	} known[] = {
 		{ TEXT("mailbox_defaults"), TEXT("english") },
 		{ TEXT("metric_defaults"), TEXT("backend proxy") },
-		{ TEXT("fs_defaults"), TEXT("local nfs") },
-		{ TEXT("fs_dictmap_defaults"), TEXT("sqlite") },
+		{ TEXT("fs_defaults"), TEXT("local nfs s3 aws-s3") },
+		{ TEXT("fs_dictmap_defaults"), TEXT("sqlite cassandra") },
+		{ TEXT("fts_fs_defaults"), TEXT("s3 aws-s3 nfs") },
 	};
 	for (size_t i = 0; i < ARRAY_COUNT(known); i++) {
 		if (str_eq(known[i].label, label))

@@ -138,7 +138,15 @@ enum config_setting config_resolve_setting(
 enum config_block config_resolve_block(const struct config_node *node, struct str key)
 {
 	struct meaning meaning = resolve(node, key, find_block);
-	return meaning.found == UINT_MAX ? BLOCK_COUNT : (enum config_block)meaning.found;
+	enum config_block plain = config_block_find(key);
+	if (meaning.found == UINT_MAX)
+		return BLOCK_COUNT;
+	/* `oauth2 {` in a passdb is oauth2, not passdb_oauth2, the defaults of a driver. */
+	bool has_drivers = node->kind == CONFIG_KIND_BLOCK &&
+			   config_block_row(node->block)->driver != SET_COUNT;
+	enum config_block found = (enum config_block)meaning.found;
+	bool is_defaults = has_drivers && !config_block_row(found)->has_name;
+	return is_defaults && plain != BLOCK_COUNT ? plain : found;
 }
 
 void config_tell_rename(struct config_loader *ld, const struct config_node *node, struct str key,
