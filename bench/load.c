@@ -220,13 +220,14 @@ static const struct mode *find_mode(const char *name)
 	return NULL;
 }
 
-/* The newest session serves all connections that begin later. */
+/* The newest session serves all connections that begin later; as a copy, because a connection that
+ * ends without a farewell spoils its own. */
 static int keep_session(SSL *ssl, SSL_SESSION *session)
 {
 	struct load *l = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
 	SSL_SESSION_free(l->session);
-	l->session = session;
-	return 1;
+	l->session = SSL_SESSION_dup(session);
+	return 0;
 }
 
 static void prepare(struct load *l)
