@@ -5,6 +5,7 @@
  * To let login use another system call: a row in allowed[], with the reason when it is not plain. */
 #include "main/sandbox.h"
 
+#include "base/file.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -86,6 +87,8 @@ static size_t forbid(enum sandbox_kind kind, long version, struct ruleset_attr *
 		out->fs = LANDLOCK_ALL_FS_1;
 		out->net = version >= 4 ? NET_ALL : 0;
 		out->scoped = version >= 6 ? SCOPED_ALL : 0;
+	} else if (version >= 2) {
+		out->fs |= LANDLOCK_ACCESS_FS_REFER; /* to allow it: it is forbidden even unasked */
 	}
 	return version >= 6 ? 24 : version >= 4 ? 16 : 8;
 }
@@ -102,8 +105,25 @@ static enum err add_directory(struct op *op, int ruleset, int dir)
 	return ERR_NONE;
 }
 
-static enum err fill_ruleset(struct op *op, int ruleset, const struct sandbox_rules *rules)
+/* GUARDED: files are linked and renamed from one directory to another, as without Landlock. */
+static enum err allow_links(struct op *op, int ruleset)
 {
+	AUTO_FD(root, open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
+	struct landlock_path_beneath_attr rule = {
+		.allowed_access = LANDLOCK_ACCESS_FS_REFER,
+		.parent_fd = root,
+	};
+	if (root < 0 ||
+		syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) < 0)
+		return op_fail_errno(op, "Landlock: allow links");
+	return ERR_NONE;
+}
+
+static enum err fill_ruleset(
+	struct op *op, int ruleset, const struct sandbox_rules *rules, long version)
+{
+	if (rules->kind == SANDBOX_GUARDED && version >= 2)
+		TRY(allow_links(op, ruleset));
 	if (rules->kind == SANDBOX_CLOSED && rules->spool_dir >= 0)
 		TRY(add_directory(op, ruleset, rules->spool_dir));
 	if (syscall(SYS_landlock_restrict_self, ruleset, 0) < 0)
@@ -123,7 +143,7 @@ static enum err enter_landlock(struct op *op, const struct sandbox_rules *rules,
 	int ruleset = (int)syscall(SYS_landlock_create_ruleset, &attr, bytes, 0);
 	if (ruleset < 0)
 		return op_fail_errno(op, "Landlock: make rules");
-	enum err e = fill_ruleset(op, ruleset, rules);
+	enum err e = fill_ruleset(op, ruleset, rules, version);
 	close(ruleset);
 	*out_done = e == ERR_NONE;
 	return e;
