@@ -183,23 +183,29 @@ static void tickets_open_once_for_their_service_with_their_key(void **state)
 	op_init(&op, &arena, NULL, TIME_NEVER);
 	struct ticket_gate *gate = ticket_gate_new(key), *other = ticket_gate_new(other_key);
 	assert_ok(ticket_seal(&op, key, &ticket, &sealed));
-	assert_err(ticket_redeem(&op, other, sealed, STR("imap"), &opened), ERR_DENIED);
-	assert_err(ticket_redeem(&op, gate, sealed, STR("lmtp"), &opened), ERR_DENIED);
-	assert_ok(ticket_redeem(&op, gate, sealed, STR("imap"), &opened));
+	assert_err(
+		ticket_redeem(&op, other, sealed, TICKET_LOGIN, STR("imap"), &opened), ERR_DENIED);
+	assert_err(
+		ticket_redeem(&op, gate, sealed, TICKET_LOGIN, STR("lmtp"), &opened), ERR_DENIED);
+	assert_err(ticket_redeem(&op, gate, sealed, TICKET_RECIPIENT, STR("imap"), &opened),
+		ERR_DENIED);
+	assert_ok(ticket_redeem(&op, gate, sealed, TICKET_LOGIN, STR("imap"), &opened));
 	assert_str(opened.user, STR("u1"));
 	assert_str(opened.fields[0].value, STR("/h"));
-	assert_err(ticket_redeem(&op, gate, sealed, STR("imap"), &opened), ERR_DENIED);
+	assert_err(
+		ticket_redeem(&op, gate, sealed, TICKET_LOGIN, STR("imap"), &opened), ERR_DENIED);
 
 	for (size_t i = 0; i < sealed.n; i++) {
 		char *forged = str_dup_z(&arena, sealed);
 		forged[i] ^= 1;
-		assert_err(ticket_redeem(&op, gate, (struct str){ forged, sealed.n }, STR("imap"),
-				   &opened),
+		assert_err(ticket_redeem(&op, gate, (struct str){ forged, sealed.n }, TICKET_LOGIN,
+				   STR("imap"), &opened),
 			ERR_DENIED);
 	}
 	ticket.expires_wall_us = now_wall_us() - 1;
 	assert_ok(ticket_seal(&op, key, &ticket, &sealed));
-	assert_err(ticket_redeem(&op, gate, sealed, STR("imap"), &opened), ERR_DENIED);
+	assert_err(
+		ticket_redeem(&op, gate, sealed, TICKET_LOGIN, STR("imap"), &opened), ERR_DENIED);
 	ticket_gate_free(gate);
 	ticket_gate_free(other);
 }

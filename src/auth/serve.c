@@ -31,10 +31,11 @@ static bool earns_penalties(struct op *op, const struct auth *a, const struct au
 				       SET_login_trusted_networks, remote);
 }
 
-static enum err put_success(struct op *op, const uint8_t *ticket_key, const struct auth_request *r,
-	const struct auth_result *result, struct ipc_message *reply)
+static enum err put_success(struct op *op, const uint8_t *ticket_key, enum ticket_kind kind,
+	const struct auth_request *r, const struct auth_result *result, struct ipc_message *reply)
 {
 	struct ticket ticket = {
+		.kind = kind,
 		.service = r->service,
 		.user = result->user,
 		.remote = r->remote,
@@ -59,7 +60,7 @@ static enum err finish(struct op *op, struct auth *a, const uint8_t *ticket_key,
 	if (e == ERR_NONE && !turn->is_done)
 		return ERR_NONE;
 	if (e == ERR_NONE)
-		e = put_success(op, ticket_key, &turn->request, &turn->result, reply);
+		e = put_success(op, ticket_key, TICKET_LOGIN, &turn->request, &turn->result, reply);
 	auth_tell_finished(op, a, turn, e);
 	if ((e == ERR_NONE || is_refusal) && !turn->result.skips_delay &&
 		earns_penalties(op, a, &turn->request))
@@ -105,7 +106,7 @@ static enum err serve_lookup(struct op *op, struct auth *a, const uint8_t *ticke
 	struct auth_result result;
 	enum err e = auth_lookup(op, a, &r, &result);
 	if (e == ERR_NONE)
-		return put_success(op, ticket_key, &r, &result, reply);
+		return put_success(op, ticket_key, TICKET_RECIPIENT, &r, &result, reply);
 	if (e != ERR_NOT_FOUND && e != ERR_INVALID)
 		event_send_failure(NULL, EVENT_ERROR, NULL, op, "looking up a user");
 	return e;

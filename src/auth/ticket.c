@@ -11,10 +11,21 @@
 #include "base/number.h"
 #include "crypto/crypto.h"
 
-#define CONTEXT          STR("pombal ticket 1")
 #define NONCE_BYTES      12
 #define TICKET_BYTES_MAX 32768
 #define FIELDS_MAX       256
+
+/* The seal's context, which the receiver must know: a kind of ticket each. */
+static struct str context_of(enum ticket_kind kind)
+{
+	switch (kind) {
+	case TICKET_LOGIN:
+		return STR("pombal ticket login 1");
+	case TICKET_RECIPIENT:
+		return STR("pombal ticket recipient 1");
+	}
+	UNREACHABLE();
+}
 
 struct seen {
 	struct list age;
@@ -47,7 +58,7 @@ enum err ticket_seal(
 	if (plain.n > TICKET_BYTES_MAX || t->field_count > FIELDS_MAX)
 		return op_fail(op, ERR_LIMIT, "user %.*s has %zu bytes of fields in %zu: too much",
 			STRF(t->user), plain.n, t->field_count);
-	crypto_seal(key, CONTEXT, buf_str(&plain), &sealed);
+	crypto_seal(key, context_of(t->kind), buf_str(&plain), &sealed);
 	*out = buf_dup(op->arena, &sealed);
 	return ERR_NONE;
 }
@@ -84,7 +95,7 @@ void ticket_gate_free(struct ticket_gate *g)
 
 static bool decode(struct arena *a, struct str plain, struct ticket *out)
 {
-	struct ticket t = { 0 };
+	struct ticket t = { .kind = out->kind };
 	struct str expiry = str_take(&plain, 8), remote;
 	if (expiry.n != 8 || !number_cut_counted(&plain, &t.service) ||
 		!number_cut_counted(&plain, &t.user) || !number_cut_counted(&plain, &remote))
@@ -126,13 +137,13 @@ static bool remember(struct ticket_gate *g, struct str nonce, int64_t expires_wa
 	return true;
 }
 
-enum err ticket_redeem(struct op *op, struct ticket_gate *g, struct str sealed, struct str service,
-	struct ticket *out)
+enum err ticket_redeem(struct op *op, struct ticket_gate *g, struct str sealed,
+	enum ticket_kind kind, struct str service, struct ticket *out)
 {
-	struct ticket t;
+	struct ticket t = { .kind = kind };
 	AUTO_BUF(plain, 0);
-	if (sealed.n < CRYPTO_SEAL_BYTES || !crypto_open(g->key, CONTEXT, sealed, &plain))
-		return op_fail(op, ERR_DENIED, "a ticket that auth did not seal");
+	if (sealed.n < CRYPTO_SEAL_BYTES || !crypto_open(g->key, context_of(kind), sealed, &plain))
+		return op_fail(op, ERR_DENIED, "a ticket that auth did not seal for this");
 	if (!decode(op->arena, buf_dup(op->arena, &plain), &t))
 		return op_fail(op, ERR_DENIED, "a ticket of another version");
 	if (!str_eq(t.service, service))

@@ -63,7 +63,8 @@ static enum err take_session(struct op *op, struct mail_role *r, struct ipc_mess
 	struct ticket ticket;
 	struct user *user;
 	TRY(handover_receive(op, request, &h));
-	enum err e = ticket_redeem(op, r->gate, h.ticket, h.protocol, &ticket);
+	/* Which protocol login names decides nothing: this is what we speak. */
+	enum err e = ticket_redeem(op, r->gate, h.ticket, TICKET_LOGIN, STR("imap"), &ticket);
 	if (e == ERR_NONE)
 		e = check_home(op, r, ticket.user);
 	if (e == ERR_NONE)
@@ -99,7 +100,7 @@ static enum err take_mail(
 	TRY(deliver_receive(op, request, &d));
 	AUTO_FD(spool, d.fd);
 	(void)spool; /* closed at the end of this scope */
-	TRY(ticket_redeem(op, r->gate, d.ticket, STR("lmtp"), &ticket));
+	TRY(ticket_redeem(op, r->gate, d.ticket, TICKET_RECIPIENT, STR("lmtp"), &ticket));
 	TRY(open_recipient(op, r, &ticket, &user));
 	task_set_doing(user_name(user), STR("delivering a mail"));
 	struct deliver_settings settings;
