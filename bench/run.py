@@ -43,10 +43,6 @@ service imap-login {
 """
 
 
-def processes(instance):
-    return [instance.pid] + [pid for pid, _ in instance.processes()]
-
-
 def cpu_seconds(instance):
     """{(role, "user" or "system"): seconds} of everything that serves; children of the master that
     ended count as the master's."""
@@ -74,18 +70,26 @@ def cpu_used(before, after, operations):
 
 
 def memory_kb(instance):
-    """{"Rss": .., "Pss": ..} summed over the processes; Pss counts shared pages once."""
+    """{"Rss": .., "Pss": .., role: Pss} summed over the processes; Pss counts shared pages once."""
     sums = {"Rss": 0, "Pss": 0}
-    for pid in processes(instance):
+    for pid, role in [(instance.pid, "master")] + instance.processes():
         try:
-            text = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text()
+            for line in pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+                key = line.partition(":")[0]
+                if key in ("Rss", "Pss"):
+                    sums[key] += int(line.split()[1])
+                if key == "Pss":
+                    sums[role] = sums.get(role, 0) + int(line.split()[1])
         except OSError:
             continue
-        for line in text.splitlines():
-            key, _, value = line.partition(":")
-            if key in sums:
-                sums[key] += int(value.split()[0])
     return sums
+
+
+def memory_used(before, after, sessions):
+    """By role: "login 900, mail 400" bytes per session."""
+    each = {role: (after[role] - before.get(role, 0)) * 1024 // sessions
+            for role in sorted(after) if role not in ("Rss", "Pss")}
+    return ", ".join(f"{role} {size} B" for role, size in each.items() if abs(size) > 9)
 
 
 # Microseconds of CPU each, milliseconds to the push, bytes for a session: a fifth of what the best of
@@ -261,7 +265,7 @@ class Bench(BigMailbox):
             "goal": f"idle {'TLS' if is_tls else 'plain'}",
             "per_second": round(sessions / seconds, 1),
             "cpu_us": cpu_us,
-            "roles": roles,
+            "roles": f"{roles}; {memory_used(before, after, sessions)}",
             "pss_bytes": (after["Pss"] - before["Pss"]) * 1024 // sessions,
             "rss_bytes": (after["Rss"] - before["Rss"]) * 1024 // sessions,
         })
