@@ -284,7 +284,7 @@ static void start_new(struct master *m, const struct role *role)
 	AUTO_ARENA(arena, 0);
 	struct op op;
 	op_init(&op, &arena, NULL, now_us() + REPLACE_US);
-	for (size_t i = 0; i < m->plans.count; i++) {
+	for (size_t i = 0; i < m->plans.count && !m->is_stopping; i++) {
 		const struct process_plan *plan = &m->plans.items[i];
 		if (plan->role == role && child_start(&op, child_new(m, plan)) != ERR_NONE)
 			event_send_failure(
@@ -304,12 +304,14 @@ static void retire_old(struct master *m, const struct role *role, int64_t time_u
 	op_init(&op, &arena, NULL, now_us() + REPLACE_US);
 	LIST_FOR_EACH(c, next, &m->children, struct child, link)
 	{
-		if (c->plan.role == role && c->is_old)
+		if (c->plan.role == role && c->is_old && !m->is_stopping)
 			child_retire(c, time_us);
 	}
 	while (!m->is_stopping && !has_let_go(m, role) &&
 		wait_queue_wait(&op, &m->changed) == ERR_NONE)
 		continue;
+	if (m->is_stopping)
+		return; /* the stop is theirs as well */
 	LIST_FOR_EACH(c, next, &m->children, struct child, link)
 	{
 		if (c->plan.role != role || !c->is_old || c->pid == 0 || c->is_drained)
@@ -326,8 +328,14 @@ static void retire_old(struct master *m, const struct role *role, int64_t time_u
 	}
 }
 
+/* No reload meanwhile: it would start processes in places that are not free yet. */
 void upgrade_replace(struct master *m)
 {
+	AUTO_ARENA(arena, 0);
+	struct op op;
+	op_init(&op, &arena, NULL, TIME_NEVER);
+	if (task_mutex_lock(&op, &m->changing) != ERR_NONE)
+		return;
 	int64_t relay_us = config_time_us(config_scope(m->config, NULL), SET_upgrade_relay_time);
 	start_new(m, &role_auth);
 	retire_old(m, &role_auth, LET_GO_US);
@@ -336,5 +344,7 @@ void upgrade_replace(struct master *m)
 	start_new(m, &role_login);
 	retire_old(m, &role_login, relay_us);
 	m->is_upgrading = false;
-	event_send(NULL, EVENT_INFO, "master_upgraded", "the new program serves");
+	if (!m->is_stopping)
+		event_send(NULL, EVENT_INFO, "master_upgraded", "the new program serves");
+	task_mutex_unlock(&m->changing);
 }

@@ -2,12 +2,14 @@
 """The program is replaced while it serves: no connection is refused, no mail lost or doubled."""
 
 import os
+import signal
 import subprocess
 import threading
 import time
 
 from kit import mails
 from kit.imap import ConnectionEnded
+from kit.instance import is_running
 from kit.lmtp import LmtpEnded, LmtpError
 
 FORMS = ("roles",)
@@ -201,4 +203,55 @@ def test_a_new_program_that_does_not_start(instance):
     finally:
         instance.config.write_text(kept)
     assert instance.pids_of("mail") == before
+    instance.imap(instance.new_user()).logout()
+
+
+def states_of(instance, role):
+    """Of each process of that role: its slot and what the master thinks of it."""
+    lines = doveadm(instance, "process", "status", role).stdout.splitlines()[1:]
+    return sorted(tuple(line.split()[1:4:2]) for line in lines)
+
+
+def wait_until(condition, what, seconds=30):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.05)
+
+
+def begin_upgrade_that_halts(instance):
+    """An upgrade that waits for a worker which does not let go of its users."""
+    worker = instance.pids_of("mail")[0]
+    os.kill(worker, signal.SIGSTOP)
+    upgrade = subprocess.Popen([instance.build / "doveadm", "-c", instance.config, "upgrade"],
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    wait_until(lambda: any(state == "leaving" for _, state in states_of(instance, "mail")),
+               "no worker leaves")
+    return worker, upgrade
+
+
+def test_a_reload_waits_for_the_upgrade(instance):
+    """A shard has one worker: nobody takes the place of one that has not left it."""
+    worker, upgrade = begin_upgrade_that_halts(instance)
+    reload = subprocess.Popen([instance.build / "doveadm", "-c", instance.config, "reload"])
+    os.kill(instance.pid, signal.SIGHUP)
+    try:
+        time.sleep(1)  # what must not happen takes no longer
+        assert all(state == "leaving" for _, state in states_of(instance, "mail")), states_of(instance, "mail")
+    finally:
+        os.kill(worker, signal.SIGCONT)
+    assert upgrade.wait(60) == 0 and reload.wait(60) == 0
+    wait_until(lambda: states_of(instance, "mail") == [("0", "serving"), ("1", "serving")],
+               "not one worker a place")
+    instance.imap(instance.new_user()).logout()
+
+
+def test_a_stop_in_the_middle(instance):
+    worker, upgrade = begin_upgrade_that_halts(instance)
+    os.kill(instance.pid, signal.SIGTERM)
+    os.kill(worker, signal.SIGCONT)
+    wait_until(lambda: not is_running(instance.pid), "it does not stop", 20)
+    upgrade.wait(60)
+    assert "is killed" not in instance.log_text()
+    instance.restart()
     instance.imap(instance.new_user()).logout()
