@@ -108,9 +108,13 @@ struct transfer {
 	struct batch *batch;
 	struct row_mark *marks; /* of the source */
 	size_t count;
+	size_t summary_bytes; /* of those that travel with the rows */
 	bool is_move;
 	struct copy_result result;
 };
+
+/* Summaries beyond are made again from their mails when somebody asks: a batch is in memory as a whole. */
+#define TRANSFER_SUMMARIES_MAX (32u << 20)
 
 static enum err find_sources(struct op *op, struct transfer *t, const struct range_set *uids)
 {
@@ -153,19 +157,34 @@ static void copied_row(
 			out->keywords[out->keyword_count++] = words[i];
 }
 
+/* WAITS. The summary of a source into the batch, or none. */
+static struct str transfer_summary(
+	struct op *op, struct transfer *t, const struct snapshot_cold *cold, uint32_t uid)
+{
+	struct str summary, kept = STR_NONE;
+	struct arena_mark mark = arena_mark(op->arena);
+	if (t->summary_bytes >= TRANSFER_SUMMARIES_MAX)
+		return STR_NONE;
+	if (summary_read(op, t->source, cold, uid, &summary) == ERR_NONE)
+		kept = str_dup(&t->batch->arena, summary);
+	else
+		op_forgive(op); /* made again when somebody asks */
+	arena_rewind(op->arena, mark);
+	t->summary_bytes += kept.n;
+	return kept;
+}
+
 /* WAITS for the summary. One mail's rows. */
 static enum err transfer_one(
 	struct op *op, struct transfer *t, size_t i, uint32_t uid, uint64_t modseq, uint32_t bucket)
 {
 	struct row_append row;
-	struct str summary = STR_NONE;
 	uint32_t at;
 	const struct row_mark *from = &t->marks[i];
 	bool is_there = index_find(t->source->index, from->uid, &at);
 	ASSERT(is_there); /* the write lock keeps it */
 	struct snapshot_cold cold = *index_cold(t->source->index, at);
-	if (summary_read(op, t->source, &cold, from->uid, &summary) != ERR_NONE)
-		op_forgive(op); /* made again when somebody asks */
+	struct str summary = transfer_summary(op, t, &cold, from->uid);
 	is_there = index_find(t->source->index, from->uid, &at);
 	ASSERT(is_there);
 	copied_row(t->source, at, &row, summary);
@@ -179,7 +198,7 @@ static enum err transfer_one(
 			t->batch, true, from->oid, t->source->guid, from->bucket, from->name);
 	batch_reference(t->batch, true, from->oid, t->target->guid, bucket, name);
 	batch_put_row(t->batch, t->target->guid, CATALOG_APPEND, bucket, name, &value);
-	t->batch->items[t->batch->count - 1].summary = str_dup(&t->batch->arena, summary);
+	t->batch->items[t->batch->count - 1].summary = summary;
 	t->result.source_uids[i] = from->uid;
 	t->result.target_uids[i] = uid;
 	return ERR_NONE;
