@@ -306,9 +306,10 @@ static void answer(struct fetch *f, enum err e)
 /* ---- resting ---- */
 
 /* The command's memory moves to the session, which may park. */
-static void rest(const struct fetch *f)
+static void rest(struct fetch *f)
 {
 	const struct imap_run *x = f->x;
+	fetch_forget_decoded(f);
 	struct imap_fetch_rest *r = MEM_NEW(struct imap_fetch_rest);
 	r->what = *f->what;
 	r->f = *f;
@@ -325,6 +326,7 @@ static void rest(const struct fetch *f)
 static void rest_free(struct imap_fetch_rest *r)
 {
 	range_set_done(&r->f.seqs);
+	fetch_forget_decoded(&r->f);
 	arena_done(&r->arena);
 	mem_free(r);
 }
@@ -360,8 +362,10 @@ void imap_fetch_resume(struct imap_session *s)
 	if (e == ERR_NONE)
 		e = fetch_all(&r->f);
 	s->is_blocked = r->f.is_blocked;
-	if (r->f.is_blocked)
+	if (r->f.is_blocked) {
+		fetch_forget_decoded(&r->f);
 		return;
+	}
 	s->fetch = NULL;
 	answer(&r->f, e);
 	rest_free(r);
@@ -419,6 +423,7 @@ static bool run(struct fetch *f)
 		rest(f);
 		return false;
 	}
+	fetch_forget_decoded(f);
 	answer(f, e);
 	return true;
 }

@@ -2,6 +2,7 @@
 /* FETCH of BODY[...], RFC822... and BINARY[...]: bytes of the mail, in bursts.
  *
  * Spec: RFC 3501 §6.4.5, §7.4.2; RFC 3516 §4.2 (BINARY); sheet protocols §4.13 */
+#include "base/account.h"
 #include "message/crlf.h"
 #include "message/header.h"
 #include "service/imap/fetch_private.h"
@@ -63,13 +64,34 @@ static bool summary_has_fields(const struct fetch *f, const struct imap_section 
 	return true;
 }
 
-/* Without transfer encoding. A part that holds others, and the mail itself, has none. */
-static enum err decode(struct fetch *f, const struct imap_section *section, struct str *out)
+void fetch_forget_decoded(struct fetch *f)
 {
-	struct op *op = f->x->op;
+	buf_done(&f->decoded);
+	f->decoded_seq = 0;
+}
+
+/* WAITS. Into f->decoded, unless it is there. One part at a time, however many are asked for: they may
+ * be as large as the mail. */
+static enum err decode(struct fetch *f, uint32_t index)
+{
+	const struct message_part *part = &f->at.tree.parts[index];
+	if (f->decoded_seq == f->at.mail.seq && f->decoded_part == index)
+		return ERR_NONE;
+	fetch_forget_decoded(f);
+	task_breathe();
+	if (message_part_decode(f->at.body, part, &f->decoded) != ERR_NONE)
+		return op_fail(f->x->op, ERR_UNSUPPORTED, "unknown transfer encoding");
+	f->decoded_seq = f->at.mail.seq;
+	f->decoded_part = index;
+	return ERR_NONE;
+}
+
+/* WAITS. Without transfer encoding; valid until the next call. A part that holds others, and the mail
+ * itself, has none. */
+static enum err binary_bytes(struct fetch *f, const struct imap_section *section, struct str *out)
+{
 	uint32_t index;
-	AUTO_BUF(bytes, 0);
-	struct str name = section_text(op->arena, section);
+	struct str name = section_text(f->x->op->arena, section);
 	*out = STR("");
 	if (message_section_part(&f->at.tree, name, &index) != ERR_NONE)
 		return ERR_NONE; /* no such part: empty */
@@ -79,10 +101,25 @@ static enum err decode(struct fetch *f, const struct imap_section *section, stru
 	} else if (part->kind != MESSAGE_LEAF) {
 		*out = message_span_bytes(f->at.body, &part->body);
 	} else {
-		if (message_part_decode(f->at.body, part, &bytes) != ERR_NONE)
-			return op_fail(op, ERR_UNSUPPORTED, "unknown transfer encoding");
-		*out = buf_dup(op->arena, &bytes);
+		TRY(decode(f, index));
+		*out = buf_str(&f->decoded);
 	}
+	return ERR_NONE;
+}
+
+/* WAITS. Its size, and whether there is a way to tell it: nothing may fail once the line begins. */
+static enum err measure_binary(struct fetch *f, size_t item)
+{
+	const struct imap_fetch *what = f->what;
+	struct op *op = f->x->op;
+	struct str content;
+	f->is_refused = account_admit(op, f->at.mail.size_physical) != ERR_NONE;
+	if (f->is_refused)
+		return ERR_UNAVAILABLE;
+	if (!f->at.binary_sizes)
+		f->at.binary_sizes = ARENA_NEW_ARRAY(op->arena, uint64_t, what->body_count);
+	TRY(binary_bytes(f, &what->bodies[item].section, &content));
+	f->at.binary_sizes[item] = content.n;
 	return ERR_NONE;
 }
 
@@ -96,12 +133,8 @@ enum err fetch_read_bodies(struct fetch *f)
 			continue;
 		TRY(fetch_need_tree(f));
 		TRY(fetch_need_body(f));
-		if (!is_binary(body))
-			continue;
-		if (!f->at.decoded)
-			f->at.decoded =
-				ARENA_NEW_ARRAY(f->x->op->arena, struct str, what->body_count);
-		TRY(decode(f, &body->section, &f->at.decoded[i]));
+		if (is_binary(body))
+			TRY(measure_binary(f, i));
 	}
 	return ERR_NONE;
 }
@@ -148,31 +181,48 @@ static struct str cut_partial(const struct imap_fetch_body *body, struct str con
 
 /* ---- the kinds of items ---- */
 
-/* Selected header fields as one CRLF text with the empty line. */
-static enum err put_fields(struct fetch *f, const struct imap_fetch_body *body)
+/* What stands for a NUL, which no literal may hold (RFC 3501 §9). */
+static void replace_nuls(struct buf *text)
 {
-	const struct imap_section *section = &body->section;
+	char *nul;
+	while (text->n > 0 && (nul = memchr(text->p, '\0', text->n)) != NULL)
+		*nul = (char)0x80;
+}
+
+/* Selected header fields as one CRLF text with the empty line; empty when there is no such part (sheet
+ * §4.13). */
+static void make_fields(struct fetch *f, const struct imap_section *section, struct buf *text)
+{
 	bool is_not = section->kind == IMAP_SECTION_HEADER_FIELDS_NOT;
-	struct imap_counters *counters = &f->x->session->counters;
-	AUTO_BUF(text, 0);
 	struct str header = f->at.summary.fields;
-	counters->headers++;
 	if (!summary_has_fields(f, section)) {
 		struct message_span span;
 		struct str name = section_text(f->x->op->arena, section);
-		if (message_section_find(&f->at.tree, name, &span) != ERR_NONE) {
-			imap_put_literal(f->x->out, STR("")); /* no such part: empty, sheet §4.13 */
-			return ERR_NONE;
-		}
+		if (message_section_find(&f->at.tree, name, &span) != ERR_NONE)
+			return;
 		header = message_span_bytes(f->at.body, &span);
 	}
 	message_header_subset(
-		&text, header, section->fields, section->field_count, is_not, f->x->op->arena);
-	buf_put(&text, STR("\r\n"));
+		text, header, section->fields, section->field_count, is_not, f->x->op->arena);
+	buf_put(text, STR("\r\n"));
+	replace_nuls(text);
+}
+
+/* WAITS. */
+static enum err put_fields(struct fetch *f, size_t item, bool is_resumed)
+{
+	const struct imap_fetch_body *body = &f->what->bodies[item];
+	struct imap_counters *counters = &f->x->session->counters;
+	uint64_t done = already_put(f, item, is_resumed);
+	AUTO_BUF(text, 0);
+	make_fields(f, &body->section, &text);
 	struct str content = cut_partial(body, buf_str(&text));
-	counters->header_bytes += content.n;
-	imap_put_literal(f->x->out, content);
-	return ERR_NONE;
+	if (done == 0) {
+		imap_put_literal_start(f->x->out, content.n);
+		counters->headers++;
+		counters->header_bytes += content.n;
+	}
+	return put_bytes(f, item, content, done);
 }
 
 /* WAITS. A range of the mail in CRLF form, straight from its bytes into the output. */
@@ -213,12 +263,13 @@ static enum err put_span(struct fetch *f, size_t item, bool is_resumed)
 static enum err put_binary(struct fetch *f, size_t item, bool is_resumed)
 {
 	const struct imap_fetch_body *body = &f->what->bodies[item];
-	struct str content = f->at.decoded[item];
+	struct str content;
 	uint64_t done = already_put(f, item, is_resumed);
 	if (body->name == IMAP_FETCH_NAME_BINARY_SIZE) {
-		buf_put_u64_dec(f->x->out, content.n);
+		buf_put_u64_dec(f->x->out, f->at.binary_sizes[item]);
 		return ERR_NONE;
 	}
+	TRY(binary_bytes(f, &body->section, &content)); /* it was possible before */
 	content = cut_partial(body, content);
 	if (done == 0) {
 		if (content.n > 0 && memchr(content.p, '\0', content.n) != NULL)
@@ -242,7 +293,7 @@ enum err fetch_put_bodies(struct fetch *f, bool is_resumed)
 		if (is_binary(body))
 			TRY(put_binary(f, i, is_resumed));
 		else if (is_field_list(&body->section))
-			TRY(put_fields(f, body));
+			TRY(put_fields(f, i, is_resumed));
 		else
 			TRY(put_span(f, i, is_resumed));
 	}

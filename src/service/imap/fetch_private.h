@@ -14,7 +14,7 @@ struct fetched {
 	struct message_summary summary;
 	struct message_tree tree;
 	struct str body;
-	struct str *decoded; /* of BINARY items: what->body_count, in the arena; NULL: none asked */
+	uint64_t *binary_sizes; /* what->body_count, in the arena; NULL: no BINARY item was asked */
 	bool has_summary, has_tree, has_body;
 	unsigned item_count; /* put into the line so far */
 };
@@ -31,7 +31,9 @@ struct fetch {
 	bool is_refused; /* there is no memory for a body just now */
 	bool has_failed; /* a mail could not be read; `code` and `text` say why */
 	char code[32], text[256];
-	uint32_t mail_count; /* begun so far */
+	uint32_t mail_count;                /* begun so far */
+	struct buf decoded;                 /* owned: the part that BINARY asked for last */
+	uint32_t decoded_seq, decoded_part; /* which it is; seq 0: none */
 	struct fetched at;
 	/* where it rests */
 	bool is_blocked;
@@ -45,6 +47,9 @@ struct fetch {
 enum err fetch_put_bodies(struct fetch *f, bool is_resumed);
 /* WAITS. Whatever those items need. ERR_UNSUPPORTED: an encoding that BINARY does not know. */
 enum err fetch_read_bodies(struct fetch *f);
+
+/* Gives back the memory of the last BINARY part. */
+void fetch_forget_decoded(struct fetch *f);
 
 /* WAITS. Each once. */
 enum err fetch_need_summary(struct fetch *f);
