@@ -41,7 +41,7 @@ void name_observe(struct name_clock *clock, struct catalog_name name, int64_t wa
 {
 	uint64_t ms = name_ms(name);
 	uint32_t counter = (uint32_t)(name_stamp(name) & COUNTER_MAX);
-	if (ms > wall_ms(wall_us + NAME_FOREIGN_US))
+	if (ms > wall_ms(wall_us + NAME_AHEAD_US))
 		return;
 	if (ms > clock->ms || (ms == clock->ms && counter > clock->counter)) {
 		clock->ms = ms;

@@ -6,8 +6,11 @@
  * pulled forward by the names it observes. The first eight bytes of a name are its *stamp*.
  *
  * Rules:  names are minted just before the row is written; one older than NAME_STALE_US is minted
- * anew. A foreign name moves the clock at most NAME_FOREIGN_US past the wall. A modseq is not a
- * stamp: it is max(previous + 1, ms since 2020 << 12), 53 bits until 2089.
+ * anew. Whatever a journal holds was written by this host: its names move the clock however far the
+ * wall is behind them (it was set back, or was wrong), for else what is done now would lose against
+ * what was done before, and tails would begin behind it. Only a name NAME_AHEAD_US past the wall is
+ * taken for damage. A modseq is not a stamp: it is max(previous + 1, ms since 2020 << 12), 53 bits
+ * until 2089.
  * Spec:   storage contract §2, §5. */
 #pragma once
 
@@ -15,7 +18,7 @@
 #include "catalog/catalog.h"
 
 #define NAME_STALE_US       (60 * US_PER_SEC)
-#define NAME_FOREIGN_US     (10 * US_PER_SEC)
+#define NAME_AHEAD_US       (INT64_C(10) * 365 * 86400 * US_PER_SEC)
 #define MODSEQ_RESTART_US   (60 * US_PER_SEC)
 #define MODSEQ_EPOCH_MS     INT64_C(1577836800000) /* 2020-01-01 UTC */
 #define MODSEQ_COUNTER_BITS 12
@@ -26,9 +29,9 @@ struct name_clock {
 	uint32_t writer;
 };
 
-/* A name greater than every one minted or observed (within the foreign limit) before. */
+/* A name greater than every one minted or observed (within NAME_AHEAD_US) before. */
 struct catalog_name name_mint(struct name_clock *clock, int64_t wall_us);
-/* A name was read: later ones of this clock are greater, as far as the limit allows. */
+/* A name was read: later ones of this clock are greater. */
 void name_observe(struct name_clock *clock, struct catalog_name name, int64_t wall_us);
 
 int name_cmp(struct catalog_name a, struct catalog_name b);
