@@ -22,6 +22,8 @@
 	"yes\n}\n"                                                                                 \
 	"passdb e {\n driver = static\n fields {\n  noauthenticate = y\n }\n"                      \
 	" passdb_username_filter = nobody\n}\n"                                                    \
+	"passdb f {\n driver = static\n passdb_username_filter = empty\n"                          \
+	" passdb_static_password = {PLAIN}\n}\n"                                                   \
 	"userdb static {\n allow_all_users = yes\n fields {\n  home = /h\n }\n}\n"
 
 static const struct ipc_peer peer = { .uid = 1, .pid = 2 };
@@ -128,6 +130,8 @@ static void script_scram(struct auth_test *t)
 	struct client out = CLIENT(&scram_sha256, "disabled", "pencil");
 	assert_err(scram(t, "SCRAM-SHA-256", &out, none, &turn), ERR_DENIED);
 	assert_int_equal(turn.result.refusal, AUTH_REFUSAL_CREDENTIALS);
+	struct client empty = CLIENT(&scram_sha256, "empty", "");
+	assert_err(scram(t, "SCRAM-SHA-256", &empty, none, &turn), ERR_DENIED);
 	/* His salt looks like anybody's, and stays the same. */
 	struct str salt = out.salt;
 	assert_int_equal(salt.n, good.salt.n);

@@ -150,7 +150,8 @@ static enum err find_keys(struct op *op, const struct scram *s, struct str secre
 		*out_ok = rounds == s->rounds && str_eq(buf_str(&salt), s->salt);
 		return ERR_NONE;
 	}
-	*out_ok = cut_plain(secret, &data);
+	/* An empty password is nobody's: PLAIN does not take it either. */
+	*out_ok = cut_plain(secret, &data) && data.n > 0;
 	return derive(op, s, *out_ok ? data : STR(""), out);
 }
 
