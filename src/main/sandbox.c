@@ -173,7 +173,6 @@ static const int allowed[] = {
 	SCMP_SYS(fstat),
 	SCMP_SYS(ftruncate),
 	SCMP_SYS(fallocate),
-	SCMP_SYS(fcntl),
 	SCMP_SYS(fsync),
 	SCMP_SYS(fdatasync),
 	SCMP_SYS(dup),
@@ -234,7 +233,6 @@ static const int allowed[] = {
 	SCMP_SYS(uname),
 	SCMP_SYS(getrusage),
 	SCMP_SYS(sysinfo),
-	SCMP_SYS(prlimit64),
 	SCMP_SYS(exit),
 	SCMP_SYS(exit_group),
 };
@@ -262,6 +260,10 @@ static const int denied[] = { SCMP_SYS(execve), SCMP_SYS(execveat), SCMP_SYS(ptr
 	SCMP_SYS(swapoff), SCMP_SYS(acct), SCMP_SYS(settimeofday), SCMP_SYS(clock_settime),
 	SCMP_SYS(iopl), SCMP_SYS(ioperm), SCMP_SYS(personality), SCMP_SYS(io_uring_setup) };
 
+/* Of fcntl(): none that makes the kernel signal somebody (F_SETOWN, F_SETSIG, F_NOTIFY). */
+static const int descriptor_commands[] = { F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD, F_SETFD, F_GETFL,
+	F_SETFL, F_ADD_SEALS, F_GET_SEALS };
+
 static int rule(scmp_filter_ctx f, uint32_t action, int call, struct scmp_arg_cmp arg)
 {
 	return seccomp_rule_add_array(f, action, call, 1, &arg);
@@ -285,11 +287,24 @@ static int allow_memory(scmp_filter_ctx f)
 			   SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
 }
 
-/* Threads, no processes; signals to nobody but itself; no sockets that leave the host. */
+static int allow_fcntl(scmp_filter_ctx f)
+{
+	int r = 0;
+	for (size_t i = 0; i < ARRAY_COUNT(descriptor_commands) && r == 0; i++)
+		r = rule(f, SCMP_ACT_ALLOW, SCMP_SYS(fcntl),
+			SCMP_A1(SCMP_CMP_EQ, (uint64_t)descriptor_commands[i]));
+	return r;
+}
+
+/* Threads, no processes; signals and limits for nobody but itself; no sockets that leave the host. */
 static int allow_by_argument(scmp_filter_ctx f)
 {
 	int r = rule(f, SCMP_ACT_ALLOW, SCMP_SYS(clone),
 		SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD));
+	if (r == 0)
+		r = allow_fcntl(f);
+	if (r == 0)
+		r = allow_only(f, SCMP_SYS(prlimit64), 0, 0);
 	if (r == 0)
 		r = rule(f, SCMP_ACT_ALLOW, SCMP_SYS(tgkill),
 			SCMP_A0(SCMP_CMP_EQ, (uint64_t)getpid()));

@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/ptrace.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -143,6 +144,23 @@ static int signal_parent(void)
 	return kill(getppid(), 0);
 }
 
+static int own_for_parent(void)
+{
+	return fcntl(spool_fd, F_SETOWN, getppid());
+}
+
+static int limit_parent(void)
+{
+	struct rlimit limit;
+	return prlimit(getppid(), RLIMIT_CPU, NULL, &limit);
+}
+
+static int limit_self(void)
+{
+	struct rlimit limit;
+	return getrlimit(RLIMIT_NOFILE, &limit);
+}
+
 static int signal_self(void)
 {
 	signal(SIGUSR1, SIG_IGN);
@@ -184,9 +202,10 @@ static int make_thread(void)
 static void closed_means_closed(void **state)
 {
 	static attempt_fn *const deadly[] = { run_program, run_held_program, make_process,
-		trace_parent, signal_parent, map_code, mount_something, regain_root };
+		trace_parent, signal_parent, own_for_parent, map_code, mount_something,
+		regain_root };
 	static attempt_fn *const refused[] = { open_by_name, open_by_root, open_above,
-		open_own_memory, create_by_root, connect_out, make_raw_socket };
+		open_own_memory, create_by_root, connect_out, make_raw_socket, limit_parent };
 	(void)state;
 	for (size_t i = 0; i < ARRAY_COUNT(deadly); i++)
 		assert_int_equal(outcome(SANDBOX_CLOSED, deadly[i]), KILLED);
@@ -204,6 +223,7 @@ static void closed_leaves_what_login_needs(void **state)
 	assert_int_equal(outcome(SANDBOX_CLOSED, make_thread), DONE);
 	assert_int_equal(outcome(SANDBOX_CLOSED, signal_self), DONE);
 	assert_int_equal(outcome(SANDBOX_CLOSED, spool), DONE);
+	assert_int_equal(outcome(SANDBOX_CLOSED, limit_self), DONE);
 }
 
 static void guarded_starts_no_programs(void **state)
