@@ -147,7 +147,7 @@ enum err child_start(struct op *op, struct child *c)
 	}
 	c->pid = pid;
 	c->started_us = now_us();
-	c->stalled_us = 0;
+	c->stalled_us = c->excused_us = 0;
 	c->is_serving = c->is_drained = false;
 	c->config_number = m->config_number;
 	return child_watch(op, c);
@@ -171,6 +171,7 @@ static void hear(struct child *c, const struct control_message *m)
 {
 	if (m->command == CONTROL_READY) {
 		c->is_serving = true;
+		child_catch_up(c);
 		c->backoff_us = MIN(c->backoff_us, BACKOFF_MAX_US);
 	} else if (m->command == CONTROL_DRAINED) {
 		c->is_drained = true;

@@ -212,8 +212,9 @@ static void finish(struct master *m)
 			child_free(c);
 	}
 	loop_close();
-	pid_file_drop(m->config);
+	/* Whoever gets the pid file's lock may bind: our sockets' files are gone by then. */
 	sockets_close(&m->sockets);
+	pid_file_drop(m->config);
 	event_send(NULL, EVENT_INFO, "master_stopped", "Pombal has stopped");
 	event_log_close();
 	config_unref(m->config);

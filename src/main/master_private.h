@@ -38,8 +38,9 @@ struct child {
 	char *reload_error; /* of the last reload; NULL: it went well */
 	/* how it goes */
 	int64_t started_us, backoff_us;
-	int64_t stalled_us; /* since when we know that its loop does not turn; 0: it does */
-	uint32_t config_number;
+	int64_t excused_us;     /* until then it, or we, could not run: nobody is blamed for that */
+	int64_t stalled_us;     /* since when we know that its loop does not turn; 0: it does */
+	uint32_t config_number; /* of the configuration that it has */
 	bool is_serving, is_drained;
 	bool is_leaving;   /* not started again */
 	bool is_old;       /* of the generation before an upgrade */
@@ -111,6 +112,8 @@ void children_reopen_logs(struct master *m, struct config *config);
 /* WAITS. Reads the files again. On failure `out` has a line for each problem, and all stays as it was;
  * on success it has warnings. */
 enum err master_reload(struct op *op, struct master *m, struct buf *out);
+/* A child that was starting during a reload takes what counts now. */
+void child_catch_up(struct child *c);
 enum err master_write_snapshot(struct op *op, const struct config *config, int *out_fd);
 enum err master_memory_file(struct op *op, const char *name, struct str content, int *out_fd);
 

@@ -14,22 +14,30 @@
 #include "main/master_private.h"
 #include "main/notify.h"
 
+/* Where things are, and whose: one process that is started again alone would look elsewhere than the
+ * others. A reload that changes them is refused. */
+static const struct {
+	enum config_setting id;
+	const char *name;
+} of_the_place[] = {
+	{ SET_base_dir, "base_dir" },
+	{ SET_state_dir, "state_dir" },
+	{ SET_default_login_user, "default_login_user" },
+	{ SET_default_internal_user, "default_internal_user" },
+	{ SET_mail_uid, "mail_uid" },
+};
+
 /* What processes are born with: a reload says so and goes on with the old value. */
 static const struct {
 	enum config_setting id;
 	const char *name;
 } of_the_start[] = {
-	{ SET_base_dir, "base_dir" },
-	{ SET_state_dir, "state_dir" },
 	{ SET_log_path, "log_path" },
 	{ SET_info_log_path, "info_log_path" },
 	{ SET_debug_log_path, "debug_log_path" },
 	{ SET_log_debug, "log_debug" },
 	{ SET_mail_worker_count, "mail_worker_count" },
 	{ SET_mail_shard_count, "mail_shard_count" },
-	{ SET_default_login_user, "default_login_user" },
-	{ SET_default_internal_user, "default_internal_user" },
-	{ SET_mail_uid, "mail_uid" },
 };
 
 enum err master_memory_file(struct op *op, const char *name, struct str content, int *out_fd)
@@ -75,6 +83,20 @@ static void warn_of_start_settings(const struct master *m, struct config *next, 
 			buf_putf(out, "Warning: %s takes effect at the next start\n",
 				of_the_start[i].name);
 	}
+}
+
+static enum err check_places(struct op *op, const struct master *m, struct config *next)
+{
+	const struct config_scope *before = config_scope(m->config, NULL);
+	const struct config_scope *after = config_scope(next, NULL);
+	for (size_t i = 0; i < ARRAY_COUNT(of_the_place); i++) {
+		enum config_setting id = of_the_place[i].id;
+		if (!str_eq(config_str(before, id), config_str(after, id)))
+			return op_fail(op, ERR_INVALID,
+				"%s cannot change while Pombal runs: stop it, then start it",
+				of_the_place[i].name);
+	}
+	return ERR_NONE;
 }
 
 static enum err read_files(struct op *op, struct master *m, struct config **out, struct buf *text)
@@ -141,8 +163,9 @@ static bool is_waiting(struct master *m)
 	return false;
 }
 
-/* WAITS for everybody's answer; a child that died meanwhile starts with what counts then. */
-static enum err ask_children(struct op *op, struct master *m, int config_fd,
+/* WAITS for everybody's answer; a child that died meanwhile starts with what counts then. `number` is
+ * that of the configuration. */
+static enum err ask_children(struct op *op, struct master *m, int config_fd, uint32_t number,
 	struct process_plans *plans, struct buf *text)
 {
 	struct child *c, *next;
@@ -152,8 +175,10 @@ static enum err ask_children(struct op *op, struct master *m, int config_fd,
 	LIST_FOR_EACH(c, next, &m->children, struct child, link)
 	{
 		const struct process_plan *plan = find_plan(plans, &c->plan);
-		if (takes_part(c))
-			send_reload(c, config_fd, plan ? plan : &c->plan);
+		if (!takes_part(c))
+			continue;
+		c->config_number = number;
+		send_reload(c, config_fd, plan ? plan : &c->plan);
 	}
 	while (is_waiting(m) && wait_queue_wait(&until, &m->changed) == ERR_NONE)
 		continue;
@@ -173,21 +198,24 @@ static enum err try_it(struct op *op, struct master *m, struct attempt *a, struc
 {
 	TRY(read_files(op, m, &a->config, text));
 	warn_of_start_settings(m, a->config, text);
-	enum err e =
-		process_plans_make(op, a->config, &m->sockets, m->plans.worker_count, &a->plans);
+	enum err e = check_places(op, m, a->config);
+	if (e == ERR_NONE)
+		e = process_plans_make(
+			op, a->config, &m->sockets, m->plans.worker_count, &a->plans);
 	if (e == ERR_NONE)
 		e = master_write_snapshot(op, a->config, &a->config_fd);
 	if (e != ERR_NONE) {
 		buf_putf(text, "Error: %s\n", op->failure.text);
 		return e;
 	}
-	e = ask_children(op, m, a->config_fd, &a->plans, text);
+	e = ask_children(op, m, a->config_fd, m->config_number + 1, &a->plans, text);
 	if (e != ERR_NONE) {
 		AUTO_BUF(ignored, 0);
 		struct op back;
 		op_init(&back, op->arena, NULL, TIME_NEVER);
 		/* They had it a moment ago: what fails now is told when it is used. */
-		if (ask_children(&back, m, m->config_fd, &m->plans, &ignored) != ERR_NONE)
+		if (ask_children(&back, m, m->config_fd, m->config_number, &m->plans, &ignored) !=
+			ERR_NONE)
 			event_send_failure(NULL, EVENT_ERROR, NULL, &back,
 				"going back to the running configuration");
 	}
@@ -226,8 +254,21 @@ static void remove_children(struct master *m)
 	}
 }
 
+/* What it says is in its own log lines: it was started with a configuration that counts no more. */
+void child_catch_up(struct child *c)
+{
+	struct master *m = c->master;
+	const struct process_plan *plan = find_plan(&m->plans, &c->plan);
+	if (!takes_part(c) || c->config_number == m->config_number)
+		return;
+	c->config_number = m->config_number;
+	send_reload(c, m->config_fd, plan ? plan : &c->plan);
+	c->is_answering = false; /* nobody waits for it */
+}
+
 static void use(struct op *op, struct master *m, struct attempt *a)
 {
+	struct child *c, *next;
 	config_unref(m->config);
 	close(m->config_fd);
 	m->config = a->config;
@@ -237,6 +278,8 @@ static void use(struct op *op, struct master *m, struct attempt *a)
 	sockets_commit(&m->sockets);
 	add_children(op, m);
 	remove_children(m);
+	LIST_FOR_EACH(c, next, &m->children, struct child, link)
+	child_catch_up(c);
 }
 
 /* The sockets that are no listeners of services. */
@@ -264,6 +307,8 @@ enum err master_reload(struct op *op, struct master *m, struct buf *out)
 				    : keep_own_sockets(op, m);
 	if (e == ERR_NONE)
 		e = try_it(op, m, a, out);
+	if (e == ERR_NONE && m->is_stopping)
+		e = op_fail(op, ERR_UNAVAILABLE, "Pombal is stopping");
 	if (e == ERR_NONE) {
 		use(op, m, a);
 		event_send(NULL, EVENT_INFO, "master_reloaded", "the configuration was read again");

@@ -15,6 +15,7 @@
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -31,6 +32,7 @@
 #define REPLACE_US      (60 * US_PER_SEC)
 /* For what was begun, and for sessions to move to their new worker. */
 #define LET_GO_US        (120 * US_PER_SEC)
+#define TRIAL_US         (60 * US_PER_SEC)
 #define TRIAL_TEXT_BYTES 4096
 
 /* ---- the trial ---- */
@@ -68,27 +70,44 @@ static _Noreturn void exec_trial(const struct master *m, int out_fd, char *const
 static struct str read_what_it_said(struct arena *a, int fd)
 {
 	char text[TRIAL_TEXT_BYTES];
-	ssize_t n = read(fd, text, sizeof(text)); /* it has ended: never blocks */
+	ssize_t n = pread(fd, text, sizeof(text), 0);
 	return n > 0 ? str_trim(str_dup(a, (struct str){ text, (size_t)n })) : STR_NONE;
+}
+
+/* WAITS for its end, which comes in time or by us. */
+static enum err wait_for_trial(struct op *op, struct master *m)
+{
+	struct op until = *op;
+	until.deadline_us = MIN(op->deadline_us, now_us() + TRIAL_US);
+	while (m->trial_pid > 0) {
+		enum err e = wait_queue_wait(&until, &m->changed);
+		if (e == ERR_NONE)
+			continue;
+		kill(m->trial_pid, SIGKILL);
+		m->trial_pid = 0; /* reaped like any other */
+		return op_fail(op, e, "the trial of %s did not end in time", m->args.program);
+	}
+	return ERR_NONE;
 }
 
 enum err upgrade_check(struct op *op, struct master *m)
 {
-	int ends[2];
 	char **args = arguments(op->arena, m, "--check", NULL);
-	if (pipe2(ends, O_CLOEXEC) < 0)
-		return op_fail_errno(op, "make a pipe");
-	AUTO_FD(said, ends[0]);
-	AUTO_FD(trial_end, ends[1]);
+	if (m->trial_pid > 0)
+		return op_fail(op, ERR_CONFLICT, "another trial of %s runs", m->args.program);
+	/* A file and no pipe: however much it says, it ends. */
+	AUTO_FD(said, memfd_create("pombal-trial", MFD_CLOEXEC));
+	if (said < 0)
+		return op_fail_errno(op, "create a memory file");
 	m->trial_status = -1;
 	m->trial_pid = fork();
 	if (m->trial_pid == 0)
-		exec_trial(m, trial_end, args);
-	if (m->trial_pid < 0)
+		exec_trial(m, said, args);
+	if (m->trial_pid < 0) {
+		m->trial_pid = 0;
 		return op_fail_errno(op, "fork for a trial of %s", m->args.program);
-	file_close_fd(&trial_end);
-	while (m->trial_pid > 0)
-		TRY(wait_queue_wait(op, &m->changed));
+	}
+	TRY(wait_for_trial(op, m));
 	if (m->trial_status != 0) {
 		struct str why = read_what_it_said(op->arena, said);
 		return op_fail(op, ERR_INVALID,

@@ -3,6 +3,7 @@
 
 import ctypes
 import os
+import platform
 import signal
 import struct
 import subprocess
@@ -11,6 +12,7 @@ import time
 
 from kit import mails
 from kit.imap import ConnectionEnded
+from kit.testenv import Skip
 
 FORMS = ("roles",)
 CONFIG = "mail_worker_count = 2\nprocess_stall_limit = 3s\n"
@@ -176,12 +178,25 @@ def test_the_second_crash_isolates_the_user(instance):
     assert doveadm(instance, "quarantine", "release", user).returncode != 0
 
 
+def spin(pid):
+    """Makes the process's loop run in a circle: puts an endless jump where it waits."""
+    if os.geteuid() != 0 or platform.machine() != "x86_64":
+        raise Skip("writing into a process takes root and x86-64")
+    os.kill(pid, signal.SIGSTOP)
+    wait_until(lambda: "(stopped)" in open(f"/proc/{pid}/status", encoding="ascii").read(), "the stop")
+    fields = open(f"/proc/{pid}/syscall", encoding="ascii").read().split()
+    with open(f"/proc/{pid}/mem", "r+b", buffering=0) as memory:
+        memory.seek(int(fields[-1], 16))
+        memory.write(b"\xeb\xfe")
+    os.kill(pid, signal.SIGCONT)
+
+
 def test_a_worker_that_stands_still_is_replaced(instance):
     user = instance.new_user()
     session = log_in_again(instance, user)
     victim = instance.pids_of("mail")
     for pid in victim:
-        os.kill(pid, signal.SIGSTOP)
+        spin(pid)
     wait_until(lambda: not set(victim) & set(instance.pids_of("mail")), "their end", 40)
     text = instance.log_text()
     for pid in victim:
@@ -189,6 +204,21 @@ def test_a_worker_that_stands_still_is_replaced(instance):
     session.close()
     log_in_again(instance, user).logout()
     instance.deliver(mails.small("after the standstill"), user)
+
+
+def test_who_is_stopped_is_no_standstill(instance):
+    """A debugger, or the administrator, holds a process for longer than the limit."""
+    user = instance.new_user()
+    session = log_in_again(instance, user)
+    held = instance.pids_of("mail")
+    for pid in held:
+        os.kill(pid, signal.SIGSTOP)
+    time.sleep(6)
+    for pid in held:
+        os.kill(pid, signal.SIGCONT)
+    session.do("NOOP")
+    session.logout()
+    assert instance.pids_of("mail") == held
 
 
 def test_processes_that_fail_at_once_are_throttled(instance):

@@ -195,3 +195,30 @@ def test_a_worker_that_is_short_of_memory_refuses_sessions(instance):
     wait_for_log(instance, "memory account")
     assert reload(instance, BASE).returncode == 0
     instance.imap(user).logout()
+
+
+def test_places_do_not_change(instance):
+    """Sockets, data and users of the host are those of the start: a process alone would look elsewhere."""
+    sockets = sorted(os.listdir(instance.dir / "run" / "ipc"))
+    # doveadm would look for the master there.
+    instance.extra_config.write_text(BASE + f"base_dir = {instance.dir}/elsewhere\n")
+    os.kill(instance.pid, signal.SIGHUP)
+    wait_for_log(instance, "base_dir cannot change")
+    for line in (f"state_dir = {instance.dir}/elsewhere\n", "mail_uid = nobody\n",
+                 "default_login_user = nobody\n"):
+        done = reload(instance, BASE + line)
+        name = line.split()[0]
+        assert done.returncode != 0 and f"{name} cannot change" in done.stderr, (line, done.stderr)
+    assert sorted(os.listdir(instance.dir / "run" / "ipc")) == sockets
+    assert reload(instance, BASE).returncode == 0
+    user = instance.new_user()
+    for pid in instance.pids_of("login"):
+        os.kill(pid, signal.SIGKILL)
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            instance.imap(user).logout()
+            return
+        except OSError:
+            assert time.monotonic() < deadline, "nobody serves"
+            time.sleep(0.1)
