@@ -83,11 +83,23 @@ static bool is_changed(const struct snapshot_hot *hot, const struct plan *plan)
 	       (hot->keywords & plan->keywords_mask) != plan->keywords_value;
 }
 
+/* RFC 7162 3.1.3: 0 asks whether there is something to change. System flags always are; a keyword is
+ * where it is set, so a client can set it if nobody did. */
+static bool is_test_of_keywords(const struct store_flags *change)
+{
+	return change->unchanged_since == 0 && change->change != FLAGS_REPLACE &&
+	       change->flags == 0 && change->keyword_count > 0;
+}
+
 static void plan_marks(struct op *op, struct view *v, const struct range_set *seqs,
-	uint64_t unchanged_since, struct plan *plan, struct range_set *modified)
+	const struct store_flags *change, struct plan *plan, struct range_set *modified)
 {
 	struct mailbox *m = v->mailbox;
 	struct range_set_iter it = { 0 };
+	uint64_t since = change->unchanged_since;
+	uint64_t unchanged_since =
+		since == UINT64_MAX ? since : index_settle_modseq(m->index, since);
+	bool is_test = is_test_of_keywords(change);
 	uint32_t seq;
 	plan->marks = ARENA_NEW_ARRAY(
 		op->arena, struct row_mark, (size_t)MIN(range_set_size(seqs), v->exists));
@@ -96,7 +108,8 @@ static void plan_marks(struct op *op, struct view *v, const struct range_set *se
 			continue;
 		uint32_t position = view_position(v, seq);
 		const struct snapshot_hot *hot = index_hot(m->index, position);
-		if (hot->modseq > unchanged_since) {
+		if (is_test ? (hot->keywords & plan->keywords_mask) != 0
+			    : hot->modseq > unchanged_since) {
 			if (modified)
 				range_set_add(modified, seq, seq);
 			continue;
@@ -319,11 +332,9 @@ static enum err store_locked(struct op *op, struct view *v, const struct range_s
 {
 	struct mailbox *m = v->mailbox;
 	struct plan plan = { 0 };
-	uint64_t since = change->unchanged_since;
 	TRY(flags_check_keywords(op, m, change->keywords, change->keyword_count));
 	plan_flags(m, change, &plan);
-	plan_marks(op, v, seqs, since == UINT64_MAX ? since : index_settle_modseq(m->index, since),
-		&plan, modified);
+	plan_marks(op, v, seqs, change, &plan, modified);
 	if (plan.count == 0)
 		return ERR_NONE;
 	uint64_t modseq = 0;
