@@ -216,6 +216,25 @@ const struct dialogue dialogues_changing[] = {
 		"A> NOOP\n"
 		"A< * 1 EXPUNGE\n"
 		"A< $ OK NOOP completed.\n" },
+	{ "RFC 2180 §4.2: STORE says that mails are gone, UID STORE tells it",
+		THREE_MAILS "B> SELECT INBOX\n"
+			    "B* $ OK ..\n" //
+			    "B> STORE 1 +FLAGS.SILENT (\\Deleted)\n"
+			    "B< $ OK Store completed.\n"
+			    "B> EXPUNGE\n"
+			    "B< * 1 EXPUNGE\n"
+			    "B< $ OK Expunge completed.\n"
+			    "A> STORE 1 FLAGS (\\Draft)\n"
+			    "A< $ NO [EXPUNGEISSUED] Some of the messages no longer exist.\n"
+			    "A> STORE 1:2 FLAGS (\\Draft)\n"
+			    "A< * 2 FETCH (FLAGS (\\Draft \\Recent))\n"
+			    "A< $ NO [EXPUNGEISSUED] Some of the messages no longer exist.\n"
+			    "A> STORE 1:2 FLAGS.SILENT (\\Seen)\n"
+			    "A< $ OK [EXPUNGEISSUED] Some of the messages no longer exist.\n"
+			    "A> UID STORE 1:2 FLAGS (\\Flagged)\n"
+			    "A< * 2 FETCH (UID 2 FLAGS (\\Flagged \\Recent))\n"
+			    "A< * 1 EXPUNGE\n"
+			    "A< $ OK Store completed.\n" },
 	{ "storage contract §4: a move is whole after a restart",
 		THREE_MAILS "A> MOVE 1:2 Trash\n"
 			    "A< $ NO [TRYCREATE] Mailbox doesn't exist: Trash\n"

@@ -112,6 +112,38 @@ const struct dialogue dialogues_condstore[] = {
 		"A< * 2 FETCH (UID 2 FLAGS (\\Draft \\Recent) MODSEQ (..))\n"
 		"A< * 2 FETCH (UID 2 FLAGS (\\Draft \\Recent) MODSEQ (..))\n"
 		"A< $ OK [MODIFIED 2] Conditional store failed.\n" },
+	{ "RFC 7162 §3.1.3: UNCHANGEDSINCE 0 fails where a keyword is set, and for any system flag",
+		THREE_MAILS SELECT("A", " (CONDSTORE)") //
+		"A> STORE 2 +FLAGS.SILENT ($MDNSent)\n"
+		"A< * FLAGS ..\n"
+		"A< * OK [PERMANENTFLAGS ..\n"
+		"A< * 2 FETCH (UID 2 MODSEQ (..))\n"
+		"A< $ OK ..\n"
+		"A> STORE 1:2 (UNCHANGEDSINCE 0) +FLAGS.SILENT ($MDNSent)\n"
+		"A< * 1 FETCH (UID 1 MODSEQ (..))\n"
+		"A< * 2 FETCH (UID 2 FLAGS (\\Seen \\Recent $MDNSent) MODSEQ (..))\n"
+		"A< $ OK [MODIFIED 2] Conditional store failed.\n"
+		"A> STORE 1 (UNCHANGEDSINCE 0) +FLAGS.SILENT ($MDNSent)\n"
+		"A< * 1 FETCH (UID 1 FLAGS (\\Seen \\Recent $MDNSent) MODSEQ (..))\n"
+		"A< $ OK [MODIFIED 1] Conditional store failed.\n"
+		"A> STORE 3 (UNCHANGEDSINCE 0) +FLAGS.SILENT (\\Draft $MDNSent)\n"
+		"A< * 3 FETCH (UID 3 FLAGS (\\Seen \\Recent) MODSEQ (..))\n"
+		"A< $ OK [MODIFIED 3] Conditional store failed.\n"
+		"A> STORE 3 (UNCHANGEDSINCE 0) FLAGS.SILENT ($MDNSent)\n"
+		"A< * 3 FETCH (UID 3 FLAGS (\\Seen \\Recent) MODSEQ (..))\n"
+		"A< $ OK [MODIFIED 3] Conditional store failed.\n" },
+	{ "RFC 7162 §3.1.3, example 11: what is expunged elsewhere is NO, and not [MODIFIED]",
+		THREE_MAILS SELECT("A", " (CONDSTORE)") SELECT("B", "") //
+		"B> STORE 1 +FLAGS.SILENT (\\Deleted)\n"
+		"B< $ OK ..\n"
+		"B> EXPUNGE\n"
+		"B< * 1 EXPUNGE\n"
+		"B< $ OK ..\n"
+		"A> STORE 1:2 (UNCHANGEDSINCE 1) +FLAGS (\\Draft)\n"
+		"A< * 2 FETCH (UID 2 FLAGS (\\Seen \\Recent) MODSEQ (..))\n"
+		"A< $ NO [MODIFIED 2] Some of the messages no longer exist.\n"
+		"A> STORE 1 (UNCHANGEDSINCE 1) +FLAGS (\\Draft)\n"
+		"A< $ NO [EXPUNGEISSUED] Some of the messages no longer exist.\n" },
 	{ "RFC 7162 §3.1.3: a read-only mailbox fails the condition",
 		THREE_MAILS "A> EXAMINE INBOX (CONDSTORE)\n"
 			    "A* $ OK [READ-ONLY] ..\n"

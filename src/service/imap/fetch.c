@@ -39,7 +39,8 @@ enum err fetch_need_body(struct fetch *f)
 	struct op *op = f->x->op;
 	if (f->at.has_body)
 		return ERR_NONE;
-	f->is_refused = account_admit(op, f->at.mail.size_physical) != ERR_NONE;
+	/* As it is stored, and as it is read. */
+	f->is_refused = account_admit(op, 2 * f->at.mail.size_physical) != ERR_NONE;
 	if (f->is_refused)
 		return ERR_UNAVAILABLE;
 	TRY(view_read_body(op, f->x->session->view, &f->at.mail, &f->at.body));

@@ -22,10 +22,11 @@
 #define IMAP_PATIENCE_US                                                                           \
 	US_PER_SEC /* a client that neither sends nor takes for so long is parked */
 #define IMAP_BURST_BYTES       32768 /* of output between two looks at the client */
-#define IMAP_COMMAND_ARENA     (256u << 20)
 #define IMAP_KEYWORD_BYTES_MAX 50
 #define IMAP_APPEND_BYTES_MAX  (UINT64_C(256) << 20) /* of one mail, and of one command */
-#define IMAP_NAME_MAX          4096
+#define IMAP_COMMAND_ARENA                                                                         \
+	(768u << 20) /* the largest mail as it is stored and as it is read, and the rest */
+#define IMAP_NAME_MAX 4096
 
 /* What follows a mail that cannot be read; in the order of the setting's choices. */
 enum imap_fetch_failure {

@@ -47,11 +47,13 @@ static void make_patterns(struct listing *l)
 	}
 }
 
+/* WAITS. */
 static bool is_match(const struct listing *l, struct str name)
 {
 	for (size_t i = 0; i < l->pattern_count; i++) {
 		if (list_pattern_matches(&l->patterns[i], name))
 			return true;
+		task_breathe();
 	}
 	return false;
 }
@@ -213,8 +215,10 @@ static enum err put_lines(const struct listing *l)
 		const struct entry *e = &l->entries[i];
 		if (!is_shown(l, e))
 			continue;
+		struct arena_mark mark = arena_mark(l->x->op->arena);
 		put_line(l, e);
 		put_status(l, e);
+		arena_rewind(l->x->op->arena, mark);
 		TRY(imap_check_output(l->x->op, l->x->session));
 	}
 	return ERR_NONE;

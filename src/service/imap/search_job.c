@@ -5,6 +5,7 @@
  * is cancelled it runs to its end and frees itself (task/task.h). */
 #include "service/imap/search_private.h"
 
+#include "base/account.h"
 #include "task/task.h"
 
 #define JOB_MAILS_MAX    128
@@ -98,6 +99,7 @@ enum err search_job_add(
 	struct op reading;
 	*item = (struct search_item){ .mail = *mail };
 	op_init(&reading, &j->batch, op->event, op->deadline_us);
+	TRY(account_admit(op, 2 * mail->size_physical)); /* as it is stored, and as it is read */
 	enum err e = view_read_summary(&reading, view, mail, &item->summary);
 	if (e == ERR_NONE)
 		e = view_read_body(&reading, view, mail, &item->body);

@@ -95,11 +95,44 @@ static struct str modified_code(struct imap_run *x, const struct range_set *modi
 	return buf_dup(x->op->arena, &code);
 }
 
+/* Those that others expunged take no flags, and failed no test. True: there are some. */
+static bool drop_expunged(
+	const struct view *v, const struct range_set *seqs, struct range_set *modified)
+{
+	struct range_set_iter it = { 0 };
+	struct mail mail;
+	bool has_expunged = false;
+	uint32_t seq;
+	while (range_set_next(seqs, &it, &seq)) {
+		if (!view_get(v, seq, &mail) || !mail.is_expunged)
+			continue;
+		has_expunged = true;
+		range_set_remove(modified, seq, seq);
+	}
+	return has_expunged;
+}
+
+/* WAITS. A client that is told EXPUNGE with the reply needs no more; the others must not take silence
+ * for success (RFC 2180 §4.2). */
+static void reply(struct imap_run *x, struct str code, bool is_silent, bool has_expunged)
+{
+	struct str text = code.n > 0 ? STR("Conditional store failed.") : STR("Store completed.");
+	if (has_expunged && !x->is_uid) {
+		text = STR("Some of the messages no longer exist.");
+		code = code.n > 0 ? code : STR("EXPUNGEISSUED");
+	}
+	if (has_expunged && !x->is_uid && !is_silent)
+		imap_reply_no(x, code, text);
+	else
+		imap_reply_ok(x, code, text);
+}
+
 /* WAITS. */
 static void answer(struct imap_run *x, const struct imap_store *store, const struct range_set *seqs,
-	const struct range_set *modified)
+	struct range_set *modified)
 {
 	struct imap_session *s = x->session;
+	bool has_expunged = drop_expunged(s->view, seqs, modified);
 	struct str code = modified_code(x, modified);
 	if (!store->is_silent || (s->enabled & IMAP_HAS_CONDSTORE)) {
 		/* New keywords must be known before they are used; the numbers of `seqs` must stay. */
@@ -108,10 +141,7 @@ static void answer(struct imap_run *x, const struct imap_store *store, const str
 			put_new_flags(x, seqs, modified, store->is_silent) != ERR_NONE)
 			return;
 	}
-	if (code.n > 0)
-		imap_reply_ok(x, code, STR("Conditional store failed."));
-	else
-		imap_reply_ok(x, STR_NONE, STR("Store completed."));
+	reply(x, code, store->is_silent, has_expunged);
 }
 
 /* WAITS. */
