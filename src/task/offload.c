@@ -134,7 +134,8 @@ static unsigned threads_max(const struct pool *p)
 	return p->threads_max ? p->threads_max : (unsigned)MAX(cpus, 1);
 }
 
-/* False: there is no thread that could ever run it. */
+/* Called locked, returns unlocked. False: there is no thread that could ever run it. A thread is woken
+ * after unlocking: it would only wake to wait for the mutex. */
 static bool queue_job(struct offload_job *job)
 {
 	struct pool *p = &pools[job->pool];
@@ -145,12 +146,11 @@ static bool queue_job(struct offload_job *job)
 	/* A thread that was signalled counts as idle until it runs: so compare, don't just look. */
 	if (p->waiting > p->idle && p->threads < threads_max(p))
 		has_thread = add_thread(p) || p->threads > 0;
-	if (!has_thread) {
+	if (!has_thread)
 		take_from_queue(job);
-		return false;
-	}
+	unlock();
 	ASSERT(pthread_cond_signal(&p->has_jobs) == 0);
-	return true;
+	return has_thread;
 }
 
 /* ---- the waiter's side ---- */
@@ -221,7 +221,6 @@ enum err offload(struct op *op, enum offload_pool pool, struct offload_job *job)
 
 	lock();
 	bool is_queued = queue_job(job);
-	unlock();
 	if (!is_queued) {
 		job->release(job);
 		return op_fail(
@@ -259,9 +258,8 @@ static void jobs_done(struct watch *w, unsigned events, void *arg)
 {
 	struct loop *l = arg;
 	struct offload_job *job;
-	uint64_t count;
 	(void)events;
-	(void)!read(w->fd, &count, sizeof count); /* only rearms the edge */
+	/* Each write is an edge, whatever was not read: the number grows until the loop ends. */
 	watch_forget(w, WATCH_READ);
 	while ((job = take_done(l)) != NULL)
 		wait_queue_wake_one(&job->waiter);

@@ -145,7 +145,8 @@ struct watch;
 /* Called once per edge with what became ready (WATCH_* bits). */
 typedef void watch_fn(struct watch *w, unsigned events, void *arg);
 
-/* A descriptor known to the loop: edge-triggered, registered once, never changed.
+/* A descriptor known to the loop: edge-triggered. WATCH_WRITE is told from the first watch_forget() or
+ * watch_wait() that names it.
  * Use: try the system call; on EAGAIN call watch_forget(), then watch_wait(), and try again.
  * Embedded in its user, who does not move it while it is open. */
 struct watch {
@@ -156,6 +157,7 @@ struct watch {
 	struct wait_queue readers;
 	struct wait_queue writers;
 	struct list soon; /* private: watch_on() with an event already known */
+	bool wants_write; /* private: it was asked for */
 };
 /* Registers `fd` (non-blocking). `fn` may be NULL or set later with watch_on(). */
 enum err watch_open(struct op *op, struct watch *w, int fd, watch_fn *fn, void *arg);

@@ -2,19 +2,21 @@
 /* Descriptors: epoll, edge-triggered, registered once.
  *
  * `ready` remembers an edge until the user says, by watch_forget(), that the kernel had nothing
- * more. Nobody polls between a system call's EAGAIN and that, so no edge is lost. */
+ * more. Nobody polls between a system call's EAGAIN and that, so no edge is lost.
+ *
+ * Room for output is asked for when somebody misses it: a UNIX socket has such an edge whenever its
+ * peer reads, and a new connection has one at once, each of which would wake the loop for nothing. */
 #include "task/task_private.h"
 
 #include <errno.h>
 #include <unistd.h>
 
+#define EVENTS (EPOLLIN | EPOLLRDHUP | EPOLLET)
+
 enum err watch_open(struct op *op, struct watch *w, int fd, watch_fn *fn, void *arg)
 {
 	*w = (struct watch){ .fd = fd, .fn = fn, .arg = arg };
-	struct epoll_event ev = {
-		.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
-		.data.ptr = w,
-	};
+	struct epoll_event ev = { .events = EVENTS, .data.ptr = w };
 	if (epoll_ctl(loop_current->epoll_fd, EPOLL_CTL_ADD, fd, &ev) != 0) {
 		w->fd = -1;
 		return op_fail_errno(op, "watch descriptor %d", fd);
@@ -32,8 +34,20 @@ void watch_on(struct watch *w, watch_fn *fn, void *arg)
 		list_add_last(&l->soon, &w->soon);
 }
 
+/* What is there already comes as an edge as well. */
+static void want_write(struct watch *w)
+{
+	struct epoll_event ev = { .events = EVENTS | EPOLLOUT, .data.ptr = w };
+	if (w->wants_write || w->fd < 0)
+		return;
+	ASSERT(epoll_ctl(loop_current->epoll_fd, EPOLL_CTL_MOD, w->fd, &ev) == 0);
+	w->wants_write = true;
+}
+
 void watch_forget(struct watch *w, unsigned events)
 {
+	if (events & WATCH_WRITE)
+		want_write(w);
 	w->ready &= ~(events & (WATCH_READ | WATCH_WRITE));
 }
 
@@ -44,6 +58,8 @@ enum err watch_wait(struct op *op, struct watch *w, unsigned events)
 	if (w->ready & events)
 		return ERR_NONE;
 	ASSERT(t != NULL);
+	if (events & WATCH_WRITE)
+		want_write(w);
 	t->watch_events = events;
 	return wait_queue_wait(op, events == WATCH_WRITE ? &w->writers : &w->readers);
 }

@@ -49,6 +49,9 @@ static void edges_task(void *arg)
 	(void)arg;
 	open_pair(&op, &a, &b, note_edge);
 	look(&op);
+	assert_int_equal(b.bits, 0); /* nobody asked about output */
+	watch_forget(&b.watch, WATCH_WRITE);
+	look(&op);
 	assert_int_equal(b.bits, WATCH_WRITE);
 	b.calls = b.bits = 0;
 	assert_int_equal(write(a.watch.fd, "x", 1), 1);
