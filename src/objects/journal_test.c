@@ -6,10 +6,12 @@
 #include "base/test.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -278,6 +280,101 @@ static void damage_is_harmless(void **state)
 	with_rig(",journal=30000", flip_bytes);
 }
 
+/* ---- a disk that fails ---- */
+
+static int syncs_to_fail; /* the next so many */
+static int syncs_pass_us; /* so long each takes */
+
+/* Takes the C library's place in this program. The kernel tells a failure once, too. */
+int syncfs(int fd)
+{
+	if (syncs_pass_us > 0)
+		(void)usleep((useconds_t)syncs_pass_us);
+	if (syncs_to_fail > 0) {
+		syncs_to_fail--;
+		errno = EIO;
+		return -1;
+	}
+	return (int)syscall(SYS_syncfs, fd);
+}
+
+static void wait_for_sync(struct rig *r)
+{
+	while (syncs_to_fail > 0)
+		assert_ok(task_sleep(&r->op, US_PER_MS));
+	assert_ok(task_sleep(&r->op, 20 * US_PER_MS));
+}
+
+/* The sync beside the commits fails, that of the end does not: the journal is the only witness. */
+static void save_on_failing_disk(struct rig *r)
+{
+	assert_ok(open_store(r));
+	syncs_to_fail = 1;
+	for (int i = 0; i < OBJECTS; i++) {
+		struct str body = body_of(r, i);
+		assert_ok(objects_put(&r->op, r->objects, key_of(r, i), &body, 1));
+	}
+	wait_for_sync(r);
+	objects_close(r->objects);
+}
+
+static void lose_what_was_not_synced(struct rig *r)
+{
+	in_loop(r, save_on_failing_disk);
+	assert_int_equal(count_journals(r), 2);
+	const char *path = path_of(r, key_of(r, 1)); /* in the old file: before the failure */
+	assert_int_equal(truncate(path, 0) + truncate(path, BODY_BYTES), 0);
+	for (int i = 0; i < OBJECTS; i += 10)
+		assert_int_equal(unlink(path_of(r, key_of(r, i))), 0);
+	r->may_be_back = true;
+	in_loop(r, check_all);
+}
+
+static void a_sync_that_failed_is_not_forgotten(void **state)
+{
+	(void)state;
+	with_rig(",journal=3000", lose_what_was_not_synced);
+}
+
+static uint64_t journal_bytes(struct rig *r)
+{
+	uint64_t most = 0;
+	DIR *dir = opendir(r->dir);
+	assert_non_null(dir);
+	for (const struct dirent *e; (e = readdir(dir)) != NULL;) {
+		struct stat st;
+		if (strncmp(e->d_name, ".tmp-journal-", 13) == 0 &&
+			fstatat(dirfd(dir), e->d_name, &st, 0) == 0)
+			most = MAX(most, (uint64_t)st.st_size);
+	}
+	(void)closedir(dir);
+	return most;
+}
+
+static void save_on_slow_disk(struct rig *r)
+{
+	assert_ok(open_store(r));
+	syncs_pass_us = 300 * 1000;
+	for (int i = 0; i < OBJECTS; i++) {
+		struct str body = body_of(r, i);
+		assert_ok(objects_put(&r->op, r->objects, key_of(r, i), &body, 1));
+		assert_true(journal_bytes(r) < 2 * 3000 + 2 * BODY_BYTES);
+	}
+	syncs_pass_us = 0;
+	objects_close(r->objects);
+}
+
+static void stay_small(struct rig *r)
+{
+	in_loop(r, save_on_slow_disk);
+}
+
+static void a_journal_does_not_grow_while_the_disk_is_slow(void **state)
+{
+	(void)state;
+	with_rig(",journal=3000", stay_small);
+}
+
 static void groups_round_trip(void **state)
 {
 	(void)state;
@@ -319,6 +416,8 @@ int main(void)
 		cmocka_unit_test(a_newer_journal_is_left_alone),
 		cmocka_unit_test(openings_leave_each_other_alone),
 		cmocka_unit_test(damage_is_harmless),
+		cmocka_unit_test(a_sync_that_failed_is_not_forgotten),
+		cmocka_unit_test(a_journal_does_not_grow_while_the_disk_is_slow),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -17,6 +17,7 @@ struct commit_queue {
 	struct tree *tree; /* referenced */
 	struct list waiting;
 	bool is_committing, is_retiring;
+	struct wait_queue retired;
 };
 
 struct group_job {
@@ -142,10 +143,25 @@ static void retire_task(void *arg)
 		op_forgive(&op); /* tried again after the next commit */
 	task_unshield();
 	q->is_retiring = false;
+	wait_queue_wake_all(&q->retired);
 	commit_queue_unref(q);
 }
 
 /* ---- the task ---- */
+
+/* WAITS when the disk is slower with the sync than we are with the journal: it must not grow
+ * without end, since the next opening has to read it. */
+static void retire_if_full(struct op *op, struct commit_queue *q)
+{
+	struct journal *journal = tree_journal(q->tree);
+	if (!q->is_retiring && journal_wants_retirement(journal)) {
+		q->is_retiring = true;
+		q->refs++;
+		task_start("objects journal", retire_task, q);
+	}
+	while (q->is_retiring && journal_is_overfull(journal))
+		(void)wait_queue_wait(op, &q->retired); /* no deadline, not cancellable */
+}
 
 static void commit_task(void *arg)
 {
@@ -155,11 +171,7 @@ static void commit_task(void *arg)
 	task_shield();
 	while (!list_is_empty(&q->waiting)) {
 		commit_group(&op, q);
-		if (!q->is_retiring && journal_wants_retirement(tree_journal(q->tree))) {
-			q->is_retiring = true;
-			q->refs++;
-			task_start("objects journal", retire_task, q);
-		}
+		retire_if_full(&op, q);
 	}
 	task_unshield();
 	q->is_committing = false;

@@ -23,7 +23,8 @@
 struct journal {
 	const struct tree *tree; /* borrowed: it owns us */
 	_Atomic bool is_broken;
-	_Atomic bool has_old; /* the file that is not active is OLD */
+	_Atomic bool is_needed; /* files could not be synced: only the journal has them for sure */
+	_Atomic bool has_old;   /* the file that is not active is OLD */
 	/* the committer's */
 	struct buf gathered;
 	uint64_t token; /* 0: the files are not made yet */
@@ -134,6 +135,11 @@ enum err journal_commit(struct op *op, struct journal *j)
 	return op_fail_errno(op, "write the journal of objects");
 }
 
+bool journal_is_overfull(const struct journal *j)
+{
+	return j->end >= 2 * tree_settings(j->tree)->journal_bytes;
+}
+
 bool journal_wants_retirement(const struct journal *j)
 {
 	return atomic_load(&j->has_old) && journal_is_usable(j);
@@ -144,8 +150,10 @@ bool journal_wants_retirement(const struct journal *j)
 void journal_retire(struct journal *j)
 {
 	static const char nothing[JOURNAL_GROUP_BYTES];
-	/* If it fails the old file stays as it is, and is read again at the next opening. */
+	/* If it fails both files stay as they are, and are read again at the next opening: a failure is
+	 * told once, so that no later sync can say that all is well. */
 	if (syncfs(tree_root_fd(j->tree)) < 0) {
+		atomic_store(&j->is_needed, true);
 		atomic_store(&j->is_broken, true);
 		return;
 	}
@@ -158,7 +166,7 @@ void journal_close(struct journal *j)
 {
 	char name[JOURNAL_NAME_MAX];
 	/* Without the sync the files stay for the next opening. */
-	if (j->token != 0 && syncfs(tree_root_fd(j->tree)) == 0) {
+	if (j->token != 0 && syncfs(tree_root_fd(j->tree)) == 0 && !atomic_load(&j->is_needed)) {
 		for (unsigned i = 0; i < 2; i++) {
 			journal_file_name(name, j->token, i);
 			(void)unlinkat(tree_root_fd(j->tree), name, 0); /* read again: harmless */

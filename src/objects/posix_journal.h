@@ -12,7 +12,9 @@
  * Rules:   1. What was acknowledged is in a synced journal or in a synced file.
  *          2. A journal's groups are read in the order of their epochs and stop at the first bad
  *             one: nothing behind it was acknowledged.
- *          3. A journal that failed once is used no more; objects are synced one by one then. */
+ *          3. A journal that failed once is used no more; objects are synced one by one then.
+ *          4. Once the file system could not be synced the files are never removed by their opening,
+ *             and recovery compares with the disk, not with what memory says is there. */
 #pragma once
 
 #include "base/base.h"
@@ -36,6 +38,8 @@ struct journal_record;
 void journal_add(struct journal *j, const struct journal_record *r);
 /* Blocks until what was added is durable. ERR_UNAVAILABLE: it may be lost. */
 enum err journal_commit(struct op *op, struct journal *j);
+/* Should commits wait for the retirement that is under way? Between commits only. */
+bool journal_is_overfull(const struct journal *j);
 /* Is a file full, that journal_retire() would make free? */
 bool journal_wants_retirement(const struct journal *j);
 /* Blocks for a sync of the file system. */

@@ -2,7 +2,8 @@
 /* objects/posix_recover.c - what openings that did not close left in their journals.
  *
  * After a kill the files are there and right, after a power loss they may be missing, short or full
- * of zeros: each is compared with the journal and written anew if it differs. Then the file system
+ * of zeros; where the disk failed meanwhile they may be right in memory alone: each is compared with
+ * the journal, as it stands on the disk, and written anew if it differs. Then the file system
  * is synced once and the journals go. Blocks; at opening, before anything is read. */
 #include <dirent.h>
 #include <errno.h>
@@ -49,6 +50,8 @@ static bool object_is_right(const struct tree *t, const char *path, struct str b
 	AUTO_FD(fd, posix_open_below(t, path, O_RDONLY, 0));
 	if (fd < 0 || fstat(fd, &st) < 0 || (uint64_t)st.st_size != body.n)
 		return false;
+	/* What could not be written stands in memory as if it were: read from the disk. */
+	(void)posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
 	AUTO_BUF(found, 0);
 	struct op op;
 	op_init(&op, NULL, NULL, TIME_NEVER);
@@ -108,8 +111,11 @@ static enum err file_load(struct op *op, struct old_file *f, const char *name)
 {
 	struct stat st;
 	struct str records;
-	if (fstat(f->fd, &st) < 0 || (uint64_t)st.st_size > JOURNAL_READ_MAX)
+	if (fstat(f->fd, &st) < 0)
 		return op_fail_errno(op, "read object journal %s", name);
+	if ((uint64_t)st.st_size > JOURNAL_READ_MAX)
+		return op_fail(op, ERR_UNAVAILABLE, "object journal %s has %jd bytes", name,
+			(intmax_t)st.st_size);
 	size_t size = (size_t)st.st_size;
 	char *bytes = buf_reserve(&f->bytes, MAX(size, 1));
 	TRY(file_pread_all(op, f->fd, bytes, size, 0));
@@ -154,6 +160,10 @@ static enum err pair_recover(struct op *op, struct tree *t, uint64_t token, bool
 		else if (files[i].fd >= 0)
 			e = file_load(op, &files[i], name);
 	}
+	/* Writes what the killed process left in memory. A failure that comes of it is told here; the
+	 * sync at the end tells of what is written now. */
+	if (e == ERR_NONE && *out_found && MAX(files[0].epoch, files[1].epoch) > 0)
+		(void)syncfs(tree_root_fd(t));
 	unsigned first = files[0].epoch <= files[1].epoch ? 0 : 1;
 	for (unsigned i = 0; i < 2 && e == ERR_NONE && *out_found; i++)
 		if (files[first ^ i].epoch > 0)
