@@ -375,7 +375,8 @@ static void heartbeat(void *arg)
 				   : page->clients;
 	if (clients != page->clients || page->turned_us == 0)
 		show_title(child, clients);
-	page->turned_us = now_us();
+	/* Starting may block, for as long as the disk takes to put right what a crash left. */
+	page->turned_us = child->is_started ? now_us() : 0;
 	page->clients = clients;
 	page->memory_bytes = account_used();
 	if (account_relieve())
