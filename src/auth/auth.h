@@ -30,6 +30,8 @@ struct auth_request {
 	struct str session_id;
 	struct str local_name; /* TLS server name that the client asked for */
 	struct address local, remote;
+	struct address
+		real_remote; /* of the connection; none: as `remote`, for whom nobody spoke */
 	bool is_tls, is_secured;
 	bool has_cert;              /* a client certificate was verified */
 	struct str cert_user;       /* the name in it; "" for none */

@@ -194,6 +194,8 @@ enum err auth_import_passdb(struct op *op, struct auth_flow *flow, const struct 
 	const struct auth_record *record, struct str *out_password);
 enum err auth_import_userdb(struct op *op, struct auth_flow *flow, const struct auth_database *db,
 	const struct auth_record *record);
+/* Who the connection comes from, whomever he speaks for. */
+struct address auth_real_remote(const struct auth_request *r);
 /* allow_nets and other conditions of a passdb's answer. ERR_DENIED: not met. */
 enum err auth_import_check(struct op *op, const struct auth_flow *flow);
 /* The state of a walk through a chain, and what one database's outcome makes of it. */

@@ -303,9 +303,39 @@ static void without_master_databases_nobody_becomes_another(void **state)
 	auth_test_run(DB("a", "passdb_static_password = x\n") USERDB, script_no_master);
 }
 
+/* A proxy that is trusted speaks for its client: allow_nets means him, allow_real_nets the proxy. */
+static void script_proxied(struct auth_test *t)
+{
+	struct auth_result result;
+	struct auth_request r = { .user = STR("client@example.test"),
+		.password = STR("x"),
+		.authzid = STR(""),
+		.mechanism = STR("PLAIN"),
+		.service = STR("imap") };
+	assert_true(address_parse(STR("198.51.100.1"), &r.remote));
+	assert_err(auth_verify(&t->op, t->auth, &r, &result), ERR_DENIED);
+	assert_true(address_parse(STR("192.0.2.7"), &r.real_remote));
+	assert_ok(auth_verify(&t->op, t->auth, &r, &result));
+	assert_true(address_parse(STR("192.0.3.7"), &r.real_remote));
+	assert_err(auth_verify(&t->op, t->auth, &r, &result), ERR_DENIED);
+	r.remote = r.real_remote;
+	assert_true(address_parse(STR("192.0.2.7"), &r.real_remote));
+	assert_err(auth_verify(&t->op, t->auth, &r, &result), ERR_DENIED);
+}
+
+static void nets_of_proxies_and_of_clients(void **state)
+{
+	(void)state;
+	auth_test_run(
+		DB("a", "passdb_static_password = x\n fields {\n allow_nets = 198.51.100.0/24\n "
+			"allow_real_nets = 192.0.2.0/24\n}\n") USERDB,
+		script_proxied);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(nets_of_proxies_and_of_clients),
 		cmocka_unit_test(every_rule_after_every_outcome),
 		cmocka_unit_test(chains_of_databases),
 		cmocka_unit_test(fields_of_the_failed_are_rolled_back),

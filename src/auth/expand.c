@@ -44,6 +44,7 @@ void auth_flow_vars(struct op *op, const struct auth_flow *flow, struct config_v
 	struct str auth_user = flow->master_user.n ? flow->master_user : flow->user;
 	struct str local = address_dup(op->arena, &r->local);
 	struct str remote = address_dup(op->arena, &r->remote);
+	const struct address real = auth_real_remote(r);
 	const struct config_var items[] = {
 		{ STR("user"), flow->user },
 		{ STR("original_user"), flow->original_user },
@@ -66,7 +67,7 @@ void auth_flow_vars(struct op *op, const struct auth_flow *flow, struct config_v
 		{ STR("local_ip"), local },
 		{ STR("remote_ip"), remote },
 		{ STR("real_local_ip"), local },
-		{ STR("real_remote_ip"), remote },
+		{ STR("real_remote_ip"), address_dup(op->arena, &real) },
 		{ STR("local_port"), port(op->arena, &r->local) },
 		{ STR("remote_port"), port(op->arena, &r->remote) },
 		{ STR("client_id"), STR_NONE },

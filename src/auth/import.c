@@ -175,6 +175,11 @@ enum err auth_import_userdb(struct op *op, struct auth_flow *flow, const struct 
 
 /* ---- conditions ---- */
 
+struct address auth_real_remote(const struct auth_request *r)
+{
+	return r->real_remote.family ? r->real_remote : r->remote;
+}
+
 /* "192.0.2.0/24,::1,local"; `local` is a client without an address. */
 static bool nets_have(struct str list, const struct address *a)
 {
@@ -196,16 +201,21 @@ static bool nets_have(struct str list, const struct address *a)
 
 enum err auth_import_check(struct op *op, const struct auth_flow *flow)
 {
-	static const struct str nets[] = { { "allow_nets", 10 }, { "allow_real_nets", 15 } };
+	const struct address real = auth_real_remote(flow->request);
+	const struct {
+		struct str field;
+		const struct address *client;
+	} nets[] = { { STR("allow_nets"), &flow->request->remote },
+		{ STR("allow_real_nets"), &real } };
 	/* Certificates' fingerprints are not told to auth: who asks for one is let in by no other. */
 	static const struct str prints[] = { { "check_client_fp", 15 },
 		{ "check_client_cert_fp", 20 }, { "check_client_pubkey_fp", 22 } };
 	struct str value;
 	for (size_t i = 0; i < ARRAY_COUNT(nets); i++) {
-		if (auth_fields_get(&flow->passdb, nets[i], &value) &&
-			!nets_have(value, &flow->request->remote))
+		if (auth_fields_get(&flow->passdb, nets[i].field, &value) &&
+			!nets_have(value, nets[i].client))
 			return op_fail(op, ERR_DENIED, "%.*s does not have the client's address",
-				STRF(nets[i]));
+				STRF(nets[i].field));
 	}
 	for (size_t i = 0; i < ARRAY_COUNT(prints); i++) {
 		if (auth_fields_has(&flow->passdb, prints[i]))

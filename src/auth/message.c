@@ -17,6 +17,7 @@ void auth_message_put_request(struct ipc_message *m, const struct auth_request *
 	ipc_put_str(m, "binding", r->channel_binding);
 	ipc_put_address(m, "local", &r->local);
 	ipc_put_address(m, "remote", &r->remote);
+	ipc_put_address(m, "real_remote", &r->real_remote);
 }
 
 struct auth_request auth_message_get_request(const struct ipc_message *m)
@@ -24,6 +25,7 @@ struct auth_request auth_message_get_request(const struct ipc_message *m)
 	struct auth_request r = {
 		.local = ipc_get_address(m, "local"),
 		.remote = ipc_get_address(m, "remote"),
+		.real_remote = ipc_get_address(m, "real_remote"),
 		.is_tls = ipc_get_bool(m, "tls"),
 		.is_secured = ipc_get_bool(m, "secured"),
 		.has_cert = ipc_get_bool(m, "cert"),

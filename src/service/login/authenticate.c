@@ -19,6 +19,7 @@ static struct auth_request describe(
 		.local_name = str_from(c->server_name),
 		.local = c->local,
 		.remote = c->remote,
+		.real_remote = c->real_remote,
 		.is_tls = login_is_tls(c),
 		.is_secured = c->is_secured,
 		.has_cert = login_has_certificate(c),
