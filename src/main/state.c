@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The directories that must exist before any role starts. */
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
 #include <sys/stat.h>
@@ -29,6 +30,28 @@ static enum err find_uid(struct op *op, struct str name, uid_t *out_uid, gid_t *
 	return ERR_NONE;
 }
 
+/* Gives the directory to its user, unless it is one for everybody, like /tmp. It may stand in such a
+ * one, where anybody may have made it first: as a link to what shall not be his, or as his own. */
+static enum err give_directory(struct op *op, const char *path, uid_t uid, gid_t gid)
+{
+	struct stat st;
+	AUTO_FD(fd, open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+	if (fd < 0)
+		return op_fail(op, ERR_INVALID, "mail_temp_dir = %s is no directory, or a link: %s",
+			path, strerrordesc_np(errno));
+	if (fstat(fd, &st) < 0)
+		return op_fail_errno(op, "stat %s", path);
+	if (st.st_uid == 0 && (st.st_mode & S_ISVTX))
+		return ERR_NONE;
+	if (st.st_uid != 0 && st.st_uid != uid)
+		return op_fail(op, ERR_INVALID,
+			"mail_temp_dir = %s belongs to user %u: remove it, or choose another", path,
+			(unsigned)st.st_uid);
+	if (fchown(fd, uid, gid) < 0)
+		return op_fail_errno(op, "chown %s", path);
+	return ERR_NONE;
+}
+
 /* Login processes spool big mails here (mail_temp_dir); nobody else reads them. */
 static enum err prepare_spool(struct op *op, const struct config_scope *global)
 {
@@ -39,9 +62,7 @@ static enum err prepare_spool(struct op *op, const struct config_scope *global)
 	if (geteuid() != 0)
 		return ERR_NONE;
 	TRY(find_uid(op, config_str(global, SET_default_login_user), &uid, &gid));
-	if (chown(path, uid, gid) < 0)
-		return op_fail_errno(op, "chown %s", path);
-	return ERR_NONE;
+	return give_directory(op, path, uid, gid);
 }
 
 enum err master_prepare_state(struct op *op, struct config *config)
