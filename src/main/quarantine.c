@@ -74,6 +74,8 @@ void quarantine_note_crash(struct child *c, struct str user)
 		return;
 	if (c->plan.slot >= m->plans.worker_count)
 		return; /* he is in one */
+	if (shared_worker_of(m->shared, user) != c->plan.slot)
+		return; /* the dead may have written anything: the worker of this one lives */
 	op_init(&op, &arena, NULL, TIME_NEVER);
 	if (begin(&op, c, user) != ERR_NONE) {
 		event_send_failure(NULL, EVENT_ERROR, "quarantine_failed", &op, "isolating a user");
