@@ -5,8 +5,8 @@
  *      \--waiter gives up: released    \--waiter gives up--> ABANDONED --ran--> released
  *
  * Invariants: 1. job->state, the queues and loop->done_jobs change only under `pools_mutex`.
- *             2. A pool thread touches a loop only under that mutex and only for a job that was not
- *                abandoned: its waiter keeps the loop alive.
+ *             2. A pool thread touches a loop only for a job that was not abandoned: its waiter keeps the
+ *                loop alive until the job is in loop->done_jobs, loop->tellers from there on.
  *             3. A waiter that got ERR_NONE owns the job; after any other error it is not its own.
  *
  * In virtual time there are no threads: a job runs on the loop at a moment drawn from the seed. */
@@ -39,7 +39,7 @@ static struct pool pools[OFFLOAD_POOL_COUNT] = {
 		.threads_max = 16 },
 };
 static pthread_mutex_t pools_mutex = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t thread_left = PTHREAD_COND_INITIALIZER;
+static pthread_cond_t nobody_left = PTHREAD_COND_INITIALIZER; /* a thread or teller less */
 static unsigned loops_attached; /* threads leave when the last one goes */
 
 static void lock(void)
@@ -60,14 +60,21 @@ static void take_from_queue(struct offload_job *job)
 
 /* ---- pool threads ---- */
 
+/* Called and returns locked; the loop is woken unlocked, since it wants the mutex at once. */
 static void tell_loop(struct offload_job *job)
 {
 	struct loop *l = job->loop;
 	bool was_empty = list_is_empty(&l->done_jobs);
 	uint64_t one = 1;
 	list_add_last(&l->done_jobs, &job->link);
-	if (was_empty)
-		ASSERT(write(l->done_watch.fd, &one, sizeof one) == (ssize_t)sizeof one);
+	if (!was_empty)
+		return;
+	l->tellers++;
+	unlock();
+	ASSERT(write(l->done_watch.fd, &one, sizeof one) == (ssize_t)sizeof one);
+	lock();
+	if (--l->tellers == 0)
+		ASSERT(pthread_cond_broadcast(&nobody_left) == 0);
 }
 
 /* Called and returns locked. */
@@ -103,7 +110,7 @@ static void *thread_main(void *arg)
 		p->idle--;
 	}
 	p->threads--;
-	ASSERT(pthread_cond_signal(&thread_left) == 0);
+	ASSERT(pthread_cond_broadcast(&nobody_left) == 0);
 	unlock();
 	return NULL;
 }
@@ -292,7 +299,7 @@ static bool has_idle_threads(void)
 	return false;
 }
 
-/* Waits for idle threads of the last loop; one that is busy with an abandoned job leaves after it.
+/* Waits for those who are telling this loop, and for idle threads of the last loop; one that is busy with an abandoned job leaves after it.
  */
 void offload_detach(struct loop *l)
 {
@@ -301,8 +308,8 @@ void offload_detach(struct loop *l)
 	loops_attached--;
 	for (size_t i = 0; i < ARRAY_COUNT(pools) && !loops_attached; i++)
 		ASSERT(pthread_cond_broadcast(&pools[i].has_jobs) == 0);
-	while (!loops_attached && has_idle_threads())
-		ASSERT(pthread_cond_wait(&thread_left, &pools_mutex) == 0);
+	while (l->tellers || (!loops_attached && has_idle_threads()))
+		ASSERT(pthread_cond_wait(&nobody_left, &pools_mutex) == 0);
 	unlock();
 	watch_close(&l->done_watch);
 	close(fd);

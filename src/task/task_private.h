@@ -86,6 +86,7 @@ struct loop {
 
 	struct watch done_watch; /* an eventfd */
 	struct list done_jobs;   /* guarded by the offload mutex */
+	unsigned tellers;        /* threads about to write to done_watch; guarded by it as well */
 
 	struct watch signal_watch; /* a signalfd */
 	sigset_t signal_set;
