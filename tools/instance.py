@@ -127,8 +127,8 @@ def make_directories(home):
     for folder in (home.state, home.spool):
         folder.mkdir(exist_ok=True)
         folder.chmod(0o700)
-        if os.geteuid() == 0:
-            shutil.chown(folder, mail, group)
+    if os.geteuid() == 0:
+        shutil.chown(home.state, mail, group)  # the spool goes to the login user: the master's business
     if len(str(home.run)) + 1 + SOCKET_NAME_MAX > SOCKET_PATH_MAX:
         raise Failure(f"{home.run} is too long for the paths of UNIX sockets; use a shorter --dir")
 
