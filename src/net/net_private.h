@@ -64,6 +64,11 @@ void tls_io_end_output(struct stream *s);
 /* Reads and empties OpenSSL's error queue: static text. */
 const char *tls_take_error(void);
 
+/* What tickets of one period are sealed with. */
+struct ticket_key {
+	uint8_t name[16], cipher[32], mac[32];
+};
+
 /* tls.c: settings that a context has beside OpenSSL's own. */
 struct tls_context {
 	SSL_CTX *ctx;
@@ -79,6 +84,8 @@ struct tls_context {
 	tls_choose_fn *choose; /* NULL: no front */
 	void *choose_arg;
 	uint8_t ticket_seed[TLS_TICKET_SEED_BYTES];
+	struct ticket_key ticket_keys[TLS_TICKET_OLD_PERIODS + 1];
+	int64_t tickets_period; /* of the first key; the others are older. -1: none yet */
 };
 
 /* tls_load.c: certificates, keys and lists from PEM into a context. */

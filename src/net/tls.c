@@ -198,6 +198,7 @@ void tls_context_unref(struct tls_context *t)
 		return;
 	SSL_CTX_free(t->ctx);
 	mem_wipe(t->ticket_seed, sizeof(t->ticket_seed));
+	mem_wipe(t->ticket_keys, sizeof(t->ticket_keys));
 	mem_free(t->groups);
 	mem_free(t);
 }

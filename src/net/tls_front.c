@@ -96,10 +96,6 @@ static int on_name(SSL *ssl, int *alert, void *arg)
 
 /* ---- tickets ---- */
 
-struct ticket_key {
-	uint8_t name[16], cipher[32], mac[32];
-};
-
 static void derive(
 	const struct tls_context *front, int64_t period, const char *part, uint8_t *out, size_t n)
 {
@@ -119,12 +115,13 @@ static void key_of(const struct tls_context *front, int64_t period, struct ticke
 	derive(front, period, "mac", out->mac, sizeof(out->mac));
 }
 
-static bool start_cipher(EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac, struct ticket_key *key,
+static bool start_cipher(EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac, const struct ticket_key *key,
 	unsigned char *iv, int is_sealing)
 {
 	char digest[] = "SHA256";
 	OSSL_PARAM params[] = {
-		OSSL_PARAM_construct_octet_string(OSSL_MAC_PARAM_KEY, key->mac, sizeof(key->mac)),
+		OSSL_PARAM_construct_octet_string(
+			OSSL_MAC_PARAM_KEY, (void *)(uintptr_t)key->mac, sizeof(key->mac)),
 		OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
 		OSSL_PARAM_construct_end(),
 	};
@@ -133,15 +130,22 @@ static bool start_cipher(EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac, struct ticket
 	       EVP_MAC_CTX_set_params(mac, params) == 1;
 }
 
-/* Which key made the ticket: how many periods ago; -1: none that still counts. */
-static int age_of(const struct tls_context *front, int64_t now, const unsigned char name[16])
+/* The keys of this period and of the old ones, derived when the period changes. */
+static const struct ticket_key *keys_at(struct tls_context *front, int64_t period)
 {
-	for (int age = 0; age <= TLS_TICKET_OLD_PERIODS; age++) {
-		uint8_t wanted[16];
-		derive(front, now - age, "name", wanted, sizeof(wanted));
-		if (mem_equal_const_time(wanted, name, sizeof(wanted)))
+	if (front->tickets_period != period)
+		for (int age = 0; age <= TLS_TICKET_OLD_PERIODS; age++)
+			key_of(front, period - age, &front->ticket_keys[age]);
+	front->tickets_period = period;
+	return front->ticket_keys;
+}
+
+/* Which key made the ticket: how many periods ago; -1: none that still counts. */
+static int age_of(const struct ticket_key *keys, const unsigned char name[16])
+{
+	for (int age = 0; age <= TLS_TICKET_OLD_PERIODS; age++)
+		if (mem_equal_const_time(keys[age].name, name, sizeof(keys[age].name)))
 			return age;
-	}
 	return -1;
 }
 
@@ -150,21 +154,16 @@ static int on_ticket(SSL *ssl, unsigned char name[16], unsigned char iv[EVP_MAX_
 	EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac, int is_sealing)
 {
 	const struct stream *s = SSL_get_app_data(ssl);
-	const struct tls_context *front = s->tls;
-	int64_t now = now_wall_us() / TLS_TICKET_PERIOD_US;
-	struct ticket_key key;
-	int age = is_sealing ? 0 : age_of(front, now, name);
+	const struct ticket_key *keys = keys_at(s->tls, now_wall_us() / TLS_TICKET_PERIOD_US);
+	int age = is_sealing ? 0 : age_of(keys, name);
 	if (age < 0)
 		return 0;
-	key_of(front, now - age, &key);
 	if (is_sealing) {
-		memcpy(name, key.name, sizeof(key.name));
+		memcpy(name, keys->name, sizeof(keys->name));
 		if (RAND_bytes(iv, EVP_CIPHER_get_iv_length(EVP_aes_256_cbc())) != 1)
 			return -1;
 	}
-	bool is_good = start_cipher(cipher, mac, &key, iv, is_sealing);
-	mem_wipe(&key, sizeof(key));
-	if (!is_good)
+	if (!start_cipher(cipher, mac, &keys[age], iv, is_sealing))
 		return -1;
 	return age > 0 ? 2 : 1;
 }
@@ -173,6 +172,7 @@ void tls_front_prepare(struct tls_context *front)
 {
 	SSL_CTX *ctx = front->ctx;
 	front->has_tickets = true;
+	front->tickets_period = -1;
 	SSL_CTX_set_client_hello_cb(ctx, on_hello, front);
 	(void)SSL_CTX_set_tlsext_servername_callback(ctx, on_name);
 	(void)SSL_CTX_set_tlsext_ticket_key_evp_cb(ctx, on_ticket);

@@ -9,9 +9,8 @@
 static struct auth_request describe(
 	struct op *op, const struct login_connection *c, const struct login_attempt *attempt)
 {
-	uint8_t binding[TLS_BINDING_BYTES];
 	struct str name = stream_tls_peer_name(op->arena, c->stream);
-	struct auth_request request = {
+	return (struct auth_request){
 		.user = attempt->user,
 		.mechanism = attempt->mechanism,
 		.service = c->door.protocol,
@@ -26,10 +25,16 @@ static struct auth_request describe(
 		.cert_user = c->proxied_user ? str_from(c->proxied_user) : name,
 		.event = c->event,
 	};
-	if (stream_tls_binding(c->stream, binding))
-		request.channel_binding =
+}
+
+/* Derived for mechanisms that use it alone: every login over TLS would pay for it. */
+static void bind_channel(
+	struct op *op, const struct login_connection *c, struct auth_request *request)
+{
+	uint8_t binding[TLS_BINDING_BYTES];
+	if (str_starts(request->mechanism, STR("SCRAM-")) && stream_tls_binding(c->stream, binding))
+		request->channel_binding =
 			str_dup(op->arena, (struct str){ (const char *)binding, sizeof(binding) });
-	return request;
 }
 
 /* While auth thinks the timer is for a word to the client, not for his end. */
@@ -221,6 +226,7 @@ enum login_outcome login_command_authenticate(struct op *op, const struct login_
 	}
 	struct exchange ex = { .x = x };
 	struct auth_request request = describe(op, c, &attempt);
+	bind_channel(op, c, &request);
 	enum err e = run_exchange(op, &ex, &request, a.has_initial, initial);
 	if (ex.client_error != ERR_NONE || (e != ERR_NONE && task_is_cancelled())) {
 		auth_exchange_free(ex.auth);
