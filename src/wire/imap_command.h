@@ -289,5 +289,6 @@ struct imap_search {
 	bool is_esearch;   /* RETURN was written (RFC 4731); "RETURN ()" is ALL */
 	uint32_t returned; /* of enum imap_search_return */
 };
-/* ERR_UNSUPPORTED: a charset other than US-ASCII and UTF-8, NO [BADCHARSET (US-ASCII UTF-8)]. */
+/* ERR_UNSUPPORTED: a charset other than US-ASCII and UTF-8, NO [BADCHARSET (US-ASCII UTF-8)]. *out has
+ * no keys then, but `returned`: SAVE is to be obeyed (RFC 5182 §2.1). */
 enum err imap_parse_search(struct imap_cursor *c, struct imap_search *out);

@@ -253,6 +253,7 @@ enum err imap_parse_search(struct imap_cursor *c, struct imap_search *out)
 	TRY(imap_cut_space(c));
 	if (imap_skip_word(c, STR("RETURN")))
 		TRY(cut_return(c, &search));
+	*out = search; /* what an unknown charset leaves */
 	if (imap_skip_word(c, STR("CHARSET")))
 		TRY(cut_charset(c));
 	TRY(cut_program(c, &search));

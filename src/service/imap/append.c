@@ -240,6 +240,7 @@ static enum err receive(struct op *op, struct imap_session *s)
 		if (memchr(memory + a->received, '\0', n) != NULL && !a->is_binary)
 			a->error = "NUL in a message that isn't binary.";
 		a->received += n;
+		imap_measure_input(s, n);
 		task_breathe();
 	}
 	return ERR_NONE;
@@ -260,6 +261,7 @@ void imap_append_literal(struct op *op, struct imap_session *s, struct str text)
 	struct str mailbox;
 	struct imap_run x = run_of(op, s, &cursor);
 	char *memory = NULL;
+	imap_measure_input(s, text.n);
 	if (!parse_piece(&x, text, &mailbox, &m) || !admit_size(&x, m.literal.size) ||
 		!imap_check_keywords(&x, &m.flags) || !admit_mailbox(&x, mailbox)) {
 		refuse(s);

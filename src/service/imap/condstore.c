@@ -31,19 +31,21 @@ void imap_command_enable(struct imap_run *x)
 		imap_reply_bad_arguments(x);
 		return;
 	}
+	unsigned before = s->enabled, told = 0;
 	AUTO_BUF(line, 0);
 	buf_put(&line, STR("* ENABLED"));
 	for (size_t i = 0; i < enable.count; i++) {
 		bool is_qresync = str_eq_ci(enable.words[i], STR("QRESYNC"));
 		bool is_condstore = str_eq_ci(enable.words[i], STR("CONDSTORE"));
-		if (is_qresync && !(s->enabled & IMAP_HAS_QRESYNC)) {
-			imap_enable_condstore(x);
-			s->enabled |= IMAP_HAS_QRESYNC;
-			buf_put(&line, STR(" QRESYNC"));
-		} else if (is_condstore && !(s->enabled & IMAP_HAS_CONDSTORE)) {
-			imap_enable_condstore(x);
-			buf_put(&line, STR(" CONDSTORE"));
-		}
+		unsigned what = is_qresync     ? IMAP_HAS_QRESYNC
+				: is_condstore ? IMAP_HAS_CONDSTORE
+					       : 0;
+		if (what == 0 || ((before | told) & what))
+			continue;
+		imap_enable_condstore(x); /* QRESYNC has it in any case */
+		s->enabled |= what;
+		told |= what;
+		buf_put(&line, is_qresync ? STR(" QRESYNC") : STR(" CONDSTORE"));
 	}
 	buf_put(&line, STR("\r\n"));
 	buf_put(x->out, buf_str(&line));

@@ -75,6 +75,19 @@ const struct dialogue dialogues_options[] = {
 			   "A> SEARCH $\n"
 			   "A< * SEARCH 2 3\n"
 			   "A< $ OK ..\n" },
+	{ "RFC 5182 §2.1: NO empties $, also that of an unknown charset",
+		FOUR_MAILS "A> SEARCH RETURN (SAVE) 2:3\n"
+			   "A< $ OK ..\n"
+			   "A> SEARCH CHARSET X-NONE ALL\n"
+			   "A< $ NO [BADCHARSET (US-ASCII UTF-8)] ..\n"
+			   "A> SEARCH $\n"
+			   "A< * SEARCH 2 3\n"
+			   "A< $ OK ..\n"
+			   "A> SEARCH RETURN (SAVE) CHARSET X-NONE ALL\n"
+			   "A< $ NO [BADCHARSET (US-ASCII UTF-8)] ..\n"
+			   "A> SEARCH $\n"
+			   "A< * SEARCH\n"
+			   "A< $ OK ..\n" },
 	{ "RFC 5182 §2.1: BAD and searches without SAVE leave $ alone",
 		FOUR_MAILS "A> SEARCH RETURN (SAVE) 4\n"
 			   "A< $ OK ..\n"

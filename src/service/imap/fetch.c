@@ -19,7 +19,7 @@ struct imap_fetch_rest {
 	struct arena arena;
 	struct imap_fetch what;
 	struct fetch f;
-	struct str tag, name;
+	struct str tag, name, args;
 	bool is_uid;
 };
 
@@ -317,6 +317,7 @@ static void rest(struct fetch *f)
 	r->f.at = (struct fetched){ 0 };
 	r->tag = x->tag;
 	r->name = x->name;
+	r->args = x->args;
 	r->is_uid = x->is_uid;
 	r->arena = *x->op->arena;
 	arena_init(x->op->arena, r->arena.max_bytes);
@@ -347,6 +348,7 @@ void imap_fetch_resume(struct imap_session *s)
 		.session = s,
 		.tag = r->tag,
 		.name = r->name,
+		.args = r->args,
 		.is_uid = r->is_uid,
 		.out = stream_output(s->stream) };
 	enum err e = ERR_NONE;

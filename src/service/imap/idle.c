@@ -46,15 +46,27 @@ static struct str stop(struct op *op, struct imap_session *s)
 {
 	struct str tag = str_dup(op->arena, str_from(s->idle_tag));
 	s->idle_tag[0] = '\0';
+	s->measure.began_us = now_us(); /* waiting is not running */
 	if (s->view)
 		view_on_change(s->view, NULL, NULL);
 	return tag;
 }
 
+static void reply(
+	struct op *op, struct imap_session *s, struct str tag, const char *status, struct str text)
+{
+	struct imap_run x = { .op = op,
+		.session = s,
+		.tag = tag,
+		.name = STR("IDLE"),
+		.out = stream_output(s->stream) };
+	imap_put_reply(&x, status, STR_NONE, text);
+}
+
 void imap_idle_refuse(struct op *op, struct imap_session *s)
 {
 	struct str tag = stop(op, s);
-	imap_put_tagged(stream_output(s->stream), tag, "BAD", STR_NONE, STR("Expected DONE."));
+	reply(op, s, tag, "BAD", STR("Expected DONE."));
 }
 
 void imap_idle_line(struct op *op, struct imap_session *s, struct str line)
@@ -66,6 +78,5 @@ void imap_idle_line(struct op *op, struct imap_session *s, struct str line)
 	struct str tag = stop(op, s);
 	imap_sync(op, s, true);
 	if (!s->closing_reason)
-		imap_put_tagged(
-			stream_output(s->stream), tag, "OK", STR_NONE, STR("Idle completed."));
+		reply(op, s, tag, "OK", STR("Idle completed."));
 }

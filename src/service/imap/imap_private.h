@@ -110,6 +110,11 @@ struct imap_session {
 	int64_t progress_us;
 	uint8_t keywords_told;      /* how many the last FLAGS line had */
 	const char *closing_reason; /* static; NULL: goes on */
+	struct imap_measure {       /* for imap_command_finished */
+		int64_t began_us;   /* 0: no command runs */
+		uint64_t in_bytes;  /* of this command so far */
+		uint64_t out_mark;  /* of this process: what the commands before produced */
+	} measure;
 	struct imap_counters {
 		uint64_t deleted, expunged, trashed, appended;
 		uint64_t headers, header_bytes, bodies, body_bytes; /* fetched */
@@ -123,6 +128,7 @@ struct imap_run {
 	struct imap_session *session;
 	struct imap_cursor *cursor; /* after the name */
 	struct str tag, name;       /* in op's arena */
+	struct str args;            /* what stands behind the name, for the event */
 	bool is_uid;
 	bool names_seqs; /* of a UID form: message numbers are used, so they must stay */
 	struct buf
@@ -169,6 +175,10 @@ imap_command_fn imap_command_append;
 /* The tagged OK after telling what changed (sync.c). `code` may be STR_NONE. */
 void imap_reply_ok(struct imap_run *x, struct str code, struct str text);
 void imap_reply_no(struct imap_run *x, struct str code, struct str text);
+/* A line of a command came; the first one begins it. */
+void imap_measure_input(struct imap_session *s, size_t bytes);
+/* Puts a tagged reply and sends imap_command_finished. `x` without a name: nobody knows the command. */
+void imap_put_reply(struct imap_run *x, const char *status, struct str code, struct str text);
 /* Counts; too many end the session. */
 void imap_reply_bad(struct imap_run *x, struct str text);
 /* BAD with what the cursor recorded. */

@@ -3,6 +3,71 @@
  * protocols §4.5). */
 #include "service/imap/imap_private.h"
 
+#define ARGS_SHOWN_MAX 1024
+
+/* ---- imap_command_finished (sheet core §9.2) ---- */
+
+void imap_measure_input(struct imap_session *s, size_t bytes)
+{
+	if (s->measure.began_us == 0)
+		s->measure.began_us = now_us();
+	s->measure.in_bytes += bytes;
+}
+
+/* All that this process put for the client. */
+static uint64_t produced_bytes(const struct imap_session *s)
+{
+	return stream_counters(s->stream).bytes_out + stream_output(s->stream)->n;
+}
+
+/* The arguments only of commands that we know: others may be a LOGIN that came twice. */
+static void set_command_fields(struct event *e, struct imap_run *x)
+{
+	const struct imap_command_row *row = imap_command_find(x->name);
+	struct str name = row ? row->name : STR("unknown");
+	if (row && x->is_uid)
+		name = str_printf(x->op->arena, "UID %.*s", STRF(name));
+	event_set_str(e, "cmd_tag", x->tag);
+	event_set_str(e, "cmd_name", name);
+	event_set_str(e, "cmd_input_name", x->name);
+	if (row && x->args.n > 0)
+		event_set_str(e, "cmd_args", str_slice(x->args, 0, MIN(x->args.n, ARGS_SHOWN_MAX)));
+}
+
+static void tell_finished(struct imap_run *x, const char *status, struct str reply, uint64_t out)
+{
+	const struct imap_measure *m = &x->session->measure;
+	int64_t running_us = m->began_us > 0 ? now_us() - m->began_us : 0;
+	struct event *e = event_new(x->session->event, "imap");
+	set_command_fields(e, x);
+	event_set_str(e, "tagged_reply_state", str_from(status));
+	event_set_str(e, "tagged_reply", reply);
+	event_set_int(e, "last_run_time", (now_wall_us() - running_us) / US_PER_SEC);
+	event_set_int(e, "running_usecs", running_us);
+	event_set_int(e, "duration", running_us);
+	event_set_int(e, "net_in_bytes", (int64_t)m->in_bytes);
+	event_set_int(e, "net_out_bytes", (int64_t)out);
+	event_send(
+		e, EVENT_DEBUG, "imap_command_finished", "%.*s: %.*s", STRF(x->name), STRF(reply));
+	event_unref(e);
+}
+
+void imap_put_reply(struct imap_run *x, const char *status, struct str code, struct str text)
+{
+	struct imap_session *s = x->session;
+	size_t from = x->out->n;
+	imap_put_tagged(x->out, x->tag, status, code, text);
+	uint64_t produced = produced_bytes(s);
+	if (event_is_wanted(s->event, EVENT_DEBUG)) {
+		size_t skip = MIN(from + x->tag.n + 1, x->out->n);
+		struct str reply = str_trim_right(str_slice(buf_str(x->out), skip, x->out->n));
+		tell_finished(x, status, reply, produced - s->measure.out_mark);
+	}
+	s->measure = (struct imap_measure){ .out_mark = produced };
+}
+
+/* ---- replies ---- */
+
 /* WAITS. Tells what changed, as far as the command lets numbers change (RFC 3501 §7.4.1). */
 static void tell_changes(struct imap_run *x)
 {
@@ -19,7 +84,7 @@ void imap_reply_ok(struct imap_run *x, struct str code, struct str text)
 {
 	tell_changes(x);
 	if (!x->session->closing_reason)
-		imap_put_tagged(x->out, x->tag, "OK", code, text);
+		imap_put_reply(x, "OK", code, text);
 }
 
 void imap_reply_ok_modseq(struct imap_run *x, struct str text)
@@ -32,13 +97,13 @@ void imap_reply_ok_modseq(struct imap_run *x, struct str text)
 	if (s->view && (s->enabled & IMAP_HAS_CONDSTORE))
 		code = str_printf(
 			x->op->arena, "HIGHESTMODSEQ %" PRIu64, view_highest_modseq(s->view));
-	imap_put_tagged(x->out, x->tag, "OK", code, text);
+	imap_put_reply(x, "OK", code, text);
 }
 
 void imap_reply_no(struct imap_run *x, struct str code, struct str text)
 {
 	x->session->bad_commands = 0;
-	imap_put_tagged(x->out, x->tag, "NO", code, text);
+	imap_put_reply(x, "NO", code, text);
 }
 
 void imap_reply_bad(struct imap_run *x, struct str text)
@@ -48,7 +113,7 @@ void imap_reply_bad(struct imap_run *x, struct str text)
 	if (x->name.n > 0)
 		whole = str_printf(x->op->arena, "Error in IMAP command %.*s: %.*s",
 			(int)MIN(x->name.n, 40), x->name.p, STRF(text));
-	imap_put_tagged(x->out, x->tag, "BAD", STR_NONE, whole);
+	imap_put_reply(x, "BAD", STR_NONE, whole);
 	if (++s->bad_commands >= IMAP_BAD_MAX) {
 		imap_put_untagged(x->out, "BYE", STR_NONE, STR("Too many invalid IMAP commands."));
 		s->closing_reason = "Too many invalid commands";

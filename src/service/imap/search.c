@@ -221,9 +221,11 @@ static bool names_seqs(const struct imap_search *program)
 static bool parse(struct imap_run *x, struct imap_search *out)
 {
 	enum err e = imap_parse_search(x->cursor, out);
-	if (e == ERR_UNSUPPORTED)
+	if (e == ERR_UNSUPPORTED) {
+		if (out->returned & IMAP_SEARCH_RETURN_SAVE)
+			range_set_clear(&x->session->saved_uids); /* RFC 5182 §2.1 */
 		imap_reply_no(x, STR("BADCHARSET (US-ASCII UTF-8)"), STR("Unknown charset."));
-	else if (e != ERR_NONE)
+	} else if (e != ERR_NONE)
 		imap_reply_bad_arguments(x);
 	else
 		return true;

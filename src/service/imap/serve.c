@@ -23,6 +23,7 @@ static void run_command(struct op *op, struct imap_session *s, struct str text)
 	x.tag = parsed.tag;
 	x.name = parsed.name;
 	x.is_uid = parsed.is_uid;
+	x.args = str_trim(cursor.rest);
 	const struct imap_command_row *row = imap_command_find(parsed.name);
 	if (!row || (parsed.is_uid && !(row->flags & IMAP_HAS_UID_FORM))) {
 		imap_reply_bad(&x, STR("Unknown command."));
@@ -87,6 +88,7 @@ static void act_on_literal(struct op *op, struct imap_session *s, struct str tex
 static void act_on_command(struct op *op, struct imap_session *s, struct str text)
 {
 	text = str_dup(op->arena, text);
+	imap_measure_input(s, s->frame.used);
 	stream_consume(s->stream, s->frame.used);
 	if (s->idle_tag[0])
 		imap_idle_line(op, s, text);
@@ -98,6 +100,7 @@ static void act_on_command(struct op *op, struct imap_session *s, struct str tex
 
 static void act_on_error(struct op *op, struct imap_session *s, struct str text)
 {
+	imap_measure_input(s, s->frame.used);
 	if (s->idle_tag[0]) /* an endless line */
 		imap_idle_refuse(op, s);
 	else

@@ -283,6 +283,7 @@ static void greet(struct imap_session *s, const struct handover *h)
 	}
 	imap_put_tagged(stream_output(s->stream), h->reply_tag, "OK",
 		code.n ? buf_str(&code) : STR_NONE, STR("Logged in"));
+	s->measure.out_mark = stream_output(s->stream)->n;
 }
 
 static struct event *make_event(const struct handover *h, struct user *u)
