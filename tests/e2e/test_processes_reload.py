@@ -10,6 +10,7 @@ import time
 
 from kit import mails
 from kit.imap import ConnectionEnded, quote
+from kit.testenv import Skip
 
 FORMS = ("roles",)
 BASE = "mail_worker_count = 2\nshutdown_clients = no\n"
@@ -222,3 +223,37 @@ def test_places_do_not_change(instance):
         except OSError:
             assert time.monotonic() < deadline, "nobody serves"
             time.sleep(0.1)
+
+
+def starting_login(instance):
+    """A login process that is halted before it serves."""
+    for _ in range(7):
+        before = set(instance.pids_of("login"))
+        os.kill(min(before), signal.SIGKILL)
+        deadline = time.monotonic() + 20
+        while not (new := set(instance.pids_of("login")) - before):
+            assert time.monotonic() < deadline, "no new login process"
+        pid = new.pop()
+        os.kill(pid, signal.SIGSTOP)
+        lines = doveadm(instance, "process", "status", "login").stdout.splitlines()
+        if any(line.split("\t")[2:4] == [str(pid), "starting"] for line in lines):
+            return pid
+        os.kill(pid, signal.SIGCONT)
+    raise Skip("they start faster than we look")
+
+
+def test_who_starts_meanwhile_takes_the_new_settings(instance):
+    assert reload(instance, BASE + "login_greeting = Old words\n").returncode == 0
+    late = starting_login(instance)
+    done = reload(instance, BASE + "login_greeting = New words\n")
+    os.kill(late, signal.SIGCONT)
+    assert done.returncode == 0, done.stderr
+    for pid in set(instance.pids_of("login")) - {late}:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        deadline = time.monotonic() + 20
+        while b"New words" not in (said := greeting(instance, instance.imap_port)):
+            assert time.monotonic() < deadline, said
+    finally:
+        for pid in instance.pids_of("login"):
+            os.kill(pid, signal.SIGCONT)
