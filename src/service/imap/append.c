@@ -18,6 +18,7 @@
 
 #define MAILS_MAX       100
 #define BYTES_MAX_ALL   (UINT64_C(1) << 30) /* of all sessions together */
+#define BYTES_MAX_USER  (BYTES_MAX_ALL / 2) /* so that none keeps the others from saving */
 #define HEAP_BYTES_MAX  (1u << 20)
 #define ARENA_BYTES_MAX (16u << 20) /* flags and keywords of all mails of a command */
 #define PIECE_BYTES     (256u << 10)
@@ -163,10 +164,27 @@ static bool parse_piece(struct imap_run *x, struct str text, struct str *out_mai
 	return false;
 }
 
+/* Of all his sessions. */
+static uint64_t user_bytes(const struct imap *imap, const struct user *u)
+{
+	const struct imap_session *s, *next;
+	uint64_t bytes = 0;
+	LIST_FOR_EACH(s, next, &imap->sessions, const struct imap_session, link)
+	{
+		bytes += s->user == u && s->append ? s->append->bytes : 0;
+	}
+	return bytes;
+}
+
+static bool has_room(const struct imap_session *s, uint64_t size)
+{
+	return size <= BYTES_MAX_ALL - s->imap->append_bytes &&
+	       size <= BYTES_MAX_USER - user_bytes(s->imap, s->user) && account_has_room(size);
+}
+
 /* Whether a mail of that size may be sent. False: NO was answered. */
 static bool admit_size(struct imap_run *x, uint64_t size)
 {
-	const struct imap *imap = x->session->imap;
 	const struct imap_settings *set = x->session->settings;
 	const struct imap_append_state *a = x->session->append;
 	if (size == 0) {
@@ -177,7 +195,7 @@ static bool admit_size(struct imap_run *x, uint64_t size)
 	} else if (a && (a->count == MAILS_MAX || size > IMAP_APPEND_BYTES_MAX - a->bytes ||
 				a->arena.used_bytes > ARENA_BYTES_MAX)) {
 		imap_reply_no(x, STR("LIMIT"), STR("Too many messages in one APPEND."));
-	} else if (size > BYTES_MAX_ALL - imap->append_bytes || !account_has_room(size)) {
+	} else if (!has_room(x->session, size)) {
 		imap_reply_no(x, STR("UNAVAILABLE"),
 			STR("Too much mail is being received, try again later."));
 	} else {

@@ -127,7 +127,7 @@ static uint64_t moved_bytes(const struct imap_session *s)
 
 static bool is_slow(const struct imap_session *s)
 {
-	return s->is_blocked || s->fetch || (s->append && imap_append_is_receiving(s));
+	return s->is_blocked || s->fetch || s->append;
 }
 
 /* Whether a slow client has neither sent nor taken anything for too long. */
