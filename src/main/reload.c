@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "config/show.h"
 #include "event/event.h"
 #include "main/master_private.h"
 #include "main/notify.h"
@@ -85,6 +86,29 @@ static void warn_of_start_settings(const struct master *m, struct config *next, 
 	}
 }
 
+/* Where mails are, as text. */
+static void put_storage(struct op *op, struct config *config, struct buf *out)
+{
+	const struct config_show_args args = {
+		.with_defaults = true, .with_hidden = true, .with_secrets = true
+	};
+	if (config_show_one(op, config_scope(config, NULL), STR("obox"), false, &args, out) !=
+		ERR_NONE)
+		op_forgive(op); /* there is none */
+}
+
+static enum err check_storage(struct op *op, const struct master *m, struct config *next)
+{
+	AUTO_BUF(before, 0);
+	AUTO_BUF(after, 0);
+	put_storage(op, m->config, &before);
+	put_storage(op, next, &after);
+	if (str_eq(buf_str(&before), buf_str(&after)))
+		return ERR_NONE;
+	return op_fail(
+		op, ERR_INVALID, "obox cannot change while Pombal runs: stop it, then start it");
+}
+
 static enum err check_places(struct op *op, const struct master *m, struct config *next)
 {
 	const struct config_scope *before = config_scope(m->config, NULL);
@@ -96,7 +120,7 @@ static enum err check_places(struct op *op, const struct master *m, struct confi
 				"%s cannot change while Pombal runs: stop it, then start it",
 				of_the_place[i].name);
 	}
-	return ERR_NONE;
+	return check_storage(op, m, next);
 }
 
 static enum err read_files(struct op *op, struct master *m, struct config **out, struct buf *text)

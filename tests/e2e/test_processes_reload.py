@@ -206,7 +206,8 @@ def test_places_do_not_change(instance):
     os.kill(instance.pid, signal.SIGHUP)
     wait_for_log(instance, "base_dir cannot change")
     for line in (f"state_dir = {instance.dir}/elsewhere\n", "mail_uid = nobody\n",
-                 "default_login_user = nobody\n"):
+                 "default_login_user = nobody\n",
+                 "obox {\n fs compress {\n  fs_posix_prefix = elsewhere/\n }\n}\n"):
         done = reload(instance, BASE + line)
         name = line.split()[0]
         assert done.returncode != 0 and f"{name} cannot change" in done.stderr, (line, done.stderr)
