@@ -96,7 +96,7 @@ static bool run(struct str name, struct str key, struct str iv, struct str in, b
 	bool is_whole = EVP_CipherFinal_ex(cipher, at + n, &rest) == 1;
 	EVP_CIPHER_CTX_free(cipher);
 	if (is_whole)
-		buf_grew(out, (size_t)(n + rest));
+		buf_grew(out, (size_t)n + (size_t)rest);
 	else
 		mem_wipe(at, in.n);
 	return is_whole;

@@ -53,8 +53,8 @@ def proof(name):
 class Configuration:
     """A compiler with flags; what is built with it lies in its own directory."""
 
-    def __init__(self, name, compiler, flags, folders=("base", "task", "net"),
-                 libraries=("-lssl", "-lcrypto"), cmocka="-lcmocka"):
+    def __init__(self, name, compiler, flags, folders=("base", "task", "crypto", "net"),
+                 libraries=("-lssl", "-lcrypto", "-largon2", "-lcrypt"), cmocka="-lcmocka"):
         self.name, self.compiler, self.folders = name, compiler, folders
         self.flags, self.libraries, self.cmocka = FLAGS + flags, list(libraries), cmocka
         self.directory = None
