@@ -282,8 +282,8 @@ static void damage_is_harmless(void **state)
 
 /* ---- a disk that fails ---- */
 
-static int syncs_to_fail; /* the next so many */
-static int syncs_pass_us; /* so long each takes */
+static _Atomic int syncs_to_fail; /* the next so many */
+static _Atomic int syncs_pass_us; /* so long each takes */
 
 /* Takes the C library's place in this program. The kernel tells a failure once, too. */
 int syncfs(int fd)

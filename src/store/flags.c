@@ -216,10 +216,12 @@ static void journal_rows(struct batch *b, struct mailbox *m)
 	}
 }
 
-enum err flags_journal_flush(struct op *op, struct mailbox *m)
+static enum err flush_locked(struct op *op, struct mailbox *m)
 {
+	/* The log counts what is journalled from its beginning: in that order it has to become durable. */
+	TRY(user_settle(op, m->user));
 	if (m->pending.n == 0)
-		return user_settle(op, m->user);
+		return ERR_NONE;
 	struct batch *b = batch_new(m->user);
 	mailbox_claim(b, m);
 	journal_rows(b, m);
@@ -245,6 +247,14 @@ enum err flags_journal_flush(struct op *op, struct mailbox *m)
 	} else {
 		buf_done(&groups);
 	}
+	return e;
+}
+
+enum err flags_journal_flush(struct op *op, struct mailbox *m)
+{
+	TRY(task_mutex_lock(op, &m->journal_lock));
+	enum err e = flush_locked(op, m);
+	task_mutex_unlock(&m->journal_lock);
 	return e;
 }
 

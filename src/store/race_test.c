@@ -143,6 +143,43 @@ static void the_second_opens_when_the_first_left(void **state)
 	test_in_virtual_task(come_second, NULL);
 }
 
+/* Two journal rows of flags, the first of unknown fate: the log must not take the second for it. */
+static void journal_in_order(void *arg)
+{
+	(void)arg;
+	struct world *w = world_open(false);
+	const struct catalog_fault_plan down = { .fail_at = 1, .fail_from_there = true };
+	struct mailbox *m = world_box(w, "INBOX");
+	world_append(w, m, "x");
+	world_append(w, m, "y");
+	struct view *v = world_view(w, m);
+	world_flags(w, v, 1, 1, FLAGS_ADD, MAIL_SEEN);
+	catalog_fault_set(w->catalog, &down);
+	while (!m->is_journalling)
+		assert_ok(task_sleep(&w->op, 10 * US_PER_MS));
+	world_flags(w, v, 2, 2, FLAGS_ADD, MAIL_FLAGGED);
+	while (list_is_empty(&w->user->unsettled))
+		assert_ok(task_sleep(&w->op, 10 * US_PER_MS));
+	catalog_fault_set(w->catalog, &(const struct catalog_fault_plan){ 0 });
+	while (m->pending.n > 0 || m->is_journalling)
+		assert_ok(task_sleep(&w->op, US_PER_MS));
+	view_close(v);
+	mailbox_unref(m);
+	world_reopen(w, WORLD_CRASH);
+	m = world_box(w, "INBOX");
+	assert_int_equal(index_hot(m->index, 0)->flags, MAIL_SEEN);
+	assert_int_equal(index_hot(m->index, 1)->flags, MAIL_FLAGGED);
+	assert_ok(mailbox_verify(&w->op, m));
+	mailbox_unref(m);
+	world_close(w);
+}
+
+static void flags_are_journalled_in_order(void **state)
+{
+	(void)state;
+	test_in_virtual_task(journal_in_order, NULL);
+}
+
 static void an_opening_may_be_left(void **state)
 {
 	(void)state;
@@ -159,6 +196,7 @@ int main(void)
 		cmocka_unit_test(the_second_opens_when_the_first_left),
 		cmocka_unit_test(unsettled_users_stay),
 		cmocka_unit_test(no_mail_goes_with_a_mailbox),
+		cmocka_unit_test(flags_are_journalled_in_order),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,6 +6,7 @@
  *   user.tree_lock       tree changes
  *   mailbox.write_lock   everything that gets a modseq: from minting it until it is published.
  *                        Two mailboxes: by address.
+ *   mailbox.journal_lock moving flag changes from the log into the journal, in their order
  *   user.settle_lock     repeating batches whose fate is unknown
  * Published modseqs of a mailbox therefore rise, and views only compare numbers. */
 #pragma once
@@ -258,6 +259,7 @@ struct mailbox {
 	struct list commits;
 	bool is_committing;
 	/* flags.c: groups that wait for their journal row, in bits of the index's keywords */
+	struct task_mutex journal_lock;
 	struct buf pending;
 	size_t pending_mails;
 	int64_t pending_since_us;

@@ -112,12 +112,18 @@ static enum err fold_op(struct tree *t, struct row_op_value *v, uint64_t stamp)
 	struct row_rename rename;
 	switch (v->op) {
 	case ROW_TREE_CREATE:
-		if (!tree_find_guid(t, guid_of(v->mailbox)))
+		/* INBOX alone is created under one GUID twice: by who was not told that it had been. */
+		n = tree_find_guid(t, guid_of(v->mailbox));
+		if (n) {
+			n->uid_validity = MAX(n->uid_validity, v->uid_validity);
+			t->last_uid_validity = MAX(t->last_uid_validity, v->uid_validity);
+		} else {
 			node_add(t, &(struct head_mailbox){ .guid = v->mailbox,
 					    .name = v->name,
 					    .special_use = v->special_use,
 					    .uid_validity = v->uid_validity,
 					    .stamp = stamp });
+		}
 		return ERR_NONE;
 	case ROW_TREE_RENAME:
 		while (row_rename_next(&v->renames, &rename))

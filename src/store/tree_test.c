@@ -259,10 +259,61 @@ SCENARIO(watchers_are_called_once_a_change)
 SCENARIO(idle_users_are_closed)
 SCENARIO(names_are_checked)
 
+/* The first batch of a user got lost on the way and came after all, behind a second one. */
+static void an_inbox_that_was_created_twice_keeps_the_later_number(void **state)
+{
+	(void)state;
+	static const uint32_t validities[] = { 100, 200, 150 };
+	struct tree t;
+	struct row_id id = { { 7 } };
+	tree_init(&t);
+	for (size_t i = 0; i < ARRAY_COUNT(validities); i++) {
+		AUTO_BUF(value, 0);
+		row_tree_create_encode(&value, &id, STR("INBOX"), STR(""), validities[i]);
+		struct catalog_row row = { CATALOG_OP, 0, name_at_ms((int64_t)i + 1),
+			buf_str(&value) };
+		assert_ok(tree_fold(&t, &row));
+	}
+	assert_int_equal(t.node_count, 1);
+	assert_int_equal(tree_find(&t, STR("INBOX"))->uid_validity, 200);
+	assert_int_equal(t.last_uid_validity, 200);
+	tree_done(&t);
+}
+
+/* More names than a root head has room for: mailboxes are closed all the same. */
+static void a_tree_beyond_the_root_head(void *arg)
+{
+	(void)arg;
+	struct world *w = world_new(false);
+	w->settings.mailboxes_max = 10000;
+	world_open_store(w);
+	for (int i = 0; i < 5000; i++)
+		assert_ok(
+			tree_create(&w->op, w->user, str_printf(&w->arena, "%0220d", i), STR("")));
+	struct mailbox *m = world_box(w, "INBOX");
+	world_append(w, m, "x");
+	mailbox_unref(m);
+	world_reopen(w, WORLD_STOP);
+	uint64_t unclean = w->store->counters.opens_rebuilt;
+	m = world_box(w, "INBOX");
+	assert_int_equal(w->store->counters.opens_rebuilt, unclean);
+	assert_int_equal(w->user->tree.names.count, 5003);
+	mailbox_unref(m);
+	world_close(w);
+}
+
+static void a_large_tree_is_closed(void **state)
+{
+	(void)state;
+	test_in_virtual_task(a_tree_beyond_the_root_head, NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_the_tree_remembers),
+		cmocka_unit_test(an_inbox_that_was_created_twice_keeps_the_later_number),
+		cmocka_unit_test(a_large_tree_is_closed),
 		cmocka_unit_test(test_a_removed_mailbox_ends_its_views),
 		cmocka_unit_test(test_renaming_inbox_moves_its_mails),
 		cmocka_unit_test(test_a_second_process_is_kept_out),

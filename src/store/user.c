@@ -246,6 +246,8 @@ static void put_closed_root(struct batch *b, struct user *u)
 	if (u->tree.ops <= 16 + u->tree.names.count / 16)
 		return;
 	tree_encode(&u->tree, &head);
+	if (head.n > CATALOG_VALUE_MAX) /* the rows say it all */
+		return;
 	batch_put_head(b, root_scope, HEAD_ROOT_KEY, &head);
 }
 

@@ -107,7 +107,7 @@ static void tombstones_trim(struct index *x)
 	size_t drop = x->tombstone_count / 4;
 	for (size_t i = 0; i < drop; i++)
 		(void)map_u64_remove(&x->gone, name_hash(x->tombstones[i].name));
-	x->tombstone_floor = x->tombstones[drop - 1].modseq;
+	x->tombstone_floor = MAX(x->tombstone_floor, x->tombstones[drop - 1].modseq);
 	x->tombstone_count -= drop;
 	memmove(x->tombstones, x->tombstones + drop, x->tombstone_count * sizeof(*x->tombstones));
 }
