@@ -97,6 +97,17 @@ const struct dialogue dialogues_slow[] = {
 		"B< * STATUS INBOX (MESSAGES 0)\n"
 		"B< $ OK ..\n",
 		NEEDS_VIRTUAL_TIME },
+	{ "RFC 3502 §3: an APPEND that does not go on for a minute is given up",
+		"A! x APPEND INBOX {19}\n"
+		"A< + OK\n"
+		"A! Subject: x||x|\n"
+		"!wait 70\n"
+		"!parked\n"
+		"A< EOF\n"
+		"B> STATUS INBOX (MESSAGES)\n"
+		"B< * STATUS INBOX (MESSAGES 0)\n"
+		"B< $ OK ..\n",
+		NEEDS_VIRTUAL_TIME },
 	{ "RFC 2177 §3: an idling client that takes nothing is told later, not forgotten",
 		"A> APPEND INBOX (\\Seen) " BIG "\n"
 		"A< $ OK ..\n" SELECT("A") //
