@@ -162,7 +162,7 @@ def run_meson(report, build, label, selection):
     log = build / "meson-logs" / "testlog.json"
     log.unlink(missing_ok=True)
     status, out = run_limited(
-        ["meson", "test", "-C", build, "--no-rebuild", "--print-errorlogs", *selection], 1200
+        ["meson", "test", "-C", build, "--no-rebuild", "--timeout-multiplier", "4", "--print-errorlogs", *selection], 1200
     )
     if not log.exists():
         report.add(label, "fail", 0, f"meson test: exit status {status}\n{out[-3000:]}")
