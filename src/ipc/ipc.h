@@ -23,11 +23,11 @@
 /* All message types of the house; a reply has the type of its request. To add one: name it here and
  * write its pair of functions beside the folder that owns its meaning (docs/howto/add-a-command.md). */
 enum ipc_type {
-	IPC_AUTH_VERIFY = 1, /* login -> auth: check credentials, get a ticket (auth/client.h) */
-	IPC_AUTH_LOOKUP = 2, /* login -> auth: does this recipient exist, get a ticket */
-	IPC_SESSION = 3,     /* login -> mail: a connection and its ticket (ipc/handover.h) */
+	IPC_AUTH_VERIFY = 1,    /* login -> auth: check credentials, get a ticket (auth/client.h) */
+	IPC_AUTH_LOOKUP = 2,    /* login -> auth: does this recipient exist, get a ticket */
+	IPC_SESSION = 3,        /* login -> mail: a connection and its ticket (ipc/handover.h) */
 	IPC_MOVED_SESSION = 15, /* mail -> mail: a session of before an upgrade (main/moving.h) */
-	IPC_MASTER = 16,     /* doveadm -> master: a command (main/master.h) */
+	IPC_MASTER = 16,        /* doveadm -> master: a command (main/master.h) */
 	IPC_DELIVER = 4,     /* login -> mail: a spooled mail and its ticket (deliver/deliver.h) */
 	IPC_AUTH_BEGIN = 20, /* login -> auth: a SASL exchange starts (auth/client.h) */
 	IPC_AUTH_RESPOND = 21,      /* its next message */

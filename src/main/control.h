@@ -12,8 +12,8 @@ enum control_command {
 	CONTROL_DRAINED = 'F',  /* after DRAIN: done; after RETIRE: another may take its place */
 	CONTROL_RELOADED = 'c', /* text: why not; empty: the new configuration is used */
 	/* master -> child */
-	CONTROL_DRAIN = 'D', /* take nothing new, finish what needs other roles */
-	CONTROL_STOP = 'S',  /* finish and end */
+	CONTROL_DRAIN = 'D',      /* take nothing new, finish what needs other roles */
+	CONTROL_STOP = 'S',       /* finish and end */
 	CONTROL_REOPEN_LOG = 'L', /* text: paths, a line each; descriptors: those files */
 	CONTROL_RELOAD =
 		'C', /* descriptors: the configuration, then listeners; text: their names */

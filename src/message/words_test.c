@@ -71,7 +71,9 @@ static void broken_words_are_understood(void **state)
 	assert_decoded("=?UTF-8?Q?=E4?=", "\xef\xbf\xbd");
 	assert_decoded("=?utf-8?Q?=c3=a4?=", "\xc3\xa4");
 	assert_decoded("a\0b =?utf-8?Q?=00c?=", "ab c");
-	assert_decoded("=?utf-8?Q?" "?=x", "x");
+	assert_decoded("=?utf-8?Q?"
+		       "?=x",
+		"x");
 	assert_decoded("=?x-unknown?B?4eLj?=", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd");
 	assert_decoded("=?windows-1252?Q?=80?=", "\xe2\x82\xac");
 }
