@@ -390,7 +390,10 @@ static void dog_task(void *arg)
 	assert_int_equal(slot.pid, getpid());
 	task_yield();
 	assert_string_equal(dog_text, "hog/u1/sorting");
-	assert_true(dog_frames > 0);        /* it computed for twice the limit */
+	/* ThreadSanitizer holds signals back until the next system call. */
+#ifndef __SANITIZE_THREAD__
+	assert_true(dog_frames > 0); /* it computed for twice the limit */
+#endif
 	assert_string_equal(slot.user, ""); /* we did not name one: not blamed for his crash */
 	task_set_doing(STR("u2"), STR("reading"));
 	assert_string_equal(slot.user, "u2");
