@@ -436,6 +436,7 @@ static void start_task(void *arg)
 		_exit(EXIT_FATAL);
 	}
 	child->is_started = true;
+	child->context.page->turned_us = now_us(); /* from now on it is watched */
 	tell_master(child, CONTROL_READY, STR_NONE);
 }
 

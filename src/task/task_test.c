@@ -390,8 +390,9 @@ static void dog_task(void *arg)
 	assert_int_equal(slot.pid, getpid());
 	task_yield();
 	assert_string_equal(dog_text, "hog/u1/sorting");
-	/* ThreadSanitizer holds signals back until the next system call. */
-#ifndef __SANITIZE_THREAD__
+	/* ThreadSanitizer holds signals back until the next system call; with a thread for each task
+	 * the sampler sees the loop's alone. */
+#if !defined(__SANITIZE_THREAD__) && !defined(POMBAL_TASK_THREADS)
 	assert_true(dog_frames > 0); /* it computed for twice the limit */
 #endif
 	assert_string_equal(slot.user, ""); /* we did not name one: not blamed for his crash */
