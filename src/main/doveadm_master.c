@@ -107,9 +107,11 @@ int doveadm_reload(struct doveadm *d)
 	return d->arg_count == 0 ? tell_master(d, "reload", "") : doveadm_usage(d);
 }
 
-/* The connection breaks when the master becomes the new program; then that answers. */
+/* The connection breaks when the master becomes the new program; then that answers, unless it is
+ * stopped in the middle. */
 int doveadm_upgrade(struct doveadm *d)
 {
+	pid_t pid;
 	struct call c = { .d = d, .command = "wait", .argument = "", .result = ERR_UNAVAILABLE };
 	int64_t until_us = now_us() + COMMAND_US;
 	if (d->arg_count != 0)
@@ -117,7 +119,8 @@ int doveadm_upgrade(struct doveadm *d)
 	int status = tell_master(d, "upgrade", "");
 	while (status == 0 && c.result == ERR_UNAVAILABLE && now_us() < until_us) {
 		usleep(100 * 1000);
-		if (doveadm_run_task(d, call_task, &c) != ERR_NONE)
+		if (pid_file_read(d->op, d->config, &pid) != ERR_NONE ||
+			doveadm_run_task(d, call_task, &c) != ERR_NONE)
 			return doveadm_fail(d, EXIT_FATAL);
 	}
 	return status == 0 ? print_answer(d, &c) : status;
