@@ -3,12 +3,14 @@
 
 # What building and serving takes.
 run_packages="gcc libc6-dev meson ninja-build pkg-config python3 openssl ca-certificates
-	libssl-dev libsqlite3-dev libzstd-dev libcrypt-dev libargon2-dev libicu-dev libseccomp-dev"
+	libssl-dev libsqlite3-dev libzstd-dev libcrypt-dev libargon2-dev libicu-dev libseccomp-dev
+	libcurl4-openssl-dev libexpat1-dev libjansson-dev liblz4-dev zlib1g-dev libbz2-dev"
 
 # What the tests take besides: the second compiler, checkers, and real clients.
 test_packages="clang clang-format clang-tidy libclang-rt-14-dev libcmocka-dev gdb valgrind
 	gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
-	curl gsasl isync libsasl2-modules mutt swaks nodejs npm procps git file"
+	curl gsasl isync libsasl2-modules mutt swaks nodejs npm procps git file
+	openjdk-17-jre-headless"
 
 # install_packages NAME...: installs those that are missing, and says so.
 install_packages() {
@@ -40,6 +42,7 @@ package_is_there() {
 	case $1 in
 	nodejs) command -v node >/dev/null && return 0 ;;
 	npm) command -v npm >/dev/null && return 0 ;;
+	openjdk-17-jre-headless) command -v java >/dev/null && return 0 ;;
 	esac
 	[ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
 }
