@@ -165,36 +165,47 @@ static struct frame_job *frame_job_new(
 
 /* ---- the driver ---- */
 
-static enum err compress_put(struct op *op, struct objects *o, struct str key,
-	const struct str *parts, size_t part_count)
+/* Passes an object on with one part as its body. */
+static enum err put_inner(
+	struct op *op, struct objects *o, const struct object_put *put, struct str body)
+{
+	struct object_put inner = *put;
+	inner.parts = &body;
+	inner.part_count = 1;
+	return objects_put(op, o->inner, &inner);
+}
+
+static bool looks_compressed(const struct object_put *put)
+{
+	char first[4];
+	size_t n = 0;
+	for (size_t i = 0; i < put->part_count && n < sizeof(first); i++)
+		for (size_t k = 0; k < put->parts[i].n && n < sizeof(first); k++)
+			first[n++] = put->parts[i].p[k];
+	return compress_is_frame((struct str){ first, n });
+}
+
+static enum err compress_put(struct op *op, struct objects *o, const struct object_put *put)
 {
 	struct compress_store *store = compress_store(o);
-	const size_t size = objects_parts_bytes(parts, part_count);
+	const size_t size = objects_parts_bytes(put->parts, put->part_count);
 	if (size > COMPRESS_CONTENT_MAX)
 		return op_fail(op, ERR_LIMIT, "object of %zu bytes, at most %zu are compressed",
 			size, COMPRESS_CONTENT_MAX);
-	if (store->writes_plain) {
-		char first[4];
-		size_t n = 0;
-		for (size_t i = 0; i < part_count && n < sizeof(first); i++)
-			for (size_t k = 0; k < parts[i].n && n < sizeof(first); k++)
-				first[n++] = parts[i].p[k];
-		if (!compress_is_frame((struct str){ first, n }))
-			return objects_put(op, o->inner, key, parts, part_count);
-	}
+	if (store->writes_plain && !looks_compressed(put))
+		return objects_put(op, o->inner, put);
 	if (size > INLINE_MAX) {
-		struct frame_job *j = frame_job_new(write_run, parts, part_count, size);
+		struct frame_job *j = frame_job_new(write_run, put->parts, put->part_count, size);
 		j->level = store->level;
 		TRY(offload(op, OFFLOAD_CPU, &j->job));
-		enum err e =
-			objects_put(op, o->inner, key, &(struct str){ j->out, j->out_size }, 1);
+		enum err e = put_inner(op, o, put, (struct str){ j->out, j->out_size });
 		frame_job_release(&j->job);
 		return e;
 	}
 	char *out = mem_resize(NULL, ZSTD_compressBound(size));
 	struct str frame = { out,
-		frame_write(store->cctx, store->level, parts, part_count, size, out) };
-	enum err e = objects_put(op, o->inner, key, &frame, 1);
+		frame_write(store->cctx, store->level, put->parts, put->part_count, size, out) };
+	enum err e = put_inner(op, o, put, frame);
 	mem_free(out);
 	return e;
 }

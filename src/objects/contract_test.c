@@ -16,14 +16,21 @@ struct variant {
 	const char *name;
 	const char *stack;  /* "%s" is a fresh directory */
 	bool is_persistent; /* survives its handle */
+	bool has_metadata;
+	bool is_listable; /* iter works */
+	bool refuses_overwrite;
 };
+#define SAME_EVERYWHERE .is_listable = true, .refuses_overwrite = true
 static const struct variant variants[] = {
-	{ "mem", "mem", false },
-	{ "posix", "posix(%s)", true },
-	{ "posix with names", "posix(%s,named)", true },
-	{ "compress:posix", "compress(zstd):posix(%s)", true },
-	{ "compress off:posix", "compress(off):posix(%s)", true },
-	{ "fault:mem", "fault:mem", false },
+	{ "mem", "mem", .is_persistent = false, .has_metadata = true, SAME_EVERYWHERE },
+	{ "posix", "posix(%s)", .is_persistent = true, .has_metadata = false, SAME_EVERYWHERE },
+	{ "posix with names", "posix(%s,named)", .is_persistent = true, .has_metadata = false,
+		SAME_EVERYWHERE },
+	{ "compress:posix", "compress(zstd):posix(%s)", .is_persistent = true,
+		.has_metadata = false, SAME_EVERYWHERE },
+	{ "compress off:posix", "compress(off):posix(%s)", .is_persistent = true,
+		.has_metadata = false, SAME_EVERYWHERE },
+	{ "fault:mem", "fault:mem", .is_persistent = false, .has_metadata = true, SAME_EVERYWHERE },
 };
 
 /* What a test is given: an open store and an op. */
@@ -70,9 +77,15 @@ static void run(void **state, void (*body)(struct place *p))
 	assert_ok(file_remove_tree(&op, dir));
 }
 
+static enum err put_parts(struct place *p, struct str key, const struct str *parts, size_t count)
+{
+	return objects_put(p->op, p->objects,
+		&(struct object_put){ .key = key, .parts = parts, .part_count = count });
+}
+
 static enum err put(struct place *p, const char *key, struct str body)
 {
-	return objects_put(p->op, p->objects, str_from(key), &body, 1);
+	return put_parts(p, str_from(key), &body, 1);
 }
 
 static struct str get(struct place *p, const char *key)
@@ -97,11 +110,11 @@ static void bodies(struct place *p)
 	assert_str(get(p, "u1/mails/a"), STR("hello"));
 	assert_ok(put(p, "u1/mails/empty", STR("")));
 	assert_int_equal(get(p, "u1/mails/empty").n, 0);
-	assert_ok(objects_put(p->op, p->objects, STR("none"), NULL, 0));
+	assert_ok(put_parts(p, STR("none"), NULL, 0));
 	assert_int_equal(get(p, "none").n, 0);
 
 	const struct str parts[] = { STR("one "), STR(""), STR("two "), STR("\0three") };
-	assert_ok(objects_put(p->op, p->objects, STR("parts"), parts, ARRAY_COUNT(parts)));
+	assert_ok(put_parts(p, STR("parts"), parts, ARRAY_COUNT(parts)));
 	assert_str(get(p, "parts"), STR("one two \0three"));
 
 	struct str big = noise(p, 300000);
@@ -171,14 +184,14 @@ static void keys(struct place *p)
 		"a/.tmp-1", "\xff" };
 	for (size_t i = 0; i < ARRAY_COUNT(bad); i++)
 		assert_err(put(p, bad[i], STR("x")), ERR_INVALID);
-	assert_err(objects_put(p->op, p->objects, STR("a\0b"), NULL, 0), ERR_INVALID);
+	assert_err(put_parts(p, STR("a\0b"), NULL, 0), ERR_INVALID);
 	char key[514];
 	memset(key, 'k', sizeof(key));
 	key[200] = key[400] = '/';
-	assert_err(objects_put(p->op, p->objects, (struct str){ key, 513 }, NULL, 0), ERR_INVALID);
-	assert_ok(objects_put(p->op, p->objects, (struct str){ key, 512 }, NULL, 0));
+	assert_err(put_parts(p, (struct str){ key, 513 }, NULL, 0), ERR_INVALID);
+	assert_ok(put_parts(p, (struct str){ key, 512 }, NULL, 0));
 	key[200] = 'k';
-	assert_err(objects_put(p->op, p->objects, (struct str){ key, 300 }, NULL, 0), ERR_INVALID);
+	assert_err(put_parts(p, (struct str){ key, 300 }, NULL, 0), ERR_INVALID);
 	assert_ok(put(p, "j\xc3\xbcrgen@example.test/mails/...", STR("odd but fine")));
 	assert_str(get(p, "j\xc3\xbcrgen@example.test/mails/..."), STR("odd but fine"));
 }
@@ -261,7 +274,7 @@ static void delete_many(struct place *p)
 	for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
 		names[i] = str_printf(p->op->arena, "u%zu/mails/%zu", i % 3, i);
 		if (i % 4)
-			assert_ok(objects_put(p->op, p->objects, names[i], &names[i], 1));
+			assert_ok(put_parts(p, names[i], &names[i], 1));
 	}
 	assert_ok(objects_delete_many(p->op, p->objects, names, ARRAY_COUNT(names)));
 	struct seen seen;
@@ -271,6 +284,74 @@ static void delete_many(struct place *p)
 static void many_are_deleted_missing_ones_too(void **state)
 {
 	run(state, delete_many);
+}
+
+/* ---- copies, metadata, many at once ---- */
+
+static void copies(struct place *p)
+{
+	struct str big = noise(p, 150000), body = STR("copied");
+	const struct object_meta meta[] = { { STR("guid"), STR("0123") },
+		{ STR("size"), STR("6") } };
+	assert_ok(objects_put(
+		p->op, p->objects, &(struct object_put){ STR("u/mails/from"), &body, 1, meta, 2 }));
+	assert_ok(objects_copy(p->op, p->objects, STR("u/mails/from"), STR("v/mails/from")));
+	assert_ok(objects_copy(p->op, p->objects, STR("u/mails/from"), STR("u/mails/to")));
+	assert_str(get(p, "v/mails/from"), STR("copied"));
+	assert_str(get(p, "u/mails/to"), STR("copied"));
+	assert_ok(put(p, "u/big", big));
+	assert_ok(objects_copy(p->op, p->objects, STR("u/big"), STR("u/bigger")));
+	assert_str(get(p, "u/bigger"), big);
+	assert_err(objects_copy(p->op, p->objects, STR("u/none"), STR("u/x")), ERR_NOT_FOUND);
+	if (p->variant->refuses_overwrite)
+		assert_err(objects_copy(p->op, p->objects, STR("u/big"), STR("u/mails/to")),
+			ERR_EXISTS);
+	assert_ok(objects_delete(p->op, p->objects, STR("u/mails/from")));
+	assert_str(get(p, "u/mails/to"), STR("copied"));
+
+	struct object_meta *out;
+	size_t count;
+	enum err e = objects_metadata(p->op, p->objects, STR("u/mails/to"), &out, &count);
+	if (!p->variant->has_metadata) {
+		assert_err(e, ERR_UNSUPPORTED);
+		return;
+	}
+	assert_ok(e);
+	assert_int_equal(count, 2);
+	for (size_t i = 0; i < count; i++)
+		assert_str(out[i].value, str_eq(out[i].name, STR("guid")) ? STR("0123") : STR("6"));
+	assert_err(objects_metadata(p->op, p->objects, STR("u/none"), &out, &count), ERR_NOT_FOUND);
+}
+static void copies_have_content_and_metadata(void **state)
+{
+	run(state, copies);
+}
+
+static void get_many(struct place *p)
+{
+	struct object_read reads[50];
+	struct str keys[ARRAY_COUNT(reads)];
+	for (size_t i = 0; i < ARRAY_COUNT(reads); i++) {
+		keys[i] = str_printf(p->op->arena, "u/mails/%zu", i);
+		reads[i] = (struct object_read){ .key = keys[i], .offset = 2, .length = SIZE_MAX };
+		if (i % 5)
+			assert_ok(put_parts(p, keys[i], &keys[i], 1));
+	}
+	objects_prefetch(p->objects, keys, ARRAY_COUNT(keys));
+	assert_ok(objects_get_many(p->op, p->objects, reads, ARRAY_COUNT(reads)));
+	for (size_t i = 0; i < ARRAY_COUNT(reads); i++) {
+		assert_err(reads[i].result, i % 5 ? ERR_NONE : ERR_NOT_FOUND);
+		if (i % 5)
+			assert_str(reads[i].body, str_slice(keys[i], 2, keys[i].n));
+	}
+	assert_ok(objects_get_many(p->op, p->objects, reads, 0));
+	reads[0].key = STR("../bad");
+	assert_ok(objects_get_many(p->op, p->objects, reads, 1));
+	assert_err(reads[0].result, ERR_INVALID);
+}
+static void many_are_read_each_with_its_result(void **state)
+{
+	run(state, get_many);
 }
 
 /* ---- at the same time, and again ---- */
@@ -289,7 +370,8 @@ static enum err write_some(struct op *op, void *arg)
 		char key[64];
 		int n = snprintf(key, sizeof(key), "u%zu/mails/%zu", i % 2, i);
 		struct str body = { key, (size_t)n };
-		enum err e = objects_put(op, w->p->objects, body, &body, 1);
+		enum err e = objects_put(op, w->p->objects,
+			&(struct object_put){ .key = body, .parts = &body, .part_count = 1 });
 		if (e == ERR_NONE)
 			w->done++;
 		else if (e == ERR_EXISTS)
@@ -370,6 +452,8 @@ int main(void)
 		TEST_ALL(stat_tells_the_size_of_the_content),
 		TEST_ALL(iteration_follows_the_prefix),
 		TEST_ALL(many_are_deleted_missing_ones_too),
+		TEST_ALL(copies_have_content_and_metadata),
+		TEST_ALL(many_are_read_each_with_its_result),
 		TEST_ALL(of_two_puts_of_one_key_one_wins),
 		TEST_ALL(objects_outlive_the_handle),
 		TEST_ALL(a_passed_deadline_ends_the_wait),

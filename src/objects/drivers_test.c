@@ -55,7 +55,8 @@ static void open_stack(struct place *p, const char *before, const char *after)
 
 static enum err put(struct place *p, const char *key, struct str body)
 {
-	return objects_put(p->op, p->objects, str_from(key), &body, 1);
+	return objects_put(p->op, p->objects,
+		&(struct object_put){ .key = str_from(key), .parts = &body, .part_count = 1 });
 }
 
 static enum err get(struct place *p, const char *key, struct str *out)
@@ -240,7 +241,10 @@ static void damage(struct place *p)
 		memcpy(bytes, stored.p, stored.n);
 		bytes[i] ^= 0x10;
 		struct str key = str_printf(p->op->arena, "bad%zu", i);
-		assert_ok(objects_put(p->op, plain, key, &(struct str){ bytes, stored.n }, 1));
+		assert_ok(objects_put(p->op, plain,
+			&(struct object_put){ .key = key,
+				.parts = &(struct str){ bytes, stored.n },
+				.part_count = 1 }));
 		enum err e = objects_get(p->op, p->objects, key, SIZE_MAX, &body);
 		if (e == ERR_NONE) /* a bit that means nothing */
 			assert_str(body, text);
@@ -248,13 +252,16 @@ static void damage(struct place *p)
 			assert_true(e == ERR_CORRUPT || e == ERR_LIMIT);
 	}
 	struct str cut = str_slice(stored, 0, stored.n - 1);
-	assert_ok(objects_put(p->op, plain, STR("cut"), &cut, 1));
+	assert_ok(objects_put(p->op, plain,
+		&(struct object_put){ .key = STR("cut"), .parts = &cut, .part_count = 1 }));
 	assert_err(get(p, "cut", &body), ERR_CORRUPT);
 	struct str tail[] = { stored, STR("x") };
-	assert_ok(objects_put(p->op, plain, STR("tail"), tail, 2));
+	assert_ok(objects_put(p->op, plain,
+		&(struct object_put){ .key = STR("tail"), .parts = tail, .part_count = 2 }));
 	assert_err(get(p, "tail", &body), ERR_CORRUPT);
 
-	assert_ok(objects_put(p->op, plain, STR("plain"), &text, 1));
+	assert_ok(objects_put(p->op, plain,
+		&(struct object_put){ .key = STR("plain"), .parts = &text, .part_count = 1 }));
 	assert_err(get(p, "plain", &body), ERR_CORRUPT);
 	open_stack(p, "compress(zstd,plain):posix(", ")");
 	assert_ok(get(p, "plain", &body));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* objects/fault.c - a wrapper that fails on purpose: the n-th request from now, before or after it
- * was carried out, once or from there on, and slows requests down. A request is one put, get,
- * delete or stat, and an iteration as a whole. */
+ * was carried out, once or from there on, and slows requests down. A request is one put, get, copy,
+ * delete, stat or question for metadata, and an iteration as a whole. */
 #include "objects/objects_private.h"
 #include "task/task.h"
 
@@ -68,12 +68,31 @@ static enum err fault_end(struct op *op, enum fault_verdict verdict, enum err e)
 	return op_fail(op, ERR_UNAVAILABLE, "fault: answer dropped on purpose");
 }
 
-static enum err fault_put(struct op *op, struct objects *o, struct str key, const struct str *parts,
-	size_t part_count)
+static enum err fault_put(struct op *op, struct objects *o, const struct object_put *put)
 {
 	enum fault_verdict verdict;
 	TRY(fault_begin(op, fault_store(o), &verdict));
-	return fault_end(op, verdict, objects_put(op, o->inner, key, parts, part_count));
+	return fault_end(op, verdict, objects_put(op, o->inner, put));
+}
+
+static enum err fault_copy(struct op *op, struct objects *o, struct str from, struct str to)
+{
+	enum fault_verdict verdict;
+	TRY(fault_begin(op, fault_store(o), &verdict));
+	return fault_end(op, verdict, objects_copy(op, o->inner, from, to));
+}
+
+static enum err fault_metadata(struct op *op, struct objects *o, struct str key,
+	struct object_meta **out, size_t *out_count)
+{
+	enum fault_verdict verdict;
+	struct object_meta *meta = NULL;
+	size_t count = 0;
+	TRY(fault_begin(op, fault_store(o), &verdict));
+	TRY(fault_end(op, verdict, objects_metadata(op, o->inner, key, &meta, &count)));
+	*out = meta;
+	*out_count = count;
+	return ERR_NONE;
 }
 
 static enum err fault_get(struct op *op, struct objects *o, struct str key, uint64_t offset,
@@ -123,4 +142,6 @@ const struct objects_driver objects_fault = {
 	.remove = fault_remove,
 	.stat = fault_stat,
 	.iter = fault_iter,
+	.copy = fault_copy,
+	.metadata = fault_metadata,
 };

@@ -78,7 +78,9 @@ static void save_all(struct rig *r)
 	assert_ok(open_store(r));
 	for (int i = 0; i < OBJECTS; i++) {
 		struct str body = body_of(r, i);
-		assert_ok(objects_put(&r->op, r->objects, key_of(r, i), &body, 1));
+		assert_ok(objects_put(&r->op, r->objects,
+			&(struct object_put){
+				.key = key_of(r, i), .parts = &body, .part_count = 1 }));
 	}
 	for (int i = 0; i < OBJECTS; i += 10)
 		assert_ok(objects_delete(&r->op, r->objects, key_of(r, i)));
@@ -218,15 +220,21 @@ static void two_openings(struct rig *r)
 	struct str body = body_of(r, 1);
 	assert_ok(open_store(r));
 	struct objects *first = r->objects;
-	assert_ok(objects_put(&r->op, first, STR("u0/mails/first"), &body, 1));
+	assert_ok(objects_put(&r->op, first,
+		&(struct object_put){
+			.key = STR("u0/mails/first"), .parts = &body, .part_count = 1 }));
 	assert_int_equal(count_journals(r), 2);
 	assert_ok(open_store(r));
 	assert_int_equal(count_journals(r), 2);
-	assert_ok(objects_put(&r->op, r->objects, STR("u0/mails/second"), &body, 1));
+	assert_ok(objects_put(&r->op, r->objects,
+		&(struct object_put){
+			.key = STR("u0/mails/second"), .parts = &body, .part_count = 1 }));
 	assert_int_equal(count_journals(r), 4);
 	objects_close(r->objects);
 	assert_int_equal(count_journals(r), 2);
-	assert_ok(objects_put(&r->op, first, STR("u0/mails/third"), &body, 1));
+	assert_ok(objects_put(&r->op, first,
+		&(struct object_put){
+			.key = STR("u0/mails/third"), .parts = &body, .part_count = 1 }));
 	objects_close(first);
 	assert_int_equal(count_journals(r), 0);
 }
@@ -312,7 +320,9 @@ static void save_on_failing_disk(struct rig *r)
 	syncs_to_fail = 1;
 	for (int i = 0; i < OBJECTS; i++) {
 		struct str body = body_of(r, i);
-		assert_ok(objects_put(&r->op, r->objects, key_of(r, i), &body, 1));
+		assert_ok(objects_put(&r->op, r->objects,
+			&(struct object_put){
+				.key = key_of(r, i), .parts = &body, .part_count = 1 }));
 	}
 	wait_for_sync(r);
 	objects_close(r->objects);
@@ -357,7 +367,9 @@ static void save_on_slow_disk(struct rig *r)
 	syncs_pass_us = 300 * 1000;
 	for (int i = 0; i < OBJECTS; i++) {
 		struct str body = body_of(r, i);
-		assert_ok(objects_put(&r->op, r->objects, key_of(r, i), &body, 1));
+		assert_ok(objects_put(&r->op, r->objects,
+			&(struct object_put){
+				.key = key_of(r, i), .parts = &body, .part_count = 1 }));
 		assert_true(journal_bytes(r) < 2 * 3000 + 2 * BODY_BYTES);
 	}
 	syncs_pass_us = 0;

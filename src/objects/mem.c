@@ -6,7 +6,9 @@
 
 struct mem_object {
 	struct object_info info;
-	size_t key_bytes;
+	struct arena arena; /* of the metadata */
+	struct object_meta *meta;
+	size_t meta_count, key_bytes;
 	char bytes[]; /* key, then body */
 };
 
@@ -34,12 +36,18 @@ static struct mem_store *mem_store(struct objects *o)
 	return CONTAINER_OF(o, struct mem_store, base);
 }
 
+static void mem_object_free(struct mem_object *object)
+{
+	arena_done(&object->arena);
+	mem_free(object);
+}
+
 static void mem_close(struct objects *o)
 {
 	struct mem_store *store = mem_store(o);
 	struct map_entry entry;
 	for (size_t at = 0; map_next(&store->objects, &at, &entry);)
-		mem_free(entry.value);
+		mem_object_free(entry.value);
 	map_done(&store->objects);
 	mem_free(store);
 }
@@ -49,19 +57,33 @@ static enum err mem_missing(struct op *op, struct str key)
 	return op_fail(op, ERR_NOT_FOUND, "object %.*s does not exist", STRF(key));
 }
 
-static enum err mem_put(struct op *op, struct objects *o, struct str key, const struct str *parts,
-	size_t part_count)
+static enum err mem_put(struct op *op, struct objects *o, const struct object_put *put)
 {
 	struct mem_store *store = mem_store(o);
+	const struct str key = put->key;
 	if (map_get(&store->objects, key))
 		return op_fail(op, ERR_EXISTS, "object %.*s exists", STRF(key));
-	size_t size = objects_parts_bytes(parts, part_count);
+	size_t size = objects_parts_bytes(put->parts, put->part_count);
 	struct mem_object *object = mem_new(sizeof(*object) + key.n + size);
 	object->info = (struct object_info){ .size_bytes = size, .wall_us = now_wall_us() };
 	object->key_bytes = key.n;
+	arena_init(&object->arena, 0);
+	object->meta = objects_meta_dup(&object->arena, put->meta, put->meta_count);
+	object->meta_count = put->meta_count;
 	memcpy(object->bytes, key.p, key.n);
-	objects_parts_copy(object->bytes + key.n, parts, part_count);
+	objects_parts_copy(object->bytes + key.n, put->parts, put->part_count);
 	map_set(&store->objects, (struct str){ object->bytes, key.n }, object);
+	return ERR_NONE;
+}
+
+static enum err mem_metadata(struct op *op, struct objects *o, struct str key,
+	struct object_meta **out, size_t *out_count)
+{
+	const struct mem_object *object = map_get(&mem_store(o)->objects, key);
+	if (!object)
+		return mem_missing(op, key);
+	*out = objects_meta_dup(op->arena, object->meta, object->meta_count);
+	*out_count = object->meta_count;
 	return ERR_NONE;
 }
 
@@ -82,7 +104,7 @@ static enum err mem_remove(struct op *op, struct objects *o, struct str key)
 	struct mem_object *object = map_remove(&mem_store(o)->objects, key);
 	if (!object)
 		return mem_missing(op, key);
-	mem_free(object);
+	mem_object_free(object);
 	return ERR_NONE;
 }
 
@@ -125,4 +147,5 @@ const struct objects_driver objects_mem = {
 	.remove = mem_remove,
 	.stat = mem_stat,
 	.iter = mem_iter,
+	.metadata = mem_metadata,
 };

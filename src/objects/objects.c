@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* objects/objects.c - what every level has in common: checking keys, counting, dispatching to the
- * driver, and the calls that are made of others (get with a limit, delete_many).
+ * driver, and the calls that are made of others (copy, get_many, delete_many).
  *
  * Wrappers call these functions on their inner store, so that each level counts its own requests. */
 #include "objects/objects.h"
@@ -8,6 +8,7 @@
 #include "objects/objects_private.h"
 #include "task/task.h"
 
+#define GET_PARALLEL    16
 #define DELETE_PARALLEL 8
 
 /* Drivers that keep temporary files beside the objects name them so. */
@@ -49,14 +50,26 @@ static enum err counted(struct objects *o, enum err e)
 	return e;
 }
 
-enum err objects_put(struct op *op, struct objects *o, struct str key, const struct str *parts,
-	size_t part_count)
+static enum err meta_check(struct op *op, const struct object_put *put)
 {
-	TRY(key_check(op, key));
+	size_t bytes = 0;
+	for (size_t i = 0; i < put->meta_count; i++)
+		bytes += put->meta[i].name.n + put->meta[i].value.n;
+	if (put->meta_count > OBJECTS_META_MAX || bytes > OBJECTS_META_BYTES)
+		return op_fail(op, ERR_LIMIT,
+			"object %.*s has %zu bytes of metadata, at most %d are kept",
+			STRF(put->key), bytes, OBJECTS_META_BYTES);
+	return ERR_NONE;
+}
+
+enum err objects_put(struct op *op, struct objects *o, const struct object_put *put)
+{
+	TRY(key_check(op, put->key));
+	TRY(meta_check(op, put));
 	o->counters.puts++;
-	for (size_t i = 0; i < part_count; i++)
-		o->counters.bytes_in += parts[i].n;
-	return counted(o, o->driver->put(op, o, key, parts, part_count));
+	for (size_t i = 0; i < put->part_count; i++)
+		o->counters.bytes_in += put->parts[i].n;
+	return counted(o, o->driver->put(op, o, put));
 }
 
 static enum err get(struct op *op, struct objects *o, struct str key, uint64_t offset,
@@ -117,12 +130,103 @@ enum err objects_iter(
 	return counted(o, o->driver->iter(op, o, prefix, fn, arg));
 }
 
-/* The children of objects_delete_many() take keys from this list until it is empty. */
+/* ---- copies and metadata ---- */
+
+static enum err metadata(struct op *op, struct objects *o, struct str key, struct object_meta **out,
+	size_t *out_count)
+{
+	while (!o->driver->metadata && o->inner)
+		o = o->inner;
+	if (!o->driver->metadata)
+		return op_fail(op, ERR_UNSUPPORTED, "the object store \"%s\" keeps no metadata",
+			o->driver->name);
+	o->counters.stats++;
+	return counted(o, o->driver->metadata(op, o, key, out, out_count));
+}
+
+enum err objects_metadata(struct op *op, struct objects *o, struct str key,
+	struct object_meta **out, size_t *out_count)
+{
+	TRY(key_check(op, key));
+	return metadata(op, o, key, out, out_count);
+}
+
+enum err objects_copy_by_reading(struct op *op, struct objects *o, struct str from, struct str to)
+{
+	struct object_put put = { .key = to, .part_count = 1 };
+	struct object_meta *meta = NULL;
+	struct str body;
+	TRY(get(op, o, from, 0, SIZE_MAX, &body));
+	enum err e = metadata(op, o, from, &meta, &put.meta_count);
+	if (e == ERR_UNSUPPORTED)
+		op_forgive(op);
+	else if (e != ERR_NONE)
+		return e;
+	put.parts = &body;
+	put.meta = meta;
+	return objects_put(op, o, &put);
+}
+
+enum err objects_copy(struct op *op, struct objects *o, struct str from, struct str to)
+{
+	TRY(key_check(op, from));
+	TRY(key_check(op, to));
+	while (!o->driver->copy && o->inner)
+		o = o->inner;
+	o->counters.copies++;
+	if (!o->driver->copy)
+		return objects_copy_by_reading(op, o, from, to);
+	return counted(o, o->driver->copy(op, o, from, to));
+}
+
+/* ---- many at once: children take from a list until it is empty ---- */
+
+struct read_list {
+	struct objects *objects;
+	struct object_read *reads;
+	size_t count, next;
+};
+
+static enum err read_some(struct op *op, void *arg)
+{
+	struct read_list *list = arg;
+	while (list->next < list->count) {
+		struct object_read *r = &list->reads[list->next++];
+		r->result = get(op, list->objects, r->key, r->offset, r->length, &r->body);
+		if (r->result == ERR_TIMEOUT || r->result == ERR_CANCELLED)
+			return r->result;
+		op_forgive(op);
+	}
+	return ERR_NONE;
+}
+
+enum err objects_get_many(struct op *op, struct objects *o, struct object_read *reads, size_t count)
+{
+	struct read_list list = { .objects = o, .reads = reads, .count = count };
+	for (size_t i = 0; i < count; i++) {
+		reads[i].body = STR_NONE;
+		reads[i].result = ERR_CANCELLED;
+	}
+	if (count <= 1)
+		return read_some(op, &list);
+	struct task_group *g = task_group_new(op);
+	for (size_t i = 0; i < MIN(count, GET_PARALLEL); i++)
+		task_group_start(g, "objects get", read_some, &list);
+	return task_group_finish(op, g);
+}
+
+void objects_prefetch(struct objects *o, const struct str *keys, size_t count)
+{
+	while (!o->driver->prefetch && o->inner)
+		o = o->inner;
+	if (o->driver->prefetch)
+		o->driver->prefetch(o, keys, count);
+}
+
 struct delete_list {
 	struct objects *objects;
 	const struct str *keys;
-	size_t count;
-	size_t next;
+	size_t count, next;
 };
 
 static enum err delete_some(struct op *op, void *arg)
@@ -140,6 +244,12 @@ static enum err delete_some(struct op *op, void *arg)
 
 enum err objects_delete_many(struct op *op, struct objects *o, const struct str *keys, size_t count)
 {
+	if (o->driver->remove_many && count > 1) {
+		for (size_t i = 0; i < count; i++)
+			TRY(key_check(op, keys[i]));
+		o->counters.deletes += count;
+		return counted(o, o->driver->remove_many(op, o, keys, count));
+	}
 	struct delete_list list = { .objects = o, .keys = keys, .count = count };
 	if (count <= 1)
 		return delete_some(op, &list);

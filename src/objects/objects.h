@@ -29,12 +29,35 @@ struct config_scope;
 struct objects;
 
 struct objects_counters {
-	uint64_t puts, gets, deletes, stats, bytes_in, bytes_out, failures;
+	uint64_t puts, gets, deletes, stats, copies, bytes_in, bytes_out, failures;
 };
 struct object_info {
 	uint64_t size_bytes; /* as stored by this level: compressed below `compress` */
 	int64_t wall_us;     /* when it was stored, if the driver knows; else 0 */
 };
+/* What a store may keep beside the bytes, for recovery: "guid", "size", "received" ... without the
+ * store's own prefix (sheet storage 9.7). At most OBJECTS_META_BYTES in all. */
+struct object_meta {
+	struct str name, value;
+};
+struct object_put {
+	struct str key;
+	const struct str *parts; /* written one after the other as one object */
+	size_t part_count;
+	const struct object_meta *meta; /* stores without metadata pass over it */
+	size_t meta_count;
+};
+struct object_read {
+	/* in */
+	struct str key;
+	uint64_t offset;
+	size_t length; /* SIZE_MAX: to the end */
+	/* out */
+	struct str body; /* in op's arena */
+	enum err result;
+};
+#define OBJECTS_META_MAX   16 /* entries of one object */
+#define OBJECTS_META_BYTES 2048
 
 /* ---- use ---- */
 
@@ -46,15 +69,27 @@ enum err objects_open(struct op *op, const struct config_scope *scope, struct ob
 enum err objects_open_text(struct op *op, struct str stack, struct objects **out);
 void objects_close(struct objects *o);
 
-/* WAITS. The parts are written one after the other as one object. */
-enum err objects_put(struct op *op, struct objects *o, struct str key, const struct str *parts,
-	size_t part_count);
+/* WAITS. ERR_LIMIT: more metadata than is allowed. A remote store that cannot refuse may answer
+ * ERR_NONE for a key that exists: keys are unique. */
+enum err objects_put(struct op *op, struct objects *o, const struct object_put *put);
 /* WAITS. The whole object, or at most `max_bytes` of it (ERR_LIMIT above), into op's arena. */
 enum err objects_get(
 	struct op *op, struct objects *o, struct str key, size_t max_bytes, struct str *out);
 /* WAITS. Bytes offset .. offset+length-1, fewer at the end of the object. */
 enum err objects_get_range(struct op *op, struct objects *o, struct str key, uint64_t offset,
 	size_t length, struct str *out);
+/* WAITS. Each in parallel within limits; each has its own result (and no text of it is kept).
+ * ERR_TIMEOUT, ERR_CANCELLED: the whole call ended early, results that are missing say so too. */
+enum err objects_get_many(
+	struct op *op, struct objects *o, struct object_read *reads, size_t count);
+/* Starts bringing objects into the nearest cache, if there is one. Never waits, tells no failures. */
+void objects_prefetch(struct objects *o, const struct str *keys, size_t count);
+/* WAITS. `to` gets the content and the metadata of `from`: by the store itself where it can, else by
+ * reading and writing. ERR_NOT_FOUND: no `from`; ERR_EXISTS as with put. */
+enum err objects_copy(struct op *op, struct objects *o, struct str from, struct str to);
+/* WAITS. In op's arena. ERR_UNSUPPORTED: the store keeps none. */
+enum err objects_metadata(struct op *op, struct objects *o, struct str key,
+	struct object_meta **out, size_t *out_count);
 /* WAITS. */
 enum err objects_delete(struct op *op, struct objects *o, struct str key);
 /* WAITS. Deletes many in parallel within limits; a missing key is not an error. */
@@ -79,14 +114,23 @@ struct objects_driver {
 	enum err (*open)(struct op *op, const struct config_scope *scope, struct str argument,
 		struct objects *inner, struct objects **out);
 	void (*close)(struct objects *o); /* closes inner ones too */
-	enum err (*put)(struct op *op, struct objects *o, struct str key, const struct str *parts,
-		size_t part_count);
+	enum err (*put)(struct op *op, struct objects *o, const struct object_put *put);
 	enum err (*get)(struct op *op, struct objects *o, struct str key, uint64_t offset,
 		size_t length, struct str *out);
 	enum err (*remove)(struct op *op, struct objects *o, struct str key);
 	enum err (*stat)(struct op *op, struct objects *o, struct str key, struct object_info *out);
 	enum err (*iter)(struct op *op, struct objects *o, struct str prefix, objects_iter_fn *fn,
 		void *arg);
+	/* May be NULL: a wrapper's is its inner store's then, a store's is read and written. */
+	enum err (*copy)(struct op *op, struct objects *o, struct str from, struct str to);
+	/* May be NULL: one by one, in parallel. A missing key is not an error. */
+	enum err (*remove_many)(
+		struct op *op, struct objects *o, const struct str *keys, size_t count);
+	/* May be NULL: a wrapper's is its inner store's then, a store has none. */
+	enum err (*metadata)(struct op *op, struct objects *o, struct str key,
+		struct object_meta **out, size_t *out_count);
+	/* May be NULL: a wrapper's is its inner store's then, a store does nothing. */
+	void (*prefetch)(struct objects *o, const struct str *keys, size_t count);
 };
 struct objects {
 	const struct objects_driver *driver;

@@ -45,6 +45,19 @@ static inline void objects_parts_copy(char *to, const struct str *parts, size_t 
 	}
 }
 
+static inline struct object_meta *objects_meta_dup(
+	struct arena *a, const struct object_meta *meta, size_t count)
+{
+	struct object_meta *copy = ARENA_NEW_ARRAY(a, struct object_meta, count);
+	for (size_t i = 0; i < count; i++)
+		copy[i] =
+			(struct object_meta){ str_dup(a, meta[i].name), str_dup(a, meta[i].value) };
+	return copy;
+}
+
+/* objects_copy() for a level that has no better way: WAITS. Counts as a get and a put of `o`. */
+enum err objects_copy_by_reading(struct op *op, struct objects *o, struct str from, struct str to);
+
 /* Copies a result into op's arena; ERR_LIMIT if that has no room. */
 static inline enum err objects_answer(struct op *op, struct str body, struct str *out)
 {

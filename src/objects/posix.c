@@ -200,13 +200,12 @@ static enum err put_run(struct posix_job *j)
 		"the directory of object %s is removed again and again", j->key);
 }
 
-static enum err posix_put(struct op *op, struct objects *o, struct str key, const struct str *parts,
-	size_t part_count)
+static enum err posix_put(struct op *op, struct objects *o, const struct object_put *put)
 {
-	struct posix_job *j = posix_job_new(o, key, put_run);
-	j->size = objects_parts_bytes(parts, part_count);
+	struct posix_job *j = posix_job_new(o, put->key, put_run);
+	j->size = objects_parts_bytes(put->parts, put->part_count);
 	j->bytes = mem_resize(NULL, MAX(j->size, 1));
-	objects_parts_copy(j->bytes, parts, part_count);
+	objects_parts_copy(j->bytes, put->parts, put->part_count);
 	j->queue = j->size <= JOURNAL_BODY_MAX ? posix_store(o)->commits : NULL;
 	TRY(posix_job_do(op, j));
 	posix_job_release(&j->job);

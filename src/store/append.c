@@ -150,7 +150,8 @@ struct put {
 static enum err put_one(struct op *op, void *arg)
 {
 	struct put *p = arg;
-	return objects_put(op, p->store->objects, p->key, &p->message, 1);
+	return objects_put(op, p->store->objects,
+		&(struct object_put){ .key = p->key, .parts = &p->message, .part_count = 1 });
 }
 
 static enum err put_slice(struct op *op, struct put *puts, size_t count)

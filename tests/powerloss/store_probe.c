@@ -57,7 +57,8 @@ static enum err write_for_ever(struct op *parent, void *arg)
 		struct catalog_change change = { .kind = CATALOG_PUT_ROW,
 			.mailbox = inbox,
 			.row = { .kind = CATALOG_APPEND, .name = s.name, .value = s.key } };
-		enum err e = objects_put(&op, objects, s.key, &s.body, 1);
+		enum err e = objects_put(&op, objects,
+			&(struct object_put){ .key = s.key, .parts = &s.body, .part_count = 1 });
 		if (e == ERR_NONE)
 			e = catalog_write(&op, catalog, s.user, &change, 1);
 		if (e != ERR_NONE)
