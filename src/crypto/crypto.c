@@ -57,6 +57,20 @@ void crypto_sha512(struct str in, uint8_t out[CRYPTO_SHA512_BYTES])
 	digest(algorithms.sha512, in, out);
 }
 
+void crypto_sha256_parts(
+	const struct str *parts, size_t part_count, uint8_t out[CRYPTO_SHA256_BYTES])
+{
+	crypto_prepare();
+	EVP_MD_CTX *md = EVP_MD_CTX_new();
+	ASSERT(md != NULL);
+	int ok = EVP_DigestInit_ex2(md, algorithms.sha256, NULL);
+	for (size_t i = 0; i < part_count; i++)
+		ok &= EVP_DigestUpdate(md, parts[i].p, parts[i].n);
+	ok &= EVP_DigestFinal_ex(md, out, NULL);
+	ASSERT(ok == 1);
+	EVP_MD_CTX_free(md);
+}
+
 void crypto_hmac_sha256(struct str key, struct str in, uint8_t out[CRYPTO_SHA256_BYTES])
 {
 	unsigned n = CRYPTO_SHA256_BYTES;

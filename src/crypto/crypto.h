@@ -24,6 +24,9 @@ void crypto_prepare(void);
 
 void crypto_sha256(struct str in, uint8_t out[CRYPTO_SHA256_BYTES]);
 void crypto_sha512(struct str in, uint8_t out[CRYPTO_SHA512_BYTES]);
+/* Of several runs of bytes, one after the other. */
+void crypto_sha256_parts(
+	const struct str *parts, size_t part_count, uint8_t out[CRYPTO_SHA256_BYTES]);
 void crypto_hmac_sha256(struct str key, struct str in, uint8_t out[CRYPTO_SHA256_BYTES]);
 
 /* A sealed message can be read and made only with the key (AES-256-GCM). It is nonce, ciphertext,

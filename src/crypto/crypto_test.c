@@ -22,6 +22,10 @@ static void digests_known_answers(void **state) /* FIPS 180 examples */
 	crypto_sha256(STR("abc"), out);
 	check_hex(out, CRYPTO_SHA256_BYTES,
 		STR("ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"));
+	const struct str parts[] = { STR("a"), STR_NONE, STR("bc") };
+	uint8_t of_parts[CRYPTO_SHA256_BYTES];
+	crypto_sha256_parts(parts, 3, of_parts);
+	assert_memory_equal(out, of_parts, sizeof(of_parts));
 	crypto_sha256(STR_NONE, out);
 	check_hex(out, CRYPTO_SHA256_BYTES,
 		STR("e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"));

@@ -5,6 +5,7 @@
 
 #include <limits.h>
 #include <openssl/evp.h>
+#include <openssl/hmac.h>
 
 #include "base/assert.h"
 #include "base/mem.h"
@@ -60,6 +61,41 @@ size_t crypto_digest(struct str name, struct str in, uint8_t out[CRYPTO_DIGEST_B
 		return 0;
 	int ok = EVP_Digest(in.p, in.n, out, &n, algorithm, NULL);
 	ASSERT(ok == 1 && n <= CRYPTO_DIGEST_BYTES_MAX);
+	return n;
+}
+
+size_t crypto_digest_parts(struct str name, const struct str *parts, size_t part_count,
+	uint8_t out[CRYPTO_DIGEST_BYTES_MAX])
+{
+	const EVP_MD *algorithm = find_digest(name);
+	unsigned n = 0;
+
+	if (!algorithm)
+		return 0;
+	EVP_MD_CTX *md = EVP_MD_CTX_new();
+	ASSERT(md != NULL);
+	int ok = EVP_DigestInit_ex2(md, algorithm, NULL);
+	for (size_t i = 0; i < part_count; i++)
+		ok &= EVP_DigestUpdate(md, parts[i].p, parts[i].n);
+	ok &= EVP_DigestFinal_ex(md, out, &n);
+	ASSERT(ok == 1 && n <= CRYPTO_DIGEST_BYTES_MAX);
+	EVP_MD_CTX_free(md);
+	return n;
+}
+
+size_t crypto_hmac(
+	struct str name, struct str key, struct str in, uint8_t out[CRYPTO_DIGEST_BYTES_MAX])
+{
+	const EVP_MD *algorithm = find_digest(name);
+	unsigned n = CRYPTO_DIGEST_BYTES_MAX;
+
+	if (!algorithm)
+		return 0;
+	ASSERT(key.n <= INT_MAX);
+	const void *key_bytes = key.n > 0 ? key.p : ""; /* NULL would mean "the key of before" */
+	const uint8_t *done =
+		HMAC(algorithm, key_bytes, (int)key.n, (const unsigned char *)in.p, in.n, out, &n);
+	ASSERT(done != NULL && n <= CRYPTO_DIGEST_BYTES_MAX);
 	return n;
 }
 

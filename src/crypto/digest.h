@@ -4,7 +4,7 @@
  *
  * Rules:  as crypto.h: no state, any thread. What a name or a length can get wrong is answered with 0
  *         or false; the library's own failures abort.
- * Spec:   RFC 1321, FIPS 180-4, RFC 8018 (PBKDF2), NIST SP 800-38A (CBC). */
+ * Spec:   RFC 1321, RFC 2104, FIPS 180-4, RFC 8018 (PBKDF2), NIST SP 800-38A (CBC). */
 #pragma once
 
 #include <stdbool.h>
@@ -20,6 +20,13 @@
 /* The digest called `name` (md5, sha1, sha224, sha256, sha384, sha512; any case) of `in`: its length in
  * bytes, or 0 when there is none of that name. */
 size_t crypto_digest(struct str name, struct str in, uint8_t out[CRYPTO_DIGEST_BYTES_MAX]);
+
+/* The same of several runs of bytes, one after the other. */
+size_t crypto_digest_parts(struct str name, const struct str *parts, size_t part_count,
+	uint8_t out[CRYPTO_DIGEST_BYTES_MAX]);
+/* The keyed digest (RFC 2104) of `in` with the digest called `name`: its length, or 0. */
+size_t crypto_hmac(
+	struct str name, struct str key, struct str in, uint8_t out[CRYPTO_DIGEST_BYTES_MAX]);
 
 /* Key and IV lengths of a cipher: aes-128-cbc, aes-192-cbc, aes-256-cbc. False: unknown. */
 bool crypto_cipher_sizes(struct str name, size_t *key_bytes, size_t *iv_bytes);

@@ -87,12 +87,36 @@ static void keys_from_passwords(void **state)
 	assert_false(crypto_key_derive(STR("x"), STR("p"), STR("s"), 1, key, sizeof(key)));
 }
 
+static void parts_are_one_text(void **state)
+{
+	(void)state;
+	uint8_t whole[CRYPTO_DIGEST_BYTES_MAX], parts[CRYPTO_DIGEST_BYTES_MAX];
+	const struct str pieces[] = { STR("a"), STR_NONE, STR("bc") };
+	assert_int_equal(crypto_digest(STR("md5"), STR("abc"), whole), 16);
+	assert_int_equal(crypto_digest_parts(STR("MD5"), pieces, 3, parts), 16);
+	assert_memory_equal(whole, parts, 16);
+	assert_int_equal(crypto_digest_parts(STR("x"), pieces, 3, parts), 0);
+}
+
+/* RFC 2202, test case 2. */
+static void hmac_known_answer(void **state)
+{
+	(void)state;
+	uint8_t mac[CRYPTO_DIGEST_BYTES_MAX];
+	size_t n = crypto_hmac(STR("sha1"), STR("Jefe"), STR("what do ya want for nothing?"), mac);
+	assert_hex(
+		(struct str){ (const char *)mac, n }, "effcdf6ae5eb2fa2d27416d5f184df9c259a7c79");
+	assert_int_equal(crypto_hmac(STR("x"), STR_NONE, STR_NONE, mac), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(digests_of_abc),
 		cmocka_unit_test(cbc_known_answer),
 		cmocka_unit_test(keys_from_passwords),
+		cmocka_unit_test(parts_are_one_text),
+		cmocka_unit_test(hmac_known_answer),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
