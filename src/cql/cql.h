@@ -40,8 +40,13 @@ struct str cql_keyspace(const struct cql_client *c);
 /* ---- statements ---- */
 
 /* Which of the cassandra_*_consistency settings counts. */
-enum cql_class { CQL_READ, CQL_WRITE, CQL_DELETE };
-#define CQL_CLASS_COUNT (CQL_DELETE + 1)
+enum cql_class {
+	CQL_READ,
+	CQL_WRITE,
+	CQL_DELETE,
+	CQL_QUORUM, /* a read at QUORUM of all data centres, whatever is set, without fallback */
+};
+#define CQL_CLASS_COUNT (CQL_QUORUM + 1)
 
 /* A statement with `?` for each value; table names without a keyspace are those of the client's.
  * Prepared at its first use on each node, and again when a node has forgotten it. `name` stands for it
