@@ -66,6 +66,77 @@ static enum err counted(struct catalog *c, enum err e)
 	return e;
 }
 
+/* ---- groups ---- */
+
+enum partition { PARTITION_ROWS, PARTITION_HEADS, PARTITION_REVERSE, PARTITION_ALONE };
+
+static enum partition change_partition(const struct catalog_change *change)
+{
+	switch (change->kind) {
+	case CATALOG_PUT_ROW:
+	case CATALOG_DELETE_ROW:
+		return PARTITION_ROWS;
+	case CATALOG_PUT_HEAD:
+	case CATALOG_DELETE_HEAD:
+		return PARTITION_HEADS;
+	case CATALOG_PUT_REVERSE:
+	case CATALOG_DELETE_REVERSE:
+		return PARTITION_REVERSE;
+	case CATALOG_PUT_GARBAGE:
+	case CATALOG_DELETE_GARBAGE:
+	case CATALOG_DELETE_MAILBOX:
+		break;
+	}
+	return PARTITION_ALONE;
+}
+
+static bool share_partition(const struct catalog_change *a, const struct catalog_change *b)
+{
+	enum partition partition = change_partition(a);
+	if (partition != change_partition(b))
+		return false;
+	switch (partition) {
+	case PARTITION_ROWS:
+		return memcmp(&a->mailbox, &b->mailbox, sizeof(a->mailbox)) == 0 &&
+		       a->row.bucket == b->row.bucket;
+	case PARTITION_HEADS:
+		return true;
+	case PARTITION_REVERSE:
+		return str_eq(a->object, b->object);
+	case PARTITION_ALONE:
+		break;
+	}
+	return false;
+}
+
+/* What a change weighs in a group, roughly. */
+static size_t change_bytes(const struct catalog_change *change)
+{
+	return 64 + change->row.value.n + change->key.n + change->value.n + change->object.n;
+}
+
+size_t catalog_group_end(const struct catalog_change *changes, size_t count, size_t from)
+{
+	size_t bytes = change_bytes(&changes[from]), at = from + 1;
+	while (at < count && at - from < CATALOG_GROUP_COUNT &&
+		share_partition(&changes[from], &changes[at])) {
+		bytes += change_bytes(&changes[at]);
+		if (bytes > CATALOG_GROUP_MAX)
+			break;
+		at++;
+	}
+	return at;
+}
+
+bool catalog_is_atomic(const struct catalog *c)
+{
+	while (c->inner)
+		c = c->inner;
+	return c->driver->is_atomic;
+}
+
+/* ---- dispatching ---- */
+
 enum err catalog_write(struct op *op, struct catalog *c, struct str user,
 	const struct catalog_change *changes, size_t count)
 {
@@ -110,13 +181,14 @@ static enum err row_count(struct op *op, const struct catalog_row *row, void *ar
 }
 
 enum err catalog_read_rows(struct op *op, struct catalog *c, struct str user,
-	struct catalog_guid mailbox, uint32_t bucket, struct catalog_name after,
-	catalog_row_fn *row_fn, void *arg)
+	struct catalog_guid mailbox, uint32_t bucket, uint32_t last_bucket,
+	struct catalog_name after, catalog_row_fn *row_fn, void *arg)
 {
 	TRY(user_check(op, user));
 	c->counters.reads++;
 	struct row_counter counter = { .catalog = c, .fn = row_fn, .arg = arg };
-	enum err e = c->driver->read_rows(op, c, user, mailbox, bucket, after, row_count, &counter);
+	enum err e = c->driver->read_rows(
+		op, c, user, mailbox, bucket, last_bucket, after, row_count, &counter);
 	return counter.has_failed ? e : counted(c, e);
 }
 
@@ -161,6 +233,16 @@ enum err catalog_list_users(
 	TRY(shard_check(op, c, shard));
 	c->counters.reads++;
 	return c->driver->list_users(op, c, shard, fn, arg);
+}
+
+enum err catalog_clock(struct op *op, struct catalog *c, int64_t *out_wall_us)
+{
+	if (!c->driver->clock) {
+		*out_wall_us = now_wall_us();
+		return ERR_NONE;
+	}
+	c->counters.reads++;
+	return counted(c, c->driver->clock(op, c, out_wall_us));
 }
 
 void catalog_close(struct op *op, struct catalog *c)

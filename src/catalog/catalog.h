@@ -5,10 +5,17 @@
  * Values are opaque here; store/format defines them.
  *
  * Contract: a batch is given as a whole. Atomic drivers (SQLite, mem) carry it out completely or
- *           not at all; others in the order given, so that every prefix is safe: writers order it so.
+ *           not at all. Others cut it into groups (catalog_group_end()), write each as a whole and in
+ *           the order given; a failure leaves a prefix of groups, of which the last is uncertain: writers
+ *           order their batches so that every prefix is safe. A run of groups of reverse rows, or of
+ *           garbage, may go in parallel: any of them may then be there.
  *           After ERR_NONE it survives kill -9 and power loss. ERR_UNAVAILABLE and ERR_TIMEOUT are
- *           uncertain: it may or may not have been carried out, until a void row settles it.
+ *           uncertain: it may or may not have been carried out, or be carried out hours later.
  *           Repeating a batch is harmless. A batch that fails does not hurt those of others.
+ *
+ * Stamps:   drivers that are not atomic keep, of what is written under one key, the change with the
+ *           highest stamp_us; a deletion wins a tie and hides every write below it, also one that
+ *           arrives later. Atomic drivers carry out what they are given in the order given.
  *
  * Users:    every key begins with the user's name; in embedded form the user's shard picks the
  *           SQLite file, which has one process as its one writer: a second one gets ERR_UNAVAILABLE
@@ -28,9 +35,11 @@
 struct config_scope;
 struct catalog;
 
-#define CATALOG_VALUE_MAX  ((size_t)1 << 20)
-#define CATALOG_GUID_BYTES 16
-#define CATALOG_NAME_BYTES 16
+#define CATALOG_VALUE_MAX   ((size_t)1 << 20)
+#define CATALOG_GUID_BYTES  16
+#define CATALOG_NAME_BYTES  16
+#define CATALOG_GROUP_MAX   ((size_t)40 * 1024) /* bytes of keys and values */
+#define CATALOG_GROUP_COUNT 100
 struct catalog_guid {
 	uint8_t bytes[CATALOG_GUID_BYTES]; /* a mailbox; all zero: the user's root scope */
 };
@@ -92,7 +101,7 @@ enum catalog_change_kind {
 	CATALOG_DELETE_REVERSE,
 	CATALOG_PUT_GARBAGE,
 	CATALOG_DELETE_GARBAGE,
-	CATALOG_DELETE_MAILBOX, /* every row of a mailbox, all buckets */
+	CATALOG_DELETE_MAILBOX, /* every row of a mailbox, at least of buckets 0 to row.bucket */
 };
 struct catalog_change {
 	enum catalog_change_kind kind;
@@ -102,7 +111,16 @@ struct catalog_change {
 	struct str value;           /* heads */
 	struct str object;          /* reverse, garbage */
 	struct catalog_name queued; /* garbage: catalog_garbage's name; row.name is its `row` */
+	/* Wall clock, minted once when the batch is built: a repeated batch has the same stamps, a
+	 * deletion's is above that of the write it removes. 0: the driver takes the present. */
+	int64_t stamp_us;
 };
+/* Is a batch all or nothing? */
+bool catalog_is_atomic(const struct catalog *c);
+/* Where the group ends that begins at changes[from]: a run of rows of one (mailbox, bucket), of heads,
+ * of reverse rows of one object, each at most CATALOG_GROUP_MAX and CATALOG_GROUP_COUNT (one larger
+ * change is a group alone); an entry of garbage, and each bucket of CATALOG_DELETE_MAILBOX, alone. */
+size_t catalog_group_end(const struct catalog_change *changes, size_t count, size_t from);
 /* WAITS until durable. */
 enum err catalog_write(struct op *op, struct catalog *c, struct str user,
 	const struct catalog_change *changes, size_t count);
@@ -110,13 +128,14 @@ enum err catalog_write(struct op *op, struct catalog *c, struct str user,
 /* WAITS. All heads of a user: one partition, one query. None is ERR_NONE with count 0. */
 enum err catalog_read_heads(struct op *op, struct catalog *c, struct str user,
 	struct catalog_head **out, size_t *out_count);
-/* WAITS. Rows of both kinds of one mailbox with name > `after` (zero: all), buckets from `bucket`
- * on; in the order (name). `row_fn` may wait; the row is borrowed for the call. An error of row_fn
- * ends the read and is returned. Rows that are written during the read may be missing. */
+/* WAITS. Rows of both kinds of one mailbox with name > `after` (zero: all), buckets `bucket` to
+ * `last_bucket`, which drivers may read in parallel; in the order (name). `row_fn` may wait; the row is
+ * borrowed for the call. An error of row_fn ends the read and is returned. Rows that are written during
+ * the read may be missing. */
 typedef enum err catalog_row_fn(struct op *op, const struct catalog_row *row, void *arg);
 enum err catalog_read_rows(struct op *op, struct catalog *c, struct str user,
-	struct catalog_guid mailbox, uint32_t bucket, struct catalog_name after,
-	catalog_row_fn *row_fn, void *arg);
+	struct catalog_guid mailbox, uint32_t bucket, uint32_t last_bucket,
+	struct catalog_name after, catalog_row_fn *row_fn, void *arg);
 /* WAITS. How many reverse rows name this object; 0: it was never copied or all copies are gone. */
 enum err catalog_count_reverse(
 	struct op *op, struct catalog *c, struct str user, struct str object, uint32_t *out_count);
@@ -130,6 +149,10 @@ enum err catalog_read_garbage(struct op *op, struct catalog *c, uint32_t shard, 
 typedef enum err catalog_user_fn(struct op *op, struct str user, void *arg);
 enum err catalog_list_users(
 	struct op *op, struct catalog *c, uint32_t shard, catalog_user_fn *fn, void *arg);
+
+/* WAITS. The catalog's own clock, wall microseconds; of this host where it has none. Writers whose clock
+ * is off stop (storage contract §2). */
+enum err catalog_clock(struct op *op, struct catalog *c, int64_t *out_wall_us);
 
 struct catalog_counters {
 	uint64_t writes, commits, rows_written, reads, rows_read, failures;
@@ -149,8 +172,8 @@ struct catalog_driver {
 	enum err (*read_heads)(struct op *op, struct catalog *c, struct str user,
 		struct catalog_head **out, size_t *out_count);
 	enum err (*read_rows)(struct op *op, struct catalog *c, struct str user,
-		struct catalog_guid mailbox, uint32_t bucket, struct catalog_name after,
-		catalog_row_fn *row_fn, void *arg);
+		struct catalog_guid mailbox, uint32_t bucket, uint32_t last_bucket,
+		struct catalog_name after, catalog_row_fn *row_fn, void *arg);
 	enum err (*count_reverse)(struct op *op, struct catalog *c, struct str user,
 		struct str object, uint32_t *out_count);
 	enum err (*has_row)(struct op *op, struct catalog *c, struct str user,
@@ -159,6 +182,8 @@ struct catalog_driver {
 		struct catalog_garbage **out, size_t *out_count);
 	enum err (*list_users)(
 		struct op *op, struct catalog *c, uint32_t shard, catalog_user_fn *fn, void *arg);
+	enum err (*clock)(
+		struct op *op, struct catalog *c, int64_t *out_wall_us); /* NULL: has none */
 };
 struct catalog {
 	const struct catalog_driver *driver;
@@ -168,11 +193,18 @@ struct catalog {
 };
 extern const struct catalog_driver *const catalog_drivers[]; /* NULL-terminated */
 
-/* The fault wrapper's controls, as objects_fault_set(). */
+/* The fault wrapper's controls, as objects_fault_set(). Of a catalog that is not atomic every group is a
+ * request. */
 struct catalog_fault_plan {
 	int64_t fail_at;
 	bool fail_after_doing;
+	bool fail_late; /* a write that fails is carried out by catalog_fault_replay() */
 	bool fail_from_there;
 	int64_t delay_us;
+	int64_t clock_skew_us; /* added to catalog_clock() */
 };
 void catalog_fault_set(struct catalog *c, const struct catalog_fault_plan *plan);
+/* How many requests there were since the plan was set. */
+int64_t catalog_fault_requests(struct catalog *c);
+/* WAITS. Carries out what failed under `fail_late`, in its order, with its stamps. */
+enum err catalog_fault_replay(struct op *op, struct catalog *c);

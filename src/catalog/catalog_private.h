@@ -12,6 +12,7 @@
 
 extern const struct catalog_driver catalog_fault;
 extern const struct catalog_driver catalog_mem;
+extern const struct catalog_driver catalog_mem_loose; /* opened as "mem(4,loose)" */
 extern const struct catalog_driver catalog_sqlite;
 
 /* Reads "16"; an empty text is the usual number. */

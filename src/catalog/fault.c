@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* catalog/fault.c - a wrapper that fails on purpose: the n-th request from now, before or after it
- * was carried out, once or from there on, and slows requests down. */
+ * was carried out, once or from there on, and slows requests down.
+ *
+ * Of a catalog that is not atomic every group of a batch is a request, so that a batch may end between
+ * any two. A write that failed "late" is kept and carried out when the test asks for it, as the hints of
+ * Cassandra are hours later. */
+#include "base/list.h"
 #include "catalog/catalog_private.h"
 #include "task/task.h"
 
@@ -8,6 +13,16 @@ struct fault_catalog {
 	struct catalog base; /* first */
 	struct catalog_fault_plan plan;
 	int64_t requests; /* since the plan was set */
+	struct list late; /* of struct late_write */
+};
+
+/* A group that failed and will be carried out. */
+struct late_write {
+	struct list link;
+	struct arena arena; /* of all below */
+	struct str user;
+	struct catalog_change *changes;
+	size_t count;
 };
 
 static struct fault_catalog *fault_catalog(struct catalog *c)
@@ -26,13 +41,24 @@ static enum err fault_open(struct op *op, const struct config_scope *scope, stru
 	fault->base.driver = &catalog_fault;
 	fault->base.inner = inner;
 	fault->base.shard_count = inner->shard_count;
+	list_init(&fault->late);
 	*out = &fault->base;
 	return ERR_NONE;
+}
+
+static void late_free(struct late_write *late)
+{
+	list_remove(&late->link);
+	arena_done(&late->arena);
+	mem_free(late);
 }
 
 static void fault_close(struct op *op, struct catalog *c)
 {
 	catalog_close(op, c->inner);
+	struct late_write *late, *tmp;
+	LIST_FOR_EACH(late, tmp, &fault_catalog(c)->late, struct late_write, link)
+	late_free(late);
 	mem_free(fault_catalog(c));
 }
 
@@ -41,6 +67,11 @@ void catalog_fault_set(struct catalog *c, const struct catalog_fault_plan *plan)
 	struct fault_catalog *fault = fault_catalog(c);
 	fault->plan = *plan;
 	fault->requests = 0;
+}
+
+int64_t catalog_fault_requests(struct catalog *c)
+{
+	return fault_catalog(c)->requests;
 }
 
 /* WAITS for the plan's delay. *is_lost: carry it out, then hide the result. */
@@ -64,13 +95,64 @@ static enum err fault_end(struct op *op, bool is_lost, enum err e)
 	return is_lost ? op_fail(op, ERR_UNAVAILABLE, "fault: answer dropped on purpose") : e;
 }
 
-static enum err fault_write(struct op *op, struct catalog *c, struct str user,
+/* ---- writing ---- */
+
+static void late_keep(struct fault_catalog *fault, struct str user,
+	const struct catalog_change *changes, size_t count)
+{
+	struct late_write *late = MEM_NEW(struct late_write);
+	arena_init(&late->arena, 0);
+	late->user = str_dup(&late->arena, user);
+	late->changes = ARENA_NEW_ARRAY(&late->arena, struct catalog_change, count);
+	late->count = count;
+	for (size_t i = 0; i < count; i++) {
+		struct catalog_change *change = &late->changes[i];
+		*change = changes[i];
+		change->row.value = str_dup(&late->arena, change->row.value);
+		change->key = str_dup(&late->arena, change->key);
+		change->value = str_dup(&late->arena, change->value);
+		change->object = str_dup(&late->arena, change->object);
+	}
+	list_add_last(&fault->late, &late->link);
+}
+
+enum err catalog_fault_replay(struct op *op, struct catalog *c)
+{
+	struct fault_catalog *fault = fault_catalog(c);
+	while (!list_is_empty(&fault->late)) {
+		struct late_write *late = LIST_FIRST(&fault->late, struct late_write, link);
+		TRY(catalog_write(op, c->inner, late->user, late->changes, late->count));
+		late_free(late);
+	}
+	return ERR_NONE;
+}
+
+static enum err fault_write_group(struct op *op, struct catalog *c, struct str user,
 	const struct catalog_change *changes, size_t count)
 {
 	bool is_lost;
-	TRY(fault_begin(op, c, &is_lost));
+	enum err e = fault_begin(op, c, &is_lost);
+	if (e != ERR_NONE) {
+		if (e == ERR_UNAVAILABLE && fault_catalog(c)->plan.fail_late)
+			late_keep(fault_catalog(c), user, changes, count);
+		return e;
+	}
 	return fault_end(op, is_lost, catalog_write(op, c->inner, user, changes, count));
 }
+
+static enum err fault_write(struct op *op, struct catalog *c, struct str user,
+	const struct catalog_change *changes, size_t count)
+{
+	if (catalog_is_atomic(c))
+		return fault_write_group(op, c, user, changes, count);
+	for (size_t from = 0, to; from < count; from = to) {
+		to = catalog_group_end(changes, count, from);
+		TRY(fault_write_group(op, c, user, changes + from, to - from));
+	}
+	return ERR_NONE;
+}
+
+/* ---- reading ---- */
 
 static enum err fault_read_heads(struct op *op, struct catalog *c, struct str user,
 	struct catalog_head **out, size_t *out_count)
@@ -86,13 +168,14 @@ static enum err fault_read_heads(struct op *op, struct catalog *c, struct str us
 }
 
 static enum err fault_read_rows(struct op *op, struct catalog *c, struct str user,
-	struct catalog_guid mailbox, uint32_t bucket, struct catalog_name after,
-	catalog_row_fn *row_fn, void *arg)
+	struct catalog_guid mailbox, uint32_t bucket, uint32_t last_bucket,
+	struct catalog_name after, catalog_row_fn *row_fn, void *arg)
 {
 	bool is_lost;
 	TRY(fault_begin(op, c, &is_lost));
 	return fault_end(op, is_lost,
-		catalog_read_rows(op, c->inner, user, mailbox, bucket, after, row_fn, arg));
+		catalog_read_rows(
+			op, c->inner, user, mailbox, bucket, last_bucket, after, row_fn, arg));
 }
 
 static enum err fault_count_reverse(
@@ -139,6 +222,16 @@ static enum err fault_list_users(
 	return fault_end(op, is_lost, catalog_list_users(op, c->inner, shard, fn, arg));
 }
 
+static enum err fault_clock(struct op *op, struct catalog *c, int64_t *out_wall_us)
+{
+	bool is_lost;
+	int64_t wall_us = 0;
+	TRY(fault_begin(op, c, &is_lost));
+	TRY(fault_end(op, is_lost, catalog_clock(op, c->inner, &wall_us)));
+	*out_wall_us = wall_us + fault_catalog(c)->plan.clock_skew_us;
+	return ERR_NONE;
+}
+
 const struct catalog_driver catalog_fault = {
 	.name = "fault",
 	.open = fault_open,
@@ -150,4 +243,5 @@ const struct catalog_driver catalog_fault = {
 	.has_row = fault_has_row,
 	.read_garbage = fault_read_garbage,
 	.list_users = fault_list_users,
+	.clock = fault_clock,
 };

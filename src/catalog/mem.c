@@ -2,11 +2,16 @@
 /* catalog/mem.c - a catalog in memory, for tests and the simulation. It never waits, every batch is
  * atomic (nothing can fail half-way: catalog.c has checked it), and it ends with its handle.
  *
+ * "mem(4,loose)" plays Cassandra: it claims to be no more than what catalog.h asks of drivers that are not
+ * atomic, so that the fault wrapper breaks its batches, and keeps by stamps what is written: the highest
+ * wins, deletions stay as tombstones that win ties and hide older writes, whenever these arrive.
+ *
  * All tables are one array of entries, sorted by a key that begins with the table's letter:
  *   'h' user 0 mailbox key 0                     -> value
  *   'r' user 0 mailbox bucket kind name          -> value
  *   'v' user 0 object 0 mailbox name             -> nothing
  *   'g' shard queued user 0 object 0             -> mailbox bucket row
+ *   'd' user 0 mailbox bucket                    -> nothing; a tombstone of all its rows (loose)
  * Numbers are big-endian, so that bytes sort as the fields do. */
 #include <stdlib.h>
 
@@ -16,7 +21,9 @@
 struct mem_entry {
 	size_t key_bytes;
 	size_t value_bytes;
-	char bytes[]; /* key, value */
+	int64_t stamp_us;  /* loose */
+	bool is_tombstone; /* loose */
+	char bytes[];      /* key, value */
 };
 
 struct mem_catalog {
@@ -58,7 +65,7 @@ static size_t lower_bound(const struct mem_catalog *m, struct str key)
 	return from;
 }
 
-static const struct mem_entry *entry_find(const struct mem_catalog *m, struct str key)
+static struct mem_entry *entry_find(const struct mem_catalog *m, struct str key)
 {
 	size_t at = lower_bound(m, key);
 	return at < m->count && str_eq(entry_key(m->entries[at]), key) ? m->entries[at] : NULL;
@@ -81,11 +88,13 @@ static size_t prefix_end(const struct mem_catalog *m, size_t from, struct str pr
 	return from;
 }
 
-static void entry_put(struct mem_catalog *m, struct str key, struct str value)
+static struct mem_entry *entry_put(struct mem_catalog *m, struct str key, struct str value)
 {
 	struct mem_entry *e = mem_new(sizeof(*e) + key.n + value.n);
 	e->key_bytes = key.n;
 	e->value_bytes = value.n;
+	e->stamp_us = 0;
+	e->is_tombstone = false;
 	memcpy(e->bytes, key.p, key.n);
 	if (value.n)
 		memcpy(e->bytes + key.n, value.p, value.n);
@@ -93,7 +102,7 @@ static void entry_put(struct mem_catalog *m, struct str key, struct str value)
 	if (at < m->count && str_eq(entry_key(m->entries[at]), key)) {
 		mem_free(m->entries[at]);
 		m->entries[at] = e;
-		return;
+		return e;
 	}
 	if (m->count == m->cap) {
 		m->cap = m->cap ? 2 * m->cap : 64;
@@ -102,6 +111,7 @@ static void entry_put(struct mem_catalog *m, struct str key, struct str value)
 	memmove(m->entries + at + 1, m->entries + at, (m->count - at) * sizeof(m->entries[0]));
 	m->entries[at] = e;
 	m->count++;
+	return e;
 }
 
 /* ---- keys ---- */
@@ -206,37 +216,52 @@ static void change_key(
 	}
 }
 
-static void change_apply(struct mem_catalog *m, struct str key, const struct catalog_change *change)
+static bool is_put(const struct catalog_change *change)
 {
-	size_t at = lower_bound(m, key);
-	bool exists = at < m->count && str_eq(entry_key(m->entries[at]), key);
-	AUTO_BUF(value, 0);
 	switch (change->kind) {
 	case CATALOG_PUT_ROW:
-		entry_put(m, key, change->row.value);
-		break;
 	case CATALOG_PUT_HEAD:
-		entry_put(m, key, change->value);
-		break;
 	case CATALOG_PUT_REVERSE:
-		entry_put(m, key, STR_NONE);
-		break;
 	case CATALOG_PUT_GARBAGE:
-		key_guid(&value, &change->mailbox);
-		key_u32(&value, change->row.bucket);
-		key_name(&value, &change->row.name);
-		entry_put(m, key, buf_str(&value));
-		break;
+		return true;
 	case CATALOG_DELETE_ROW:
 	case CATALOG_DELETE_HEAD:
 	case CATALOG_DELETE_REVERSE:
 	case CATALOG_DELETE_GARBAGE:
-		entries_remove(m, at, exists ? at + 1 : at);
-		break;
 	case CATALOG_DELETE_MAILBOX:
-		entries_remove(m, at, prefix_end(m, at, key));
 		break;
 	}
+	return false;
+}
+
+/* What a put leaves under its key; `garbage` is where it may be made. */
+static struct str change_value(const struct catalog_change *change, struct buf *garbage)
+{
+	if (change->kind == CATALOG_PUT_ROW)
+		return change->row.value;
+	if (change->kind == CATALOG_PUT_HEAD)
+		return change->value;
+	if (change->kind != CATALOG_PUT_GARBAGE)
+		return STR_NONE;
+	key_guid(garbage, &change->mailbox);
+	key_u32(garbage, change->row.bucket);
+	key_name(garbage, &change->row.name);
+	return buf_str(garbage);
+}
+
+static void change_apply(struct mem_catalog *m, struct str key, const struct catalog_change *change)
+{
+	AUTO_BUF(garbage, 0);
+	if (is_put(change)) {
+		(void)entry_put(m, key, change_value(change, &garbage));
+		return;
+	}
+	size_t at = lower_bound(m, key), end = at;
+	if (change->kind == CATALOG_DELETE_MAILBOX)
+		end = prefix_end(m, at, key);
+	else if (entry_find(m, key))
+		end++;
+	entries_remove(m, at, end);
 }
 
 static enum err mem_write(struct op *op, struct catalog *c, struct str user,
@@ -253,6 +278,90 @@ static enum err mem_write(struct op *op, struct catalog *c, struct str user,
 	return ERR_NONE;
 }
 
+/* ---- writing, loose ---- */
+
+static void key_dead_bucket(
+	struct buf *key, struct str user, const struct catalog_guid *mailbox, uint32_t bucket)
+{
+	key_table(key, 'd', user);
+	key_guid(key, mailbox);
+	key_u32(key, bucket);
+}
+
+/* Is what stands there not changed by this write? */
+static bool entry_wins(
+	const struct mem_entry *e, int64_t stamp_us, bool is_tombstone, struct str value)
+{
+	if (e->stamp_us != stamp_us)
+		return e->stamp_us > stamp_us;
+	if (e->is_tombstone || is_tombstone)
+		return e->is_tombstone;
+	return str_cmp(entry_value(e), value) >= 0;
+}
+
+static void loose_bury_bucket(struct mem_catalog *m, struct str user,
+	const struct catalog_guid *mailbox, uint32_t bucket, int64_t stamp_us)
+{
+	AUTO_BUF(key, 0);
+	key_dead_bucket(&key, user, mailbox, bucket);
+	struct mem_entry *dead = entry_find(m, buf_str(&key));
+	if (!dead)
+		dead = entry_put(m, buf_str(&key), STR_NONE);
+	dead->stamp_us = MAX(dead->stamp_us, stamp_us);
+	key_table(&key, 'r', user);
+	key_guid(&key, mailbox);
+	key_u32(&key, bucket);
+	size_t at = lower_bound(m, buf_str(&key));
+	while (at < m->count && str_starts(entry_key(m->entries[at]), buf_str(&key))) {
+		if (m->entries[at]->stamp_us <= stamp_us)
+			entries_remove(m, at, at + 1);
+		else
+			at++;
+	}
+}
+
+static void loose_apply(struct mem_catalog *m, struct buf *key, struct str user, uint32_t shard,
+	const struct catalog_change *change)
+{
+	int64_t stamp_us = change->stamp_us ? change->stamp_us : now_wall_us();
+	AUTO_BUF(garbage, 0);
+	if (change->kind == CATALOG_DELETE_MAILBOX) {
+		for (uint32_t bucket = 0; bucket <= change->row.bucket; bucket++)
+			loose_bury_bucket(m, user, &change->mailbox, bucket, stamp_us);
+		return;
+	}
+	if (change->kind == CATALOG_PUT_ROW) {
+		key_dead_bucket(key, user, &change->mailbox, change->row.bucket);
+		const struct mem_entry *dead = entry_find(m, buf_str(key));
+		if (dead && dead->stamp_us >= stamp_us)
+			return;
+	}
+	change_key(key, shard, user, change);
+	bool is_tombstone = !is_put(change);
+	struct str value = is_tombstone ? STR_NONE : change_value(change, &garbage);
+	const struct mem_entry *old = entry_find(m, buf_str(key));
+	if (old && entry_wins(old, stamp_us, is_tombstone, value))
+		return;
+	struct mem_entry *e = entry_put(m, buf_str(key), value);
+	e->stamp_us = stamp_us;
+	e->is_tombstone = is_tombstone;
+}
+
+static enum err loose_write(struct op *op, struct catalog *c, struct str user,
+	const struct catalog_change *changes, size_t count)
+{
+	(void)op;
+	AUTO_BUF(key, 0);
+	for (size_t from = 0, to; from < count; from = to) {
+		to = catalog_group_end(changes, count, from);
+		for (size_t i = from; i < to; i++)
+			loose_apply(mem_catalog(c), &key, user, catalog_user_shard(c, user),
+				&changes[i]);
+		c->counters.commits++;
+	}
+	return ERR_NONE;
+}
+
 /* ---- reading: copies, since the caller may wait and write between two rows ---- */
 
 static enum err mem_read_heads(struct op *op, struct catalog *c, struct str user,
@@ -264,8 +373,11 @@ static enum err mem_read_heads(struct op *op, struct catalog *c, struct str user
 	size_t from = lower_bound(m, buf_str(&key)), to = prefix_end(m, from, buf_str(&key));
 	struct catalog_head *heads =
 		ARENA_NEW_ARRAY(op->arena, struct catalog_head, MAX(to - from, 1));
+	size_t count = 0;
 	for (size_t i = from; i < to; i++) {
-		struct catalog_head *head = &heads[i - from];
+		if (m->entries[i]->is_tombstone)
+			continue;
+		struct catalog_head *head = &heads[count++];
 		struct str rest = entry_key(m->entries[i]);
 		(void)str_take(&rest, key.n);
 		cut_bytes(&rest, head->mailbox.bytes, sizeof(head->mailbox.bytes));
@@ -273,7 +385,7 @@ static enum err mem_read_heads(struct op *op, struct catalog *c, struct str user
 		head->value = str_dup(op->arena, entry_value(m->entries[i]));
 	}
 	*out = heads;
-	*out_count = to - from;
+	*out_count = count;
 	return ERR_NONE;
 }
 
@@ -285,8 +397,8 @@ static int row_compare(const void *a, const void *b)
 }
 
 static enum err mem_read_rows(struct op *op, struct catalog *c, struct str user,
-	struct catalog_guid mailbox, uint32_t bucket, struct catalog_name after,
-	catalog_row_fn *row_fn, void *arg)
+	struct catalog_guid mailbox, uint32_t bucket, uint32_t last_bucket,
+	struct catalog_name after, catalog_row_fn *row_fn, void *arg)
 {
 	struct mem_catalog *m = mem_catalog(c);
 	AUTO_ARENA(arena, 0);
@@ -308,7 +420,8 @@ static enum err mem_read_rows(struct op *op, struct catalog *c, struct str user,
 		cut_bytes(&rest, &kind, 1);
 		row.kind = kind;
 		cut_bytes(&rest, row.name.bytes, sizeof(row.name.bytes));
-		if (memcmp(row.name.bytes, after.bytes, sizeof(after.bytes)) <= 0)
+		if (m->entries[i]->is_tombstone || row.bucket > last_bucket ||
+			memcmp(row.name.bytes, after.bytes, sizeof(after.bytes)) <= 0)
 			continue;
 		row.value = str_dup(&arena, entry_value(m->entries[i]));
 		rows[count++] = row;
@@ -327,8 +440,10 @@ static enum err mem_count_reverse(
 	AUTO_BUF(key, 0);
 	key_table(&key, 'v', user);
 	key_text(&key, object);
-	size_t from = lower_bound(m, buf_str(&key));
-	*out_count = (uint32_t)(prefix_end(m, from, buf_str(&key)) - from);
+	size_t from = lower_bound(m, buf_str(&key)), to = prefix_end(m, from, buf_str(&key));
+	*out_count = 0;
+	for (size_t i = from; i < to; i++)
+		*out_count += !m->entries[i]->is_tombstone;
 	return ERR_NONE;
 }
 
@@ -339,7 +454,8 @@ static enum err mem_has_row(struct op *op, struct catalog *c, struct str user,
 	AUTO_BUF(key, 0);
 	key_row(&key, user, &mailbox,
 		&(struct catalog_row){ .kind = CATALOG_APPEND, .bucket = bucket, .name = name });
-	*out = entry_find(mem_catalog(c), buf_str(&key)) != NULL;
+	const struct mem_entry *e = entry_find(mem_catalog(c), buf_str(&key));
+	*out = e && !e->is_tombstone;
 	return ERR_NONE;
 }
 
@@ -351,17 +467,19 @@ static enum err mem_read_garbage(struct op *op, struct catalog *c, uint32_t shar
 	key_table(&key, 'g', STR_NONE);
 	key_u32(&key, shard);
 	size_t from = lower_bound(m, buf_str(&key));
-	size_t count = MIN(prefix_end(m, from, buf_str(&key)) - from, max);
+	size_t to = prefix_end(m, from, buf_str(&key)), count = 0;
 	struct catalog_garbage *garbage =
-		ARENA_NEW_ARRAY(op->arena, struct catalog_garbage, MAX(count, 1));
-	for (size_t i = 0; i < count; i++) {
-		struct catalog_garbage *g = &garbage[i];
-		struct str rest = entry_key(m->entries[from + i]);
+		ARENA_NEW_ARRAY(op->arena, struct catalog_garbage, MAX(MIN(to - from, max), 1));
+	for (size_t i = from; i < to && count < max; i++) {
+		if (m->entries[i]->is_tombstone)
+			continue;
+		struct catalog_garbage *g = &garbage[count++];
+		struct str rest = entry_key(m->entries[i]);
 		(void)str_take(&rest, key.n);
 		cut_bytes(&rest, g->name.bytes, sizeof(g->name.bytes));
 		g->user = str_dup(op->arena, cut_text(&rest));
 		g->object = str_dup(op->arena, cut_text(&rest));
-		rest = entry_value(m->entries[from + i]);
+		rest = entry_value(m->entries[i]);
 		cut_bytes(&rest, g->mailbox.bytes, sizeof(g->mailbox.bytes));
 		g->bucket = cut_u32(&rest);
 		cut_bytes(&rest, g->row.bytes, sizeof(g->row.bytes));
@@ -386,6 +504,8 @@ static enum err mem_list_users(
 		if (user.n)
 			buf_put_byte(&key, '\1');
 		size_t at = lower_bound(m, buf_str(&key));
+		while (at < m->count && m->entries[at]->is_tombstone)
+			at++;
 		struct str rest = at < m->count ? entry_key(m->entries[at]) : STR("");
 		if (!str_skip(&rest, STR("h")))
 			return ERR_NONE;
@@ -400,15 +520,19 @@ static enum err mem_list_users(
 
 /* ---- the driver ---- */
 
+/* "<number of shards>", ",loose" behind it. */
 static enum err mem_open(struct op *op, const struct config_scope *scope, struct str argument,
 	struct catalog *inner, struct catalog **out)
 {
 	(void)scope; /* has nothing to set but the number of shards, of which memory needs no file */
 	(void)inner;
 	uint32_t shard_count;
+	bool is_loose = str_ends(argument, STR(",loose"));
+	if (is_loose)
+		argument = str_slice(argument, 0, argument.n - strlen(",loose"));
 	TRY(catalog_shards_parse(op, argument, &shard_count));
 	struct mem_catalog *m = MEM_NEW(struct mem_catalog);
-	m->base.driver = &catalog_mem;
+	m->base.driver = is_loose ? &catalog_mem_loose : &catalog_mem;
 	m->base.shard_count = shard_count;
 	*out = &m->base;
 	return ERR_NONE;
@@ -429,6 +553,19 @@ const struct catalog_driver catalog_mem = {
 	.open = mem_open,
 	.close = mem_close,
 	.write = mem_write,
+	.read_heads = mem_read_heads,
+	.read_rows = mem_read_rows,
+	.count_reverse = mem_count_reverse,
+	.has_row = mem_has_row,
+	.read_garbage = mem_read_garbage,
+	.list_users = mem_list_users,
+};
+
+const struct catalog_driver catalog_mem_loose = {
+	.name = "mem",
+	.open = mem_open,
+	.close = mem_close,
+	.write = loose_write,
 	.read_heads = mem_read_heads,
 	.read_rows = mem_read_rows,
 	.count_reverse = mem_count_reverse,

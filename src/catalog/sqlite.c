@@ -138,11 +138,12 @@ static enum err rows_run(struct read_job *j)
 }
 
 static enum err sqlite_read_rows(struct op *op, struct catalog *c, struct str user,
-	struct catalog_guid mailbox, uint32_t bucket, struct catalog_name after,
-	catalog_row_fn *row_fn, void *arg)
+	struct catalog_guid mailbox, uint32_t bucket, uint32_t last_bucket,
+	struct catalog_name after, catalog_row_fn *row_fn, void *arg)
 {
 	/* Behind every row that has the name `after`. */
 	struct rows_piece piece = { .bucket = bucket,
+		.last_bucket = last_bucket,
 		.last = { .name = after, .kind = CATALOG_OP, .bucket = UINT32_MAX } };
 	while (!piece.is_last) {
 		struct read_job *j = read_job_new(c, catalog_user_shard(c, user), user, rows_run);

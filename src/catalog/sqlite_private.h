@@ -122,7 +122,7 @@ enum err shard_read_heads(struct op *op, struct shard *s, struct str user,
 /* One piece of catalog_read_rows(). */
 struct rows_piece {
 	/* in; updated for the next piece */
-	uint32_t bucket;
+	uint32_t bucket, last_bucket;
 	struct catalog_row last; /* without value; where to go on: behind (name, kind, bucket) */
 	/* out */
 	struct catalog_row *rows;

@@ -176,9 +176,9 @@ static enum err merge_add_bucket(struct op *op, struct shard *s, struct connecti
 
 /* Buckets are found by seeks: each asks for the next one that has rows. */
 static enum err merge_open(struct op *op, struct shard *s, struct connection *c, struct merge *m,
-	uint32_t bucket, const struct catalog_row *last)
+	const struct rows_piece *piece, const struct catalog_row *last)
 {
-	int64_t from = bucket;
+	int64_t from = piece->bucket;
 	for (;;) {
 		bool has_row = false;
 		sqlite3_stmt *st = connection_statement(op, s, c, STATEMENT_NEXT_BUCKET);
@@ -191,6 +191,8 @@ static enum err merge_open(struct op *op, struct shard *s, struct connection *c,
 		if (!has_row || sqlite3_column_type(st, 0) == SQLITE_NULL)
 			return ERR_NONE;
 		from = sqlite3_column_int64(st, 0);
+		if (from > piece->last_bucket)
+			return ERR_NONE;
 		TRY(merge_add_bucket(op, s, c, m, (uint32_t)from, last));
 		from++;
 	}
@@ -231,7 +233,7 @@ enum err shard_read_rows(struct op *op, struct shard *s, struct str user,
 	enum err e = statement_run(op, s, c, connection_statement(op, s, c, STATEMENT_READ_BEGIN));
 	if (e == ERR_NONE) {
 		const struct catalog_row last = piece->last;
-		e = merge_open(op, s, c, &m, piece->bucket, &last);
+		e = merge_open(op, s, c, &m, piece, &last);
 		if (e == ERR_NONE)
 			e = merge_piece(op, s, c, &m, piece);
 		for (size_t i = 0; i < m.count; i++)

@@ -7,13 +7,6 @@
  * collector deletes it when no reverse row and no append row is left. */
 #include "store/store_private.h"
 
-static bool catalog_is_atomic(const struct catalog *c)
-{
-	while (c->inner)
-		c = c->inner;
-	return c->driver->is_atomic;
-}
-
 /* ---- expunge ---- */
 
 static void expunge_rows(struct batch *b, struct mailbox *m, const struct row_mark *marks,

@@ -118,8 +118,8 @@ static enum err purge_heads(struct op *op, struct purge *p)
 static enum err purge_all(struct op *op, struct purge *p)
 {
 	static const struct catalog_name all;
-	TRY(catalog_read_rows(
-		op, p->store->catalog, p->entry->user, p->entry->mailbox, 0, all, purge_row, p));
+	TRY(catalog_read_rows(op, p->store->catalog, p->entry->user, p->entry->mailbox, 0,
+		UINT32_MAX, all, purge_row, p));
 	TRY(purge_write(op, p));
 	struct catalog_change rows = { .kind = CATALOG_DELETE_MAILBOX,
 		.mailbox = p->entry->mailbox };

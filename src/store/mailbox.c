@@ -118,8 +118,8 @@ static enum err read_tail(struct op *op, struct mailbox *m)
 		if (name_cmp(index_cold(m->index, at - 1)->name, after) <= 0)
 			bucket = index_cold(m->index, at - 1)->bucket;
 	struct tail tail = { m, m->index };
-	return catalog_read_rows(op, m->user->store->catalog, m->user->name, m->guid, bucket, after,
-		fold_tail_row, &tail);
+	return catalog_read_rows(op, m->user->store->catalog, m->user->name, m->guid, bucket,
+		UINT32_MAX, after, fold_tail_row, &tail);
 }
 
 static enum err write_floor(struct op *op, struct mailbox *m, const struct handover *h)

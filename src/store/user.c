@@ -167,7 +167,7 @@ static enum err read_root(struct op *op, struct user *u)
 	TRY(tree_decode(op, &u->tree, root));
 	int64_t from_ms = (int64_t)name_ms(u->tree.cover) - STORE_TAIL_MS;
 	struct catalog_name cover = u->tree.cover;
-	TRY(catalog_read_rows(op, c, u->name, root_scope, 0,
+	TRY(catalog_read_rows(op, c, u->name, root_scope, 0, UINT32_MAX,
 		name_at_ms(name_is_none(cover) ? 0 : from_ms), fold_tree_row, u));
 	/* The next change of a name must win over the last one. */
 	name_observe(&u->store->clock, u->tree.cover, now_wall_us());
