@@ -215,8 +215,8 @@ service lmtp {{
   }}
 }}
 """
-    if extra:
-        text += f"\n!include {extra}\n"
+    for path in extra:
+        text += f"\n!include {path}\n"
     return text
 
 
@@ -364,7 +364,7 @@ def start(args):
     make_certificates(home)
     password = home.read_env().get("PASSWORD") or secrets.token_urlsafe(9).replace("-", "x")
     write_users(home, args.users, password)
-    extra = pathlib.Path(args.config).resolve() if args.config else None
+    extra = [pathlib.Path(path).resolve() for path in args.config]
     home.config.write_text(config_text(home, ports, extra))
 
     process, ready_fd = spawn_master(home, program, args.detach, args.all_in_one)
@@ -426,8 +426,9 @@ def check(args):
         raise Failure(f"an instance runs in {home.dir} already; stop it: ./run --stop --dir {args.dir}")
     if os.geteuid() == 0:
         check_reachable(home.dir)
-    if args.config and not pathlib.Path(args.config).is_file():
-        raise Failure(f"--config: there is no file {args.config}")
+    for path in args.config:
+        if not pathlib.Path(path).is_file():
+            raise Failure(f"--config: there is no file {path}")
     return 0
 
 
@@ -441,7 +442,7 @@ def main():
     parser.add_argument("--build", default=TOP / "build")
     parser.add_argument("--port-base", type=int, default=DEFAULT_PORT_BASE)
     parser.add_argument("--users", type=int, default=3)
-    parser.add_argument("--config")
+    parser.add_argument("--config", action="append", default=[])
     parser.add_argument("--detach", action="store_true")
     parser.add_argument("--all-in-one", action="store_true")
     args = parser.parse_args()

@@ -16,6 +16,7 @@ import time
 
 from .imap import Imap
 from .lmtp import Lmtp
+from .storage import Storage
 
 TOP = pathlib.Path(__file__).resolve().parent.parent.parent
 PORTS_OF_AN_INSTANCE = 9
@@ -51,6 +52,7 @@ class Instance:
         self.build = build
         self.is_all_in_one = is_all_in_one
         self.extra_config = None
+        self.storage = Storage()
         self.environment = None
         self.on_destroy = []  # called when everything has ended, before the directory goes
         self._next_user = itertools.count(2)
@@ -58,9 +60,9 @@ class Instance:
     # ---- life
 
     @classmethod
-    def create(cls, build=TOP / "build", is_all_in_one=False, users=200, config="", env=None, prepare=None):
+    def create(cls, build=TOP / "build", is_all_in_one=False, users=200, config="", env=None, prepare=None, storage=None):
         """Makes a directory and starts an instance there; `config` is added to its settings;
-        `prepare` gets the instance before its first start."""
+        `prepare` gets the instance before its first start; `storage` says where its mails are."""
         folder = pathlib.Path(tempfile.mkdtemp(prefix="pombal-test-"))
         folder.chmod(0o755)
         self = cls(folder, True, pathlib.Path(build), is_all_in_one)
@@ -70,7 +72,11 @@ class Instance:
         if config:
             self.extra_config = folder / "extra.conf"
             self.extra_config.write_text(config)
+        self.storage = storage or Storage()
         try:
+            if not self.storage.is_local:
+                (folder / "storage.conf").write_text(self.storage.settings(folder))
+                self.storage.prepare(self.build, folder)
             if prepare:
                 prepare(self)
             self.start()
@@ -91,6 +97,8 @@ class Instance:
         command += ["--port-base", str(self.port_base), "--users", str(self.user_count)]
         if self.is_all_in_one:
             command.append("--all-in-one")
+        if not self.storage.is_local:
+            command += ["--config", self.dir / "storage.conf"]
         if self.extra_config:
             command += ["--config", self.extra_config]
         done = subprocess.run(

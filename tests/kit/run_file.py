@@ -7,6 +7,7 @@ A test file holds functions test_*(instance): plain code and assert. It may set
     CONFIG = "..."        settings added to its instance
     TIMEOUT_S = 60        for each function, or a dict by function name with None for the rest
     FORMS = ("roles", "all-in-one")   in which forms the runner runs it; on one line
+    STORAGES = ("local",)   the only storages (kit/storage.py) it is about; on one line
     OWN_INSTANCE = True   functions get a function that makes instances instead of one
 Results go to standard output, one JSON object per line. A log with findings of a sanitizer, failed
 assertions, or an unclean stop is a failed test of its own ("clean-end")."""
@@ -25,6 +26,7 @@ TESTS = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(TESTS))
 
 from kit.instance import Instance  # noqa: E402
+from kit.storage import PAIRS, Storage  # noqa: E402
 from kit.testenv import Skip  # noqa: E402
 
 DEFAULT_TIMEOUT_S = 60
@@ -105,7 +107,11 @@ def run_with_shared_instance(module, functions, args):
                 is_all_in_one=args.all_in_one,
                 users=getattr(module, "USERS", 200),
                 config=getattr(module, "CONFIG", ""),
+                storage=Storage(args.storage),
             )
+        except Skip as e:
+            tell("start", "skip", 0, str(e))
+            return
         except Exception as e:
             tell("start", "fail", 0, str(e))
             return
@@ -122,6 +128,7 @@ def run_with_own_instances(module, functions, args):
         made = []
 
         def make(**options):
+            options.setdefault("storage", Storage(args.storage))
             instance = Instance.create(build=args.build, is_all_in_one=args.all_in_one, **options)
             made.append(instance)
             return instance
@@ -138,6 +145,7 @@ def main():
     parser.add_argument("file", type=pathlib.Path)
     parser.add_argument("--build", type=pathlib.Path, default=TESTS.parent / "build")
     parser.add_argument("--all-in-one", action="store_true")
+    parser.add_argument("--storage", choices=list(PAIRS), default="local")
     parser.add_argument("--attach", help="directory of a running instance to test instead")
     parser.add_argument("--only", nargs="*", default=[], help="words in the functions' names")
     args = parser.parse_args()
