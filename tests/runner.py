@@ -11,6 +11,7 @@ Parts, in this order; a NAME picks a part, a test file ("e2e/lmtp", "lmtp"), or 
     stress     fifty sessions that change the same mailboxes
     faults     full disks, wrong permissions, garbage in files
     crash      kill -9 under load
+    clouds     real object stores and a real Cassandra: contracts, other pairs, faults between, kill -9
     powerloss  unsynced writes lost under load
     fuzz       every target for a short while
     bench      the load tools, briefly
@@ -26,6 +27,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 
@@ -34,6 +36,10 @@ TOP = TESTS.parent
 RELEASE = TOP / "build"
 SANITIZED = TOP / "build-asan"
 FUZZ = TOP / "build-fuzz"
+sys.path.insert(0, str(TESTS))
+
+from kit.clouds import Clouds  # noqa: E402
+
 FILE_TIMEOUT_S = 900
 FUZZ_SECONDS = 20
 FUZZ_JOBS = 2
@@ -106,6 +112,36 @@ def run_check(report, name, command, seconds, **options):
         report.add(name, "ok", took)
     else:
         report.add(name, "fail", took, f"exit status {status}\n{tail}")
+
+
+# ---- servers of others
+
+
+class Servers:
+    """What kit/clouds.py starts, when the first test asks for it; its addresses are then in the
+    environment of every program that is run."""
+
+    def __init__(self):
+        self.clouds = None
+        self.folder = None
+
+    def start(self):
+        """{variable: why it is not there}"""
+        if not self.clouds:
+            self.folder = tempfile.mkdtemp(prefix="pombal-clouds-")
+            os.chmod(self.folder, 0o755)
+            self.clouds = Clouds(self.folder)
+            self.clouds.start()
+            os.environ.update(self.clouds.env)
+        return self.clouds.missing
+
+    def stop(self):
+        if self.clouds:
+            self.clouds.stop()
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+
+SERVERS = Servers()
 
 
 # ---- the parts
@@ -253,6 +289,7 @@ def _end_later(process, seconds):
 FORMS = {
     "roles": (RELEASE, []),
     "all-in-one": (SANITIZED, ["--all-in-one"]),
+    "s3-cql": (RELEASE, ["--storage", "s3-cql"]),
     "roles-asan": (SANITIZED, []),
 }
 
@@ -272,6 +309,8 @@ def run_file(report, name, path, only, args):
         if not is_form_wanted(form, path, args):
             continue
         label = f"{name}/{form}"
+        if form == "s3-cql" and not has_servers(report, label, "POMBAL_TEST_S3", "POMBAL_TEST_CQL"):
+            continue
         if not (build / "pombal").exists():
             report.add(label, "fail", 0, f"{build.name}/pombal is not built")
             continue
@@ -281,18 +320,34 @@ def run_file(report, name, path, only, args):
         run_counted(report, label, command, FILE_TIMEOUT_S)
 
 
+def has_servers(report, label, *variables):
+    """Starts what can be started; skips the test, with the reason, when one of these is not there."""
+    missing = SERVERS.start()
+    for variable in variables:
+        if variable in missing:
+            report.add(label, "skip", 0, missing[variable].replace("\n", " "))
+            return False
+    return True
+
+
 def is_form_wanted(form, path, args):
-    if form.removesuffix("-asan") not in forms_of(path):
+    if form == "s3-cql":
+        fits = "s3-cql" in line_of(path, "STORAGES", ("local", "s3-cql"))
+        fits = fits and "roles" in line_of(path, "FORMS", ("roles",))
+    else:
+        fits = form.removesuffix("-asan") in line_of(path, "FORMS", ("roles", "all-in-one"))
+        fits = fits and "local" in line_of(path, "STORAGES", ("local",))
+    if not fits:
         return False
     return form == args.form if args.form else args.long or form != "roles-asan"
 
 
-def forms_of(path):
-    """The line FORMS = (...) of a test file, without running it."""
+def line_of(path, name, default):
+    """The line "NAME = (...)" of a test file, without running it."""
     for line in path.read_text().splitlines():
-        if line.startswith("FORMS = "):
-            return ast.literal_eval(line.removeprefix("FORMS = "))
-    return ("roles", "all-in-one")
+        if line.startswith(f"{name} = "):
+            return ast.literal_eval(line.removeprefix(f"{name} = "))
+    return default
 
 
 def wanted_of(names, file):
@@ -331,8 +386,58 @@ def part_faults(report, args):
 
 def part_crash(report, args):
     rounds = args.crash_rounds or (100 if args.long else 10)
-    command = [sys.executable, TESTS / "crash" / "kill_test.py", "--rounds", str(rounds)]
-    run_counted(report, "crash", command, 120 + 40 * rounds)
+    run_crash(report, "crash", rounds)
+
+
+def run_crash(report, label, rounds, *options):
+    command = [sys.executable, TESTS / "crash" / "kill_test.py", "--rounds", str(rounds), *options]
+    run_counted(report, label, command, 120 + 40 * rounds)
+
+
+# The other pairs run these alone: every operation of a store, and a client that compares everything.
+SMOKE_FILES = ("lmtp", "imap_messages", "imap_mailboxes", "mbsync")
+SMOKE_PAIRS = {
+    "s3-sqlite": ("POMBAL_TEST_S3",),
+    "local-cql": ("POMBAL_TEST_CQL",),
+    "azure-sqlite": ("POMBAL_TEST_AZURE",),
+    "sproxyd-sqlite": ("POMBAL_TEST_SPROXYD",),
+}
+
+
+def part_clouds(report, args):
+    began = time.monotonic()
+    missing = SERVERS.start()
+    took = time.monotonic() - began
+    for variable in SERVERS.clouds.variables():
+        label = f"clouds/servers/{variable.removeprefix('POMBAL_TEST_').lower()}"
+        if variable in missing:
+            report.add(label, "skip", 0, missing[variable].replace("\n", " "))
+        else:
+            report.add(label, "ok", took / len(SERVERS.clouds.variables()))
+    for build, label in ((RELEASE, "release"), (SANITIZED, "asan")):
+        run_meson(report, build, f"clouds/{label}", cloud_tests())
+    for pair, variables in SMOKE_PAIRS.items():
+        if has_servers(report, f"clouds/{pair}", *variables):
+            run_smoke(report, pair)
+    if has_servers(report, "clouds/faults", "POMBAL_TEST_S3", "POMBAL_TEST_CQL"):
+        long = ["--long"] if args.long else []
+        script = TESTS / "faults" / "clouds.py"
+        run_counted(report, "clouds/faults", [sys.executable, script, *long], 3600 if args.long else 600)
+        run_crash(report, "clouds/crash", 30 if args.long else 3, "--storage", "s3-cql")
+
+
+def cloud_tests():
+    """Names of the unit tests that look for servers in the environment: folder/subject."""
+    tests = [p for p in (TOP / "src").rglob("*_test.c") if "POMBAL_TEST_" in p.read_text()]
+    return [f"{p.parent.name}/{p.stem.removesuffix('_test')}" for p in sorted(tests)]
+
+
+def run_smoke(report, pair):
+    build, _ = FORMS["roles"]
+    for name in SMOKE_FILES:
+        command = [sys.executable, TESTS / "kit" / "run_file.py", TESTS / "e2e" / f"test_{name}.py"]
+        command += ["--build", build, "--storage", pair]
+        run_counted(report, f"clouds/{pair}/{name.replace('_', '-')}", command, FILE_TIMEOUT_S)
 
 
 def part_powerloss(report, args):
@@ -380,6 +485,7 @@ PARTS = {
     "stress": part_stress,
     "faults": part_faults,
     "crash": part_crash,
+    "clouds": part_clouds,
     "powerloss": part_powerloss,
     "fuzz": part_fuzz,
     "bench": part_bench,
@@ -419,9 +525,12 @@ def main():
     # Ended from outside: unwind, so that started processes end too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     report = Report()
-    for part in parts:
-        print(f"\n== {part}", flush=True)
-        PARTS[part](report, args)
+    try:
+        for part in parts:
+            print(f"\n== {part}", flush=True)
+            PARTS[part](report, args)
+    finally:
+        SERVERS.stop()
     return report.end()
 
 

@@ -10,7 +10,7 @@ run_packages="gcc libc6-dev meson ninja-build pkg-config python3 openssl ca-cert
 test_packages="clang clang-format clang-tidy libclang-rt-14-dev libcmocka-dev gdb valgrind
 	gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
 	curl gsasl isync libsasl2-modules mutt swaks nodejs npm procps git file
-	openjdk-17-jre-headless"
+	openjdk-17-jre-headless maven"
 
 # install_packages NAME...: installs those that are missing, and says so.
 install_packages() {
@@ -43,6 +43,7 @@ package_is_there() {
 	nodejs) command -v node >/dev/null && return 0 ;;
 	npm) command -v npm >/dev/null && return 0 ;;
 	openjdk-17-jre-headless) command -v java >/dev/null && return 0 ;;
+	maven) command -v mvn >/dev/null && return 0 ;;
 	esac
 	[ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
 }

@@ -22,6 +22,8 @@ sys.path.insert(0, str(TESTS))
 from crash.ledger import Ledger  # noqa: E402
 from crash.load import Load  # noqa: E402
 from kit.instance import Instance, is_running, kill_process  # noqa: E402
+from kit.storage import PAIRS, Storage  # noqa: E402
+from kit.testenv import Skip  # noqa: E402
 
 USER_COUNT = 6
 BACK_WITHIN_S = 20
@@ -86,12 +88,17 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 30))
+    parser.add_argument("--storage", choices=list(PAIRS), default="local")
     parser.add_argument("--build", type=pathlib.Path, default=TESTS.parent / "build")
     args = parser.parse_args()
     rng = random.Random(args.seed)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     try:
-        instance = Instance.create(build=args.build, users=50, config="mail_worker_count = 2\n")
+        storage = Storage(args.storage)
+        instance = Instance.create(build=args.build, users=50, config="mail_worker_count = 2\n", storage=storage)
+    except Skip as e:
+        tell("start", "skip", 0, str(e))
+        return 0
     except Exception as e:
         tell("start", "fail", 0, str(e))
         return 1

@@ -16,6 +16,7 @@ from kit.resync import flags_of
 
 OWN_INSTANCE = True
 FORMS = ("roles", "all-in-one")
+STORAGES = ("local",)
 TIMEOUT_S = 240
 FILES = ("log", "summaries", "snapshot")
 MAILS = 30

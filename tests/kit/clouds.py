@@ -53,6 +53,10 @@ class Clouds:
             self.env[variable] = value
         return self
 
+    @staticmethod
+    def variables():
+        return list(MAKERS)
+
     def stop(self):
         for server in self.running.values():
             server.stop()

@@ -29,15 +29,16 @@ PAIRS = {
 
 
 class Storage:
-    """Of one instance. `env` takes the place of the environment: addresses of proxies, for example."""
+    """Of one instance. `env` takes the place of the environment: addresses of proxies, for example.
+    `hosts`: all nodes of a Cassandra of several."""
 
-    def __init__(self, name="local", env=None, cache_mb=64, extra=""):
+    def __init__(self, name="local", env=None, cache_mb=64, hosts=()):
         self.name = name
         self.objects, self.catalog = PAIRS[name]
         self.env = {**os.environ, **(env or {})}
         self.prefix = f"t{secrets.token_hex(6)}"
         self.cache_mb = cache_mb
-        self.extra = extra
+        self.hosts = hosts
 
     @property
     def is_local(self):
@@ -58,7 +59,7 @@ class Storage:
         ](folder)
         if self.catalog == "cassandra":
             text += self._cassandra()
-        return text + self.extra
+        return text
 
     def _local(self, folder):
         return ""
@@ -102,7 +103,7 @@ crypt_global_private_key main {{
 fs_dictmap_dict_prefix = {self.prefix}/
 dict_server {{
   dict mails {{
-    cassandra_hosts = {host}
+    cassandra_hosts = {' '.join(self.hosts) or host}
     cassandra_port = {port}
     cassandra_keyspace = {KEYSPACE}
   }}
