@@ -257,6 +257,12 @@ static enum err compress_remove(struct op *op, struct objects *o, struct str key
 	return objects_delete(op, o->inner, key);
 }
 
+static enum err compress_remove_many(
+	struct op *op, struct objects *o, const struct str *keys, size_t count)
+{
+	return objects_delete_many(op, o->inner, keys, count);
+}
+
 /* The size of the content is in the first bytes: one more request. */
 static enum err compress_stat(
 	struct op *op, struct objects *o, struct str key, struct object_info *out)
@@ -364,4 +370,5 @@ const struct objects_driver objects_compress = {
 	.remove = compress_remove,
 	.stat = compress_stat,
 	.iter = compress_iter,
+	.remove_many = compress_remove_many,
 };

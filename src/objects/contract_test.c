@@ -10,26 +10,34 @@
 
 #include "base/file.h"
 #include "base/random.h"
+#include "crypto/ec_test_keys.h"
 #include "task/task.h"
 
 struct variant {
 	const char *name;
-	const char *stack;  /* "%s" is a fresh directory */
+	const char *stack;  /* "%s" is a fresh directory with keys */
 	bool is_persistent; /* survives its handle */
 	bool has_metadata;
 	bool is_listable; /* iter works */
 	bool refuses_overwrite;
 };
 #define SAME_EVERYWHERE .is_listable = true, .refuses_overwrite = true
+#define KEYS            "public=%s/public.pem,private=%s/private.pem"
 static const struct variant variants[] = {
 	{ "mem", "mem", .is_persistent = false, .has_metadata = true, SAME_EVERYWHERE },
-	{ "posix", "posix(%s)", .is_persistent = true, .has_metadata = false, SAME_EVERYWHERE },
-	{ "posix with names", "posix(%s,named)", .is_persistent = true, .has_metadata = false,
+	{ "posix", "posix(%s/deep/er)", .is_persistent = true, .has_metadata = false,
 		SAME_EVERYWHERE },
-	{ "compress:posix", "compress(zstd):posix(%s)", .is_persistent = true,
+	{ "posix with names", "posix(%s/deep/er,named)", .is_persistent = true,
 		.has_metadata = false, SAME_EVERYWHERE },
-	{ "compress off:posix", "compress(off):posix(%s)", .is_persistent = true,
+	{ "compress:posix", "compress(zstd):posix(%s/deep/er)", .is_persistent = true,
 		.has_metadata = false, SAME_EVERYWHERE },
+	{ "compress off:posix", "compress(off):posix(%s/deep/er)", .is_persistent = true,
+		.has_metadata = false, SAME_EVERYWHERE },
+	{ "crypt:mem", "crypt(" KEYS "):mem", .has_metadata = true, SAME_EVERYWHERE },
+	{ "crypt without keys:mem", "crypt:mem", .has_metadata = true, SAME_EVERYWHERE },
+	{ "compress:crypt:posix",
+		"compress(zstd):crypt(" KEYS ",algorithm=chacha20-poly1305):posix(%s/deep/er)",
+		.is_persistent = true, SAME_EVERYWHERE },
 	{ "fault:mem", "fault:mem", .is_persistent = false, .has_metadata = true, SAME_EVERYWHERE },
 };
 
@@ -56,6 +64,29 @@ static void place_task(void *arg)
 	loop_stop();
 }
 
+/* Every "%s" becomes the directory. */
+static struct str stack_in(struct arena *arena, const char *template, const char *dir)
+{
+	struct buf out;
+	struct str rest = str_from(template);
+	buf_init(&out, 0);
+	for (ssize_t at; (at = str_find(rest, STR("%s"))) >= 0;) {
+		buf_put(&out, str_take(&rest, (size_t)at));
+		buf_put(&out, str_from(dir));
+		(void)str_take(&rest, 2);
+	}
+	buf_put(&out, rest);
+	struct str stack = buf_dup(arena, &out);
+	buf_done(&out);
+	return stack;
+}
+
+static void key_file(struct op *op, const char *dir, const char *name, const char *text)
+{
+	const char *path = str_printf(op->arena, "%s/%s", dir, name).p;
+	assert_ok(file_replace(op, path, str_from(text), 0600));
+}
+
 static void run(void **state, void (*body)(struct place *p))
 {
 	const struct variant *variant = *state;
@@ -64,11 +95,9 @@ static void run(void **state, void (*body)(struct place *p))
 	op_init(&op, &arena, NULL, TIME_NEVER);
 	char dir[] = "/tmp/objects-test-XXXXXX";
 	assert_non_null(mkdtemp(dir));
-	struct str stack = str_from(variant->stack);
-	ssize_t at = str_find(stack, STR("%s"));
-	if (at >= 0)
-		stack = str_printf(
-			&arena, "%.*s%s/deep/er%s", (int)at, stack.p, dir, variant->stack + at + 2);
+	struct str stack = stack_in(&arena, variant->stack, dir);
+	key_file(&op, dir, "public.pem", EC_TEST_P256_PUBLIC);
+	key_file(&op, dir, "private.pem", EC_TEST_P256);
 	struct place p = { .variant = variant, .op = &op, .stack = stack, .body = body };
 	assert_ok(loop_open(&op, NULL));
 	task_start("test", place_task, &p);
@@ -123,9 +152,11 @@ static void bodies(struct place *p)
 	/* A body that looks like a compressed one comes back as it was. */
 	assert_ok(put(p, "fake", STR("\x28\xb5\x2f\xfd nothing")));
 	assert_str(get(p, "fake"), STR("\x28\xb5\x2f\xfd nothing"));
+	assert_ok(put(p, "fake2", STR("\x93PCRYPT\1 nothing")));
+	assert_str(get(p, "fake2"), STR("\x93PCRYPT\1 nothing"));
 	struct objects_counters c = objects_counters(p->objects);
-	assert_int_equal(c.puts, 6);
-	assert_int_equal(c.gets, 6);
+	assert_int_equal(c.puts, 7);
+	assert_int_equal(c.gets, 7);
 	assert_int_equal(c.failures, 0);
 }
 static void bodies_come_back(void **state)
@@ -168,7 +199,16 @@ static void ranges(struct place *p)
 	assert_err(objects_get(p->op, p->objects, STR("r"), 9, &body), ERR_LIMIT);
 	assert_int_equal(body.n, 10);
 
-	struct str big = noise(p, 200000);
+	struct str big = noise(p, 200000), huge = noise(p, 1500000);
+	assert_ok(put(p, "rh", huge));
+	for (size_t at = 1; at < huge.n; at += 131000) {
+		assert_ok(objects_get_range(p->op, p->objects, STR("rh"), at, 70000, &body));
+		assert_str(body, str_slice(huge, at, at + 70000));
+	}
+	assert_ok(objects_get_range(p->op, p->objects, STR("rh"), huge.n, 5, &body));
+	assert_int_equal(body.n, 0);
+	assert_ok(objects_get_range(p->op, p->objects, STR("rh"), 3000000, 5, &body));
+	assert_int_equal(body.n, 0);
 	assert_ok(put(p, "rb", big));
 	assert_ok(objects_get_range(p->op, p->objects, STR("rb"), 150000, 1000, &body));
 	assert_str(body, str_slice(big, 150000, 151000));

@@ -10,6 +10,7 @@
 #define OBJECTS_TMP_PREFIX    ".tmp-"
 
 extern const struct objects_driver objects_compress;
+extern const struct objects_driver objects_crypt;
 extern const struct objects_driver objects_fault;
 extern const struct objects_driver objects_mem;
 extern const struct objects_driver objects_posix;
