@@ -40,6 +40,7 @@ struct catalog;
 #define CATALOG_NAME_BYTES  16
 #define CATALOG_GROUP_MAX   ((size_t)40 * 1024) /* bytes of keys and values */
 #define CATALOG_GROUP_COUNT 100
+#define CATALOG_FADING_US   (INT64_C(11) * 86400 * 1000000)
 struct catalog_guid {
 	uint8_t bytes[CATALOG_GUID_BYTES]; /* a mailbox; all zero: the user's root scope */
 };
@@ -60,6 +61,10 @@ struct catalog_row {
 	uint32_t bucket;
 	struct catalog_name name;
 	struct str value;
+	/* That many bytes at the end of `value` may be gone when it is read again, all of them, from
+	 * CATALOG_FADING_US after the write on: what bases keep, or what can be made again. Drivers that
+	 * never forget keep them. 0 in rows that are read. */
+	size_t fading_bytes;
 };
 /* One row of a user's heads: scope (a mailbox, or zero for the root) + key -> value.
  * Keys: "base", "open/<writer>", "root", "bucket", ... (store/format). */
