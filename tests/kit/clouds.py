@@ -12,6 +12,8 @@ everyone finds them: C contract tests (meson), kit/instance.py, faults. By hand:
     POMBAL_TEST_CQL_TLS     user:password@host:port of one with both
     POMBAL_TEST_S3          URL of a bucket with access key and secret key
     POMBAL_TEST_S3_TLS      the same by https
+    POMBAL_TEST_AZURE       URL of a container with account and key
+    POMBAL_TEST_AZURE_TLS   the same by https
     POMBAL_TEST_CA          file with the authority of all certificates here"""
 
 import argparse
@@ -23,6 +25,7 @@ import sys
 if __package__ in (None, ""):
     sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
+from kit.azurite import Azurite  # noqa: E402
 from kit.cassandra import PASSWORD, USER, Cluster  # noqa: E402
 from kit.s3 import Minio  # noqa: E402
 from kit.server import Authority, ServerError  # noqa: E402
@@ -82,9 +85,21 @@ def _s3_tls(folder, authority):
     return minio, minio.url
 
 
+def _azure(folder, authority):
+    azurite = Azurite(folder).start()
+    return azurite, azurite.url
+
+
+def _azure_tls(folder, authority):
+    azurite = Azurite(folder, authority).start()
+    return azurite, azurite.url
+
+
 MAKERS = {
     "POMBAL_TEST_S3": _s3,
     "POMBAL_TEST_S3_TLS": _s3_tls,
+    "POMBAL_TEST_AZURE": _azure,
+    "POMBAL_TEST_AZURE_TLS": _azure_tls,
     "POMBAL_TEST_CQL": _cassandra,
     "POMBAL_TEST_CQL_TLS": _cassandra_tls,
 }

@@ -74,7 +74,15 @@ fs_s3_region = us-east-1
 {self._remote(folder)}"""
 
     def _azure(self, folder):
-        return f"fs_azure_url = {self.server('POMBAL_TEST_AZURE')}/{self.prefix}\n{self._remote(folder)}"
+        url = urllib.parse.urlsplit(self.server("POMBAL_TEST_AZURE"))
+        account, container = url.path.strip("/").split("/")
+        return f"""\
+fs_azure_url = {url.scheme}://{url.hostname}:{url.port}/{account}/{self.prefix}
+fs_azure_account_name = {account}
+fs_azure_container_name = {container}
+fs_azure_auth_type = shared-key
+fs_azure_account_key = {urllib.parse.unquote(url.password)}
+{self._remote(folder)}"""
 
     def _sproxyd(self, folder):
         return f"fs_sproxyd_url = {self.server('POMBAL_TEST_SPROXYD')}/{self.prefix}\n{self._remote(folder)}"
