@@ -420,10 +420,15 @@ def part_clouds(report, args):
         if has_servers(report, f"clouds/{pair}", *variables):
             run_smoke(report, pair)
     if has_servers(report, "clouds/faults", "POMBAL_TEST_S3", "POMBAL_TEST_CQL"):
+        for form in ("roles", "all-in-one"):
+            build, options = FORMS[form]
+            command = [sys.executable, TESTS / "kit" / "run_file.py", TESTS / "faults" / "clouds_test.py"]
+            run_counted(report, f"clouds/faults/{form}", [*command, "--build", build, *options], FILE_TIMEOUT_S)
         long = ["--long"] if args.long else []
         script = TESTS / "faults" / "clouds.py"
-        run_counted(report, "clouds/faults", [sys.executable, script, *long], 3600 if args.long else 600)
+        run_counted(report, "clouds/faults/load", [sys.executable, script, *long], 3600 if args.long else 600)
         run_crash(report, "clouds/crash", 30 if args.long else 3, "--storage", "s3-cql")
+        run_check(report, "clouds/bench", [sys.executable, TOP / "bench" / "clouds.py", "--smoke"], 300, cwd=TOP)
 
 
 def cloud_tests():

@@ -15,6 +15,7 @@ read, everything acknowledged is there once, and every process is the one it was
 One JSON line per round goes to standard output (tests/runner.py)."""
 
 import argparse
+import contextlib
 import functools
 import json
 import pathlib
@@ -31,9 +32,10 @@ sys.path.insert(0, str(TESTS))
 from crash.ledger import Ledger  # noqa: E402
 from crash.load import Load  # noqa: E402
 from faults.checks import same_processes  # noqa: E402
-from faults.clouds_kit import CloudInstance, quick_timeouts  # noqa: E402
+from faults.clouds_kit import QUICK, Cloud  # noqa: E402
 from kit import mails  # noqa: E402
 from kit.cassandra import Cluster  # noqa: E402
+from kit.instance import Instance  # noqa: E402
 from kit.testenv import Skip  # noqa: E402
 
 USER_COUNT = 4
@@ -186,8 +188,20 @@ class Rounds:
         self.failed += bool(problems)
 
 
+@contextlib.contextmanager
+def cloud_for(args, config, cluster=None):
+    def make(**options):
+        return Instance.create(build=args.build, is_all_in_one=args.all_in_one, **options)
+
+    cloud = Cloud(make, config, cluster=cluster)
+    try:
+        yield cloud
+    finally:
+        cloud.instance.destroy()
+
+
 def run_proxied(rounds, names):
-    with CloudInstance(rounds.args.build, config=quick_timeouts(rounds.args.long)) as cloud:
+    with cloud_for(rounds.args, "" if rounds.args.long else QUICK) as cloud:
         ledgers = rounds.prepare(cloud)
         for name in names:
             if not rounds.run(cloud, ledgers, name, proxy_fault(cloud, name, rounds.args.long)):
@@ -218,8 +232,7 @@ def run_node_rounds(rounds, cluster):
 
         return misbehave
 
-    config = quick_timeouts(True)
-    with CloudInstance(rounds.args.build, config=config, cql=cluster.address, hosts=cluster.hosts) as cloud:
+    with cloud_for(rounds.args, "", cluster) as cloud:
         ledgers = rounds.prepare(cloud)
         for name, hosts in (("node-down", cluster.hosts[2:]), ("quorum-down", cluster.hosts[1:]),
                             ("all-down", cluster.hosts)):
@@ -232,6 +245,7 @@ def main():
     parser.add_argument("--long", action="store_true")
     parser.add_argument("--only", default="", help="a word in the names of the faults")
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 30))
+    parser.add_argument("--all-in-one", action="store_true")
     parser.add_argument("--build", type=pathlib.Path, default=TESTS.parent / "build")
     args = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))

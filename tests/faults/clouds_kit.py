@@ -1,20 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """An instance on S3 and Cassandra with proxies between that can be told to misbehave."""
 
-import pathlib
 import shutil
 import urllib.parse
 
 from kit.faultproxy import Proxy
-from kit.instance import Instance
 from kit.storage import Storage
 
-
-def quick_timeouts(is_long=False):
-    """Settings with which an outage of a second is long; with `is_long`, those of the platform."""
-    if is_long:
-        return ""
-    return """\
+# With these an outage of seconds is long. They are the driver's and the client's own settings.
+QUICK = """\
 fs_s3 {
   http_client_request_timeout = 2s
   http_client_connect_timeout = 1s
@@ -29,49 +23,46 @@ dict_server {
 """
 
 
-class CloudInstance:
-    """`cql`: the address of a cluster of its own, without a proxy; `hosts`: all of its nodes."""
+class Cloud:
+    """`make(storage=..., config=..., users=...)` makes the instance. `cluster`: a Cassandra of one's own,
+    then without a proxy. What is started here ends with the instance."""
 
-    def __init__(self, build, is_all_in_one=False, config="", users=200, cql=None, hosts=()):
-        self.options = {"build": build, "is_all_in_one": is_all_in_one, "users": users}
-        self.options["config"] = "mail_worker_count = 2\n" + config
-        self.cluster, self.hosts = cql, hosts
-        self.s3 = self.cql = self.instance = self.storage = None
-
-    def __enter__(self):
-        try:
-            self.start()
-        except BaseException:
-            self.__exit__()
-            raise
-        return self
-
-    def start(self):
+    def __init__(self, make, config=QUICK, users=200, cluster=None):
         plain = Storage("s3-cql")
         url = urllib.parse.urlsplit(plain.server("POMBAL_TEST_S3"))
+        address = plain.server("POMBAL_TEST_CQL")
         self.s3 = Proxy("http", f"{url.hostname}:{url.port}").start()
-        netloc = f"{url.username}:{url.password}@{url.hostname}:{self.s3.port}"
-        env = {"POMBAL_TEST_S3": url._replace(netloc=netloc).geturl()}
-        if self.cluster:
-            env["POMBAL_TEST_CQL"] = self.cluster
-        else:
-            address = plain.server("POMBAL_TEST_CQL")
-            self.cql = Proxy("cql", address).start()
-            env["POMBAL_TEST_CQL"] = f"{address.rpartition(':')[0]}:{self.cql.port}"
-        self.storage = Storage("s3-cql", env=env, hosts=self.hosts)
-        self.instance = Instance.create(storage=self.storage, **self.options)
+        self.cql = None if cluster else Proxy("cql", address).start()
+        try:
+            netloc = f"{url.username}:{url.password}@{url.hostname}:{self.s3.port}"
+            env = {"POMBAL_TEST_S3": url._replace(netloc=netloc).geturl()}
+            port = cluster.port if cluster else self.cql.port
+            env["POMBAL_TEST_CQL"] = f"{address.rpartition(':')[0]}:{port}"
+            self.storage = Storage("s3-cql", env=env, hosts=cluster.hosts if cluster else ())
+            config = "mail_worker_count = 2\n" + config
+            self.instance = make(storage=self.storage, config=config, users=users)
+        except BaseException:
+            self.stop_proxies()
+            raise
+        self.instance.on_destroy.append(self.stop_proxies)
 
-    def __exit__(self, *_):
-        if self.instance:
-            self.instance.destroy()
-        for proxy in (self.s3, self.cql):
-            if proxy:
-                proxy.stop()
+    def stop_proxies(self):
+        self.s3.stop()
+        if self.cql:
+            self.cql.stop()
 
     def empty_cache(self):
         """What is read next comes from the store."""
-        for path in pathlib.Path(self.instance.dir / "state" / "cache").glob("*"):
-            if path.is_dir():
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                path.unlink(missing_ok=True)
+        remove_below(self.instance.dir / "state" / "cache")
+
+    def lose_local_state(self):
+        """As on another host: nothing is left but what is in the clouds. The instance must not run."""
+        remove_below(self.instance.dir / "state")
+
+
+def remove_below(folder):
+    for path in folder.glob("*"):
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
