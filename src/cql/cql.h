@@ -44,9 +44,9 @@ enum cql_class {
 	CQL_READ,
 	CQL_WRITE,
 	CQL_DELETE,
-	CQL_READ_QUORUM, /* a read at QUORUM of all data centres, whatever is set, without fallback */
+	CQL_QUORUM, /* a read at QUORUM of all data centres, whatever is set, without fallback */
 };
-#define CQL_CLASS_COUNT (CQL_READ_QUORUM + 1)
+#define CQL_CLASS_COUNT (CQL_QUORUM + 1)
 
 /* A statement with `?` for each value; table names without a keyspace are those of the client's.
  * Prepared at its first use on each node, and again when a node has forgotten it. `name` stands for it
