@@ -361,7 +361,8 @@ static enum err wait_done(struct http_attempt *a)
 
 static enum http_end end_of(const struct http_attempt *a)
 {
-	if (a->is_too_large)
+	/* libcurl's own limit for a line of the header: it says that memory is short. */
+	if (a->is_too_large || (a->is_done && a->code == CURLE_OUT_OF_MEMORY && a->issued > 0))
 		return HTTP_TOO_LARGE;
 	if (a->is_cut_by_us || (a->is_done && a->code == CURLE_OK))
 		return HTTP_ANSWERED;
@@ -383,7 +384,7 @@ static enum http_end end_of(const struct http_attempt *a)
 static void explain(struct http_attempt *a)
 {
 	const char *text = NULL;
-	if (a->is_too_large)
+	if (a->end == HTTP_TOO_LARGE)
 		text = "the answer is larger than allowed";
 	else if (a->is_late)
 		text = a->issued ? "no answer in time" : "no connection in time";

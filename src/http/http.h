@@ -52,8 +52,10 @@ struct http_settings {
 	int64_t timeout_us[HTTP_CLASS_COUNT];
 	int64_t connect_timeout_us; /* until the connection (with TLS) stands; 0: as the class */
 	unsigned attempts_max[HTTP_CLASS_COUNT];
-	unsigned connect_attempts_max; /* of one request; 0: as the class */
-	int64_t connect_backoff_us, connect_backoff_max_us;
+	unsigned connect_attempts_max;                      /* of one request; 0: as the class */
+	int64_t connect_backoff_us, connect_backoff_max_us; /* doubled each time */
+	int64_t retry_us,
+		retry_max_us; /* the wait after an answer or the lack of one: times ten each time */
 	unsigned redirects_max;
 	unsigned connections_max; /* at once, to one origin; further requests queue */
 	int64_t idle_max_us;      /* how long a connection stays unused */

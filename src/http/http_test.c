@@ -18,7 +18,8 @@ static struct http_settings quick(void)
 	struct http_settings s = http_settings_default();
 	for (unsigned i = 0; i < HTTP_CLASS_COUNT; i++)
 		s.timeout_us[i] = US_PER_SEC;
-	s.connect_backoff_us = US_PER_MS;
+	s.connect_backoff_us = s.retry_us = US_PER_MS;
+	s.retry_max_us = 5 * US_PER_MS;
 	s.breaker_failures = 0;
 	return s;
 }
@@ -41,10 +42,19 @@ static void world_close(struct world *w)
 	arena_done(&w->arena);
 }
 
+/* With other settings. */
+static void client_again(struct world *w, const struct http_settings *settings)
+{
+	http_client_close(w->client);
+	assert_ok(http_client_open_with(&w->op, settings, "test", &w->client));
+}
+
 static enum err ask(struct world *w, const char *method, struct http_answer *out)
 {
 	const struct http_request request = {
-		.method = str_from(method), .url = w->url, .answer_max = 1u << 20,
+		.method = str_from(method),
+		.url = w->url,
+		.answer_max = 1u << 20,
 		.is_repeatable = true,
 	};
 	*out = (struct http_answer){ 0 };
@@ -54,8 +64,12 @@ static enum err ask(struct world *w, const char *method, struct http_answer *out
 static enum err put(struct world *w, struct str body, bool is_repeatable, struct http_answer *out)
 {
 	const struct http_request request = {
-		.method = STR("PUT"), .url = w->url, .answer_max = 1u << 20, .parts = &body,
-		.part_count = 1, .is_repeatable = is_repeatable,
+		.method = STR("PUT"),
+		.url = w->url,
+		.answer_max = 1u << 20,
+		.parts = &body,
+		.part_count = 1,
+		.is_repeatable = is_repeatable,
 	};
 	*out = (struct http_answer){ 0 };
 	return http_request(&w->op, w->client, &request, out);
@@ -66,10 +80,10 @@ static enum err put(struct world *w, struct str body, bool is_repeatable, struct
 	struct http_settings settings = quick();                                                   \
 	struct http_answer a;                                                                      \
 	struct world w;                                                                            \
-	(void)arg;                                                                                 \
+	(void)arg, (void)sizeof(a);                                                                \
 	world_open(&w, &settings, acts, ARRAY_COUNT(acts))
 
-#define SAW(i, text) assert_true(str_find(str_from(w.server.requests[i]), STR(text)) >= 0)
+#define SAW(i, text)    assert_true(str_find(str_from(w.server.requests[i]), STR(text)) >= 0)
 #define SAW_NO(i, text) assert_true(str_find(str_from(w.server.requests[i]), STR(text)) < 0)
 
 static void run_methods(void *arg)
@@ -123,28 +137,34 @@ static void fill(struct buf *b, size_t n)
 static void run_bodies(void *arg)
 {
 	AUTO_BUF(big, 0);
+	AUTO_BUF(twice, 0);
 	AUTO_BUF(reply, 0);
-	fill(&big, 3u << 20);
+	fill(&big, 1u << 20);
+	buf_putf(&twice, "%.*s-%.*s", STRF(buf_str(&big)), STRF(buf_str(&big)));
 	buf_putf(&reply, "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\n\r\n", big.n);
 	buf_put(&reply, buf_str(&big));
-	SCRIPT({ REPLY_STATUS(201) }, { REPLY_STATUS(201) }, { buf_str(&reply) },
+	SCRIPT({ REPLY_STATUS(201) }, { STR(""), .then = THEN_CLOSE }, { REPLY_STATUS(201) },
+		{ buf_str(&reply) },
 		{ STR("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 		      "5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n") },
 		{ STR("HTTP/1.1 200 OK\r\n\r\nto the end"), .then = THEN_CLOSE });
-	const struct str parts[] = { buf_str(&big), STR(""), STR("-"), buf_str(&big), STR("") };
-	const struct str few[] = { STR("ab"), STR(""), STR("c") };
-	struct http_request request = { .method = STR("PUT"), .url = w.url, .parts = parts,
-		.part_count = ARRAY_COUNT(parts), .answer_max = 3u << 20 };
-	w.op.deadline_us = now_us() + 20 * US_PER_SEC;
-	request.parts = few;
-	request.part_count = ARRAY_COUNT(few);
+	const struct str large[] = { buf_str(&big), STR(""), STR("-"), buf_str(&big), STR("") };
+	const struct str small[] = { STR("ab"), STR(""), STR("c") };
+	struct http_request request = { .method = STR("PUT"),
+		.url = w.url,
+		.parts = small,
+		.part_count = ARRAY_COUNT(small),
+		.is_repeatable = true };
 	assert_ok(http_request(&w.op, w.client, &request, &a));
 	SAW(0, "\r\n\r\nabc");
-	(void)parts;
-	assert_ok(put(&w, buf_str(&big), false, &a));
-	assert_int_equal(a.status, 201);
-	assert_true(w.server.sizes[1] > big.n);
-	assert_memory_equal(w.server.requests[1] + w.server.sizes[1] - big.n, big.p, big.n);
+	/* On a connection that turns out to be over: from its beginning, on another. */
+	request.parts = large;
+	request.part_count = ARRAY_COUNT(large);
+	assert_ok(http_request(&w.op, w.client, &request, &a));
+	assert_int_equal(a.attempts, 2);
+	for (size_t i = 1; i <= 2; i++)
+		assert_memory_equal(
+			w.server.requests[i] + w.server.sizes[i] - twice.n, twice.p, twice.n);
 	request = (struct http_request){ .method = STR("GET"), .url = w.url, .answer_max = big.n };
 	assert_ok(http_request(&w.op, w.client, &request, &a));
 	assert_true(str_eq(a.body, buf_str(&big)));
@@ -161,11 +181,570 @@ static void bodies_go_both_ways(void **state)
 	test_in_task(run_bodies, NULL);
 }
 
+/* ---- servers that misbehave ---- */
+
+static void run_503(void *arg)
+{
+	SCRIPT({ REPLY_STATUS(503) }, { REPLY_STATUS(500) }, { REPLY_OK(2, "ok") },
+		{ REPLY_STATUS(500) }, { REPLY_STATUS(423) }, { REPLY_OK(2, "ok") },
+		{ REPLY_STATUS(503) });
+	assert_ok(ask(&w, "GET", &a));
+	assert_int_equal(a.status, 200);
+	assert_int_equal(a.attempts, 3);
+	assert_true(a.maybe_repeated);
+	/* Not to be repeated: the caller is told. */
+	assert_ok(put(&w, STR("x"), false, &a));
+	assert_int_equal(a.status, 500);
+	assert_int_equal(a.attempts, 1);
+	assert_false(a.maybe_repeated);
+	const unsigned locked = 423;
+	const struct http_request request = { .method = STR("PUT"),
+		.url = w.url,
+		.answer_max = 10,
+		.also_retry = &locked,
+		.also_retry_count = 1 };
+	assert_ok(http_request(&w.op, w.client, &request, &a));
+	assert_int_equal(a.status, 200);
+	assert_int_equal(a.attempts, 2);
+	/* No time for the wait of 5 s: the last answer is told at once. */
+	settings.retry_us = 50 * US_PER_MS;
+	settings.retry_max_us = 10 * US_PER_SEC;
+	client_again(&w, &settings);
+	w.op.deadline_us = now_us() + 2 * US_PER_SEC;
+	assert_ok(ask(&w, "GET", &a));
+	assert_int_equal(a.status, 503);
+	assert_int_equal(a.attempts, 3);
+	assert_true(now_us() < w.op.deadline_us);
+	world_close(&w);
+}
+
+static void failures_of_the_server_are_tried_again(void **state)
+{
+	(void)state;
+	test_in_task(run_503, NULL);
+}
+
+static void run_retry_after(void *arg)
+{
+	SCRIPT({ STR("HTTP/1.1 429 Slow\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n") },
+		{ REPLY_OK(0, "") },
+		{ STR("HTTP/1.1 503 Slow\r\nRetry-After: 99999\r\nContent-Length: 0\r\n\r\n") });
+	int64_t start = now_us();
+	assert_ok(ask(&w, "GET", &a));
+	assert_int_equal(a.status, 200);
+	assert_true(now_us() - start >= US_PER_SEC);
+	/* 30 s at most are waited, and not even those are left. */
+	start = now_us();
+	assert_ok(ask(&w, "GET", &a));
+	assert_int_equal(a.status, 503);
+	assert_int_equal(a.attempts, 1);
+	world_close(&w);
+}
+
+static void retry_after_is_honoured_within_bounds(void **state)
+{
+	(void)state;
+	test_in_task(run_retry_after, NULL);
+}
+
+static void run_truncated(void *arg)
+{
+	SCRIPT({ STR("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello"), .then = THEN_CLOSE },
+		{ STR("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhel"), .then = THEN_RESET },
+		{ STR("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhel"),
+			.then = THEN_CLOSE },
+		{ REPLY_OK(5, "hello") },
+		{ STR("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello"), .then = THEN_CLOSE });
+	settings.attempts_max[HTTP_READ] = 4;
+	client_again(&w, &settings);
+	const struct http_request request = {
+		.method = STR("GET"), .url = w.url, .answer_max = 10
+	};
+	w.op.deadline_us = now_us() + 8 * US_PER_SEC;
+	assert_ok(http_request(&w.op, w.client, &request, &a));
+	assert_str(a.body, STR("hello"));
+	assert_int_equal(a.attempts, 4);
+	w.op.deadline_us = now_us() + US_PER_SEC;
+	assert_err(http_request(&w.op, w.client, &request, &a), ERR_CORRUPT);
+	assert_true(strstr(w.op.failure.text, "secret") == NULL);
+	assert_true(strstr(w.op.failure.text, "/path?sig=...") != NULL);
+	/* A write whose answer is cut off may have been carried out. */
+	assert_err(put(&w, STR("x"), false, &a), ERR_TIMEOUT);
+	world_close(&w);
+}
+
+static void answers_that_are_cut_off_are_noticed(void **state)
+{
+	(void)state;
+	test_in_task(run_truncated, NULL);
+}
+
+static void run_silent(void *arg)
+{
+	SCRIPT({ STR(""), .then = THEN_HANG }, { STR("HTTP/1.1 200 OK\r\n"), .then = THEN_HANG });
+	settings.timeout_us[HTTP_READ] = settings.timeout_us[HTTP_WRITE] = 100 * US_PER_MS;
+	settings.attempts_max[HTTP_READ] = 2;
+	client_again(&w, &settings);
+	assert_err(ask(&w, "GET", &a), ERR_TIMEOUT);
+	assert_int_equal(w.server.request_count, 2);
+	assert_err(put(&w, STR("x"), false, &a), ERR_TIMEOUT);
+	assert_int_equal(w.server.request_count, 3);
+	/* The op's deadline ends it first. */
+	settings.timeout_us[HTTP_READ] = 10 * US_PER_SEC;
+	client_again(&w, &settings);
+	w.op.deadline_us = now_us() + 50 * US_PER_MS;
+	assert_err(ask(&w, "GET", &a), ERR_TIMEOUT);
+	/* And so does the client's limit for everything. */
+	settings.absolute_timeout_us = 50 * US_PER_MS;
+	client_again(&w, &settings);
+	w.op.deadline_us = now_us() + 10 * US_PER_SEC;
+	int64_t start = now_us();
+	assert_err(ask(&w, "GET", &a), ERR_TIMEOUT);
+	assert_true(now_us() - start < 5 * US_PER_SEC);
+	world_close(&w);
+}
+
+static void silent_servers_are_left_in_time(void **state)
+{
+	(void)state;
+	test_in_task(run_silent, NULL);
+}
+
+static void run_slow(void *arg)
+{
+	SCRIPT({ REPLY_OK(20, "abcdefghijklmnopqrst"), .then = THEN_DRIP });
+	settings.timeout_us[HTTP_READ] = 500 * US_PER_MS;
+	client_again(&w, &settings);
+	assert_ok(ask(&w, "GET", &a)); /* takes longer than that, but is never silent so long */
+	assert_str(a.body, STR("abcdefghijklmnopqrst"));
+	assert_int_equal(a.attempts, 1);
+	world_close(&w);
+}
+
+static void slow_bodies_that_move_are_waited_for(void **state)
+{
+	(void)state;
+	test_in_task(run_slow, NULL);
+}
+
+static void run_broken(void *arg)
+{
+	SCRIPT({ STR(""), .then = THEN_RESET }, { STR("garbage\r\n\r\n"), .then = THEN_CLOSE },
+		{ STR("HTTP/1.1 abc OK\r\n\r\n"), .then = THEN_CLOSE }, { REPLY_OK(2, "ok") },
+		{ STR("nonsense\r\n"), .then = THEN_CLOSE });
+	w.op.deadline_us = now_us() + 20 * US_PER_SEC;
+	assert_ok(ask(&w, "GET", &a));
+	assert_int_equal(a.attempts, 4);
+	w.op.deadline_us = now_us() + US_PER_SEC;
+	assert_err(ask(&w, "GET", &a), ERR_UNAVAILABLE);
+	assert_err(put(&w, STR("x"), false, &a), ERR_TIMEOUT);
+	world_close(&w);
+}
+
+static void broken_answers_are_no_answers(void **state)
+{
+	(void)state;
+	test_in_task(run_broken, NULL);
+}
+
+static void run_large(void *arg)
+{
+	AUTO_BUF(line, 0);
+	AUTO_BUF(lines, 0);
+	buf_put(&line, STR("HTTP/1.1 200 OK\r\nX-Long: "));
+	fill(&line, 1u << 20);
+	buf_put(&line, STR("\r\n\r\n"));
+	buf_put(&lines, STR("HTTP/1.1 200 OK\r\n"));
+	for (int i = 0; i < 501; i++)
+		buf_putf(&lines, "X-%d: x\r\n", i);
+	buf_put(&lines, STR("\r\n"));
+	SCRIPT({ buf_str(&line) }, { buf_str(&lines) },
+		{ STR("HTTP/1.1 200 OK\r\nContent-Length: 9999999999\r\n\r\nxx"),
+			.then = THEN_HANG },
+		{ STR("HTTP/1.1 200 OK\r\n\r\n"), .then = THEN_REPEAT },
+		{ STR("HTTP/1.1 403 No\r\n\r\n"), .then = THEN_REPEAT },
+		{ STR("HTTP/1.1 200 OK\r\nX: y\r\nX-Endless: "), .then = THEN_REPEAT });
+	assert_err(ask(&w, "HEAD", &a), ERR_LIMIT);
+	test_server_script(&w.server, acts + 1, ARRAY_COUNT(acts) - 1);
+	assert_err(ask(&w, "GET", &a), ERR_LIMIT);
+	assert_err(ask(&w, "GET", &a), ERR_LIMIT);
+	assert_err(ask(&w, "GET", &a), ERR_LIMIT);
+	assert_ok(ask(&w, "GET", &a));
+	assert_int_equal(a.status, 403);
+	assert_int_equal(a.body.n, HTTP_ERROR_BODY_MAX);
+	assert_err(ask(&w, "GET", &a), ERR_LIMIT);
+	world_close(&w);
+}
+
+static void answers_have_limits(void **state)
+{
+	(void)state;
+	test_in_task(run_large, NULL);
+}
+
+/* ---- connections ---- */
+
+static void run_kept(void *arg)
+{
+	SCRIPT({ REPLY_OK(1, "1"), .then = THEN_CLOSE }, { REPLY_OK(1, "2") },
+		{ STR(""), .then = THEN_CLOSE }, { REPLY_OK(1, "3") },
+		{ STR(""), .then = THEN_CLOSE });
+	assert_ok(ask(&w, "GET", &a));
+	assert_ok(task_sleep(&w.op, 20 * US_PER_MS));
+	/* Closed between requests: nobody notices, nothing was sent twice. */
+	assert_ok(put(&w, STR("x"), false, &a));
+	assert_str(a.body, STR("2"));
+	assert_int_equal(a.attempts, 1);
+	assert_int_equal(w.server.connection_count, 2);
+	/* Closed when the request had been sent: repeated by libcurl if it may be. */
+	assert_ok(put(&w, STR("x"), true, &a));
+	assert_str(a.body, STR("3"));
+	assert_int_equal(a.attempts, 2);
+	assert_true(a.maybe_repeated);
+	assert_int_equal(w.server.request_count, 4);
+	assert_err(put(&w, STR("x"), false, &a), ERR_TIMEOUT);
+	assert_int_equal(w.server.request_count, 5);
+	world_close(&w);
+}
+
+static void connections_closed_between_requests_do_not_matter(void **state)
+{
+	(void)state;
+	test_in_task(run_kept, NULL);
+}
+
+static void run_idle(void *arg)
+{
+	SCRIPT({ REPLY_OK(1, "1") });
+	settings.idle_max_us = 50 * US_PER_MS;
+	client_again(&w, &settings);
+	assert_ok(ask(&w, "GET", &a));
+	assert_int_equal(w.server.live, 1);
+	while (w.server.live > 0) /* the client ends it */
+		assert_ok(wait_queue_wait(&w.op, &w.server.ended));
+	assert_ok(ask(&w, "GET", &a));
+	assert_int_equal(w.server.connection_count, 2);
+	world_close(&w);
+}
+
+static void idle_connections_end(void **state)
+{
+	(void)state;
+	test_in_task(run_idle, NULL);
+}
+
+struct asker {
+	struct world *w;
+	enum err e;
+	struct http_answer a;
+};
+
+static enum err ask_task(struct op *op, void *arg)
+{
+	struct asker *asker = arg;
+	struct world *w = asker->w;
+	struct str body = STR("body");
+	const struct http_request request = { .method = STR("PUT"),
+		.url = w->url,
+		.parts = &body,
+		.part_count = 1,
+		.answer_max = 100 };
+	asker->e = http_request(op, w->client, &request, &asker->a);
+	return ERR_NONE;
+}
+
+static void run_parallel(void *arg)
+{
+	SCRIPT({ REPLY_OK(1, "1"), .after_us = 20 * US_PER_MS });
+	settings.connections_max = 3;
+	client_again(&w, &settings);
+	struct asker askers[20];
+	struct task_group *group = task_group_new(&w.op);
+	for (size_t i = 0; i < ARRAY_COUNT(askers); i++) {
+		askers[i] = (struct asker){ .w = &w };
+		task_group_start(group, "asker", ask_task, &askers[i]);
+	}
+	assert_ok(task_group_finish(&w.op, group));
+	for (size_t i = 0; i < ARRAY_COUNT(askers); i++) {
+		assert_ok(askers[i].e);
+		assert_int_equal(askers[i].a.attempts, 1);
+	}
+	assert_int_equal(w.server.connection_count, 3);
+	world_close(&w);
+}
+
+static void connections_are_limited_and_requests_queue(void **state)
+{
+	(void)state;
+	test_in_task(run_parallel, NULL);
+}
+
+static void cancelled_main(void *arg)
+{
+	struct asker *asker = arg;
+	AUTO_ARENA(arena, 0);
+	struct op op;
+	op_init(&op, &arena, NULL, now_us() + 10 * US_PER_SEC);
+	(void)ask_task(&op, asker); /* its error is in the asker */
+}
+
+static void run_cancel(void *arg)
+{
+	SCRIPT({ STR(""), .then = THEN_HANG }, { STR(""), .then = THEN_HANG },
+		{ REPLY_OK(1, "1") });
+	settings.connections_max = 2;
+	client_again(&w, &settings);
+	/* Two at the server, two in the queue. */
+	struct asker askers[4];
+	struct task_handle tasks[4];
+	for (size_t i = 0; i < 4; i++) {
+		askers[i] = (struct asker){ .w = &w };
+		tasks[i] = task_start("asker", cancelled_main, &askers[i]);
+	}
+	while (w.server.request_count < 2)
+		assert_ok(task_sleep(&w.op, US_PER_MS));
+	for (size_t i = 0; i < 3; i++)
+		task_cancel(tasks[i]);
+	while (task_is_alive(tasks[3]))
+		assert_ok(task_sleep(&w.op, US_PER_MS));
+	for (size_t i = 0; i < 3; i++)
+		assert_err(askers[i].e, ERR_CANCELLED);
+	assert_ok(askers[3].e);
+	world_close(&w);
+}
+
+static void cancelled_requests_leave_nothing(void **state)
+{
+	(void)state;
+	test_in_task(run_cancel, NULL);
+}
+
+static void run_refused(void *arg)
+{
+	SCRIPT({ REPLY_OK(1, "1") });
+	struct address at;
+	struct sockaddr_in bound;
+	socklen_t n = sizeof bound;
+	int fd;
+	/* A port that nobody listens on: bound, and kept by us. */
+	assert_true(address_parse(STR("127.0.0.1"), &at));
+	fd = socket(AF_INET, SOCK_STREAM, 0);
+	bound = (struct sockaddr_in){ .sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	assert_int_equal(bind(fd, (struct sockaddr *)&bound, n), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&bound, &n), 0);
+	w.url = str_printf(&w.arena, "http://127.0.0.1:%u/", ntohs(bound.sin_port));
+	assert_err(put(&w, STR("x"), false, &a), ERR_UNAVAILABLE);
+	assert_int_equal(http_counters(w.client).attempts, 3); /* connect_attempts_max */
+	w.url = STR("http://name.invalid/");
+	assert_err(put(&w, STR("x"), false, &a), ERR_UNAVAILABLE);
+	assert_true(strstr(w.op.failure.text, "name.invalid") != NULL);
+	close(fd);
+	world_close(&w);
+}
+
+static void refused_connections_are_certain_failures(void **state)
+{
+	(void)state;
+	test_in_task(run_refused, NULL);
+}
+
+static void run_breaker(void *arg)
+{
+	SCRIPT({ REPLY_STATUS(500) }, { REPLY_STATUS(500) }, { REPLY_STATUS(500) },
+		{ REPLY_STATUS(500) }, { REPLY_OK(1, "1") });
+	settings.attempts_max[HTTP_READ] = 1;
+	settings.breaker_failures = 2;
+	settings.breaker_us = 30 * US_PER_MS;
+	settings.breaker_max_us = US_PER_SEC;
+	client_again(&w, &settings);
+	assert_ok(ask(&w, "GET", &a));
+	assert_ok(ask(&w, "GET", &a)); /* two, but in one moment */
+	assert_ok(task_sleep(&w.op, 40 * US_PER_MS));
+	assert_ok(ask(&w, "GET", &a));
+	assert_int_equal(a.status, 500);
+	assert_err(ask(&w, "GET", &a), ERR_UNAVAILABLE);
+	assert_true(strstr(w.op.failure.text, " ms") != NULL);
+	assert_int_equal(w.server.request_count, 3);
+	assert_ok(task_sleep(&w.op, 40 * US_PER_MS));
+	assert_ok(ask(&w, "GET", &a)); /* the probe: bad again, so twice as long */
+	assert_int_equal(a.status, 500);
+	assert_err(ask(&w, "GET", &a), ERR_UNAVAILABLE);
+	assert_ok(task_sleep(&w.op, 70 * US_PER_MS));
+	assert_ok(ask(&w, "GET", &a));
+	assert_int_equal(a.status, 200);
+	assert_ok(ask(&w, "GET", &a));
+	assert_int_equal(http_counters(w.client).broken_off, 2);
+	world_close(&w);
+}
+
+static void servers_that_keep_failing_are_left_alone(void **state)
+{
+	(void)state;
+	test_in_task(run_breaker, NULL);
+}
+
+/* ---- signatures and redirects ---- */
+
+static enum err sign(
+	struct op *op, const struct http_request *request, struct http_headers *add, void *arg)
+{
+	unsigned *count = arg;
+	struct str value = str_printf(op->arena, "%u for %.*s", ++*count, STRF(request->url));
+	http_headers_add(op, add, STR("Authorization"), value);
+	http_headers_add(op, add, STR("X-Empty"), STR(""));
+	return ERR_NONE;
+}
+
+static void run_signed(void *arg)
+{
+	SCRIPT({ REPLY_STATUS(503) }, { REPLY_OK(1, "1") },
+		{ STR("HTTP/1.1 307 There\r\nLocation: /there\r\nContent-Length: 0\r\n\r\n") },
+		{ REPLY_OK(1, "2") },
+		{ STR("HTTP/1.1 307 There\r\nLocation: /there\r\nContent-Length: 0\r\n\r\n") });
+	unsigned count = 0;
+	struct str body = STR("body");
+	const struct http_header headers[] = { { STR("X-Own"), STR("mine") },
+		{ STR("Content-Length"), STR("77") }, { STR("Host"), STR("elsewhere") } };
+	struct http_request request = { .method = STR("PUT"),
+		.url = w.url,
+		.parts = &body,
+		.part_count = 1,
+		.answer_max = 100,
+		.is_repeatable = true,
+		.sign = sign,
+		.sign_arg = &count,
+		.headers = headers,
+		.header_count = ARRAY_COUNT(headers) };
+	assert_ok(http_request(&w.op, w.client, &request, &a));
+	SAW(0, "Authorization: 1 for http://127.0.0.1:");
+	SAW(0, "X-Own: mine\r\n");
+	SAW(0, "X-Empty:\r\n");
+	SAW(0, "Content-Length: 4\r\n");
+	SAW_NO(0, "77");
+	SAW_NO(0, "elsewhere");
+	SAW(1, "Authorization: 2 for http://127.0.0.1:");
+	assert_ok(http_request(&w.op, w.client, &request, &a));
+	assert_str(a.body, STR("2"));
+	assert_int_equal(a.attempts, 2);
+	SAW(3, "PUT /there HTTP/1.1\r\n");
+	SAW(3, "\r\n\r\nbody");
+	SAW(3, "/there\r\n");
+	/* More than two: the caller gets the last as it is. */
+	assert_ok(http_request(&w.op, w.client, &request, &a));
+	assert_int_equal(a.status, 307);
+	assert_int_equal(a.attempts, 3);
+	const struct http_header bad = { STR("X-Bad"), STR("a\r\nb: c") };
+	request.headers = &bad;
+	request.header_count = 1;
+	assert_err(http_request(&w.op, w.client, &request, &a), ERR_INVALID);
+	world_close(&w);
+}
+
+static void each_attempt_is_signed(void **state)
+{
+	(void)state;
+	test_in_task(run_signed, NULL);
+}
+
+static void run_elsewhere(void *arg)
+{
+	struct test_server other;
+	const struct act other_acts[] = { { REPLY_OK(5, "other") } };
+	SCRIPT({ STR("") });
+	test_server_open(&other, NULL, other_acts, 1);
+	struct str reply = str_printf(&w.arena,
+		"HTTP/1.1 307 There\r\nLocation: http://127.0.0.1:%u/x\r\nContent-Length: "
+		"0\r\n\r\n",
+		other.port);
+	const struct act there[] = { { reply } };
+	test_server_script(&w.server, there, 1);
+	unsigned count = 0;
+	const struct http_header headers[] = { { STR("X-Token"), STR("mine") },
+		{ STR("Range"), STR("bytes=0-4") } };
+	struct http_request request = { .method = STR("GET"),
+		.url = w.url,
+		.answer_max = 100,
+		.sign = sign,
+		.sign_arg = &count,
+		.headers = headers,
+		.header_count = ARRAY_COUNT(headers) };
+	assert_ok(http_request(&w.op, w.client, &request, &a));
+	assert_str(a.body, STR("other"));
+	assert_int_equal(count, 1);
+	struct str seen = str_from(other.requests[0]);
+	assert_true(str_find(seen, STR("Range: bytes=0-4\r\n")) >= 0);
+	assert_true(str_find(seen, STR("Authorization")) < 0);
+	assert_true(str_find(seen, STR("X-Token")) < 0);
+	/* A mail does not travel to where somebody else wants it. */
+	request.method = STR("PUT");
+	assert_ok(http_request(&w.op, w.client, &request, &a));
+	assert_int_equal(a.status, 307);
+	assert_int_equal(other.request_count, 1);
+	http_client_close(w.client);
+	w.client = NULL;
+	test_server_close(&other);
+	world_close(&w);
+}
+
+static void credentials_stay_at_home(void **state)
+{
+	(void)state;
+	test_in_task(run_elsewhere, NULL);
+}
+
+static void run_added(void *arg)
+{
+	const struct http_header added = { STR("X-Added"), STR("for %{user}") };
+	SCRIPT({ REPLY_OK(1, "1") });
+	settings.add_headers = &added;
+	settings.add_header_count = 1;
+	settings.reason_max = 8;
+	client_again(&w, &settings);
+	w.op.event = event_new(NULL, "test");
+	w.op.doing = STR("appending to INBOX");
+	event_set_str(w.op.event, "user", STR("an\r\nna@example.com"));
+	event_set_str(w.op.event, "session", STR("abc"));
+	enum err e = ask(&w, "GET", &a);
+	assert_err(e, ERR_INVALID); /* this name cannot stand in a header of the administrator's */
+	event_set_str(w.op.event, "user", STR("anna@example.com"));
+	assert_ok(ask(&w, "GET", &a));
+	SAW(0, "X-Added: for anna@example.com\r\n");
+	SAW(0, "X-Dovecot-Username: anna@example.com\r\n");
+	SAW(0, "X-Dovecot-Session-Id: abc\r\n");
+	SAW(0, "X-Dovecot-Reason: appendin\r\n");
+	event_unref(w.op.event);
+	w.op.event = NULL;
+	world_close(&w);
+}
+
+static void users_are_told_to_the_server(void **state)
+{
+	(void)state;
+	test_in_task(run_added, NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(all_methods_on_one_connection),
 		cmocka_unit_test(bodies_go_both_ways),
+		cmocka_unit_test(failures_of_the_server_are_tried_again),
+		cmocka_unit_test(retry_after_is_honoured_within_bounds),
+		cmocka_unit_test(answers_that_are_cut_off_are_noticed),
+		cmocka_unit_test(silent_servers_are_left_in_time),
+		cmocka_unit_test(slow_bodies_that_move_are_waited_for),
+		cmocka_unit_test(broken_answers_are_no_answers),
+		cmocka_unit_test(answers_have_limits),
+		cmocka_unit_test(connections_closed_between_requests_do_not_matter),
+		cmocka_unit_test(idle_connections_end),
+		cmocka_unit_test(connections_are_limited_and_requests_queue),
+		cmocka_unit_test(cancelled_requests_leave_nothing),
+		cmocka_unit_test(refused_connections_are_certain_failures),
+		cmocka_unit_test(servers_that_keep_failing_are_left_alone),
+		cmocka_unit_test(each_attempt_is_signed),
+		cmocka_unit_test(credentials_stay_at_home),
+		cmocka_unit_test(users_are_told_to_the_server),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

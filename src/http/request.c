@@ -97,21 +97,24 @@ static int64_t jittered(int64_t us)
 	return us - (int64_t)random_below((uint64_t)us / 5 + 1);
 }
 
+/* first, first * factor, ... max. */
+static int64_t growing(int64_t first_us, int64_t factor, int64_t max_us, unsigned step)
+{
+	int64_t us = first_us;
+	for (unsigned i = 1; i < step && us < max_us; i++)
+		us *= factor;
+	return MIN(us, max_us);
+}
+
 static int64_t backoff(const struct exchange *x)
 {
-	static const int64_t waits[] = { 50 * US_PER_MS, 500 * US_PER_MS, 5 * US_PER_SEC,
-		10 * US_PER_SEC };
 	const struct http_settings *s = &x->client->settings;
-	if (is_connect_failure(x)) {
-		int64_t us = s->connect_backoff_us;
-		for (unsigned i = 1; i < x->unsent && us < s->connect_backoff_max_us; i++)
-			us *= 2;
-		if (s->connect_backoff_max_us > 0)
-			us = MIN(us, s->connect_backoff_max_us);
-		return MAX(jittered(us), x->breaker_wait_us);
-	}
-	unsigned step = MIN(x->attempts - 1, (unsigned)ARRAY_COUNT(waits) - 1);
-	return MAX(jittered(waits[step]), x->last->retry_after_us);
+	if (!is_connect_failure(x))
+		return MAX(jittered(growing(s->retry_us, 10, s->retry_max_us, x->attempts)),
+			x->last->retry_after_us);
+	return MAX(
+		jittered(growing(s->connect_backoff_us, 2, s->connect_backoff_max_us, x->unsent)),
+		x->breaker_wait_us);
 }
 
 /* ---- telling ---- */
@@ -144,12 +147,19 @@ static enum err fail(const struct exchange *x, enum err e, const char *why)
 	return op_fail(x->op, e, "%.*s: %s (attempts: %u)", STRF(what), why, x->attempts);
 }
 
+static const char *given_up_text(const struct exchange *x)
+{
+	return str_printf(x->op->arena, "the server kept failing and is not asked for %lld ms",
+		(long long)(x->breaker_wait_us / US_PER_MS + 1))
+		.p;
+}
+
 /* No answer: how sure is it that nothing was done? */
 static enum err failure_of(const struct exchange *x)
 {
 	bool is_read = x->class == HTTP_READ;
 	if (!x->last || x->last->end == HTTP_NOT_SENT) {
-		const char *why = x->last ? x->last->why : "the server was given up for now";
+		const char *why = x->last ? x->last->why : given_up_text(x);
 		return fail(x, x->is_uncertain && !is_read ? ERR_TIMEOUT : ERR_UNAVAILABLE, why);
 	}
 	switch (x->last->end) {

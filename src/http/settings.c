@@ -17,6 +17,8 @@ struct http_settings http_settings_default(void)
 		.connect_attempts_max = 3,
 		.connect_backoff_us = 100 * US_PER_MS,
 		.connect_backoff_max_us = US_PER_SEC,
+		.retry_us = 50 * US_PER_MS,
+		.retry_max_us = 10 * US_PER_SEC,
 		.redirects_max = 2,
 		.connections_max = 10,
 		.idle_max_us = US_PER_SEC,

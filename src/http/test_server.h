@@ -12,12 +12,12 @@
 #include "task/test.h"
 
 enum then {
-	THEN_KEEP,    /* wait for the next request */
+	THEN_KEEP, /* wait for the next request */
 	THEN_CLOSE,
 	THEN_RESET,
-	THEN_HANG,    /* say nothing more */
-	THEN_REPEAT,  /* the same bytes, for ever */
-	THEN_DRIP,    /* the reply byte by byte, every 20 ms; then keep */
+	THEN_HANG,   /* say nothing more */
+	THEN_REPEAT, /* the same bytes, for ever */
+	THEN_DRIP,   /* the reply byte by byte, every 20 ms; then keep */
 };
 /* What happens to one request, whichever connection it comes on. */
 struct act {
@@ -32,7 +32,7 @@ struct test_server {
 	uint16_t port;
 	struct listener *listener;
 	struct tls_context *tls; /* NULL: plain */
-	const struct act *acts; /* the last is for all that follow */
+	const struct act *acts;  /* the last is for all that follow */
 	size_t act_count;
 	size_t request_count, connection_count;
 	char *requests[TEST_REQUESTS_MAX]; /* header and body, as they came */
@@ -49,7 +49,8 @@ struct test_connection {
 };
 
 /* False: the client left. */
-static inline bool test_read_request(struct op *op, struct test_connection *x, const struct act *act)
+static inline bool test_read_request(
+	struct op *op, struct test_connection *x, const struct act *act)
 {
 	struct test_server *s = x->server;
 	struct str in, rest;
@@ -93,7 +94,8 @@ static inline bool test_act(struct op *op, struct test_connection *x, const stru
 		return false;
 	if (act->then == THEN_DRIP) {
 		for (size_t i = 0; i < act->reply.n; i++)
-			if (stream_write(op, x->stream, str_slice(act->reply, i, i + 1)) != ERR_NONE ||
+			if (stream_write(op, x->stream, str_slice(act->reply, i, i + 1)) !=
+					ERR_NONE ||
 				stream_flush(op, x->stream) != ERR_NONE ||
 				task_sleep(op, 20 * US_PER_MS) != ERR_NONE)
 				return false;
@@ -120,7 +122,7 @@ static inline void test_serve(void *arg)
 	AUTO_ARENA(arena, 0);
 	struct op op;
 	op_init(&op, &arena, NULL, now_us() + 20 * US_PER_SEC);
-	bool goes_on = stream_new(&op, x->fd, 4u << 20, &x->stream) == ERR_NONE;
+	bool goes_on = stream_new(&op, x->fd, 16u << 20, &x->stream) == ERR_NONE;
 	if (goes_on && s->tls)
 		goes_on = stream_start_tls(&op, x->stream, s->tls) == ERR_NONE;
 	while (goes_on) {
@@ -162,8 +164,7 @@ static inline void test_server_open(
 }
 
 /* A new script; requests seen so far are forgotten. */
-static inline void test_server_script(
-	struct test_server *s, const struct act *acts, size_t count)
+static inline void test_server_script(struct test_server *s, const struct act *acts, size_t count)
 {
 	for (size_t i = 0; i < s->request_count; i++)
 		mem_free(s->requests[i]);
