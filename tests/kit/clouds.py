@@ -14,6 +14,10 @@ everyone finds them: C contract tests (meson), kit/instance.py, faults. By hand:
     POMBAL_TEST_S3_TLS      the same by https
     POMBAL_TEST_AZURE       URL of a container with account and key
     POMBAL_TEST_AZURE_TLS   the same by https
+    POMBAL_TEST_ENTRA       URL of an emulator of Entra whose tokens Azurite by https takes (kit/entra.py)
+    POMBAL_TEST_SPROXYD     URL of an emulator of sproxyd
+    POMBAL_TEST_SPROXYD_TLS the same by https
+    POMBAL_TEST_IMDS        URL of an emulator of what gives out keys for S3 (kit/imds.py)
     POMBAL_TEST_CA          file with the authority of all certificates here"""
 
 import argparse
@@ -27,8 +31,11 @@ if __package__ in (None, ""):
 
 from kit.azurite import Azurite  # noqa: E402
 from kit.cassandra import PASSWORD, USER, Cluster  # noqa: E402
+from kit.entra import Entra  # noqa: E402
+from kit.imds import Imds  # noqa: E402
 from kit.s3 import Minio  # noqa: E402
 from kit.server import Authority, ServerError  # noqa: E402
+from kit.sproxyd import Sproxyd  # noqa: E402
 from kit.testenv import Skip  # noqa: E402
 
 
@@ -95,11 +102,35 @@ def _azure_tls(folder, authority):
     return azurite, azurite.url
 
 
+def _sproxyd(folder, authority):
+    sproxyd = Sproxyd().start()
+    return sproxyd, sproxyd.url
+
+
+def _sproxyd_tls(folder, authority):
+    sproxyd = Sproxyd(authority).start()
+    return sproxyd, sproxyd.url
+
+
+def _imds(folder, authority):
+    imds = Imds().start()
+    return imds, imds.url
+
+
+def _entra(folder, authority):
+    entra = Entra(authority).start()
+    return entra, entra.url
+
+
 MAKERS = {
     "POMBAL_TEST_S3": _s3,
     "POMBAL_TEST_S3_TLS": _s3_tls,
     "POMBAL_TEST_AZURE": _azure,
     "POMBAL_TEST_AZURE_TLS": _azure_tls,
+    "POMBAL_TEST_ENTRA": _entra,
+    "POMBAL_TEST_SPROXYD": _sproxyd,
+    "POMBAL_TEST_SPROXYD_TLS": _sproxyd_tls,
+    "POMBAL_TEST_IMDS": _imds,
     "POMBAL_TEST_CQL": _cassandra,
     "POMBAL_TEST_CQL_TLS": _cassandra_tls,
 }

@@ -124,5 +124,10 @@ class Authority:
         subprocess.run([*command, "-passout", f"pass:{password}"], check=True, stderr=subprocess.DEVNULL)
         return path
 
+    def server_context(self):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.cert, self.key)
+        return context
+
     def client_context(self):
         return ssl.create_default_context(cafile=self.ca)
