@@ -92,7 +92,7 @@ enum err stream_prepend_input(struct op *op, struct stream *s, struct str bytes)
 /* WAITS. Server handshake. Input buffered before it is an error (ERR_INVALID: STARTTLS injection).
  */
 enum err stream_start_tls(struct op *op, struct stream *s, struct tls_context *t);
-/* WAITS. Client handshake, checks the name. */
+/* WAITS. Client handshake, checks the name (NULL: any will do) or address. */
 enum err stream_connect_tls(
 	struct op *op, struct stream *s, struct tls_context *t, const char *name);
 bool stream_is_tls(const struct stream *s);

@@ -158,21 +158,44 @@ enum err tls_context_new(
 	return ERR_NONE;
 }
 
-enum err tls_context_new_client(struct op *op, struct str ca_pem, struct tls_context **out)
+static enum err trust(
+	struct op *op, struct tls_context *t, const struct tls_client_settings *settings)
+{
+	char *dir;
+	bool is_good = true;
+	SSL_CTX_set_verify(t->ctx, settings->accepts_any ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, NULL);
+	if (settings->authorities_pem.n > 0)
+		TRY(tls_load_authorities(op, t->ctx, settings->authorities_pem, false));
+	if (settings->authorities_dir.n > 0) {
+		dir = str_new_z(settings->authorities_dir);
+		is_good = SSL_CTX_load_verify_dir(t->ctx, dir) == 1;
+		mem_free(dir);
+	} else if (settings->authorities_pem.n == 0) {
+		is_good = SSL_CTX_set_default_verify_paths(t->ctx) == 1;
+	}
+	return is_good ? ERR_NONE
+		       : op_fail(op, ERR_INVALID, "the list of CAs: %s", tls_take_error());
+}
+
+enum err tls_context_new_client_of(
+	struct op *op, const struct tls_client_settings *settings, struct tls_context **out)
 {
 	struct tls_context *t = context_new(TLS_client_method());
-	enum err e = ERR_NONE;
-	SSL_CTX_set_verify(t->ctx, SSL_VERIFY_PEER, NULL);
-	if (ca_pem.n > 0)
-		e = tls_load_authorities(op, t->ctx, ca_pem, false);
-	else if (SSL_CTX_set_default_verify_paths(t->ctx) != 1)
-		e = op_fail(op, ERR_INVALID, "the system's CA list: %s", tls_take_error());
+	enum err e = trust(op, t, settings);
+	if (e == ERR_NONE && settings->certificate.chain_pem.n > 0)
+		e = tls_load_certificate(op, t->ctx, &settings->certificate);
 	if (e != ERR_NONE) {
 		tls_context_unref(t);
 		return e;
 	}
 	*out = t;
 	return ERR_NONE;
+}
+
+enum err tls_context_new_client(struct op *op, struct str ca_pem, struct tls_context **out)
+{
+	return tls_context_new_client_of(
+		op, &(struct tls_client_settings){ .authorities_pem = ca_pem }, out);
 }
 
 struct tls_context *tls_context_new_front(

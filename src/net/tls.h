@@ -51,6 +51,16 @@ enum err tls_context_new(
 	struct op *op, const struct tls_settings *settings, struct tls_context **out);
 enum err tls_context_new_client(struct op *op, struct str ca_pem, struct tls_context **out);
 
+/* The rules of a client that shows a certificate, or trusts in another way. */
+struct tls_client_settings {
+	struct str authorities_pem; /* with authorities_dir "": the system's list when both are "" */
+	struct str authorities_dir; /* hashed names, as OpenSSL wants them */
+	struct tls_certificate certificate; /* shown if asked for; chain empty: none */
+	bool accepts_any;                   /* no certificate is checked */
+};
+enum err tls_context_new_client_of(
+	struct op *op, const struct tls_client_settings *settings, struct tls_context **out);
+
 /* The context for a client who connected to `local` and asked for `name` ("": for nobody). Borrowed.
  * NULL: refuse. */
 typedef struct tls_context *tls_choose_fn(void *arg, const struct address *local, struct str name);

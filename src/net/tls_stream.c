@@ -139,10 +139,10 @@ enum err stream_connect_tls(
 	struct address ip;
 	TRY(attach(op, s, t));
 	SSL_set_connect_state(s->ssl);
-	bool is_set;
-	if (address_parse(str_from(name), &ip))
+	bool is_set = true;
+	if (name && address_parse(str_from(name), &ip))
 		is_set = X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(s->ssl), name) == 1;
-	else
+	else if (name)
 		is_set = SSL_set1_host(s->ssl, name) == 1 && set_server_name(s->ssl, name);
 	if (!is_set)
 		return op_fail(

@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The client against a real Cassandra: POMBAL_TEST_CQL is host:port; skipped without. Each test makes a
+ * table of its own in a keyspace that stays. */
+#include "cql/cql.h"
+
+#include <stdlib.h>
+
+#include "base/random.h"
+#include "task/test.h"
+
+#define KEYSPACE "pombal_cql_test"
+
+struct live {
+	struct op op;
+	struct arena arena;
+	struct cql_client *client;
+	struct str table;
+};
+
+static struct str make(struct live *l, const char *format)
+{
+	AUTO_BUF(text, 0);
+	for (const char *p = format; *p; p++) {
+		if (*p == '@')
+			buf_put(&text, l->table);
+		else
+			buf_put_byte(&text, *p);
+	}
+	return buf_dup(&l->arena, &text);
+}
+
+static void set_up(struct live *l)
+{
+	struct str hosts = str_from(getenv("POMBAL_TEST_CQL"));
+	arena_init(&l->arena, 0);
+	op_init(&l->op, &l->arena, NULL, now_us() + 60 * US_PER_SEC);
+	assert_ok(cql_open_text(&l->op, hosts, STR(KEYSPACE), &l->client));
+	assert_ok(cql_run(&l->op, l->client,
+		STR("CREATE KEYSPACE IF NOT EXISTS " KEYSPACE " WITH replication = "
+		    "{'class': 'NetworkTopologyStrategy', 'datacenter1': 1}")));
+	l->table = str_printf(&l->arena, KEYSPACE ".t%" PRIx64, random_u64());
+	assert_ok(cql_run(&l->op, l->client,
+		make(l, "CREATE TABLE @ (u text, g blob, n bigint, i int, v blob, f boolean, "
+			"PRIMARY KEY ((u, g), n))")));
+}
+
+static void tear_down(struct live *l)
+{
+	assert_ok(cql_run(&l->op, l->client, make(l, "DROP TABLE @")));
+	cql_close(&l->op, l->client);
+	arena_done(&l->arena);
+}
+
+struct seen {
+	size_t rows;
+	int64_t last_n, stamp;
+	int32_t i;
+	struct str v;
+	bool f, is_null;
+	struct arena *arena;
+};
+
+static enum err see(struct op *op, const struct cql_row *row, void *arg)
+{
+	struct seen *s = arg;
+	(void)op;
+	s->rows++;
+	assert_true(cql_column_bigint(row, 0, &s->last_n));
+	s->is_null = cql_column_is_null(row, 1);
+	(void)cql_column_int(row, 1, &s->i);
+	s->v = str_dup(s->arena, cql_column(row, 2));
+	(void)cql_column_boolean(row, 3, &s->f);
+	(void)cql_column_bigint(row, 4, &s->stamp);
+	return ERR_NONE;
+}
+
+static void write_row(
+	struct live *l, const struct cql_statement *s, int64_t n, struct str v, int64_t stamp_us)
+{
+	struct cql_value values[] = { cql_text(STR("user")), cql_blob(STR("guid")),
+		cql_bigint(&l->arena, n), cql_int(&l->arena, -5), cql_blob(v), cql_boolean(true) };
+	struct cql_bound b = { s, values, ARRAY_COUNT(values), stamp_us };
+	assert_ok(cql_execute(&l->op, l->client, &b));
+}
+
+static const struct cql_statement *insert(struct live *l)
+{
+	return cql_statement(l->client, CQL_WRITE, STR("insert"),
+		make(l, "INSERT INTO @ (u, g, n, i, v, f) VALUES (?, ?, ?, ?, ?, ?)"));
+}
+
+static enum err read_rows(struct live *l, struct seen *seen)
+{
+	const struct cql_statement *s = cql_statement(l->client, CQL_READ, STR("read"),
+		make(l, "SELECT n, i, v, f, writetime(v) FROM @ WHERE u = ? AND g = ?"));
+	struct cql_value values[] = { cql_text(STR("user")), cql_blob(STR("guid")) };
+	struct cql_bound b = { s, values, ARRAY_COUNT(values), 0 };
+	*seen = (struct seen){ .arena = &l->arena };
+	return cql_query(&l->op, l->client, &b, see, seen);
+}
+
+static void run_values(void *arg)
+{
+	struct live l;
+	struct seen seen;
+	(void)arg;
+	set_up(&l);
+	const struct cql_statement *s = insert(&l);
+	write_row(&l, s, INT64_MIN + 7, STR("\0\1bytes"), 1000);
+	assert_ok(read_rows(&l, &seen));
+	assert_int_equal(seen.rows, 1);
+	assert_true(seen.last_n == INT64_MIN + 7 && seen.i == -5 && seen.f && seen.stamp == 1000);
+	assert_str(seen.v, STR("\0\1bytes"));
+	/* An older stamp changes nothing, a newer one does. */
+	write_row(&l, s, INT64_MIN + 7, STR("older"), 999);
+	assert_ok(read_rows(&l, &seen));
+	assert_str(seen.v, STR("\0\1bytes"));
+	write_row(&l, s, INT64_MIN + 7, STR("newer"), 0);
+	assert_ok(read_rows(&l, &seen));
+	assert_str(seen.v, STR("newer"));
+	tear_down(&l);
+}
+
+static void run_batches(void *arg)
+{
+	struct live l;
+	struct seen seen;
+	struct cql_bound items[50];
+	(void)arg;
+	set_up(&l);
+	const struct cql_statement *s = insert(&l);
+	char *big = arena_alloc(&l.arena, 100000);
+	for (size_t i = 0; i < ARRAY_COUNT(items); i++) {
+		struct cql_value *v = ARENA_NEW_ARRAY(&l.arena, struct cql_value, 6);
+		v[0] = cql_text(STR("user"));
+		v[1] = cql_blob(STR("guid"));
+		v[2] = cql_bigint(&l.arena, (int64_t)i);
+		v[3] = cql_null();
+		v[4] = cql_blob((struct str){ big, 500 });
+		v[5] = cql_null();
+		items[i] = (struct cql_bound){ s, v, 6, 77 };
+	}
+	assert_ok(cql_batch(&l.op, l.client, items, ARRAY_COUNT(items), false));
+	assert_ok(cql_batch(&l.op, l.client, items, 3, true));
+	assert_ok(read_rows(&l, &seen));
+	assert_int_equal(seen.rows, 50);
+	assert_true(seen.is_null && seen.stamp == 77 && seen.v.n == 500);
+	write_row(&l, s, 1000, (struct str){ big, 100000 }, 0);
+	assert_ok(read_rows(&l, &seen));
+	assert_int_equal(seen.v.n, 100000);
+	tear_down(&l);
+}
+
+static void run_errors(void *arg)
+{
+	struct live l;
+	struct seen seen;
+	(void)arg;
+	set_up(&l);
+	assert_err(cql_run(&l.op, l.client, STR("SELEKT")), ERR_INVALID);
+	assert_err(cql_run(&l.op, l.client, make(&l, "CREATE TABLE @ (a int PRIMARY KEY)")),
+		ERR_EXISTS);
+	const struct cql_statement *s = cql_statement(
+		l.client, CQL_READ, STR("nothing"), STR("SELECT a FROM no_such_table"));
+	assert_err(cql_query(&l.op, l.client, &(struct cql_bound){ s, NULL, 0, 0 }, see, &seen),
+		ERR_INVALID);
+	assert_non_null(strstr(l.op.failure.text, "dictmap init"));
+	tear_down(&l);
+}
+
+/* The table is made anew, so the node forgets the statement: it is prepared again unseen. */
+static void run_unprepared(void *arg)
+{
+	struct live l;
+	struct seen seen;
+	(void)arg;
+	set_up(&l);
+	const struct cql_statement *s = insert(&l);
+	write_row(&l, s, 1, STR("x"), 0);
+	assert_ok(cql_run(&l.op, l.client, make(&l, "ALTER TABLE @ ADD more text")));
+	assert_ok(cql_run(&l.op, l.client, make(&l, "DROP TABLE @")));
+	assert_ok(cql_run(&l.op, l.client,
+		make(&l, "CREATE TABLE @ (u text, g blob, n bigint, i int, v blob, f boolean, "
+			 "PRIMARY KEY ((u, g), n))")));
+	write_row(&l, s, 2, STR("y"), 0);
+	assert_ok(read_rows(&l, &seen));
+	assert_int_equal(seen.rows, 1);
+	tear_down(&l);
+}
+
+#define LIVE_TEST(what)                                                                            \
+	static void what(void **state)                                                             \
+	{                                                                                          \
+		(void)state;                                                                       \
+		if (!getenv("POMBAL_TEST_CQL"))                                                    \
+			skip();                                                                    \
+		test_in_task(run_##what, NULL);                                                    \
+	}
+LIVE_TEST(values)
+LIVE_TEST(batches)
+LIVE_TEST(errors)
+LIVE_TEST(unprepared)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(values),
+		cmocka_unit_test(batches),
+		cmocka_unit_test(errors),
+		cmocka_unit_test(unprepared),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,514 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One request, from a call to its answer: attempts at nodes, one after the other or (speculation) beside
+ * each other, until one is definite or time is over.
+ *
+ * Judging what an attempt's end means:
+ *   done       a result
+ *   same       the node had forgotten a statement: prepare and send again
+ *   next       may succeed elsewhere: the next node, perhaps with the fallback consistency (sheet §11.6)
+ *   failed     will fail everywhere
+ * A write is uncertain when an attempt was sent and was not certainly refused, and no later one worked:
+ * it then fails with ERR_TIMEOUT whatever the last attempt said. */
+#include "cql/request_private.h"
+
+#define PREPARE_AGAIN_MAX 3
+#define REPLICA_RETRIES                                                                            \
+	1 /* after timeouts and failures of replicas: another node asks the same ones */
+#define IN_FLIGHT_MAX 4096 /* a node */
+#define WAITING_MAX   4096 /* calls that wait because all nodes have that many */
+
+enum verdict { VERDICT_DONE, VERDICT_SAME, VERDICT_NEXT, VERDICT_FAILED };
+
+/* ---- sending ---- */
+
+static int64_t stamp_of(const struct cql_request *rq)
+{
+	return cql_class_reads(rq->class) || rq->kind == CQL_REQUEST_TEXT ? INT64_MIN
+									  : rq->stamp_us;
+}
+
+/* Every id is there: nothing waits between the first and the frame. */
+static void put_body(struct run *r, const struct cql_host *h, struct buf *body)
+{
+	const struct cql_request *rq = r->rq;
+	struct cql_parameters p = { .consistency = r->consistency,
+		.page_size = rq->page_size,
+		.page_state = rq->page_state,
+		.stamp_us = stamp_of(rq),
+		.wants_no_metadata = true };
+	if (rq->kind == CQL_REQUEST_TEXT) {
+		cql_put_query(body, rq->text, &p);
+		return;
+	}
+	if (rq->kind == CQL_REQUEST_BATCH)
+		cql_put_batch_begin(body, rq->is_logged, rq->count);
+	for (size_t i = 0; i < rq->count; i++) {
+		const struct cql_bound *b = &rq->items[i];
+		const struct cql_host_statement *s = &h->statements[b->statement->number];
+		struct str id = { s->id, s->id_bytes };
+		if (rq->kind == CQL_REQUEST_BATCH) {
+			cql_put_batch_item(body, id, b->values, b->count);
+			continue;
+		}
+		p.values = b->values;
+		p.count = b->count;
+		cql_put_execute(body, id, &p);
+	}
+	if (rq->kind == CQL_REQUEST_BATCH)
+		cql_put_batch_end(body, r->consistency, rq->stamp_us);
+}
+
+static bool all_prepared(const struct run *r, const struct cql_host *h)
+{
+	for (size_t i = 0; i < r->rq->count; i++)
+		if (!cql_is_prepared(h, r->rq->items[i].statement))
+			return false;
+	return true;
+}
+
+static enum err prepare_items(struct run *r, struct cql_host *h)
+{
+	/* While one is prepared another may be forgotten. */
+	for (unsigned round = 0; !all_prepared(r, h); round++) {
+		if (round > PREPARE_AGAIN_MAX)
+			return op_fail(r->op, ERR_UNAVAILABLE,
+				"the node forgets prepared statements at once");
+		for (size_t i = 0; i < r->rq->count; i++)
+			TRY(cql_prepare(r->op, h, r->rq->items[i].statement, r->until_us));
+	}
+	for (size_t i = 0; i < r->rq->count; i++) {
+		const struct cql_bound *b = &r->rq->items[i];
+		if (b->count != b->statement->value_count)
+			return op_fail(r->op, ERR_INVALID, "statement %s takes %zu values, not %zu",
+				b->statement->name, b->statement->value_count, b->count);
+	}
+	return ERR_NONE;
+}
+
+/* ERR_UNAVAILABLE: this node cannot be sent to; another may. */
+static enum err send_to(struct run *r, struct cql_host *h)
+{
+	struct attempt *a = NULL;
+	AUTO_BUF(body, 0);
+	TRY(prepare_items(r, h));
+	for (size_t i = 0; i < ATTEMPTS_MAX && !a; i++)
+		if (r->attempts[i].call.state == CQL_CALL_IDLE)
+			a = &r->attempts[i];
+	if (!a || !cql_connection_works(h->connection))
+		return op_fail(r->op, ERR_UNAVAILABLE, "the connection was lost");
+	put_body(r, h, &body);
+	if (body.n > CQL_BODY_MAX)
+		return op_fail(r->op, ERR_LIMIT, "a request of %zu bytes", body.n);
+	static const enum cql_opcode opcodes[] = { [CQL_REQUEST_EXECUTE] = CQL_OP_EXECUTE,
+		[CQL_REQUEST_BATCH] = CQL_OP_BATCH,
+		[CQL_REQUEST_TEXT] = CQL_OP_QUERY };
+	if (!cql_connection_send(
+		    h->connection, opcodes[r->rq->kind], buf_str(&body), &a->call, &r->answered))
+		return op_fail(r->op, ERR_UNAVAILABLE, "the node has too much to do");
+	a->host = h;
+	a->consistency = r->consistency;
+	a->sent_us = now_us();
+	r->live++;
+	r->client->counters.attempts++;
+	return ERR_NONE;
+}
+
+/* ---- choosing a node ---- */
+
+static bool was_tried(const struct run *r, const struct cql_host *h)
+{
+	for (size_t i = 0; i < r->tried_count; i++)
+		if (r->tried[i] == h)
+			return true;
+	return false;
+}
+
+static bool is_replica(const struct cql_ring_entry *e, unsigned count, const struct cql_host *h)
+{
+	for (unsigned i = 0; e && i < count; i++)
+		if (e->replicas[i] == h->number)
+			return true;
+	return false;
+}
+
+/* The partition key is known once a node has prepared the statement. */
+static const struct cql_ring_entry *find_replicas(const struct run *r)
+{
+	const struct cql_request *rq = r->rq;
+	if (rq->count == 0)
+		return NULL;
+	const struct cql_bound *b = &rq->items[0];
+	const struct cql_statement *s = b->statement;
+	if (!s->is_known || s->key_count == 0 || s->value_count != b->count)
+		return NULL;
+	AUTO_BUF(key, 0);
+	return cql_ring_find(&r->client->ring,
+		cql_token(cql_routing_key(&key, b->values, s->key, s->key_count)));
+}
+
+/* Lower is better: replicas before others, fast ones before slow ones, then who has least to do. */
+static size_t cost_of(const struct run *r, const struct cql_host *h, bool holds_it)
+{
+	bool is_slow = r->client->settings.is_latency_aware && cql_host_is_slow(h);
+	size_t tier = (holds_it ? 0U : 2U) + is_slow;
+	return tier * IN_FLIGHT_MAX * 2 + h->connection->in_flight;
+}
+
+/* NULL: none that was not tried. *out_full: there were some, but they have too much in flight. */
+static struct cql_host *choose(struct run *r, bool *out_full)
+{
+	struct cql_client *c = r->client;
+	const struct cql_ring_entry *entry = find_replicas(r);
+	struct cql_host *best = NULL;
+	size_t best_cost = SIZE_MAX;
+	*out_full = false;
+	c->turn++;
+	for (size_t i = 0; i < c->host_count; i++) {
+		struct cql_host *h = c->hosts[(i + c->turn) % c->host_count];
+		if (!cql_host_is_up(h) || was_tried(r, h))
+			continue;
+		if (h->connection->in_flight >= IN_FLIGHT_MAX) {
+			*out_full = true;
+			continue;
+		}
+		size_t cost = cost_of(r, h, is_replica(entry, c->ring.replica_count, h));
+		if (cost < best_cost) {
+			best = h;
+			best_cost = cost;
+		}
+	}
+	return best;
+}
+
+static enum err wait_on(struct run *r, struct wait_queue *q, int64_t until_us)
+{
+	int64_t deadline_us = r->op->deadline_us;
+	r->op->deadline_us = MIN(deadline_us, until_us);
+	enum err e = wait_queue_wait(r->op, q);
+	r->op->deadline_us = deadline_us;
+	return e;
+}
+
+static enum err wait_for_room(struct run *r)
+{
+	struct cql_client *c = r->client;
+	if (c->waiting >= WAITING_MAX)
+		return op_fail(r->op, ERR_UNAVAILABLE, "too many requests wait for Cassandra (%zu)",
+			c->waiting);
+	c->waiting++;
+	enum err e = wait_on(r, &c->room, r->until_us);
+	c->waiting--;
+	return e;
+}
+
+static bool may_come_up(const struct cql_client *c)
+{
+	for (size_t i = 0; i < c->host_count; i++)
+		if (c->hosts[i]->is_connecting && !c->hosts[i]->is_gone)
+			return true;
+	return c->is_searching;
+}
+
+static enum err no_host(struct run *r)
+{
+	struct cql_client *c = r->client;
+	size_t local = 0;
+	if (r->tried_count > 0)
+		return op_fail(r->op, ERR_UNAVAILABLE, "%s", r->last_text);
+	if (c->is_closing)
+		return op_fail(r->op, ERR_UNAVAILABLE, "the client of Cassandra is being closed");
+	for (size_t i = 0; i < c->host_count; i++)
+		local += c->hosts[i]->is_local;
+	if (local == 0 && c->host_count > 0)
+		return op_fail(r->op, ERR_UNAVAILABLE,
+			"there is no Cassandra node in the data centre \"%s\"", c->datacenter);
+	return op_fail(r->op, ERR_UNAVAILABLE, "no Cassandra node can be reached%s%s",
+		c->last_error ? ": " : "", c->last_error ? c->last_error : "");
+}
+
+/* WAITS until a node that was not tried can be sent to. */
+static enum err next_host(struct run *r, struct cql_host **out)
+{
+	struct cql_client *c = r->client;
+	int64_t patience_us = now_us() + c->settings.dial.connect_us;
+	bool is_full;
+	while (!c->is_closing) {
+		*out = choose(r, &is_full);
+		if (*out)
+			return ERR_NONE;
+		if (is_full && r->live == 0) {
+			TRY(wait_for_room(r));
+			continue;
+		}
+		if (r->tried_count > 0 || !may_come_up(c))
+			break;
+		enum err e = wait_on(r, &c->hosts_changed, MIN(patience_us, r->until_us));
+		if (e == ERR_TIMEOUT)
+			break;
+		TRY(e);
+	}
+	return no_host(r);
+}
+
+/* Sends to the best node that was not tried. */
+static enum err send_next(struct run *r)
+{
+	struct cql_host *h = NULL;
+	for (;;) {
+		TRY(next_host(r, &h));
+		if (r->tried_count == TRIED_MAX)
+			return no_host(r);
+		r->tried[r->tried_count++] = h;
+		enum err e = send_to(r, h);
+		if (e != ERR_UNAVAILABLE)
+			return e;
+		run_note(r, h);
+	}
+}
+
+/* ---- judging ---- */
+
+/* An attempt at the primary consistency failed in a way that the fallback may help. */
+static void fall_back(struct run *r)
+{
+	struct cql_client *c = r->client;
+	struct cql_fallback *f = &c->classes[r->rq->class];
+	if (r->rq->kind == CQL_REQUEST_TEXT || r->rq->page_state.n > 0 ||
+		r->consistency != f->primary || f->fallback == f->primary)
+		return;
+	if (cql_fallback_failed(f, now_us()))
+		event_send(c->event, EVENT_WARNING, "cql_consistency_fell_back",
+			"Cassandra: consistency %s cannot be had (%s): using %s",
+			cql_consistency_name(f->primary), r->last_text,
+			cql_consistency_name(f->fallback));
+	r->consistency = f->fallback;
+	r->tried_count = 0;
+	r->replica_retries = 0;
+	c->counters.fallbacks++;
+}
+
+static enum verdict retry(struct run *r, bool is_certain, bool is_of_replicas)
+{
+	enum cql_consistency before = r->consistency;
+	r->is_uncertain |= !is_certain;
+	/* A change of the schema is not sent twice while the first may still be under way. */
+	if (r->rq->kind == CQL_REQUEST_TEXT && !is_certain)
+		return VERDICT_FAILED;
+	fall_back(r);
+	if (before != r->consistency || !is_of_replicas)
+		return VERDICT_NEXT;
+	return r->replica_retries++ < REPLICA_RETRIES ? VERDICT_NEXT : VERDICT_FAILED;
+}
+
+static enum verdict judge_error(struct run *r, struct attempt *a, const struct cql_error *error)
+{
+	r->error_code = error->code;
+	r->failure = cql_error_fail(r->op, error);
+	run_note(r, a->host);
+	switch ((unsigned)error->code) {
+	case CQL_ERROR_UNPREPARED:
+		for (size_t i = 0; i < r->rq->count; i++)
+			cql_forget_prepared(a->host, r->rq->items[i].statement);
+		return r->prepared_again++ < PREPARE_AGAIN_MAX ? VERDICT_SAME : VERDICT_FAILED;
+	case CQL_ERROR_OVERLOADED:
+	case CQL_ERROR_BOOTSTRAPPING:
+		return retry(r, true, false);
+	case CQL_ERROR_UNAVAILABLE:
+		return retry(r, true, true);
+	case CQL_ERROR_SERVER:
+	case CQL_ERROR_TRUNCATE:
+		return retry(r, false, false);
+	case CQL_ERROR_READ_TIMEOUT:
+	case CQL_ERROR_READ_FAILURE:
+	case CQL_ERROR_WRITE_TIMEOUT:
+	case CQL_ERROR_WRITE_FAILURE:
+		return retry(r, false, true);
+	default:
+		return VERDICT_FAILED;
+	}
+}
+
+static enum verdict failed(struct run *r, const struct attempt *a, enum err class, const char *why)
+{
+	r->failure = op_fail(r->op, class, "%s", why);
+	run_note(r, a->host);
+	return VERDICT_FAILED;
+}
+
+static enum verdict judge(struct run *r, struct attempt *a)
+{
+	struct cql_error error;
+	struct cql_answer *answer = &a->call.answer;
+	if (a->call.state == CQL_CALL_LOST) {
+		(void)failed(r, a, ERR_UNAVAILABLE, "the connection was lost before the answer");
+		return retry(r, false, false);
+	}
+	if (a->call.state == CQL_CALL_TOO_BIG)
+		return failed(r, a, ERR_LIMIT,
+			"the answer is too big: set cassandra_page_size, or make it smaller");
+	cql_host_answered(a->host, now_us() - a->sent_us);
+	if (answer->opcode == CQL_OP_RESULT && cql_result_cut_kind(&answer->body, &r->kind))
+		return VERDICT_DONE;
+	if (answer->opcode == CQL_OP_ERROR && cql_error_parse(answer->body, &error))
+		return judge_error(r, a, &error);
+	r->is_uncertain = true;
+	return failed(r, a, ERR_UNAVAILABLE, "an answer that was not expected");
+}
+
+/* ---- the loop ---- */
+
+static struct attempt *ended_attempt(struct run *r)
+{
+	for (size_t i = 0; i < ATTEMPTS_MAX; i++)
+		if (r->attempts[i].call.state > CQL_CALL_SENT)
+			return &r->attempts[i];
+	return NULL;
+}
+
+static bool may_speculate(const struct run *r)
+{
+	const struct cql_settings *s = &r->client->settings;
+	return r->rq->kind != CQL_REQUEST_TEXT && s->speculation_us > 0 &&
+	       r->speculated < MIN(s->speculation_times, ATTEMPTS_MAX - 1U) &&
+	       r->tried_count < TRIED_MAX;
+}
+
+/* A second node gets the same request; one that knows the statements, because the first may answer
+ * while we would prepare. */
+static void speculate(struct run *r)
+{
+	bool is_full;
+	r->speculated++;
+	r->speculate_at_us += r->client->settings.speculation_us;
+	struct cql_host *h = choose(r, &is_full);
+	if (!h || !all_prepared(r, h))
+		return;
+	r->tried[r->tried_count++] = h;
+	if (send_to(r, h) == ERR_NONE)
+		r->client->counters.speculations++;
+}
+
+/* WAITS for an attempt to end; NULL: it is time to speculate. */
+static enum err wait_attempt(struct run *r, struct attempt **out)
+{
+	while ((*out = ended_attempt(r)) == NULL) {
+		bool may = may_speculate(r);
+		int64_t until_us = may ? MIN(r->until_us, r->speculate_at_us) : r->until_us;
+		enum err e = wait_on(r, &r->answered, until_us);
+		if (e == ERR_TIMEOUT && may && now_us() >= r->speculate_at_us &&
+			now_us() < MIN(r->until_us, r->op->deadline_us))
+			return ERR_NONE;
+		TRY(e);
+	}
+	return ERR_NONE;
+}
+
+/* The whole time is over. Where the caller has more, the fallback consistency gets a try. */
+static enum err time_is_over(struct run *r)
+{
+	enum cql_consistency before = r->consistency;
+	r->is_uncertain |= r->live > 0;
+	r->failure = op_fail(r->op, ERR_TIMEOUT, "no answer from Cassandra within %" PRId64 " ms",
+		(now_us() - r->began_us) / US_PER_MS);
+	run_note(r, NULL);
+	fall_back(r);
+	if (before == r->consistency || now_us() >= r->op->deadline_us)
+		return r->failure;
+	r->until_us = MIN(r->op->deadline_us, now_us() + r->client->settings.request_us);
+	return send_next(r);
+}
+
+static enum err act(struct run *r, struct attempt *a, enum verdict v)
+{
+	struct cql_host *h = a->host;
+	cql_call_leave(&a->call);
+	r->live--;
+	if (v == VERDICT_FAILED)
+		return r->failure;
+	r->client->counters.retries++;
+	if (v == VERDICT_SAME) {
+		enum err e = send_to(r, h);
+		if (e != ERR_UNAVAILABLE)
+			return e;
+		run_note(r, h);
+	}
+	enum err e = send_next(r);
+	/* Another attempt may still succeed. */
+	return e == ERR_UNAVAILABLE && r->live > 0 ? ERR_NONE : e;
+}
+
+static enum err run_loop(struct run *r, struct cql_answer *out, struct cql_host **out_host)
+{
+	struct attempt *a;
+	TRY(send_next(r));
+	r->speculate_at_us = now_us() + r->client->settings.speculation_us;
+	for (;;) {
+		enum err e = wait_attempt(r, &a);
+		if (e == ERR_TIMEOUT) {
+			TRY(time_is_over(r));
+			continue;
+		}
+		TRY(e);
+		if (!a) {
+			speculate(r);
+			continue;
+		}
+		enum verdict v = judge(r, a);
+		if (v == VERDICT_DONE) {
+			r->answered_at = a->consistency;
+			*out_host = a->host;
+			*out = a->call.answer;
+			a->call.answer = (struct cql_answer){ 0 };
+			return ERR_NONE;
+		}
+		TRY(act(r, a, v));
+	}
+}
+
+static void leave_attempts(struct run *r)
+{
+	r->is_uncertain |= r->live > 0;
+	for (size_t i = 0; i < ATTEMPTS_MAX; i++)
+		cql_call_leave(&r->attempts[i].call);
+	wait_queue_wake_one(&r->client->room);
+}
+
+/* See the head of this file. */
+static enum err settle(struct run *r, enum err e)
+{
+	if (e == ERR_NONE || e == ERR_CANCELLED)
+		return e;
+	if (!cql_class_reads(r->rq->class) && r->is_uncertain)
+		return op_fail(r->op, ERR_TIMEOUT, "it is not known whether it was applied: %s",
+			r->last_text);
+	if (!cql_class_reads(r->rq->class) && e == ERR_TIMEOUT)
+		return op_fail(r->op, ERR_UNAVAILABLE, "%s", r->last_text);
+	return e;
+}
+
+enum err cql_request_run(struct op *op, struct cql_client *c, const struct cql_request *rq,
+	enum cql_result_kind *out_kind, struct cql_answer *out, struct cql_host **out_host)
+{
+	struct run r = { .op = op, .client = c, .rq = rq, .began_us = now_us() };
+	struct cql_fallback *f = &c->classes[rq->class];
+	r.until_us = MIN(op->deadline_us, r.began_us + c->settings.request_us);
+	r.consistency = rq->kind == CQL_REQUEST_TEXT ? CQL_AT_ONE
+			: rq->page_state.n > 0       ? f->primary
+						     : cql_fallback_choose(f, r.began_us);
+	c->calls++;
+	c->counters.requests++;
+	enum err e = run_loop(&r, out, out_host);
+	if (e != ERR_NONE && r.last_text[0] == '\0')
+		run_note(&r, NULL);
+	leave_attempts(&r);
+	e = settle(&r, e);
+	if (e == ERR_NONE) {
+		*out_kind = r.kind;
+		if (rq->kind != CQL_REQUEST_TEXT && r.answered_at == f->primary)
+			cql_fallback_succeeded(f);
+	}
+	cql_request_told(&r, e);
+	if (--c->calls == 0)
+		wait_queue_wake_all(&c->idle);
+	return e;
+}
