@@ -91,33 +91,25 @@ static int by_name(const void *a, const void *b)
 	return str_cmp(((const struct named *)a)->name, ((const struct named *)b)->name);
 }
 
-struct all_headers {
-	const struct http_header *lists[2];
-	size_t counts[2];
-};
-
-static struct str header_value(const struct all_headers *all, struct str name)
+static struct str header_value(const struct http_headers *all, struct str name)
 {
-	for (size_t l = 0; l < 2; l++)
-		for (size_t i = 0; i < all->counts[l]; i++)
-			if (str_eq_ci(all->lists[l][i].name, name))
-				return all->lists[l][i].value;
+	for (size_t i = 0; i < all->count; i++)
+		if (str_eq_ci(all->items[i].name, name))
+			return all->items[i].value;
 	return STR("");
 }
 
-static enum err put_service_headers(struct op *op, struct buf *out, const struct all_headers *all)
+static enum err put_service_headers(struct op *op, struct buf *out, const struct http_headers *all)
 {
 	struct named found[SHARED_HEADERS_MAX];
 	size_t count = 0;
-	for (size_t l = 0; l < 2; l++) {
-		for (size_t i = 0; i < all->counts[l]; i++) {
-			const struct http_header *h = &all->lists[l][i];
-			if (!str_starts_ci(h->name, STR("x-ms-")))
-				continue;
-			if (count == SHARED_HEADERS_MAX)
-				return op_fail(op, ERR_LIMIT, "too many headers to sign");
-			found[count++] = (struct named){ str_lower(op->arena, h->name), h->value };
-		}
+	for (size_t i = 0; i < all->count; i++) {
+		if (!str_starts_ci(all->items[i].name, STR("x-ms-")))
+			continue;
+		if (count == SHARED_HEADERS_MAX)
+			return op_fail(op, ERR_LIMIT, "too many headers to sign");
+		found[count++] = (struct named){ str_lower(op->arena, all->items[i].name),
+			all->items[i].value };
 	}
 	qsort(found, count, sizeof(found[0]), by_name);
 	for (size_t i = 0; i < count; i++)
@@ -155,14 +147,12 @@ static enum err put_resource(
 }
 
 enum err azure_shared_key(struct op *op, struct str account, struct str key,
-	const struct http_request *request, const struct http_headers *added, size_t body_bytes,
+	const struct http_request *request, const struct http_headers *headers, size_t body_bytes,
 	struct str *out)
 {
 	static const char *const standard[] = { "Content-Encoding", "Content-Language",
 		"Content-Length", "Content-MD5", "Content-Type", "Date", "If-Modified-Since",
 		"If-Match", "If-None-Match", "If-Unmodified-Since", "Range" };
-	const struct all_headers all = { { request->headers, added->items },
-		{ request->header_count, added->count } };
 	struct http_url url;
 	TRY(http_url_parse(op, request->url, &url));
 	AUTO_BUF(text, 0);
@@ -170,13 +160,13 @@ enum err azure_shared_key(struct op *op, struct str account, struct str key,
 	for (size_t i = 0; i < ARRAY_COUNT(standard); i++) {
 		struct str name = str_from(standard[i]);
 		if (!str_eq(name, STR("Content-Length")))
-			line(&text, header_value(&all, name));
+			line(&text, header_value(headers, name));
 		else if (body_bytes)
 			line(&text, str_printf(op->arena, "%zu", body_bytes));
 		else
 			line(&text, STR(""));
 	}
-	TRY(put_service_headers(op, &text, &all));
+	TRY(put_service_headers(op, &text, headers));
 	TRY(put_resource(op, &text, account, &url));
 	AUTO_BUF(mac, 0);
 	signature(&mac, key, &text);

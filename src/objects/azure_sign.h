@@ -37,5 +37,5 @@ void azure_sas_put(
 /* The value of Authorization: "SharedKey account:signature". `headers` are all that are sent (x-ms-date among
  * them), `body_bytes` the length of the body. In the arena. ERR_INVALID: the URL cannot be parsed. */
 enum err azure_shared_key(struct op *op, struct str account, struct str key,
-	const struct http_request *request, const struct http_headers *added, size_t body_bytes,
+	const struct http_request *request, const struct http_headers *headers, size_t body_bytes,
 	struct str *out);

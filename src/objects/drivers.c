@@ -9,8 +9,9 @@
 
 #define STACK_LEVELS_MAX 8
 
-const struct objects_driver *const objects_drivers[] = { &objects_aws_s3, &objects_compress,
-	&objects_crypt, &objects_fault, &objects_mem, &objects_posix, &objects_s3, NULL };
+const struct objects_driver *const objects_drivers[] = { &objects_aws_s3, &objects_azure,
+	&objects_compress, &objects_crypt, &objects_fault, &objects_mem, &objects_posix,
+	&objects_s3, &objects_sproxyd, NULL };
 
 const struct objects_driver *objects_driver_find(struct str name)
 {

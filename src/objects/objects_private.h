@@ -10,12 +10,14 @@
 #define OBJECTS_TMP_PREFIX    ".tmp-"
 
 extern const struct objects_driver objects_aws_s3;
+extern const struct objects_driver objects_azure;
 extern const struct objects_driver objects_compress;
 extern const struct objects_driver objects_crypt;
 extern const struct objects_driver objects_fault;
 extern const struct objects_driver objects_mem;
 extern const struct objects_driver objects_posix;
 extern const struct objects_driver objects_s3;
+extern const struct objects_driver objects_sproxyd;
 
 /* What objects.h says about keys. */
 bool objects_key_is_valid(struct str key);
