@@ -95,7 +95,12 @@ static enum err prepare(
 		return op_fail(op, ERR_UNAVAILABLE, "the connection was lost");
 	struct cql_connection *connection = h->connection;
 	h->client->counters.prepares++;
-	TRY(cql_connection_use(op, connection, until_us));
+	/* While there is no keyspace, statements that name one in their text (system tables) are prepared; others
+	 * say what they miss. */
+	enum err used = cql_connection_use(op, connection, until_us);
+	if (used != ERR_INVALID)
+		TRY(used);
+	op_forgive(op);
 	if (h->connection != connection)
 		return op_fail(op, ERR_UNAVAILABLE, "the connection was lost");
 	cql_put_long_string(&body, str_from(s->text));
