@@ -10,20 +10,25 @@
 
 #include "base/file.h"
 #include "base/number.h"
+#include "catalog/cluster_test.h"
 #include "task/task.h"
 
+enum keeps { IN_MEMORY, IN_FILES, IN_CLUSTER };
 struct variant {
 	const char *name;
-	const char *text;   /* "%s" is a fresh directory */
-	bool is_persistent; /* survives its handle */
+	const char
+		*text; /* "%s" is a fresh directory; of a cluster: what stands before "cql(...)" */
+	enum keeps keeps;
 };
 static const struct variant variants[] = {
-	{ "mem", "mem(4)", false },
-	{ "mem(loose)", "mem(4,loose)", false },
-	{ "sqlite", "sqlite(%s,4)", true },
-	{ "fault:mem", "fault:mem(4)", false },
-	{ "fault:mem(loose)", "fault:mem(4,loose)", false },
-	{ "fault:sqlite", "fault:sqlite(%s,4)", true },
+	{ "mem", "mem(4)", IN_MEMORY },
+	{ "mem(loose)", "mem(4,loose)", IN_MEMORY },
+	{ "sqlite", "sqlite(%s,4)", IN_FILES },
+	{ "fault:mem", "fault:mem(4)", IN_MEMORY },
+	{ "fault:mem(loose)", "fault:mem(4,loose)", IN_MEMORY },
+	{ "fault:sqlite", "fault:sqlite(%s,4)", IN_FILES },
+	{ "cql", "", IN_CLUSTER },
+	{ "fault:cql", "fault:", IN_CLUSTER },
 };
 
 struct place {
@@ -46,6 +51,8 @@ static void place_task(void *arg)
 static void run(void **state, void (*body)(struct place *p))
 {
 	const struct variant *variant = *state;
+	if (variant->keeps == IN_CLUSTER && !cluster_address())
+		skip();
 	AUTO_ARENA(arena, 0);
 	struct op op;
 	op_init(&op, &arena, NULL, TIME_NEVER);
@@ -56,6 +63,8 @@ static void run(void **state, void (*body)(struct place *p))
 	if (at >= 0)
 		text = str_printf(
 			&arena, "%.*s%s/deep/er%s", (int)at, text.p, dir, variant->text + at + 2);
+	if (variant->keeps == IN_CLUSTER)
+		text = str_printf(&arena, "%s%.*s", variant->text, STRF(cluster_catalog(&arena)));
 	struct place p = { .variant = variant, .op = &op, .text = text, .body = body };
 	assert_ok(loop_open(&op, NULL));
 	task_start("test", place_task, &p);
@@ -231,6 +240,87 @@ static void many_rows_are_read_in_pieces(void **state)
 	run(state, many_rows);
 }
 
+/* The tail of a mailbox: a day of a busy one, in two buckets, of which the last minutes are asked for. */
+static void tail(struct place *p)
+{
+	enum { COUNT = 25000, PIECE = 1000 };
+	struct catalog_change *changes =
+		ARENA_NEW_ARRAY(p->op->arena, struct catalog_change, PIECE);
+	for (uint64_t n = 1; n <= COUNT; n += PIECE) {
+		for (uint64_t i = 0; i < PIECE; i++)
+			changes[i] = row((n + i) % 10 ? CATALOG_APPEND : CATALOG_OP,
+				n + i > 10000 ? 1 : 0, n + i, STR("a value of some bytes"));
+		assert_ok(catalog_write(p->op, p->catalog, user, changes, PIECE));
+	}
+	static const uint64_t froms[] = { 0, 9990, 24990 };
+	for (size_t i = 0; i < ARRAY_COUNT(froms); i++) {
+		struct seen seen = { 0 };
+		struct catalog_name after = name(froms[i]);
+		if (i == 0)
+			after = (struct catalog_name){ { 0 } };
+		assert_ok(
+			catalog_read_rows(p->op, p->catalog, user, inbox, 0, 1, after, see, &seen));
+		assert_int_equal(seen.count, COUNT - froms[i]);
+		assert_int_equal(seen.last, COUNT);
+		buf_done(&seen.text);
+	}
+}
+static void long_tails_are_told_in_order(void **state)
+{
+	run(state, tail);
+}
+
+/* Bytes that other languages would take for something are kept as they are. */
+static void hostile(struct place *p)
+{
+	static const struct str texts[] = {
+		{ "'; DROP TABLE user_heads; --", 28 },
+		{ "\"}{$$%s%n?:", 11 },
+		{ "\xc3\xa9\xf0\x9f\x93\xac", 6 },
+		{ "\x01\x7f\n\r\t \\", 7 },
+	};
+	char bytes[256];
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		bytes[i] = (char)i;
+	struct str value = { bytes, sizeof(bytes) };
+	for (size_t i = 0; i < ARRAY_COUNT(texts); i++) {
+		struct catalog_change changes[] = {
+			head(inbox, texts[i], value),
+			row(CATALOG_APPEND, 0, 1, value),
+			{ .kind = CATALOG_PUT_REVERSE,
+				.mailbox = inbox,
+				.object = texts[i],
+				.row = { .name = name(1) } },
+			{ .kind = CATALOG_PUT_GARBAGE, .object = texts[i], .queued = name(i + 1) },
+		};
+		assert_ok(catalog_write(p->op, p->catalog, texts[i], changes, 4));
+		assert_ok(catalog_write(p->op, p->catalog, texts[i], changes, 4));
+		struct catalog_head *heads;
+		struct catalog_garbage *entries;
+		struct seen seen = { 0 };
+		uint32_t references = 0, shard = catalog_user_shard(p->catalog, texts[i]);
+		size_t count;
+		assert_ok(catalog_read_heads(p->op, p->catalog, texts[i], &heads, &count));
+		assert_int_equal(count, 1);
+		assert_str(heads[0].key, texts[i]);
+		assert_str(heads[0].value, value);
+		assert_ok(catalog_read_rows(p->op, p->catalog, texts[i], inbox, 0, 0,
+			(struct catalog_name){ { 0 } }, see, &seen));
+		assert_int_equal(seen.count, 1);
+		buf_done(&seen.text);
+		assert_ok(
+			catalog_count_reverse(p->op, p->catalog, texts[i], texts[i], &references));
+		assert_int_equal(references, 1);
+		assert_ok(catalog_read_garbage(p->op, p->catalog, shard, 99, &entries, &count));
+		assert_str(entries[count - 1].user, texts[i]);
+		assert_str(entries[count - 1].object, texts[i]);
+	}
+}
+static void hostile_bytes_are_bytes(void **state)
+{
+	run(state, hostile);
+}
+
 /* ---- heads, users ---- */
 
 static void heads(struct place *p)
@@ -281,7 +371,8 @@ static enum err see_user(struct op *op, struct str u, void *arg)
 	(void)op;
 	assert_int_equal(catalog_user_shard(users->p->catalog, u), users->shard);
 	assert_true(u.n < sizeof(users->last));
-	assert_true(str_cmp(u, str_from(users->last)) > 0);
+	if (users->p->variant->keeps != IN_CLUSTER)
+		assert_true(str_cmp(u, str_from(users->last)) > 0);
 	memcpy(users->last, u.p, u.n);
 	users->last[u.n] = '\0';
 	users->count++;
@@ -295,7 +386,7 @@ static void users(struct place *p)
 		struct catalog_change two[] = { head(inbox, STR("a"), STR("1")),
 			head(inbox, STR("b"), STR("2")) };
 		assert_ok(catalog_write(p->op, p->catalog, u, two, 2));
-		if (p->variant->is_persistent && i == 400)
+		if (p->variant->keeps == IN_FILES && i == 400)
 			break;
 	}
 	size_t count = 0;
@@ -305,7 +396,7 @@ static void users(struct place *p)
 		assert_ok(catalog_list_users(p->op, p->catalog, shard, see_user, &found));
 		count += found.count;
 	}
-	assert_int_equal(count, p->variant->is_persistent ? 401 : 1100);
+	assert_int_equal(count, p->variant->keeps == IN_FILES ? 401 : 1100);
 	struct users none = { .p = p };
 	assert_err(catalog_list_users(p->op, p->catalog, 4, see_user, &none), ERR_INVALID);
 }
@@ -568,7 +659,7 @@ static void together(struct place *p)
 	struct catalog_counters c = catalog_counters(p->catalog);
 	if (catalog_is_atomic(p->catalog))
 		assert_int_equal(c.writes, 500);
-	if (p->variant->is_persistent)
+	if (p->variant->keeps == IN_FILES)
 		assert_true(c.commits < 400); /* they met in transactions */
 	for (unsigned i = 0; i < 5; i++) {
 		struct seen seen = { 0 };
@@ -590,13 +681,22 @@ static void writers_share_transactions(void **state)
 
 static void reopen(struct place *p)
 {
-	if (!p->variant->is_persistent)
+	if (p->variant->keeps == IN_MEMORY)
 		return;
+	bool is_cluster = p->variant->keeps == IN_CLUSTER;
 	assert_ok(write_one(p, row(CATALOG_APPEND, 0, 1, STR("kept"))));
 	catalog_close(p->op, p->catalog);
-	ssize_t comma = str_find_last_byte(p->text, ',');
-	struct str other = str_printf(p->op->arena, "%.*s,5)", (int)comma, p->text.p);
-	assert_err(catalog_open_text(p->op, other, &p->catalog), ERR_INVALID);
+	ssize_t at = str_find(p->text, STR(",4"));
+	struct str other = str_printf(p->op->arena, "%.*s,5%.*s", (int)at, p->text.p,
+		STRF(str_slice(p->text, (size_t)at + 2, p->text.n)));
+	if (is_cluster) {
+		/* The cluster need not be there when it is opened. */
+		assert_ok(catalog_open_text(p->op, other, &p->catalog));
+		assert_err(write_one(p, row(CATALOG_APPEND, 0, 2, STR("no"))), ERR_UNAVAILABLE);
+		catalog_close(p->op, p->catalog);
+	} else {
+		assert_err(catalog_open_text(p->op, other, &p->catalog), ERR_INVALID);
+	}
 	assert_true(str_find(str_from(p->op->failure.text), STR("4 shards")) >= 0);
 	assert_ok(catalog_open_text(p->op, p->text, &p->catalog));
 	check_rows(p, inbox, 0, 0, "0:a:1=kept ");
@@ -608,8 +708,8 @@ static void rows_outlive_the_handle(void **state)
 
 static void deadline(struct place *p)
 {
-	if (!p->variant->is_persistent)
-		return; /* the others never wait */
+	if (p->variant->keeps != IN_FILES)
+		return; /* memory never waits; a cluster is not asked when it is too late */
 	p->op->deadline_us = now_us() - 1;
 	assert_err(write_one(p, row(CATALOG_APPEND, 0, 1, STR("late"))), ERR_TIMEOUT);
 	struct catalog_head *found;
@@ -634,6 +734,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(rows_come_in_the_order_of_names),
 		TEST(many_rows_are_read_in_pieces),
+		TEST(long_tails_are_told_in_order),
+		TEST(hostile_bytes_are_bytes),
 		TEST(heads_are_one_query),
 		TEST(users_are_listed_by_shard),
 		TEST(references_are_counted),
@@ -647,8 +749,8 @@ int main(void)
 		TEST(rows_outlive_the_handle),
 		TEST(a_passed_deadline_leaves_the_batch_to_the_commit_task),
 	};
-	struct CMUnitTest all[ARRAY_COUNT(variants) * ARRAY_COUNT(tests)];
-	char names[ARRAY_COUNT(all)][96];
+	static struct CMUnitTest all[ARRAY_COUNT(variants) * ARRAY_COUNT(tests)];
+	static char names[ARRAY_COUNT(all)][96];
 	size_t count = 0;
 	for (size_t v = 0; v < ARRAY_COUNT(variants); v++) {
 		for (size_t t = 0; t < ARRAY_COUNT(tests); t++, count++) {
@@ -659,5 +761,5 @@ int main(void)
 			all[count].initial_state = (void *)(uintptr_t)&variants[v];
 		}
 	}
-	return cmocka_run_group_tests(all, NULL, NULL);
+	return cmocka_run_group_tests(all, cluster_setup, cluster_teardown);
 }

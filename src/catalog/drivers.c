@@ -9,7 +9,7 @@
 #include "config/config.h"
 
 const struct catalog_driver *const catalog_drivers[] = { &catalog_fault, &catalog_mem,
-	&catalog_sqlite, NULL };
+	&catalog_sqlite, &catalog_in_cql, NULL };
 
 enum err catalog_shards_parse(struct op *op, struct str text, uint32_t *out)
 {
@@ -64,7 +64,7 @@ enum err catalog_open_text(struct op *op, struct str text, struct catalog **out)
 
 /* The dict block of the first dictmap level of the object stack in `scope`, else the one in `scope`
  * itself; NULL if there is none. */
-static const struct config_scope *dict_find(const struct config_scope *scope)
+const struct config_scope *catalog_dict_find(const struct config_scope *scope)
 {
 	const struct config_scope *level = scope;
 	while (config_block_count(level, BLOCK_fs) > 0) {
@@ -77,16 +77,43 @@ static const struct config_scope *dict_find(const struct config_scope *scope)
 							 : NULL;
 }
 
+enum err catalog_dict_server(
+	struct op *op, const struct config_scope *dict, const struct config_scope **out)
+{
+	if (config_is(dict, SET_dict_driver, STR("proxy"))) {
+		struct str name = config_str(dict, SET_dict_proxy_name);
+		const struct config_scope *servers =
+			config_block_get(dict, BLOCK_dict_server, STR_NONE);
+		dict = config_block_get(servers, BLOCK_dict, name);
+		if (!dict)
+			return op_fail(op, ERR_INVALID,
+				"dict proxy { name = %.*s }: dict_server has no dict of that name",
+				STRF(name));
+	}
+	bool is_cassandra = config_is(dict, SET_dict_driver, STR("cassandra")) ||
+			    (config_is(dict, SET_dict_driver, STR("sql")) &&
+				    config_is(dict, SET_sql_driver, STR("cassandra")));
+	if (!is_cassandra)
+		return op_fail(op, ERR_UNSUPPORTED,
+			"dict %.*s is no catalog: driver = sql and sql_driver = cassandra are",
+			STRF(config_scope_name(dict)));
+	*out = dict;
+	return ERR_NONE;
+}
+
 enum err catalog_open(struct op *op, const struct config_scope *scope, struct catalog **out)
 {
-	const struct config_scope *dict = dict_find(scope);
+	const struct config_scope *dict = catalog_dict_find(scope), *server;
 	if (!dict)
 		return op_fail(op, ERR_INVALID,
-			"no catalog is set: fs dictmap { dict sqlite { sqlite_path = ... } }, or "
-			"@fs_dictmap_defaults = sqlite");
+			"no catalog is set: @fs_dictmap_defaults = sqlite, or cassandra");
 	struct str name = config_str(dict, SET_dict_driver);
 	const struct catalog_driver *driver = driver_find(name);
-	if (!driver || driver == &catalog_fault)
+	if (!driver) {
+		TRY(catalog_dict_server(op, dict, &server));
+		driver = &catalog_in_cql;
+	}
+	if (driver == &catalog_fault)
 		return op_fail(op, ERR_UNSUPPORTED, "dict_driver = %.*s is no catalog", STRF(name));
 	return driver->open(op, dict, STR_NONE, NULL, out);
 }

@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* catalog/cql_read.c - heads, the journal's tail, references.
+ *
+ * A tail is read from streams, one for each bucket and kind, and told by name: rows of a stream come in
+ * that order. A stream is read in pieces, each a query of its own that begins behind the last name: no
+ * state is kept in the cluster, every piece may be asked of another node, and tombstones before the tail
+ * are not walked. The first pieces are read side by side; where there are many streams they are one row,
+ * so that a mailbox of a hundred buckets holds two or three pieces at a time and not two hundred.
+ *
+ * What comes from the cluster is not trusted: lengths, order and checksums are looked at, and ERR_CORRUPT
+ * names the partition. */
+#include "base/codec.h"
+#include "catalog/cql_private.h"
+
+#define PIECE_FIRST       256
+#define PIECE_MIN         32
+#define PIECE_MAX         2000
+#define PIECE_BYTES       (1024 * 1024) /* that later pieces aim at */
+#define STREAMS_AT_ONCE   8             /* above: the first pieces are one row */
+#define BUCKETS_AT_ONCE   4096
+#define REVERSE_COUNT_MAX 3
+
+/* ---- heads ---- */
+
+struct heads {
+	struct str user;            /* as in keys */
+	struct catalog_head *items; /* in the op's arena */
+	size_t count;
+	size_t cap;
+	struct arena *arena;
+};
+
+static enum err see_head(struct op *op, const struct cql_row *row, void *arg)
+{
+	struct heads *heads = arg;
+	struct str mailbox = cql_column(row, 0), key = cql_column(row, 1), value;
+	struct catalog_cql_place place = { .table = 'h', .user = heads->user, .key = key };
+	bool is_sound = mailbox.n == CATALOG_GUID_BYTES && key.n > 0 && key.n <= CATALOG_KEY_MAX &&
+			!str_has_nul(key);
+	if (is_sound) {
+		memcpy(place.mailbox.bytes, mailbox.p, mailbox.n);
+		is_sound = catalog_cql_unseal(&place, cql_column(row, 2), &value);
+	}
+	if (!is_sound)
+		return op_fail(op, ERR_CORRUPT, "user_heads of user %.*s: head \"%.*s\" is damaged",
+			STRF(heads->user), STRF(key));
+	if (heads->count == heads->cap) {
+		size_t cap = MAX(2 * heads->cap, 16);
+		heads->items = arena_grow(heads->arena, heads->items,
+			heads->cap * sizeof(*heads->items), cap * sizeof(*heads->items));
+		heads->cap = cap;
+	}
+	heads->items[heads->count++] = (struct catalog_head){ .mailbox = place.mailbox,
+		.key = str_dup(heads->arena, key),
+		.value = str_dup(heads->arena, value.n ? value : STR("")) };
+	return ERR_NONE;
+}
+
+enum err catalog_cql_read_heads(struct op *op, struct catalog *catalog, struct str user,
+	struct catalog_head **out, size_t *out_count)
+{
+	struct catalog_cql *c = catalog_cql(catalog);
+	struct heads heads = { .arena = op->arena };
+	TRY(catalog_cql_ready(op, c));
+	TRY(catalog_cql_user_key(op, c, op->arena, user, &heads.user));
+	const struct cql_value values[] = { cql_text(heads.user) };
+	const struct cql_bound b = catalog_cql_bind(c, CATALOG_CQL_READ_HEADS, values, 1);
+	TRY(catalog_cql_failed(op, cql_query(op, c->client, &b, see_head, &heads)));
+	*out = heads.items;
+	*out_count = heads.count;
+	return ERR_NONE;
+}
+
+/* ---- rows: one stream ---- */
+
+struct tail;
+struct stream {
+	struct tail *tail;
+	uint32_t bucket;
+	enum catalog_kind kind;
+	struct catalog_name last; /* the last that was read */
+	struct arena arena;       /* of the piece */
+	struct catalog_row *rows;
+	size_t count;
+	size_t cap;
+	size_t at;    /* the next to tell */
+	size_t bytes; /* of values */
+	bool is_last; /* nothing is behind this piece */
+	int32_t limit;
+};
+
+struct tail {
+	struct catalog_cql *c;
+	struct str user; /* as in keys */
+	struct catalog_guid mailbox;
+	struct stream *streams;
+	size_t count;
+};
+
+static enum err row_corrupt(struct op *op, const struct stream *s, const char *what)
+{
+	AUTO_BUF(guid, 0);
+	hex_encode(&guid, (struct str){ (const char *)s->tail->mailbox.bytes, CATALOG_GUID_BYTES });
+	return op_fail(op, ERR_CORRUPT,
+		"user_mailbox_rows of user %.*s, mailbox %.*s, bucket %" PRIu32 ", kind %d: %s",
+		STRF(s->tail->user), STRF(buf_str(&guid)), s->bucket, (int)s->kind, what);
+}
+
+/* The value, with the part that may be gone where it is there; in the piece's arena. */
+static bool row_value(struct stream *s, const struct cql_row *row, const struct catalog_name *name,
+	struct str *out)
+{
+	struct str value, fading = STR_NONE;
+	struct catalog_cql_place place = { .table = 'r',
+		.user = s->tail->user,
+		.mailbox = s->tail->mailbox,
+		.bucket = s->bucket,
+		.kind = (uint32_t)s->kind,
+		.name = *name };
+	if (!catalog_cql_unseal(&place, cql_column(row, 1), &value))
+		return false;
+	place.table = 'f';
+	if (!cql_column_is_null(row, 2) && !catalog_cql_unseal(&place, cql_column(row, 2), &fading))
+		return false;
+	char *p = arena_alloc(&s->arena, value.n + fading.n + 1);
+	memcpy(p, value.p, value.n);
+	if (fading.n)
+		memcpy(p + value.n, fading.p, fading.n);
+	*out = (struct str){ p, value.n + fading.n };
+	return true;
+}
+
+static enum err see_row(struct op *op, const struct cql_row *row, void *arg)
+{
+	struct stream *s = arg;
+	struct str name = cql_column(row, 0);
+	struct catalog_row r = { .kind = s->kind, .bucket = s->bucket };
+	if (name.n != CATALOG_NAME_BYTES)
+		return row_corrupt(op, s, "a name is not 16 bytes long");
+	memcpy(r.name.bytes, name.p, name.n);
+	if (memcmp(r.name.bytes, s->last.bytes, sizeof(r.name.bytes)) <= 0)
+		return row_corrupt(op, s, "names are not in order");
+	if (!row_value(s, row, &r.name, &r.value))
+		return row_corrupt(op, s, "a value is damaged");
+	if (s->count == s->cap) {
+		size_t cap = MAX(2 * s->cap, 32);
+		s->rows = arena_grow(
+			&s->arena, s->rows, s->cap * sizeof(*s->rows), cap * sizeof(*s->rows));
+		s->cap = cap;
+	}
+	s->rows[s->count++] = r;
+	s->bytes += r.value.n;
+	s->last = r.name;
+	return ERR_NONE;
+}
+
+/* The next piece. */
+static enum err stream_fill(struct op *op, struct stream *s)
+{
+	struct catalog_cql *c = s->tail->c;
+	arena_reset(&s->arena);
+	s->rows = NULL;
+	s->count = s->cap = s->at = s->bytes = 0;
+	const struct catalog_name after = s->last; /* moves while rows come in */
+	const struct cql_value values[] = { cql_text(s->tail->user),
+		catalog_cql_guid(&s->tail->mailbox), cql_int(&s->arena, (int32_t)s->bucket),
+		cql_int(&s->arena, (int32_t)s->kind), catalog_cql_name(&after),
+		cql_int(&s->arena, s->limit) };
+	const struct cql_bound b =
+		catalog_cql_bind(c, CATALOG_CQL_READ_ROWS, values, ARRAY_COUNT(values));
+	TRY(catalog_cql_failed(op, cql_query(op, c->client, &b, see_row, s)));
+	s->is_last = s->count < (size_t)s->limit;
+	size_t fitting = s->limit == 1 ? PIECE_FIRST : PIECE_BYTES * s->count / (s->bytes + 1);
+	s->limit = (int32_t)MIN(MAX(fitting, PIECE_MIN), PIECE_MAX);
+	return ERR_NONE;
+}
+
+static enum err fill_first(struct op *op, void *arg, size_t i)
+{
+	struct tail *tail = arg;
+	return stream_fill(op, &tail->streams[i]);
+}
+
+/* ---- rows: all streams ---- */
+
+static bool is_before(const struct stream *a, const struct stream *b)
+{
+	int order =
+		memcmp(a->rows[a->at].name.bytes, b->rows[b->at].name.bytes, CATALOG_NAME_BYTES);
+	if (order != 0)
+		return order < 0;
+	return a->kind != b->kind ? a->kind < b->kind : a->bucket < b->bucket;
+}
+
+/* The stream whose row is next; NULL at the end. Streams without rows leave. */
+static struct stream *tail_next(struct tail *tail)
+{
+	struct stream *next = NULL;
+	for (size_t i = 0; i < tail->count;) {
+		struct stream *s = &tail->streams[i];
+		if (s->at == s->count) {
+			arena_done(&s->arena);
+			*s = tail->streams[--tail->count];
+			continue;
+		}
+		i++;
+	}
+	for (size_t i = 0; i < tail->count; i++) {
+		struct stream *s = &tail->streams[i];
+		if (!next || is_before(s, next))
+			next = s;
+	}
+	return next;
+}
+
+static enum err tail_tell(struct op *op, struct tail *tail, catalog_row_fn *row_fn, void *arg)
+{
+	struct stream *s;
+	while ((s = tail_next(tail)) != NULL) {
+		TRY(row_fn(op, &s->rows[s->at++], arg));
+		if (s->at == s->count && !s->is_last)
+			TRY(stream_fill(op, s));
+	}
+	return ERR_NONE;
+}
+
+static void tail_open(
+	struct tail *tail, uint32_t bucket, uint32_t bucket_count, const struct catalog_name *after)
+{
+	static const enum catalog_kind kinds[] = { CATALOG_APPEND, CATALOG_OP };
+	tail->count = (size_t)bucket_count * ARRAY_COUNT(kinds);
+	tail->streams = mem_new_array(tail->count, sizeof(*tail->streams));
+	for (size_t i = 0; i < tail->count; i++) {
+		struct stream *s = &tail->streams[i];
+		s->tail = tail;
+		s->bucket = bucket + (uint32_t)(i / ARRAY_COUNT(kinds));
+		s->kind = kinds[i % ARRAY_COUNT(kinds)];
+		s->last = *after;
+		s->limit = tail->count <= STREAMS_AT_ONCE ? PIECE_FIRST : 1;
+		arena_init(&s->arena, 0);
+	}
+}
+
+static void tail_close(struct tail *tail)
+{
+	for (size_t i = 0; i < tail->count; i++)
+		arena_done(&tail->streams[i].arena);
+	mem_free(tail->streams);
+}
+
+enum err catalog_cql_read_rows(struct op *op, struct catalog *catalog, struct str user,
+	struct catalog_guid mailbox, uint32_t bucket, uint32_t last_bucket,
+	struct catalog_name after, catalog_row_fn *row_fn, void *arg)
+{
+	struct catalog_cql *c = catalog_cql(catalog);
+	AUTO_ARENA(arena, 0);
+	struct tail tail = { .c = c, .mailbox = mailbox };
+	if (last_bucket < bucket)
+		return ERR_NONE;
+	if (last_bucket - bucket >= BUCKETS_AT_ONCE)
+		return op_fail(op, ERR_INVALID,
+			"buckets %" PRIu32 " to %" PRIu32 " of a mailbox are too many", bucket,
+			last_bucket);
+	TRY(catalog_cql_ready(op, c));
+	TRY(catalog_cql_user_key(op, c, &arena, user, &tail.user));
+	tail_open(&tail, bucket, last_bucket - bucket + 1, &after);
+	enum err e = catalog_cql_parallel(op, c, tail.count, fill_first, &tail);
+	if (e == ERR_NONE)
+		e = tail_tell(op, &tail, row_fn, arg);
+	tail_close(&tail);
+	return e;
+}
+
+/* ---- references ---- */
+
+static enum err count_row(struct op *op, const struct cql_row *row, void *arg)
+{
+	uint32_t *count = arg;
+	(void)op;
+	(void)row;
+	(*count)++;
+	return ERR_NONE;
+}
+
+enum err catalog_cql_count_reverse(
+	struct op *op, struct catalog *catalog, struct str user, struct str object, uint32_t *out)
+{
+	struct catalog_cql *c = catalog_cql(catalog);
+	AUTO_ARENA(arena, 0);
+	struct str key;
+	uint32_t count = 0;
+	TRY(catalog_cql_ready(op, c));
+	TRY(catalog_cql_user_key(op, c, &arena, user, &key));
+	const struct cql_value values[] = { cql_text(key), cql_text(object),
+		cql_int(&arena, REVERSE_COUNT_MAX) };
+	const struct cql_bound b =
+		catalog_cql_bind(c, CATALOG_CQL_COUNT_REVERSE, values, ARRAY_COUNT(values));
+	TRY(catalog_cql_failed(op, cql_query(op, c->client, &b, count_row, &count)));
+	*out = count;
+	return ERR_NONE;
+}
+
+enum err catalog_cql_has_row(struct op *op, struct catalog *catalog, struct str user,
+	struct catalog_guid mailbox, uint32_t bucket, struct catalog_name name, bool *out)
+{
+	struct catalog_cql *c = catalog_cql(catalog);
+	AUTO_ARENA(arena, 0);
+	struct str key;
+	uint32_t count = 0;
+	TRY(catalog_cql_ready(op, c));
+	TRY(catalog_cql_user_key(op, c, &arena, user, &key));
+	const struct cql_value values[] = { cql_text(key), catalog_cql_guid(&mailbox),
+		cql_int(&arena, (int32_t)bucket), cql_int(&arena, CATALOG_APPEND),
+		catalog_cql_name(&name) };
+	const struct cql_bound b =
+		catalog_cql_bind(c, CATALOG_CQL_HAS_ROW, values, ARRAY_COUNT(values));
+	TRY(catalog_cql_failed(op, cql_query(op, c->client, &b, count_row, &count)));
+	*out = count > 0;
+	return ERR_NONE;
+}
