@@ -6,12 +6,13 @@
  * here. contract_test.c runs against every entry. */
 #include "config/config.h"
 #include "objects/objects_private.h"
+#include "objects/posix_private.h"
 
 #define STACK_LEVELS_MAX 8
 
 const struct objects_driver *const objects_drivers[] = { &objects_aws_s3, &objects_azure,
-	&objects_compress, &objects_crypt, &objects_fault, &objects_mem, &objects_posix,
-	&objects_s3, &objects_sproxyd, NULL };
+	&objects_compress, &objects_crypt, &objects_fault, &objects_fscache, &objects_mem,
+	&objects_posix, &objects_s3, &objects_sproxyd, NULL };
 
 const struct objects_driver *objects_driver_find(struct str name)
 {
@@ -19,6 +20,13 @@ const struct objects_driver *objects_driver_find(struct str name)
 		if (str_eq(str_from(objects_drivers[i]->name), name))
 			return objects_drivers[i];
 	return NULL;
+}
+
+bool objects_is_local(struct objects *o)
+{
+	while (o->inner)
+		o = o->inner;
+	return o->driver == &objects_mem || (o->driver == &objects_posix && posix_is_local(o));
 }
 
 enum err objects_stack(
@@ -90,13 +98,6 @@ enum err objects_open_text(struct op *op, struct str stack, struct objects **out
 	return objects_stack(op, levels, count, out);
 }
 
-/* Levels of the configuration that are no level here: dictmap is the catalog, and a cache of plain
- * local files would only double them. */
-static bool is_passed_over(struct str driver)
-{
-	return str_eq(driver, STR("dictmap")) || str_eq(driver, STR("fscache"));
-}
-
 enum err objects_open(struct op *op, const struct config_scope *scope, struct objects **out)
 {
 	struct objects_level levels[STACK_LEVELS_MAX] = { 0 };
@@ -105,8 +106,8 @@ enum err objects_open(struct op *op, const struct config_scope *scope, struct ob
 	while (config_block_count(at, BLOCK_fs) > 0) {
 		at = config_block_at(at, BLOCK_fs, 0);
 		struct str name = config_str(at, SET_fs_driver);
-		if (is_passed_over(name))
-			continue;
+		if (str_eq(name, STR("dictmap")))
+			continue; /* that is the catalog */
 		if (count == STACK_LEVELS_MAX)
 			return op_fail(op, ERR_INVALID, "more than %d fs blocks in one another",
 				STACK_LEVELS_MAX);

@@ -9,18 +9,22 @@
 #define OBJECTS_COMPONENT_MAX 255
 #define OBJECTS_TMP_PREFIX    ".tmp-"
 
-extern const struct objects_driver objects_aws_s3;
 extern const struct objects_driver objects_azure;
+extern const struct objects_driver objects_aws_s3;
 extern const struct objects_driver objects_compress;
 extern const struct objects_driver objects_crypt;
 extern const struct objects_driver objects_fault;
+extern const struct objects_driver objects_fscache;
 extern const struct objects_driver objects_mem;
 extern const struct objects_driver objects_posix;
-extern const struct objects_driver objects_s3;
 extern const struct objects_driver objects_sproxyd;
+extern const struct objects_driver objects_s3;
 
 /* What objects.h says about keys. */
 bool objects_key_is_valid(struct str key);
+
+/* Are the bytes on this host's own disks, so that a cache would only double them? */
+bool objects_is_local(struct objects *o);
 
 /* The part of a body of `size` bytes that offset and length ask for; empty behind its end. */
 static inline struct str objects_slice(

@@ -19,12 +19,14 @@
  * into them; moving one of an idle user is fine. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <linux/openat2.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -440,6 +442,17 @@ static void posix_close(struct objects *o)
 		commit_queue_unref(store->commits);
 	tree_unref(store->tree);
 	mem_free(store);
+}
+
+bool posix_is_local(struct objects *o)
+{
+	const struct posix_store *store = posix_store(o);
+	struct statfs fs;
+	if (fstatfs(tree_root_fd(store->tree), &fs) < 0)
+		return true;
+	return fs.f_type != NFS_SUPER_MAGIC && fs.f_type != SMB_SUPER_MAGIC &&
+	       fs.f_type != SMB2_SUPER_MAGIC && fs.f_type != CIFS_SUPER_MAGIC &&
+	       fs.f_type != CEPH_SUPER_MAGIC && fs.f_type != FUSE_SUPER_MAGIC;
 }
 
 const struct objects_driver objects_posix = {

@@ -81,6 +81,9 @@ struct posix_job {
 	struct object_info info; /* out (stat) */
 };
 
+/* On a disk of this host, not behind NFS or the like. */
+bool posix_is_local(struct objects *o);
+
 struct posix_job *posix_job_new(
 	struct objects *o, struct str key, enum err (*run)(struct posix_job *job));
 /* WAITS. ERR_NONE: the job ran well; read its results, then posix_job_release(). */

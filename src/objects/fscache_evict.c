@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* objects/fscache_evict.c - counting what a cache directory holds, and making room in it.
+ *
+ * There is no list of entries: when the limit is passed a shard is read, and the least recently used
+ * eighth of it goes. Shards take turns and fill evenly, as names are hashes, so that is close to the
+ * least recently used of all; reading a shard costs some stats for each dozens of additions. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "objects/fscache_private.h"
+#include "objects/objects_private.h"
+
+#define LEFTOVER_US    (60 * 60 * US_PER_SEC)
+#define COUNT_EVERY_US (24 * 60 * 60 * US_PER_SEC)
+
+struct found {
+	char name[CACHE_NAME_MAX];
+	int64_t used_us, bytes;
+};
+
+struct shard {
+	struct found *items; /* owned */
+	size_t count, room;
+	int64_t bytes;
+};
+
+static bool is_entry_name(const char *name)
+{
+	return strlen(name) == 32 && strspn(name, "0123456789abcdef") == 32;
+}
+
+static void shard_note(struct shard *s, unsigned number, const char *name, const struct stat *st)
+{
+	if (s->count == s->room) {
+		s->room = MAX(s->room * 2, 64);
+		s->items = mem_resize(s->items, s->room * sizeof(*s->items));
+	}
+	struct found *f = &s->items[s->count++];
+	snprintf(f->name, sizeof(f->name), "%02x/%s", number, name);
+	f->used_us = st->st_mtim.tv_sec * US_PER_SEC + st->st_mtim.tv_nsec / 1000;
+	f->bytes = cache_bytes((uint64_t)st->st_size);
+	s->bytes += f->bytes;
+}
+
+/* Reads a shard; a process that died left temporary files. False and errno. */
+static bool shard_read(const struct cache_dir *d, unsigned number, struct shard *s)
+{
+	char path[3];
+	snprintf(path, sizeof(path), "%02x", number);
+	int fd = openat(d->fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return errno == ENOENT;
+	DIR *dir = fdopendir(fd);
+	if (!dir) {
+		file_close_fd(&fd);
+		return false;
+	}
+	int64_t now = now_wall_us();
+	for (struct dirent *e; (e = readdir(dir));) {
+		struct stat st;
+		bool is_temporary = str_starts(str_from(e->d_name), STR(OBJECTS_TMP_PREFIX));
+		if ((!is_temporary && !is_entry_name(e->d_name)) ||
+			fstatat(dirfd(dir), e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+			!S_ISREG(st.st_mode))
+			continue;
+		if (!is_temporary)
+			shard_note(s, number, e->d_name, &st);
+		else if (now - st.st_mtim.tv_sec * US_PER_SEC > LEFTOVER_US)
+			(void)unlinkat(dirfd(dir), e->d_name, 0); /* the next count again */
+	}
+	closedir(dir);
+	return true;
+}
+
+static int by_use(const void *a, const void *b)
+{
+	const struct found *x = a, *y = b;
+	return x->used_us < y->used_us ? -1 : x->used_us > y->used_us;
+}
+
+uint64_t cache_dir_usage(const struct cache_dir *d)
+{
+	int64_t sum = 0;
+	for (unsigned i = 0; i < CACHE_SHARDS; i++)
+		sum += atomic_load_explicit(&d->usage->bytes[i], memory_order_relaxed);
+	return sum > 0 ? (uint64_t)sum : 0;
+}
+
+void cache_dir_make_room(struct cache_dir *d)
+{
+	for (unsigned i = 0; i < CACHE_SHARDS && cache_dir_usage(d) > d->limit; i++) {
+		struct shard s = { 0 };
+		unsigned number = (unsigned)(atomic_fetch_add(&d->usage->hand, 1) % CACHE_SHARDS);
+		if (shard_read(d, number, &s) && s.count > 0) {
+			qsort(s.items, s.count, sizeof(s.items[0]), by_use);
+			atomic_store(&d->usage->bytes[number], s.bytes);
+			int64_t goal = s.bytes - s.bytes / 8, left = s.bytes;
+			for (size_t k = 0; k < s.count && (left > goal || k == 0); k++) {
+				left -= s.items[k].bytes;
+				cache_dir_unlink(d, s.items[k].name);
+			}
+		}
+		mem_free(s.items);
+	}
+}
+
+bool cache_dir_wants_count(struct cache_dir *d)
+{
+	int64_t last = atomic_load(&d->usage->counted_wall_us), now = now_wall_us();
+	if (last <= now && now - last < COUNT_EVERY_US)
+		return false;
+	return atomic_compare_exchange_strong(&d->usage->counted_wall_us, &last, now);
+}
+
+enum err cache_dir_count(
+	struct op *op, struct cache_dir *d, int64_t max_age_us, struct cache_count *out)
+{
+	*out = (struct cache_count){ .bytes_before = cache_dir_usage(d) };
+	int64_t oldest = max_age_us ? now_wall_us() - max_age_us : INT64_MIN;
+	for (unsigned i = 0; i < CACHE_SHARDS; i++) {
+		struct shard s = { 0 };
+		if (!shard_read(d, i, &s)) {
+			mem_free(s.items);
+			return op_fail_errno(op, "read %.*s/%02x", STRF(d->path), i);
+		}
+		atomic_store(&d->usage->bytes[i], s.bytes);
+		out->bytes += (uint64_t)s.bytes;
+		out->files += s.count;
+		for (size_t k = 0; k < s.count; k++) {
+			if (s.items[k].used_us >= oldest)
+				continue;
+			cache_dir_unlink(d, s.items[k].name);
+			out->removed_files++;
+			out->bytes -= (uint64_t)s.items[k].bytes;
+			out->files--;
+		}
+		mem_free(s.items);
+	}
+	atomic_store(&d->usage->counted_wall_us, now_wall_us());
+	cache_dir_make_room(d);
+	return ERR_NONE;
+}
