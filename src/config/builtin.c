@@ -158,7 +158,9 @@ static const struct group groups[] = {
 		TEXT(FTS_STACK("          fs posix {\n          }\n")) },
 	{ TEXT("fs_dictmap_defaults"), TEXT("cassandra"),
 		TEXT("dict_server {\n  dict mails {\n    driver = sql\n    sql_driver = cassandra\n"
-		     "    cassandra_keyspace = mails\n  }\n}\n"
+		     "    cassandra_keyspace = mails\n    cassandra_page_size = 1000\n"
+		     "    cassandra_execution_retry_times = 3\n"
+		     "    cassandra_execution_retry_interval = 500ms\n  }\n}\n"
 		     "fs_dictmap {\n  dict proxy {\n    name = mails\n"
 		     "    socket_path = dict-async\n  }\n}\n") },
 	{ TEXT("fs_defaults"), TEXT("local"), TEXT(LOCAL_STACK("objects/")) },

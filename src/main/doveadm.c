@@ -41,6 +41,11 @@ static const struct doveadm_command commands[] = {
 		"prints figures of the cache" },
 	{ "user", doveadm_user, "[-f FIELD | -e TEMPLATE] [-x KEY=VALUE] (USER | MASK)... | -A",
 		"prints what the user databases know, or all names that match" },
+	{ "dictmap init", doveadm_dictmap_init,
+		"[--dry-run] [--replication N | CENTRE:N,...] [--shards N]",
+		"makes keyspace and tables of the catalog in Cassandra" },
+	{ "dictmap status", doveadm_dictmap_status, "",
+		"prints what the catalog in Cassandra is made of" },
 };
 
 int doveadm_fail(const struct doveadm *d, int status)
@@ -61,6 +66,7 @@ enum err doveadm_need_config(struct doveadm *d)
 	struct config_load_args args = {
 		.path = d->config_path ? d->config_path : config_default_path(),
 		.environment = (const char *const *)environ,
+		.reads_files = d->reads_files,
 	};
 	if (d->config)
 		return ERR_NONE;

@@ -23,6 +23,7 @@ struct doveadm {
 	struct op *op;
 	const char *config_path; /* -c; NULL: the default one */
 	struct config *config;   /* NULL until doveadm_need_config() */
+	bool reads_files; /* set by a command before that: it needs what settings of type file hold */
 	int arg_count;
 	char **args;      /* behind the command's words */
 	bool wants_usage; /* set by a command that was called wrongly: main() prints the help */
@@ -64,4 +65,6 @@ int doveadm_auth_login(struct doveadm *d);
 int doveadm_auth_lookup(struct doveadm *d);
 int doveadm_auth_cache_flush(struct doveadm *d);
 int doveadm_auth_cache_status(struct doveadm *d);
-int doveadm_user(struct doveadm *d); /* doveadm_user.c */
+int doveadm_user(struct doveadm *d);         /* doveadm_user.c */
+int doveadm_dictmap_init(struct doveadm *d); /* doveadm_dictmap.c */
+int doveadm_dictmap_status(struct doveadm *d);
