@@ -52,6 +52,10 @@ static const struct variant variants[] = {
 	{ "small fscache:compress:crypt:mem",
 		"fscache(%s/cache,4000000):compress(zstd):crypt(" KEYS "):mem",
 		.has_metadata = true, .is_cached = true, SAME_EVERYWHERE },
+	{ "azure with a user-delegation SAS",
+		"azure($POMBAL_TEST_AZURE_CLIENT$/$RANDOM$?tenant=ab1f708d-50f6-404c-a006-d71b2ac7a606"
+		"&login=$POMBAL_TEST_ENTRA$&ca=$POMBAL_TEST_CA$&block=200000)",
+		.is_persistent = true, .has_metadata = true, SAME_EVERYWHERE },
 	{ "sproxyd", "sproxyd($POMBAL_TEST_SPROXYD$/$RANDOM$)", .is_persistent = true,
 		.has_metadata = true, .refuses_overwrite = true },
 	{ "sproxyd over TLS",
@@ -343,6 +347,10 @@ static size_t iterate(struct place *p, const char *prefix, struct seen *seen)
 static void iterate_prefixes(struct place *p)
 {
 	struct seen seen;
+	if (!p->variant->is_listable) {
+		assert_err(objects_iter(p->op, p->objects, STR(""), see, &seen), ERR_UNSUPPORTED);
+		return;
+	}
 	assert_int_equal(iterate(p, "", &seen), 0);
 	assert_ok(put(p, "u1/mails/a", STR("1")));
 	assert_ok(put(p, "u1/mails/b", STR("2")));
@@ -374,8 +382,9 @@ static void delete_many(struct place *p)
 			assert_ok(put_parts(p, names[i], &names[i], 1));
 	}
 	assert_ok(objects_delete_many(p->op, p->objects, names, ARRAY_COUNT(names)));
-	struct seen seen;
-	assert_int_equal(iterate(p, "", &seen), 0);
+	struct object_info info;
+	for (size_t i = 0; i < ARRAY_COUNT(names); i++)
+		assert_err(objects_stat(p->op, p->objects, names[i], &info), ERR_NOT_FOUND);
 	assert_ok(objects_delete_many(p->op, p->objects, names, 0));
 }
 static void many_are_deleted_missing_ones_too(void **state)

@@ -15,6 +15,7 @@ everyone finds them: C contract tests (meson), kit/instance.py, faults. By hand:
     POMBAL_TEST_AZURE       URL of a container with account and key
     POMBAL_TEST_AZURE_TLS   the same by https
     POMBAL_TEST_ENTRA       URL of an emulator of Entra whose tokens Azurite by https takes (kit/entra.py)
+    POMBAL_TEST_AZURE_CLIENT  POMBAL_TEST_AZURE_TLS with Entra's client and its secret
     POMBAL_TEST_SPROXYD     URL of an emulator of sproxyd
     POMBAL_TEST_SPROXYD_TLS the same by https
     POMBAL_TEST_IMDS        URL of an emulator of what gives out keys for S3 (kit/imds.py)
@@ -31,6 +32,7 @@ if __package__ in (None, ""):
 
 from kit.azurite import Azurite  # noqa: E402
 from kit.cassandra import PASSWORD, USER, Cluster  # noqa: E402
+from kit import entra  # noqa: E402
 from kit.entra import Entra  # noqa: E402
 from kit.imds import Imds  # noqa: E402
 from kit.s3 import Minio  # noqa: E402
@@ -61,6 +63,9 @@ class Clouds:
                 continue
             self.running[variable] = server
             self.env[variable] = value
+        if {"POMBAL_TEST_AZURE_TLS", "POMBAL_TEST_ENTRA"} <= self.env.keys():
+            place = self.env["POMBAL_TEST_AZURE_TLS"].rpartition("@")[2]
+            self.env["POMBAL_TEST_AZURE_CLIENT"] = f"https://{entra.CLIENT}:{entra.SECRET}@{place}"
         return self
 
     @staticmethod
