@@ -2,6 +2,10 @@
 /* Requests against a server that misbehaves. */
 #include "http/test_server.h"
 
+#include <dlfcn.h>
+#include <netdb.h>
+#include <stdatomic.h>
+
 #include "http/http_private.h"
 
 struct world {
@@ -549,6 +553,60 @@ static void refused_connections_are_certain_failures(void **state)
 	test_in_task(run_refused, NULL);
 }
 
+/* The C library's, but for one name, whose lookup takes long: libcurl finds this one first. */
+#define SLOW_US (300 * US_PER_MS)
+static atomic_uint slow_lookups, slow_done;
+
+int getaddrinfo(const char *restrict node, const char *restrict service,
+	const struct addrinfo *restrict hints, struct addrinfo **restrict out)
+{
+	int (*real)(const char *, const char *, const struct addrinfo *, struct addrinfo **);
+	*(void **)&real = dlsym(RTLD_NEXT, "getaddrinfo");
+	bool is_slow = node && strcmp(node, "slow.example") == 0;
+	if (is_slow) {
+		atomic_fetch_add(&slow_lookups, 1);
+		usleep((useconds_t)SLOW_US);
+	}
+	int r = real(is_slow ? "127.0.0.1" : node, service, hints, out);
+	if (is_slow)
+		atomic_fetch_add(&slow_done, 1);
+	return r;
+}
+
+static void run_lookup(void *arg)
+{
+	SCRIPT({ REPLY_OK(1, "1") });
+	w.url = str_printf(&w.arena, "http://slow.example:%u/", w.server.port);
+	struct asker asker = { .w = &w };
+	struct task_handle task = task_start("asker", cancelled_main, &asker);
+	int64_t start = now_us();
+	while (atomic_load(&slow_lookups) == 0)
+		assert_ok(task_sleep(&w.op, US_PER_MS));
+	/* The loop goes on meanwhile, and nobody waits for the thread when the request is given up. */
+	task_cancel(task);
+	while (task_is_alive(task))
+		assert_ok(task_sleep(&w.op, US_PER_MS));
+	assert_err(asker.e, ERR_CANCELLED);
+	assert_int_equal(atomic_load(&slow_done), 0);
+	assert_true(now_us() - start < SLOW_US);
+	/* Who waits gets it, and the next one has it at once. */
+	assert_ok(ask(&w, "GET", &a));
+	assert_int_equal(atomic_load(&slow_lookups), 2);
+	assert_ok(task_sleep(&w.op, 20 * US_PER_MS));
+	assert_ok(ask(&w, "GET", &a));
+	assert_int_equal(atomic_load(&slow_lookups), 2);
+	SAW(0, "Host: slow.example:");
+	while (atomic_load(&slow_done) < 2)
+		assert_ok(task_sleep(&w.op, US_PER_MS));
+	world_close(&w);
+}
+
+static void names_are_looked_up_beside_the_loop(void **state)
+{
+	(void)state;
+	test_in_task(run_lookup, NULL);
+}
+
 static void run_breaker(void *arg)
 {
 	SCRIPT({ REPLY_STATUS(500) }, { REPLY_STATUS(500) }, { REPLY_STATUS(500) },
@@ -741,6 +799,7 @@ int main(void)
 		cmocka_unit_test(connections_are_limited_and_requests_queue),
 		cmocka_unit_test(cancelled_requests_leave_nothing),
 		cmocka_unit_test(refused_connections_are_certain_failures),
+		cmocka_unit_test(names_are_looked_up_beside_the_loop),
 		cmocka_unit_test(servers_that_keep_failing_are_left_alone),
 		cmocka_unit_test(each_attempt_is_signed),
 		cmocka_unit_test(credentials_stay_at_home),
