@@ -131,7 +131,7 @@ static const struct group groups[] = {
 	"obox {\n  fs compress {\n    fs dictmap {\n      fs posix {\n      }\n    }\n  }\n}\n"    \
 	"metacache {\n  fs compress {\n    fs dictmap {\n      fs posix {\n      }\n    }\n  "     \
 	"}\n}\n"
-/* The platform's stacks in object stores; encryption and the drivers are not there yet. */
+/* The platform's stacks in object stores. */
 #define S3_STACK(driver)                                                                           \
 	"fs_compress_write_method = zstd\n"                                                        \
 	"obox {\n  fs fscache {\n    path = /var/cache/mails/%{user | sha1 % 4}\n"                 \
@@ -141,6 +141,14 @@ static const struct group groups[] = {
 	"metacache {\n  fs compress {\n    fs crypt {\n      fs dictmap {\n"                       \
 	"        storage_passthrough_paths = full\n        fs " driver " {\n        }\n      }\n"  \
 	"    }\n  }\n}\n"
+/* The RING's keys are made from ours: the dictmap level has nothing to say about names. */
+#define SPROXYD_STACK                                                                              \
+	"fs_compress_write_method = zstd\n"                                                        \
+	"obox {\n  fs fscache {\n    path = /var/cache/mails/%{user | sha1 % 4}\n"                 \
+	"    size = 512M\n    fs compress {\n      fs crypt {\n        fs dictmap {\n"             \
+	"          fs sproxyd {\n          }\n        }\n      }\n    }\n  }\n}\n"                 \
+	"metacache {\n  fs compress {\n    fs crypt {\n      fs dictmap {\n"                       \
+	"        fs sproxyd {\n        }\n      }\n    }\n  }\n}\n"
 #define FTS_STACK(inner)                                                                           \
 	"fts dovecot {\n  fs fts-cache {\n    fs fscache {\n"                                      \
 	"      path = /var/cache/fts/%{user | sha1 % 4}\n      size = 512M\n      fs compress {\n" \
@@ -152,6 +160,8 @@ static const struct group groups[] = {
 	" {\n            }\n          }\n"
 	{ TEXT("fs_defaults"), TEXT("s3"), TEXT(S3_STACK("s3")) },
 	{ TEXT("fs_defaults"), TEXT("aws-s3"), TEXT(S3_STACK("aws-s3")) },
+	{ TEXT("fs_defaults"), TEXT("azure"), TEXT(S3_STACK("azure")) },
+	{ TEXT("fs_defaults"), TEXT("sproxyd"), TEXT(SPROXYD_STACK) },
 	{ TEXT("fts_fs_defaults"), TEXT("s3"), TEXT(FTS_STACK(FTS_DICTMAP("s3"))) },
 	{ TEXT("fts_fs_defaults"), TEXT("aws-s3"), TEXT(FTS_STACK(FTS_DICTMAP("aws-s3"))) },
 	{ TEXT("fts_fs_defaults"), TEXT("nfs"),
@@ -187,7 +197,7 @@ struct str config_builtin_group_values(struct str label)
 	} known[] = {
 		{ TEXT("mailbox_defaults"), TEXT("english") },
 		{ TEXT("metric_defaults"), TEXT("backend proxy") },
-		{ TEXT("fs_defaults"), TEXT("local nfs s3 aws-s3") },
+		{ TEXT("fs_defaults"), TEXT("local nfs s3 aws-s3 azure sproxyd") },
 		{ TEXT("fs_dictmap_defaults"), TEXT("sqlite cassandra") },
 		{ TEXT("fts_fs_defaults"), TEXT("s3 aws-s3 nfs") },
 	};

@@ -552,7 +552,7 @@ static void all_mistakes_are_told_at_once(void **state)
 		"(text):33:1: Error: Unexpected '}'\n"
 		"(text):34:1: Error: Missing '}' (section started at (text):34)\n"
 		"(text):25:1: Error: Unknown group: @fs_defaults = moon (use one of: local nfs s3 "
-		"aws-s3)\n"
+		"aws-s3 azure sproxyd)\n"
 		"Error: dovecot_storage_version setting must be set (add dovecot_storage_version = "
 		"3.2.0)\n");
 }
