@@ -33,7 +33,7 @@ struct task_handle cql_task_start(
 
 /* ---- life ---- */
 
-static struct cql_client *client_new(const struct cql_settings *settings)
+struct cql_client *cql_client_new(const struct cql_settings *settings)
 {
 	struct cql_client *c = MEM_NEW(struct cql_client);
 	c->settings = *settings;
@@ -52,7 +52,7 @@ enum err cql_open(struct op *op, const struct config_scope *scope, struct cql_cl
 		cql_settings_done(&settings);
 		return e;
 	}
-	*out = client_new(&settings);
+	*out = cql_client_new(&settings);
 	return ERR_NONE;
 }
 
@@ -65,7 +65,7 @@ enum err cql_open_text(
 		cql_settings_done(&settings);
 		return e;
 	}
-	*out = client_new(&settings);
+	*out = cql_client_new(&settings);
 	return ERR_NONE;
 }
 

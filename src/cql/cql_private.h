@@ -177,6 +177,8 @@ struct cql_client {
 	struct timer metrics;
 	struct cql_counters counters;
 };
+/* Takes the settings. */
+struct cql_client *cql_client_new(const struct cql_settings *settings);
 /* Starts a task of the client's, which cql_close() waits for. */
 typedef void cql_task_fn(struct op *op, void *arg);
 struct task_handle cql_task_start(
