@@ -18,6 +18,7 @@ struct commit_request {
 	struct arena arena;
 	struct row_append *rows; /* uid and modseq are given by the commit */
 	size_t count;
+	size_t bytes; /* what its rows weigh in a batch, at most */
 	bool is_done;
 	enum err result;
 	char failure[OP_FAILURE_TEXT_MAX];
@@ -34,16 +35,60 @@ static void request_unref(struct commit_request *r)
 
 /* ---- the commit task ---- */
 
-static void commit_row(struct batch *b, struct mailbox *m, struct row_append *row, uint32_t bucket)
+void append_put_row(struct batch *b, struct mailbox *m, const struct row_append *row,
+	uint32_t bucket, struct catalog_name name, const struct append_batch *whole)
 {
-	struct str summary = row->summary;
 	struct row_append stored = *row;
-	if (summary.n > ROW_SUMMARY_MAX)
+	if (stored.summary.n > ROW_SUMMARY_MAX)
 		stored.summary = STR_NONE;
 	AUTO_BUF(value, 0);
+	AUTO_BUF(resolved, 0);
+	if (whole) {
+		row_append_encode(&resolved, &stored);
+		stored.has_batch = true;
+		stored.batch = whole->id;
+		stored.uid = row->uid - whole->first_uid + 1;
+		stored.modseq = 0;
+	}
 	row_append_encode(&value, &stored);
-	batch_put_row(b, m->guid, CATALOG_APPEND, bucket, store_name(m->user->store), &value);
-	b->items[b->count - 1].summary = str_dup(&b->arena, summary);
+	batch_put_row(b, m->guid, CATALOG_APPEND, bucket, name, &value);
+	batch_last(b)->summary = str_dup(&b->arena, row->summary);
+	batch_last(b)->resolved = buf_dup(&b->arena, &resolved);
+}
+
+void append_put_commit(
+	struct batch *b, struct mailbox *m, uint32_t bucket, const struct append_batch *whole)
+{
+	AUTO_BUF(value, 0);
+	row_commit_encode(&value, &whole->id, whole->first_uid, whole->modseq, whole->count);
+	batch_put_op(b, m->guid, bucket, &value);
+	batch_last(b)->rank = RANK_COMMIT;
+}
+
+struct append_batch append_batch_new(uint32_t first_uid, uint64_t modseq, size_t count)
+{
+	struct append_batch whole = {
+		.first_uid = first_uid, .modseq = modseq, .count = (uint32_t)count
+	};
+	random_bytes(whole.id.bytes, sizeof(whole.id.bytes));
+	return whole;
+}
+
+static void commit_rows(struct batch *b, struct mailbox *m, struct commit_request **taken, size_t n,
+	const struct append_batch *whole, uint32_t bucket)
+{
+	uint32_t uid = index_next_uid(m->index);
+	uint64_t modseq = 0;
+	for (size_t i = 0; i < n; i++) {
+		for (size_t k = 0; k < taken[i]->count; k++) {
+			struct row_append *row = &taken[i]->rows[k];
+			row->uid = uid++;
+			row->modseq = whole ? whole->modseq : mailbox_next_modseq(m, &modseq);
+			append_put_row(b, m, row, bucket, user_mint(m->user), whole);
+		}
+	}
+	if (whole)
+		append_put_commit(b, m, bucket, whole);
 }
 
 static enum err commit(struct op *op, struct mailbox *m, struct commit_request **taken, size_t n)
@@ -52,9 +97,11 @@ static enum err commit(struct op *op, struct mailbox *m, struct commit_request *
 	struct batch *b = batch_new(m->user);
 	uint32_t uid = index_next_uid(m->index);
 	uint64_t modseq = 0;
-	size_t rows = 0;
-	for (size_t i = 0; i < n; i++)
+	size_t rows = 0, bytes = 0;
+	for (size_t i = 0; i < n; i++) {
 		rows += taken[i]->count;
+		bytes += taken[i]->bytes;
+	}
 	if (rows > STORE_SEEN_UID_MAX - uid) {
 		batch_free(b);
 		return op_fail(op, ERR_LIMIT, "the mailbox has no UIDs left");
@@ -62,25 +109,26 @@ static enum err commit(struct op *op, struct mailbox *m, struct commit_request *
 	b->is_voidable = true;
 	mailbox_claim(b, m);
 	uint32_t bucket = mailbox_bucket_for(b, m, rows);
-	for (size_t i = 0; i < n; i++) {
-		for (size_t k = 0; k < taken[i]->count; k++) {
-			taken[i]->rows[k].uid = uid++;
-			taken[i]->rows[k].modseq = mailbox_next_modseq(m, &modseq);
-			commit_row(b, m, &taken[i]->rows[k], bucket);
-		}
-	}
+	struct append_batch whole = append_batch_new(uid, mailbox_next_modseq(m, &modseq), rows);
+	bool fits = batch_is_one_group(m->user, rows, bytes);
+	commit_rows(b, m, taken, n, fits ? NULL : &whole, bucket);
 	TRY(user_write(op, m->user, b));
 	s->counters.append_commits++;
 	s->counters.appends += rows;
 	return ERR_NONE;
 }
 
+/* As many as are written as a whole; one that is larger goes alone. */
 static size_t take_ready(struct mailbox *m, struct commit_request **taken)
 {
-	size_t n = 0;
+	size_t n = 0, rows = 0, bytes = 0;
 	struct commit_request *r;
 	while (n < COMMIT_REQUESTS_MAX &&
 		(r = LIST_FIRST(&m->commits, struct commit_request, link)) != NULL) {
+		rows += r->count;
+		bytes += r->bytes;
+		if (n > 0 && !batch_is_one_group(m->user, rows, bytes))
+			break;
 		list_remove(&r->link);
 		taken[n++] = r;
 	}
@@ -142,16 +190,49 @@ static enum err commit_and_wait(struct op *op, struct mailbox *m, struct commit_
 
 /* ---- the objects ---- */
 
+#define META_TEXT_MAX 128
+
 struct put {
-	struct store *store;
+	struct mailbox *mailbox;
 	struct str key, message;
+	const struct row_append *row;
 };
+
+static struct str meta_text(struct op *op, struct str text)
+{
+	return str_dup(op->arena, str_slice(text, 0, META_TEXT_MAX));
+}
+
+/* What helps to make the catalog again from the store alone (sheet storage 9.7). */
+static size_t put_meta(struct op *op, const struct put *p, struct object_meta meta[6])
+{
+	AUTO_BUF(guid, 0);
+	const struct tree_node *node = tree_find_guid(&p->mailbox->user->tree, p->mailbox->guid);
+	hex_encode(&guid, (struct str){ (const char *)p->row->guid.bytes, ROW_ID_BYTES });
+	size_t n = 0;
+	meta[n++] = (struct object_meta){ STR("guid"), buf_dup(op->arena, &guid) };
+	meta[n++] = (struct object_meta){ STR("size"), str_printf(op->arena, "%zu", p->message.n) };
+	meta[n++] = (struct object_meta){ STR("received"),
+		str_printf(op->arena, "%" PRId64, p->row->received_wall_us / US_PER_SEC) };
+	meta[n++] = (struct object_meta){ STR("saved"),
+		str_printf(op->arena, "%" PRId64, p->row->saved_wall_us / US_PER_SEC) };
+	meta[n++] = (struct object_meta){ STR("username"), meta_text(op, p->mailbox->user->name) };
+	if (node)
+		meta[n++] = (struct object_meta){ STR("origbox"), meta_text(op, node->name) };
+	return n;
+}
 
 static enum err put_one(struct op *op, void *arg)
 {
 	struct put *p = arg;
-	return objects_put(op, p->store->objects,
-		&(struct object_put){ .key = p->key, .parts = &p->message, .part_count = 1 });
+	struct object_meta meta[6];
+	size_t meta_count = put_meta(op, p, meta);
+	return objects_put(op, p->mailbox->user->store->objects,
+		&(struct object_put){ .key = p->key,
+			.parts = &p->message,
+			.part_count = 1,
+			.meta = meta,
+			.meta_count = meta_count });
 }
 
 static enum err put_slice(struct op *op, struct put *puts, size_t count)
@@ -190,8 +271,15 @@ static enum err prepare(struct op *op, struct mailbox *m, const struct append *i
 	summary_make(in->message, &summary, &row->size_virtual);
 	row->summary = buf_dup(&r->arena, &summary);
 	row->length = row->size_physical = in->message.n;
-	*put = (struct put){ m->user->store, store_object_key(op->arena, m->user, row->oid),
-		in->message };
+	*put = (struct put){ m, store_object_key(op->arena, m->user, row->oid), in->message, row };
+	AUTO_BUF(value, 0);
+	struct row_append weighed = *row;
+	weighed.uid = UINT32_MAX;
+	weighed.modseq = UINT64_MAX;
+	weighed.has_batch = true;
+	weighed.summary = summary.n > ROW_SUMMARY_MAX ? STR_NONE : row->summary;
+	row_append_encode(&value, &weighed);
+	r->bytes += BATCH_ROW_BYTES + value.n;
 	return row->size_virtual > ROW_MESSAGE_SIZE_MAX
 		       ? op_fail(op, ERR_LIMIT, "mail of more than 4 GiB")
 		       : ERR_NONE;

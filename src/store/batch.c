@@ -1,20 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Writing: a batch is durable as a whole, then folded and told, or it is known not to exist.
- *
- *   built ── write ──> durable ──> published
- *              │ uncertain, repeated in vain
- *              ▼
- *          unsettled: its void (appends, copies) or itself is written before the next write of the
- *                     user begins; until then he changes nothing.
- * Repeating a batch is harmless: rows have unique names and the fold is idempotent. */
+/* Building batches: changes in any order; before they are written they are put into the one order of
+ * which every prefix is safe (enum batch_rank), and get their stamps. A catalog that writes a batch as a
+ * whole gets the same. */
 #include "store/store_private.h"
 
 #include "base/codec.h"
 
-#define TRIES         4
-#define BREATHE_EVERY 64
-
-static const int64_t pause_us[TRIES] = { 0, 20 * US_PER_MS, 100 * US_PER_MS, 500 * US_PER_MS };
+/* A deletion's stamp lies above that of any write it removes: by another host's clock, under a name
+ * that was a minute old when it was written. */
+#define DELETION_AHEAD_US (10 * US_PER_SEC)
 
 struct batch *batch_new(struct user *u)
 {
@@ -44,10 +38,16 @@ struct catalog_change *batch_add(
 			&b->arena, b->items, b->cap * sizeof(*b->items), cap * sizeof(*b->items));
 		b->cap = cap;
 	}
+	b->items[b->count] = (struct batch_item){ 0 };
 	struct catalog_change *change = &b->changes[b->count++];
 	*change = (struct catalog_change){ .kind = kind, .mailbox = mailbox };
 	change->row.kind = CATALOG_OP;
 	return change;
+}
+
+struct batch_item *batch_last(struct batch *b)
+{
+	return &b->items[b->count - 1];
 }
 
 void batch_put_row(struct batch *b, struct catalog_guid mailbox, enum catalog_kind kind,
@@ -60,7 +60,14 @@ void batch_put_row(struct batch *b, struct catalog_guid mailbox, enum catalog_ki
 void batch_put_op(
 	struct batch *b, struct catalog_guid mailbox, uint32_t bucket, const struct buf *value)
 {
-	batch_put_row(b, mailbox, CATALOG_OP, bucket, store_name(b->user->store), value);
+	batch_put_row(b, mailbox, CATALOG_OP, bucket, user_mint(b->user), value);
+}
+
+void batch_delete_row(struct batch *b, struct catalog_guid mailbox, enum catalog_kind kind,
+	uint32_t bucket, struct catalog_name name)
+{
+	struct catalog_change *change = batch_add(b, CATALOG_DELETE_ROW, mailbox);
+	change->row = (struct catalog_row){ kind, bucket, name, STR_NONE };
 }
 
 void batch_put_head(
@@ -69,6 +76,12 @@ void batch_put_head(
 	struct catalog_change *change = batch_add(b, CATALOG_PUT_HEAD, mailbox);
 	change->key = str_dup(&b->arena, key);
 	change->value = buf_dup(&b->arena, value);
+}
+
+void batch_delete_head(struct batch *b, struct catalog_guid mailbox, struct str key)
+{
+	struct catalog_change *change = batch_add(b, CATALOG_DELETE_HEAD, mailbox);
+	change->key = str_dup(&b->arena, key);
 }
 
 struct str batch_oid_text(struct batch *b, struct row_id oid)
@@ -98,196 +111,194 @@ void batch_garbage(struct batch *b, struct str object, struct catalog_guid mailb
 	change->queued = queued;
 }
 
+void batch_remove_mail(struct batch *b, struct catalog_guid mailbox, const struct row_mark *mark,
+	const struct catalog_name *queued)
+{
+	if (queued)
+		batch_garbage(b, batch_oid_text(b, mark->oid), mailbox, mark->bucket, mark->name,
+			*queued);
+	batch_delete_row(b, mailbox, CATALOG_APPEND, mark->bucket, mark->name);
+	batch_reference(b, false, mark->oid, mailbox, mark->bucket, mark->name);
+}
+
+/* ---- order ---- */
+
+static enum batch_rank usual_rank(const struct catalog_change *change)
+{
+	switch (change->kind) {
+	case CATALOG_PUT_HEAD:
+	case CATALOG_DELETE_HEAD:
+		return RANK_HEADS;
+	case CATALOG_PUT_REVERSE:
+		return RANK_REVERSE;
+	case CATALOG_PUT_ROW:
+		return change->row.kind == CATALOG_APPEND ? RANK_APPEND : RANK_OP;
+	case CATALOG_PUT_GARBAGE:
+		return RANK_GARBAGE;
+	case CATALOG_DELETE_ROW:
+	case CATALOG_DELETE_MAILBOX:
+		return RANK_GONE_ROW;
+	case CATALOG_DELETE_REVERSE:
+	case CATALOG_DELETE_GARBAGE:
+		break;
+	}
+	return RANK_GONE_REVERSE;
+}
+
+/* Stable: within a rank the order of adding is kept, in which names rise. */
+static void batch_sort(struct batch *b)
+{
+	struct catalog_change *changes =
+		ARENA_NEW_ARRAY(&b->arena, struct catalog_change, MAX(b->count, 1));
+	struct batch_item *items = ARENA_NEW_ARRAY(&b->arena, struct batch_item, MAX(b->count, 1));
+	size_t count[RANK_COUNT + 1] = { 0 };
+	for (size_t i = 0; i < b->count; i++) {
+		if (b->items[i].rank == RANK_USUAL)
+			b->items[i].rank = usual_rank(&b->changes[i]);
+		count[b->items[i].rank + 1]++;
+	}
+	for (size_t rank = 1; rank <= RANK_COUNT; rank++)
+		count[rank] += count[rank - 1];
+	for (size_t i = 0; i < b->count; i++) {
+		size_t at = count[b->items[i].rank]++;
+		changes[at] = b->changes[i];
+		items[at] = b->items[i];
+	}
+	b->changes = changes;
+	b->items = items;
+	b->cap = b->count;
+}
+
+/* ---- stamps ---- */
+
+static int64_t change_stamp(const struct catalog_change *change, int64_t stamp_us)
+{
+	int64_t name_us = (int64_t)name_ms(change->row.name) * US_PER_MS;
+	switch (change->kind) {
+	case CATALOG_DELETE_ROW:
+	case CATALOG_DELETE_REVERSE:
+		return MAX(stamp_us, name_us + NAME_STALE_US) + DELETION_AHEAD_US;
+	case CATALOG_DELETE_HEAD:
+	case CATALOG_DELETE_GARBAGE:
+	case CATALOG_DELETE_MAILBOX:
+		return stamp_us + DELETION_AHEAD_US;
+	case CATALOG_PUT_ROW:
+	case CATALOG_PUT_HEAD:
+	case CATALOG_PUT_REVERSE:
+	case CATALOG_PUT_GARBAGE:
+		break;
+	}
+	return stamp_us;
+}
+
+void store_stamp_changes(struct store *s, struct catalog_change *changes, size_t count)
+{
+	int64_t clock_us = (int64_t)s->clock.ms * US_PER_MS;
+	s->stamp_us = MAX(MAX(now_wall_us(), clock_us), s->stamp_us + 1);
+	for (size_t i = 0; i < count; i++)
+		if (changes[i].stamp_us == 0)
+			changes[i].stamp_us = change_stamp(&changes[i], s->stamp_us);
+}
+
+void batch_finish(struct batch *b)
+{
+	batch_sort(b);
+	store_stamp_changes(b->user->store, b->changes, b->count);
+}
+
+void batch_refresh(struct batch *b)
+{
+	struct store *s = b->user->store;
+	for (size_t i = 0; i < b->count; i++)
+		if (b->changes[i].kind == CATALOG_PUT_ROW &&
+			b->changes[i].row.kind == CATALOG_APPEND)
+			return;
+	for (size_t i = 0; i < b->count; i++) {
+		struct catalog_change *change = &b->changes[i];
+		if (change->kind != CATALOG_PUT_ROW ||
+			!name_is_stale(change->row.name, now_wall_us()))
+			continue;
+		change->row.name = user_mint(b->user);
+		change->stamp_us = 0;
+	}
+	store_stamp_changes(s, b->changes, b->count);
+}
+
+bool batch_is_one_group(const struct user *u, size_t rows, size_t bytes)
+{
+	return catalog_is_atomic(u->store->catalog) ||
+	       (rows <= CATALOG_GROUP_COUNT - 1 && bytes <= CATALOG_GROUP_MAX - 1024);
+}
+
 /* ---- void ---- */
 
-static void void_append(struct batch *v, const struct catalog_change *put)
+static void void_marks(struct batch *v, struct catalog_guid mailbox, uint32_t bucket,
+	const struct row_mark *marks, size_t count)
+{
+	for (size_t from = 0; from < count; from += ROW_EXPUNGE_MAX) {
+		AUTO_BUF(value, 0);
+		row_void_encode(&value, marks + from, MIN(count - from, (size_t)ROW_EXPUNGE_MAX));
+		batch_put_op(v, mailbox, bucket, &value);
+	}
+}
+
+static struct row_mark mark_of_append(const struct catalog_change *put)
 {
 	struct row_append a;
 	enum err e = row_append_decode(put->row.value, &a);
 	ASSERT(e == ERR_NONE); /* we encoded it */
-	struct row_mark mark = { .name = put->row.name, .uid = a.uid };
-	AUTO_BUF(value, 0);
-	row_void_encode(&value, &mark, 1);
-	batch_put_op(v, put->mailbox, put->row.bucket, &value);
-	batch_garbage(v, batch_oid_text(v, a.oid), put->mailbox, put->row.bucket, put->row.name,
-		store_name(v->user->store));
-	struct catalog_change *gone = batch_add(v, CATALOG_DELETE_ROW, put->mailbox);
-	gone->row = put->row;
-	gone->row.value = STR_NONE;
-	batch_reference(v, false, a.oid, put->mailbox, put->row.bucket, put->row.name);
+	return (struct row_mark){
+		.name = put->row.name, .uid = a.uid, .bucket = put->row.bucket, .oid = a.oid
+	};
 }
 
-/* The batch that makes sure that the appends of `b` never were. Its heads are kept, and its reverse
- * rows are put again: those of the originals must be there when the collector looks whether the
- * object of a copy that never was is still needed. void_append() takes away those of the copies. */
-static struct batch *void_of(const struct batch *b)
+static struct row_mark mark_of_commit(const struct catalog_change *put)
+{
+	struct row_op_value v;
+	enum err e = row_op_decode(put->row.value, &v);
+	ASSERT(e == ERR_NONE && v.op == ROW_COMMIT);
+	return (struct row_mark){ .name = put->row.name,
+		.uid = v.uid + (uint32_t)v.count - 1,
+		.bucket = put->row.bucket };
+}
+
+/* Heads and reverse rows as they were, also their stamps. */
+static void void_copy(struct batch *v, const struct catalog_change *c)
+{
+	struct catalog_change *copy = batch_add(v, c->kind, c->mailbox);
+	*copy = *c;
+	copy->row.value = STR_NONE;
+	copy->key = str_dup(&v->arena, c->key);
+	copy->value = str_dup(&v->arena, c->value);
+	copy->object = str_dup(&v->arena, c->object);
+}
+
+struct batch *batch_void(const struct batch *b)
 {
 	struct batch *v = batch_new(b->user);
+	struct row_mark *marks = ARENA_NEW_ARRAY(&v->arena, struct row_mark, MAX(b->count, 1));
+	struct row_mark commit = { 0 };
+	struct catalog_guid mailbox = { { 0 } };
+	struct catalog_name queued = user_mint(b->user);
+	size_t count = 0;
 	for (size_t i = 0; i < b->count; i++) {
 		const struct catalog_change *c = &b->changes[i];
 		if (c->kind == CATALOG_PUT_ROW && c->row.kind == CATALOG_APPEND) {
-			void_append(v, c);
-		} else if (c->kind == CATALOG_PUT_HEAD || c->kind == CATALOG_DELETE_HEAD) {
-			struct catalog_change *head = batch_add(v, c->kind, c->mailbox);
-			head->key = str_dup(&v->arena, c->key);
-			head->value = str_dup(&v->arena, c->value);
-		} else if (c->kind == CATALOG_PUT_REVERSE) {
-			struct catalog_change *reverse = batch_add(v, c->kind, c->mailbox);
-			reverse->row = c->row;
-			reverse->object = str_dup(&v->arena, c->object);
+			marks[count++] = mark_of_append(c);
+			mailbox = c->mailbox;
+		} else if (b->items[i].rank == RANK_COMMIT) {
+			commit = mark_of_commit(c);
+		} else if (c->kind != CATALOG_PUT_ROW) {
+			void_copy(v, c);
 		}
 	}
+	if (count == 0)
+		return v;
+	if (name_is_none(commit.name))
+		void_marks(v, mailbox, marks[0].bucket, marks, count);
+	else
+		void_marks(v, mailbox, commit.bucket, &commit, 1);
+	for (size_t i = 0; i < count; i++)
+		batch_remove_mail(v, mailbox, &marks[i], &queued);
 	return v;
-}
-
-/* ---- publishing ---- */
-
-static void publish_head(struct user *u, const struct catalog_change *change)
-{
-	struct mailbox *m = user_find_mailbox(u, change->mailbox);
-	struct user_head own = { .mailbox = change->mailbox };
-	uint32_t bucket;
-	if (!m)
-		return;
-	if (str_eq(change->key, HEAD_BUCKET) &&
-		head_bucket_decode(change->value, &bucket) == ERR_NONE) {
-		m->bucket = bucket;
-		m->bucket_rows = 0;
-	}
-	if (head_is_writer_key(change->key, &own.writer) && own.writer == u->store->clock.writer &&
-		head_writer_decode(change->value, &own.head) == ERR_NONE) {
-		m->is_claimed = own.head.is_open;
-		user_set_head(u, &own);
-	}
-}
-
-/* WAITS now and then in large batches: the write lock of their mailboxes keeps others from adding
- * anything, and sessions may see a part. */
-static void publish(struct batch *b)
-{
-	static const struct catalog_guid root;
-	struct user *u = b->user;
-	for (size_t i = 0; i < b->count; i++) {
-		const struct catalog_change *change = &b->changes[i];
-		if (change->kind == CATALOG_PUT_HEAD)
-			publish_head(u, change);
-		if (change->kind != CATALOG_PUT_ROW)
-			continue;
-		if (memcmp(&change->mailbox, &root, sizeof(root)) == 0) {
-			enum err e = tree_fold(&u->tree, &change->row);
-			ASSERT(e == ERR_NONE);
-			continue;
-		}
-		struct mailbox *m = user_find_mailbox(u, change->mailbox);
-		if (m && m->index)
-			mailbox_publish(m, &change->row, b->items[i].summary);
-		if (i % BREATHE_EVERY == BREATHE_EVERY - 1)
-			task_breathe();
-	}
-	struct mailbox *m = user_find_mailbox(u, b->journal), *next;
-	if (m && b->journalled > 0) {
-		local_add(
-			m, &(struct log_record){ .type = LOG_JOURNALLED, .number = b->journalled });
-		m->is_touched = true;
-	}
-	LIST_FOR_EACH(m, next, &u->mailboxes, struct mailbox, link)
-	mailbox_published(m);
-}
-
-/* ---- writing ---- */
-
-static bool is_uncertain(enum err e)
-{
-	return e == ERR_UNAVAILABLE || e == ERR_TIMEOUT || e == ERR_CANCELLED;
-}
-
-/* *uncertain stays true once an answer got lost, whatever later answers say. */
-static enum err write_once(struct op *op, struct batch *b, bool *uncertain)
-{
-	struct store *s = b->user->store;
-	if (s->is_abandoned)
-		return op_fail(op, ERR_UNAVAILABLE, "the store was abandoned");
-	enum err e = catalog_write(op, s->catalog, b->user->name, b->changes, b->count);
-	*uncertain = *uncertain || is_uncertain(e);
-	return e;
-}
-
-static enum err write_repeatedly(struct op *op, struct batch *b, bool *uncertain)
-{
-	enum err e = ERR_NONE;
-	for (int i = 0; i < TRIES; i++) {
-		if (pause_us[i] > 0 && task_sleep(op, pause_us[i]) != ERR_NONE)
-			return e;
-		e = write_once(op, b, uncertain);
-		if (!is_uncertain(e))
-			break;
-	}
-	return e;
-}
-
-static enum err settle_all(struct op *op, struct user *u)
-{
-	struct batch *b;
-	while ((b = LIST_FIRST(&u->unsettled, struct batch, link)) != NULL) {
-		bool uncertain = false;
-		enum err e = write_once(op, b, &uncertain);
-		if (e != ERR_NONE)
-			return op_fail(op, ERR_UNAVAILABLE, "an earlier change is not settled: %s",
-				op->failure.text);
-		publish(b); /* listed until all of it counts: others wait for that */
-		batch_free(b);
-	}
-	return ERR_NONE;
-}
-
-static void inner_op(struct op *inner, const struct op *op)
-{
-	op_init(inner, op->arena, op->event, now_us() + STORE_WRITE_US);
-	inner->doing = op->doing;
-}
-
-static enum err pass_on(struct op *op, const struct op *inner, enum err e)
-{
-	return e == ERR_NONE ? e : op_fail(op, e, "%s", inner->failure.text);
-}
-
-enum err user_settle(struct op *op, struct user *u)
-{
-	if (list_is_empty(&u->unsettled))
-		return ERR_NONE;
-	struct op inner;
-	inner_op(&inner, op);
-	task_shield();
-	enum err e = task_mutex_lock(&inner, &u->settle_lock);
-	if (e == ERR_NONE) {
-		e = settle_all(&inner, u);
-		task_mutex_unlock(&u->settle_lock);
-	}
-	task_unshield();
-	return pass_on(op, &inner, e);
-}
-
-enum err user_write(struct op *op, struct user *u, struct batch *b)
-{
-	struct op inner;
-	bool uncertain = false;
-	inner_op(&inner, op);
-	task_shield();
-	enum err e = write_repeatedly(&inner, b, &uncertain);
-	if (e == ERR_NONE) {
-		publish(b);
-	} else if (uncertain) {
-		struct batch *next = b->is_voidable ? void_of(b) : b;
-		list_add_last(&u->unsettled, &next->link);
-		if (next == b)
-			b = NULL;
-		e = op_fail(&inner, ERR_UNAVAILABLE, "%s", inner.failure.text);
-		struct op settle;
-		inner_op(&settle, op);
-		/* Usually the next write does it; trying now keeps the window small. */
-		(void)(user_settle(&settle, u) == ERR_NONE);
-	}
-	task_unshield();
-	batch_free(b);
-	return pass_on(op, &inner, e);
 }

@@ -56,7 +56,7 @@ static void a_clock_that_was_set_back_undoes_nothing(void **state)
 	(void)state;
 	static const enum world_end ends[] = { WORLD_STOP, WORLD_CRASH, WORLD_CRASH_DROP };
 	for (size_t i = 0; i < ARRAY_COUNT(ends); i++)
-		test_in_virtual_task(later_is_later, (void *)(uintptr_t)&ends[i]);
+		world_in_memory(later_is_later, (void *)(uintptr_t)&ends[i]);
 }
 
 /* A snapshot of before, the log lost with the power: the tail begins where the snapshot ends. */
@@ -93,7 +93,7 @@ static void lose_the_log(void *arg)
 static void the_tail_is_whole(void **state)
 {
 	(void)state;
-	test_in_virtual_task(lose_the_log, NULL);
+	world_in_memory(lose_the_log, NULL);
 }
 
 int main(void)

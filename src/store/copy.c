@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* COPY, MOVE and EXPUNGE: one batch each, so they are whole or not at all, also over a crash.
  *
+ * Where the catalog writes a batch in groups, rows that do not fit into one wait for a commit row, and
+ * a move begins with intent rows in its source: who opens the source after a crash expunges there if
+ * the commit row is in the target, else drops the intent (opening.c).
+ *
  * A copy is a new row that names the same object, and two reverse rows (original and copy), so that
  * the object lives as long as one of them. A move gives the target a reverse row and takes the
  * source's away in the same transaction, and queues nothing. An expunge queues the object: the
@@ -9,26 +13,18 @@
 
 /* ---- expunge ---- */
 
-static void expunge_rows(struct batch *b, struct mailbox *m, const struct row_mark *marks,
+void mailbox_put_expunge(struct batch *b, struct mailbox *m, const struct row_mark *marks,
 	size_t count, uint64_t modseq, bool is_move)
 {
 	AUTO_BUF(value, 0);
 	row_expunge_encode(&value, modseq, marks, count);
 	batch_put_op(b, m->guid, m->bucket, &value);
-	struct catalog_name queued = store_name(m->user->store);
-	for (size_t i = 0; i < count; i++) {
-		const struct row_mark *mark = &marks[i];
-		if (!is_move)
-			batch_garbage(b, batch_oid_text(b, mark->oid), m->guid, mark->bucket,
-				mark->name, queued);
-		struct catalog_change *gone = batch_add(b, CATALOG_DELETE_ROW, m->guid);
-		gone->row =
-			(struct catalog_row){ CATALOG_APPEND, mark->bucket, mark->name, STR_NONE };
-		batch_reference(b, false, mark->oid, m->guid, mark->bucket, mark->name);
-	}
+	struct catalog_name queued = user_mint(m->user);
+	for (size_t i = 0; i < count; i++)
+		batch_remove_mail(b, m->guid, &marks[i], is_move ? NULL : &queued);
 }
 
-static struct row_mark mark_at(const struct mailbox *m, uint32_t position)
+struct row_mark mailbox_mark_at(const struct mailbox *m, uint32_t position)
 {
 	const struct snapshot_cold *cold = index_cold(m->index, position);
 	return (struct row_mark){ .name = cold->name,
@@ -52,7 +48,7 @@ static size_t next_deleted(const struct view *v, const struct range_set *only_ui
 		if (!(hot->flags & MAIL_DELETED) || index_is_ghost(hot) ||
 			(only_uids && !range_set_has(only_uids, hot->uid)))
 			continue;
-		marks[n++] = mark_at(m, at);
+		marks[n++] = mailbox_mark_at(m, at);
 	}
 	return n;
 }
@@ -69,7 +65,7 @@ static enum err expunge_some(struct op *op, struct view *v, const struct range_s
 	struct batch *b = batch_new(m->user);
 	uint64_t modseq = 0;
 	mailbox_claim(b, m);
-	expunge_rows(b, m, marks, n, mailbox_next_modseq(m, &modseq), false);
+	mailbox_put_expunge(b, m, marks, n, mailbox_next_modseq(m, &modseq), false);
 	TRY(user_write(op, m->user, b));
 	m->user->store->counters.expunges += n;
 	return ERR_NONE;
@@ -100,6 +96,7 @@ struct transfer {
 	struct mailbox *source, *target;
 	struct batch *batch;
 	struct row_mark *marks; /* of the source */
+	struct str *summaries;  /* in the batch's arena */
 	size_t count;
 	size_t summary_bytes; /* of those that travel with the rows */
 	bool is_move;
@@ -108,6 +105,8 @@ struct transfer {
 
 /* Summaries beyond are made again from their mails when somebody asks: a batch is in memory as a whole. */
 #define TRANSFER_SUMMARIES_MAX (32u << 20)
+/* A row without summary and keywords weighs less. */
+#define TRANSFER_ROW_BYTES ((size_t)512 + BATCH_ROW_BYTES)
 
 static enum err find_sources(struct op *op, struct transfer *t, const struct range_set *uids)
 {
@@ -123,7 +122,7 @@ static enum err find_sources(struct op *op, struct transfer *t, const struct ran
 			return e;
 		}
 		ASSERT(t->count < most);
-		t->marks[t->count++] = mark_at(t->source, at);
+		t->marks[t->count++] = mailbox_mark_at(t->source, at);
 	}
 	return ERR_NONE;
 }
@@ -167,58 +166,101 @@ static struct str transfer_summary(
 	return kept;
 }
 
-/* WAITS for the summary. One mail's rows. */
-static enum err transfer_one(
-	struct op *op, struct transfer *t, size_t i, uint32_t uid, uint64_t modseq, uint32_t bucket)
+/* WAITS. What the rows are made of, so that their names are minted at the end. */
+static size_t transfer_prepare(struct op *op, struct transfer *t)
+{
+	const struct str *words;
+	size_t bytes = 0, row_bytes = TRANSFER_ROW_BYTES;
+	for (size_t i = index_keywords(t->source->index, &words); i > 0; i--)
+		row_bytes += words[i - 1].n + 2;
+	for (size_t i = 0; i < t->count; i++) {
+		uint32_t at;
+		bool is_there = index_find(t->source->index, t->marks[i].uid, &at);
+		ASSERT(is_there); /* the write lock keeps it */
+		struct snapshot_cold cold = *index_cold(t->source->index, at);
+		t->summaries[i] = transfer_summary(op, t, &cold, t->marks[i].uid);
+		bytes += row_bytes + MIN(t->summaries[i].n, (size_t)ROW_SUMMARY_MAX);
+		task_breathe();
+	}
+	return bytes;
+}
+
+/* One mail's rows. */
+static void transfer_one(struct transfer *t, size_t i, uint32_t uid, uint64_t modseq,
+	uint32_t bucket, const struct append_batch *whole)
 {
 	struct row_append row;
 	uint32_t at;
 	const struct row_mark *from = &t->marks[i];
 	bool is_there = index_find(t->source->index, from->uid, &at);
-	ASSERT(is_there); /* the write lock keeps it */
-	struct snapshot_cold cold = *index_cold(t->source->index, at);
-	struct str summary = transfer_summary(op, t, &cold, from->uid);
-	is_there = index_find(t->source->index, from->uid, &at);
 	ASSERT(is_there);
-	copied_row(t->source, at, &row, summary);
+	copied_row(t->source, at, &row, t->summaries[i]);
 	row.uid = uid;
-	row.modseq = modseq;
-	AUTO_BUF(value, 0);
-	row_append_encode(&value, &row);
-	struct catalog_name name = store_name(t->target->user->store);
-	if (!t->is_move)
+	row.modseq = whole ? whole->modseq : modseq;
+	struct catalog_name name = user_mint(t->target->user);
+	/* A move that is left halfway leaves a target without a row: the source keeps the object. */
+	if (!t->is_move || whole)
 		batch_reference(
 			t->batch, true, from->oid, t->source->guid, from->bucket, from->name);
 	batch_reference(t->batch, true, from->oid, t->target->guid, bucket, name);
-	batch_put_row(t->batch, t->target->guid, CATALOG_APPEND, bucket, name, &value);
-	t->batch->items[t->batch->count - 1].summary = summary;
+	append_put_row(t->batch, t->target, &row, bucket, name, whole);
 	t->result.source_uids[i] = from->uid;
 	t->result.target_uids[i] = uid;
-	return ERR_NONE;
+}
+
+/* The intent rows come first, and go last. */
+static void transfer_intend(struct transfer *t, const struct append_batch *whole)
+{
+	struct batch *b = t->batch;
+	struct mailbox *source = t->source;
+	struct row_id target = row_id_of(t->target->guid);
+	for (size_t from = 0; from < t->count; from += ROW_EXPUNGE_MAX) {
+		AUTO_BUF(value, 0);
+		row_move_intent_encode(&value, &whole->id, &target, t->marks + from,
+			MIN(t->count - from, (size_t)ROW_EXPUNGE_MAX));
+		struct catalog_name name = user_mint(source->user);
+		batch_put_row(b, source->guid, CATALOG_OP, source->bucket, name, &value);
+		batch_last(b)->rank = RANK_INTENT;
+		batch_delete_row(b, source->guid, CATALOG_OP, source->bucket, name);
+		batch_last(b)->rank = RANK_INTENT_DONE;
+	}
+}
+
+static void transfer_expunge(struct transfer *t, uint64_t modseq)
+{
+	for (size_t from = 0; from < t->count; from += ROW_EXPUNGE_MAX)
+		mailbox_put_expunge(t->batch, t->source, t->marks + from,
+			MIN(t->count - from, (size_t)ROW_EXPUNGE_MAX),
+			mailbox_next_modseq(t->source, &modseq), true);
 }
 
 static enum err transfer_build(struct op *op, struct transfer *t)
 {
 	struct batch *b = t->batch;
-	uint32_t uid = index_next_uid(t->target->index);
+	size_t bytes = transfer_prepare(op, t);
+	uint32_t first = index_next_uid(t->target->index);
 	uint64_t modseq = 0;
-	if (t->count > STORE_SEEN_UID_MAX - uid)
+	if (t->count > STORE_SEEN_UID_MAX - first)
 		return op_fail(op, ERR_LIMIT, "the mailbox has no UIDs left");
+	bool is_atomic = catalog_is_atomic(t->target->user->store->catalog);
+	struct append_batch whole =
+		append_batch_new(first, mailbox_next_modseq(t->target, &modseq), t->count);
+	bool waits =
+		(t->is_move && !is_atomic) || !batch_is_one_group(t->target->user, t->count, bytes);
 	b->is_voidable = !t->is_move;
 	mailbox_claim(b, t->target);
 	if (t->is_move && t->source != t->target)
 		mailbox_claim(b, t->source);
+	if (t->is_move && waits)
+		transfer_intend(t, &whole);
 	uint32_t bucket = mailbox_bucket_for(b, t->target, t->count);
-	for (size_t i = 0; i < t->count; i++) {
-		TRY(transfer_one(op, t, i, uid++, mailbox_next_modseq(t->target, &modseq), bucket));
-		task_breathe();
-	}
-	if (t->source != t->target)
-		modseq = 0;
-	for (size_t from = 0; t->is_move && from < t->count; from += ROW_EXPUNGE_MAX)
-		expunge_rows(b, t->source, t->marks + from,
-			MIN(t->count - from, (size_t)ROW_EXPUNGE_MAX),
-			mailbox_next_modseq(t->source, &modseq), true);
+	for (size_t i = 0; i < t->count; i++)
+		transfer_one(t, i, first + (uint32_t)i, mailbox_next_modseq(t->target, &modseq),
+			bucket, waits ? &whole : NULL);
+	if (waits)
+		append_put_commit(b, t->target, bucket, &whole);
+	if (t->is_move)
+		transfer_expunge(t, t->source == t->target ? modseq : 0);
 	return ERR_NONE;
 }
 
@@ -236,6 +278,7 @@ static enum err transfer_locked(struct op *op, struct transfer *t, const struct 
 	if (t->count == 0)
 		return ERR_NONE;
 	t->batch = batch_new(u);
+	t->summaries = ARENA_NEW_ARRAY(&t->batch->arena, struct str, t->count);
 	enum err e = transfer_build(op, t);
 	if (e != ERR_NONE) {
 		batch_free(t->batch);
@@ -252,9 +295,6 @@ enum err mailbox_transfer(struct op *op, struct mailbox *source, struct mailbox 
 	struct transfer t = { .source = source, .target = target, .is_move = is_move };
 	if (source->user != target->user)
 		return op_fail(op, ERR_UNSUPPORTED, "copying between users");
-	if (!catalog_is_atomic(source->user->store->catalog))
-		return op_fail(op, ERR_UNSUPPORTED,
-			"copies need a catalog that writes a batch as a whole");
 	struct mailbox *first = (uintptr_t)source < (uintptr_t)target ? source : target;
 	struct mailbox *second = first == source ? target : source;
 	TRY(mailbox_write_begin(op, first));

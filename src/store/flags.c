@@ -218,8 +218,6 @@ static void journal_rows(struct batch *b, struct mailbox *m)
 
 static enum err flush_locked(struct op *op, struct mailbox *m)
 {
-	/* The log counts what is journalled from its beginning: in that order it has to become durable. */
-	TRY(user_settle(op, m->user));
 	if (m->pending.n == 0)
 		return ERR_NONE;
 	struct batch *b = batch_new(m->user);
@@ -252,9 +250,18 @@ static enum err flush_locked(struct op *op, struct mailbox *m)
 
 enum err flags_journal_flush(struct op *op, struct mailbox *m)
 {
-	TRY(task_mutex_lock(op, &m->journal_lock));
-	enum err e = flush_locked(op, m);
-	task_mutex_unlock(&m->journal_lock);
+	if (m->pending.n == 0)
+		return ERR_NONE;
+	enum err e = mailbox_write_begin(op, m);
+	if (e == ERR_NOT_FOUND) { /* removed: its flags went with it */
+		op_forgive(op);
+		buf_clear(&m->pending);
+		return ERR_NONE;
+	}
+	TRY(e);
+	/* The log counts what is journalled from its beginning, and what comes before is settled. */
+	e = flush_locked(op, m);
+	mailbox_write_end(m);
 	return e;
 }
 
@@ -326,7 +333,7 @@ enum err flags_adopt_pending(struct op *op, struct mailbox *m)
 		TRY(adopt_value(op, m, value));
 	}
 	buf_done(&m->local.pending_values);
-	return m->pending.n > 0 ? flags_journal_flush(op, m) : ERR_NONE;
+	return m->pending.n > 0 ? flush_locked(op, m) : ERR_NONE;
 }
 
 /* ---- STORE ---- */
@@ -358,16 +365,6 @@ static enum err store_locked(struct op *op, struct view *v, const struct range_s
 	return ERR_NONE;
 }
 
-/* WAITS. The open head is durable before anything is told that only memory knows. */
-static enum err claim_now(struct op *op, struct mailbox *m)
-{
-	if (m->is_claimed)
-		return ERR_NONE;
-	struct batch *b = batch_new(m->user);
-	mailbox_claim(b, m);
-	return user_write(op, m->user, b);
-}
-
 enum err view_store_flags(struct op *op, struct view *v, const struct range_set *seqs,
 	const struct store_flags *change, struct range_set *out_modified_seqs)
 {
@@ -376,7 +373,7 @@ enum err view_store_flags(struct op *op, struct view *v, const struct range_set 
 		m->user->store->settings.flags_journal == STORE_FLAGS_ASYNC)
 		return op_fail(op, ERR_UNAVAILABLE, "the flags journal is late");
 	TRY(mailbox_write_begin(op, m));
-	enum err e = claim_now(op, m);
+	enum err e = mailbox_claim_now(op, m);
 	if (e == ERR_NONE)
 		e = store_locked(op, v, seqs, change, out_modified_seqs);
 	mailbox_write_end(m);

@@ -48,143 +48,11 @@ void mailbox_free(struct mailbox *m)
 	mem_free(m);
 }
 
-/* What the heads say together about a mailbox that is being opened. */
-struct handover {
-	bool is_open; /* somebody did not close it */
-	bool may_lose_flags;
-	bool has_closed;
-	struct head_writer closed; /* the newest */
-	uint64_t open_modseq;      /* flag changes up to here are in the journal */
-	uint32_t next_uid, recent_uid;
-	uint64_t modseq;
-};
-
-static struct handover handover_of(const struct user *u, struct catalog_guid guid)
-{
-	struct handover h = { 0 };
-	for (size_t i = 0; i < u->head_count; i++) {
-		const struct head_writer *head = &u->heads[i].head;
-		if (memcmp(&u->heads[i].mailbox, &guid, sizeof(guid)) != 0)
-			continue;
-		h.next_uid = MAX(h.next_uid, head->next_uid);
-		h.recent_uid = MAX(h.recent_uid, head->recent_uid);
-		h.modseq = MAX(h.modseq, head->modseq);
-		if (head->is_open) {
-			h.open_modseq = h.is_open ? MIN(h.open_modseq, head->modseq) : head->modseq;
-			h.is_open = true;
-			h.may_lose_flags = h.may_lose_flags || head->may_lose_flags;
-		} else if (!h.has_closed || head->modseq >= h.closed.modseq) {
-			h.has_closed = true;
-			h.closed = *head;
-		}
-	}
-	return h;
-}
-
-static bool local_is_current(const struct mailbox *m, const struct handover *h)
-{
-	const struct local *l = &m->local;
-	return !h->is_open && h->has_closed && l->has_clean && l->clean.uid == h->closed.next_uid &&
-	       l->clean.number == h->closed.modseq &&
-	       name_cmp(l->clean.cover, h->closed.cover) == 0;
-}
-
-struct tail {
-	struct mailbox *mailbox;
-	struct index *index;
-};
-
-static enum err fold_tail_row(struct op *op, const struct catalog_row *row, void *arg)
-{
-	struct tail *tail = arg;
-	struct mailbox *m = tail->mailbox;
-	enum err e = index_fold(tail->index, row);
-	if (e != ERR_NONE)
-		return op_fail(op, e, "a journal row of the mailbox cannot be folded");
-	name_observe(&m->user->store->clock, row->name, now_wall_us());
-	task_breathe();
-	return ERR_NONE;
-}
-
-static enum err read_tail(struct op *op, struct mailbox *m)
-{
-	struct catalog_name cover = index_cover(m->index);
-	int64_t from_ms =
-		(int64_t)MIN(name_ms(cover), (uint64_t)(now_wall_us() / US_PER_MS)) - STORE_TAIL_MS;
-	struct catalog_name after = name_at_ms(name_is_none(cover) ? 0 : from_ms);
-	uint32_t bucket = 0;
-	/* The last bucket that was in use before the tail begins. */
-	for (uint32_t at = index_count(m->index); at > 0 && bucket == 0; at--)
-		if (name_cmp(index_cold(m->index, at - 1)->name, after) <= 0)
-			bucket = index_cold(m->index, at - 1)->bucket;
-	struct tail tail = { m, m->index };
-	return catalog_read_rows(op, m->user->store->catalog, m->user->name, m->guid, bucket,
-		UINT32_MAX, after, fold_tail_row, &tail);
-}
-
-static enum err write_floor(struct op *op, struct mailbox *m, const struct handover *h)
-{
-	struct batch *b = batch_new(m->user);
-	uint64_t durable = index_modseq(m->index);
-	uint64_t restart = modseq_restart(MAX(durable, h->modseq), now_wall_us());
-	bool has_log = m->local.log_fd >= 0 && m->local.is_trusted;
-	AUTO_BUF(value, 0);
-	mailbox_claim(b, m);
-	if (h->may_lose_flags && !has_log) {
-		/* A row that is durable says nothing about the flags changed before it: those that
-		 * waited for the journal may be older. */
-		row_hole_encode(&value, MIN(h->open_modseq, durable), restart);
-		batch_put_op(b, m->guid, m->bucket, &value);
-		buf_clear(&value);
-	}
-	row_floor_encode(&value, index_next_uid(m->index), restart);
-	batch_put_op(b, m->guid, m->bucket, &value);
-	return user_write(op, m->user, b);
-}
-
-static uint32_t count_bucket(const struct mailbox *m)
-{
-	uint32_t n = 0;
-	for (uint32_t at = index_count(m->index); at > 0 && n < STORE_BUCKET_ROWS; at--, n++)
-		if (index_cold(m->index, at - 1)->bucket != m->bucket)
-			break;
-	return n;
-}
-
-static enum err load(struct op *op, struct mailbox *m)
-{
-	struct store *s = m->user->store;
-	struct handover h = handover_of(m->user, m->guid);
-	TRY(local_open(op, m));
-	name_observe(&s->clock, index_cover(m->index), now_wall_us());
-	bool is_known = h.has_closed || h.is_open;
-	bool is_current = is_known && local_is_current(m, &h);
-	if (is_known && !is_current)
-		TRY(read_tail(op, m));
-	if (is_current)
-		s->counters.opens_clean++;
-	else
-		s->counters.opens_rebuilt += is_known;
-	index_raise(m->index, h.next_uid, h.modseq);
-	index_set_recent_uid(m->index, h.recent_uid);
-	m->bucket = user_bucket_of(m->user, m->guid);
-	m->bucket_rows = count_bucket(m);
-	m->has_clean_head = h.has_closed && !h.is_open;
-	m->clean_head = h.closed;
-	(void)index_forget(m->index, UINT64_MAX, UINT64_MAX);
-	if (h.is_open)
-		TRY(write_floor(op, m, &h));
-	TRY(flags_adopt_pending(op, m));
-	if (!is_current || m->local.log_fd < 0 || !m->local.is_trusted)
-		TRY(local_rewrite(op, m));
-	return ERR_NONE;
-}
-
 static enum err open_first(struct op *op, struct mailbox *m)
 {
 	enum err e = task_mutex_lock(op, &m->write_lock);
 	if (e == ERR_NONE) {
-		e = load(op, m);
+		e = mailbox_load(op, m);
 		task_mutex_unlock(&m->write_lock);
 	}
 	m->state = e == ERR_NONE ? OPEN : CLOSING;
@@ -310,7 +178,7 @@ enum err mailbox_status(struct op *op, struct user *u, struct str name, struct m
 	const struct tree_node *node = tree_find(&u->tree, canonical);
 	if (!node || node->is_going)
 		return op_fail(op, ERR_NOT_FOUND, "no mailbox %.*s", STRF(canonical));
-	struct handover h = handover_of(u, node->guid);
+	struct handover h = user_handover(u, node->guid);
 	if (!user_find_mailbox(u, node->guid) && !h.is_open) {
 		status_of_head(node, &h, out); /* never written, or closed: exact */
 		return ERR_NONE;
@@ -326,6 +194,7 @@ enum err mailbox_status(struct op *op, struct user *u, struct str name, struct m
 
 enum err mailbox_write_begin(struct op *op, struct mailbox *m)
 {
+	TRY(store_check_clock(op, m->user->store));
 	TRY(task_mutex_lock(op, &m->write_lock));
 	enum err e = m->is_removed ? op_fail(op, ERR_NOT_FOUND, "the mailbox was deleted")
 				   : user_settle(op, m->user);
@@ -365,7 +234,12 @@ static void put_own_head(struct batch *b, struct mailbox *m, bool is_open)
 	char key[HEAD_OPEN_SIZE];
 	AUTO_BUF(value, 0);
 	head_encode(m, is_open, &value);
-	batch_put_head(b, m->guid, head_writer_key(m->user->store->clock.writer, key), &value);
+	batch_put_head(b, m->guid, head_writer_key(m->user->writer, key), &value);
+}
+
+void mailbox_put_open_head(struct batch *b, struct mailbox *m)
+{
+	put_own_head(b, m, true);
 }
 
 void mailbox_claim(struct batch *b, struct mailbox *m)
@@ -377,12 +251,19 @@ void mailbox_claim(struct batch *b, struct mailbox *m)
 	put_own_head(b, m, true);
 	for (size_t i = 0; i < u->head_count; i++) {
 		struct user_head *h = &u->heads[i];
-		if (memcmp(&h->mailbox, &m->guid, sizeof(m->guid)) != 0 ||
-			h->writer == u->store->clock.writer)
+		if (memcmp(&h->mailbox, &m->guid, sizeof(m->guid)) != 0 || h->writer == u->writer)
 			continue;
-		struct catalog_change *change = batch_add(b, CATALOG_DELETE_HEAD, m->guid);
-		change->key = str_dup(&b->arena, head_writer_key(h->writer, key));
+		batch_delete_head(b, m->guid, head_writer_key(h->writer, key));
 	}
+}
+
+enum err mailbox_claim_now(struct op *op, struct mailbox *m)
+{
+	if (m->is_claimed)
+		return ERR_NONE;
+	struct batch *b = batch_new(m->user);
+	mailbox_claim(b, m);
+	return user_write(op, m->user, b);
 }
 
 uint32_t mailbox_bucket_for(struct batch *b, struct mailbox *m, size_t rows)

@@ -9,18 +9,18 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/random.h"
+#include "event/event.h"
 
-/* Host, slot and start of the process, and chance: never the same twice. */
-static uint32_t writer_id(uint32_t slot)
+#define CLOCK_OFF_US   (2 * US_PER_SEC)
+#define CLOCK_EVERY_US (5 * 60 * US_PER_SEC)
+#define CLOCK_AGAIN_US (10 * US_PER_SEC) /* while it is off, or was not told */
+
+char *store_host(void)
 {
 	char host[256] = { 0 };
-	AUTO_BUF(text, 0);
 	if (gethostname(host, sizeof(host) - 1) != 0)
 		host[0] = '\0';
-	buf_putf(&text, "%s %" PRIu32 " %" PRId64 " %" PRIu64, host, slot, now_wall_us(),
-		random_u64());
-	uint32_t id = (uint32_t)hash_stable(buf_str(&text));
-	return id ? id : 1;
+	return str_new_z(str_from(host));
 }
 
 static void read_boot_id(uint8_t out[16])
@@ -40,6 +40,65 @@ static void read_boot_id(uint8_t out[16])
 		memcpy(out, id.p, 16);
 }
 
+/* ---- the clock ---- */
+
+static void clock_tell(struct store *s, int64_t off_us)
+{
+	if (off_us != 0 && s->clock_off_us == 0)
+		event_send(s->event, EVENT_ERROR, "store_clock_off",
+			"The clock of this host is %" PRId64
+			" ms off the catalog's: nothing is written until it is right. Check the "
+			"time service (NTP).",
+			off_us / US_PER_MS);
+	if (off_us == 0 && s->clock_off_us != 0)
+		event_send(s->event, EVENT_INFO, "store_clock_came_back",
+			"The clock of this host agrees with the catalog's again");
+	s->clock_off_us = off_us;
+}
+
+/* WAITS. The time of asking counts for us: the answer is from somewhere between its two ends. */
+static bool clock_ask(struct op *op, struct store *s)
+{
+	int64_t theirs_us, before_us = now_wall_us();
+	if (catalog_clock(op, s->catalog, &theirs_us) != ERR_NONE)
+		return false;
+	int64_t after_us = now_wall_us(), off_us = 0;
+	if (theirs_us < before_us)
+		off_us = before_us - theirs_us;
+	else if (theirs_us > after_us)
+		off_us = after_us - theirs_us;
+	clock_tell(s, off_us > CLOCK_OFF_US || off_us < -CLOCK_OFF_US ? off_us : 0);
+	return s->clock_off_us == 0;
+}
+
+static void clock_task(void *arg)
+{
+	struct store *s = arg;
+	struct op op;
+	AUTO_ARENA(arena, 0);
+	op_init(&op, &arena, s->event, now_us() + STORE_WRITE_US);
+	op.doing = STR("comparing clocks");
+	bool is_good = clock_ask(&op, s);
+	if (!s->is_closing)
+		timer_set(&s->clock_timer, now_us() + (is_good ? CLOCK_EVERY_US : CLOCK_AGAIN_US));
+	store_background_end(s);
+}
+
+static void clock_due(void *arg)
+{
+	store_background(arg, "store-clock", clock_task, arg);
+}
+
+enum err store_check_clock(struct op *op, const struct store *s)
+{
+	if (s->clock_off_us == 0)
+		return ERR_NONE;
+	return op_fail(op, ERR_UNAVAILABLE,
+		"the clock of this host is %" PRId64 " ms off the catalog's (at most %" PRId64
+		"): nothing is written until it is right; check the time service (NTP)",
+		s->clock_off_us / US_PER_MS, CLOCK_OFF_US / US_PER_MS);
+}
+
 enum err store_open(struct op *op, const struct store_settings *settings, struct objects *objects,
 	struct catalog *catalog, struct store **out)
 {
@@ -54,16 +113,21 @@ enum err store_open(struct op *op, const struct store_settings *settings, struct
 	s->objects = objects;
 	s->catalog = catalog;
 	s->event = op->event;
-	s->clock.writer = writer_id(settings->writer_slot);
+	char *host = store_host();
+	s->clock.writer = s->writer = name_writer_new(str_from(host));
+	mem_free(host);
 	read_boot_id(s->boot_id);
 	map_init(&s->users);
 	list_init(&s->idle_users);
+	timer_init(&s->clock_timer, clock_due, s);
+	clock_due(s);
 	*out = s;
 	return ERR_NONE;
 }
 
 struct catalog_name store_name(struct store *s)
 {
+	s->clock.writer = s->writer;
 	return name_mint(&s->clock, now_wall_us());
 }
 
@@ -100,6 +164,7 @@ static enum err close_users(struct op *op, struct store *s)
 {
 	struct user *u;
 	s->is_closing = true;
+	timer_cancel(&s->clock_timer);
 	while ((u = LIST_FIRST(&s->idle_users, struct user, idle_link)) != NULL)
 		idle_user_close(u);
 	TRY(wait_quiet(op, s));

@@ -6,7 +6,6 @@
  *   user.tree_lock       tree changes
  *   mailbox.write_lock   everything that gets a modseq: from minting it until it is published.
  *                        Two mailboxes: by address.
- *   mailbox.journal_lock moving flag changes from the log into the journal, in their order
  *   user.settle_lock     repeating batches whose fate is unknown
  * Published modseqs of a mailbox therefore rise, and views only compare numbers. */
 #pragma once
@@ -31,10 +30,31 @@
 #define STORE_PURGE_OBJECT  STR("*") /* garbage entry: a whole mailbox */
 #define STORE_LOG_MAX_BYTES (4u << 20)
 
-/* ---- batch.c: changes that stand or fall together ---- */
+/* ---- batch.c, write.c: changes that stand or fall together ---- */
 
+/* The order in which a batch is written. A catalog that is not atomic may carry out any prefix of it:
+ * what is claimed or fenced comes before rows, what an object needs to live before the row that names
+ * it, the row that decides before what it makes superfluous, and only then what the next opener would
+ * have to look at to finish the rest. */
+enum batch_rank {
+	RANK_USUAL,  /* by the kind of change */
+	RANK_HEADS,  /* claims, buckets, fences, closed heads */
+	RANK_INTENT, /* of a move, in its source */
+	RANK_REVERSE,
+	RANK_APPEND,
+	RANK_COMMIT, /* makes the appends of the batch count */
+	RANK_OP,
+	RANK_GARBAGE,
+	RANK_GONE_ROW,
+	RANK_GONE_REVERSE,
+	RANK_INTENT_DONE,
+	RANK_LAST_HEADS, /* dead writers: nothing is left to do for them */
+	RANK_COUNT,
+};
 struct batch_item {
+	enum batch_rank rank;
 	struct str summary; /* of an append row, for the local file; may be larger than the row's */
+	struct str resolved; /* of an append row of a batch: as it is with UID and modseq */
 };
 struct batch {
 	struct list link; /* in user.unsettled */
@@ -64,6 +84,25 @@ void batch_reference(struct batch *b, bool is_added, struct row_id oid, struct c
 void batch_garbage(struct batch *b, struct str object, struct catalog_guid mailbox, uint32_t bucket,
 	struct catalog_name row, struct catalog_name queued);
 struct str batch_oid_text(struct batch *b, struct row_id oid);
+struct batch_item *batch_last(struct batch *b); /* what was added last; until the next is added */
+void batch_delete_row(struct batch *b, struct catalog_guid mailbox, enum catalog_kind kind,
+	uint32_t bucket, struct catalog_name name);
+void batch_delete_head(struct batch *b, struct catalog_guid mailbox, struct str key);
+/* The append row and its reverse row go; `queued` not NULL: its object is garbage. */
+void batch_remove_mail(struct batch *b, struct catalog_guid mailbox, const struct row_mark *mark,
+	const struct catalog_name *queued);
+/* Order and stamps: what follows is only written. */
+void batch_finish(struct batch *b);
+/* New names for rows whose name is stale, unless the batch has mails. */
+void batch_refresh(struct batch *b);
+/* The batch that makes sure that the appends of `b` never were. Its heads are kept, and its reverse
+ * rows are put again: those of the originals must be there when the collector looks whether the object
+ * of a copy that never was is still needed. */
+struct batch *batch_void(const struct batch *b);
+/* Will so many append rows of so many bytes (BATCH_ROW_BYTES each and their values) be written as a
+ * whole? Otherwise they need a batch id and a commit row. */
+bool batch_is_one_group(const struct user *u, size_t rows, size_t bytes);
+#define BATCH_ROW_BYTES 64
 
 /* WAITS until durable, then folds and tells. Takes the batch. ERR_UNAVAILABLE: its fate is unknown;
  * it is voided or repeated before the next write of this user. Other errors: nothing was written. */
@@ -157,6 +196,11 @@ enum err tree_decode(struct op *op, struct tree *t, struct str root_head);
 void tree_encode(const struct tree *t, struct buf *out);
 struct tree_node *tree_find(const struct tree *t, struct str name);
 struct tree_node *tree_find_guid(const struct tree *t, struct catalog_guid guid);
+/* WAITS. Folds the tree ops behind the root head, and takes over from writers that did not end cleanly. */
+enum err tree_read_tail(struct op *op, struct user *u);
+/* Adds our open head of the root scope, which comes before our first change; takes it away. */
+void tree_claim(struct batch *b, struct user *u);
+void tree_release(struct batch *b, struct user *u);
 /* WAITS. The user's first batch, and default mailboxes that are not there. */
 enum err tree_create_first(struct op *op, struct user *u);
 enum err tree_create_defaults(struct op *op, struct user *u);
@@ -167,6 +211,12 @@ bool user_name_is_valid(struct str name);
 
 /* ---- user.c ---- */
 
+/* A dead writer's rows behind `last` do not count. */
+struct user_fence {
+	struct catalog_guid mailbox; /* or the root scope */
+	uint32_t writer;
+	struct catalog_name last;
+};
 /* What the heads said about a mailbox when the user was opened, corrected since. */
 struct user_head {
 	struct catalog_guid mailbox;
@@ -188,22 +238,36 @@ struct user {
 	struct wait_queue changed;
 	char *dir; /* owned */
 	int lock_fd;
+	uint32_t writer; /* of this opening: no two are the same */
 	struct tree tree;
+	bool has_claimed_root; /* our open head of the root scope is durable */
 	struct task_mutex tree_lock, settle_lock;
 	struct list mailboxes, unsettled;
 	struct user_head *heads;
 	size_t head_count;
 	struct user_bucket *buckets;
 	size_t bucket_count;
+	struct user_fence *fences;
+	size_t fence_count;
 	struct timer idle;
 	struct list idle_link;
 };
 /* Starts to close a user without references. */
 void idle_user_close(struct user *u);
 uint32_t user_bucket_of(const struct user *u, struct catalog_guid mailbox);
-/* Our head is durable and stands for all others of its mailbox. It is kept: the mailbox may have to
- * be opened again in this process, when its opening was left halfway. */
+void user_set_bucket(struct user *u, struct catalog_guid mailbox, uint32_t bucket);
+/* Our head is durable. It is kept: the mailbox may have to be opened again in this process, when its
+ * opening was left halfway. */
 void user_set_head(struct user *u, const struct user_head *own);
+void user_drop_head(struct user *u, struct catalog_guid mailbox, uint32_t writer);
+void user_add_fence(
+	struct user *u, struct catalog_guid mailbox, uint32_t writer, struct catalog_name last);
+/* NULL: there is none. */
+const struct user_fence *user_fence_of(
+	const struct user *u, struct catalog_guid mailbox, uint32_t writer);
+struct catalog_name user_mint(struct user *u); /* a name of this opening */
+/* The buckets of a mailbox that may have rows are 0 to this one. */
+uint32_t user_last_bucket(const struct user *u, struct catalog_guid mailbox);
 char *user_dir(const struct store *s, struct str name); /* on the heap */
 struct mailbox *user_find_mailbox(const struct user *u, struct catalog_guid guid);
 
@@ -214,6 +278,10 @@ struct store {
 	struct catalog *catalog;
 	struct event *event;
 	struct name_clock clock;
+	uint32_t writer;      /* of what belongs to no user's journal */
+	int64_t stamp_us;     /* the last one */
+	int64_t clock_off_us; /* how far the wall is from the catalog's clock; 0: near enough */
+	struct timer clock_timer;
 	struct map users;
 	struct list idle_users; /* longest idle first */
 	size_t idle_count;
@@ -224,13 +292,19 @@ struct store {
 	uint8_t boot_id[16];
 	struct store_counters counters;
 };
-struct catalog_name store_name(struct store *s); /* mints one */
+struct catalog_name store_name(
+	struct store *s); /* mints one, for what belongs to no user's journal */
+/* Gives stamps to those that have none: one, greater than all before, and deletions a greater one. */
+void store_stamp_changes(struct store *s, struct catalog_change *changes, size_t count);
+/* ERR_UNAVAILABLE while our clock is off: nothing is written with wrong stamps. */
+enum err store_check_clock(struct op *op, const struct store *s);
+char *store_host(void); /* on the heap */
 /* Starts a task that store_close() waits for. */
 void store_background(struct store *s, const char *name, task_fn *fn, void *arg);
 void store_background_end(struct store *s);
 struct str store_object_key(struct arena *a, const struct user *u, struct row_id oid);
 
-/* ---- mailbox.c ---- */
+/* ---- mailbox.c, opening.c ---- */
 
 #define MAILBOX_MAGIC 0x4d424f58u
 
@@ -244,6 +318,7 @@ struct mailbox {
 	uint32_t uid_validity;
 	enum opening state;
 	bool is_removed;
+	bool is_loaded;  /* the index is whole: rows are published */
 	bool is_claimed; /* our open head is durable */
 	bool is_touched; /* a batch changed it: to be told */
 	bool is_rewriting;
@@ -259,7 +334,6 @@ struct mailbox {
 	struct list commits;
 	bool is_committing;
 	/* flags.c: groups that wait for their journal row, in bits of the index's keywords */
-	struct task_mutex journal_lock;
 	struct buf pending;
 	size_t pending_mails;
 	int64_t pending_since_us;
@@ -278,8 +352,28 @@ enum err mailbox_open_node(
 enum err mailbox_write_begin(struct op *op, struct mailbox *m);
 void mailbox_write_end(struct mailbox *m);
 uint64_t mailbox_next_modseq(struct mailbox *m, uint64_t *last);
+/* What the heads say together about a mailbox. */
+struct handover {
+	bool is_open; /* somebody did not close it */
+	bool may_lose_flags;
+	bool has_closed;
+	struct head_writer closed; /* the newest */
+	uint64_t open_modseq;      /* flag changes up to here are in the journal */
+	uint32_t next_uid, recent_uid;
+	uint64_t modseq;
+};
+struct handover user_handover(const struct user *u, struct catalog_guid mailbox);
+/* WAITS. Reads local files and journal; takes over from who did not close it. Hold the write lock. */
+enum err mailbox_load(struct op *op, struct mailbox *m);
 /* Adds what must be durable with or before the first row of this process. */
 void mailbox_claim(struct batch *b, struct mailbox *m);
+void mailbox_put_open_head(struct batch *b, struct mailbox *m);
+/* Sets the fences of a mailbox in an index. */
+void mailbox_set_fences(const struct mailbox *m, struct index *x);
+/* Adds the expunge of some mails: op row, and what it makes superfluous. A move queues no garbage. */
+void mailbox_put_expunge(struct batch *b, struct mailbox *m, const struct row_mark *marks,
+	size_t count, uint64_t modseq, bool is_move);
+struct row_mark mailbox_mark_at(const struct mailbox *m, uint32_t position);
 /* Adds a raised bucket if this many rows need it. */
 uint32_t mailbox_bucket_for(struct batch *b, struct mailbox *m, size_t rows);
 /* A durable row: into index, log and views. */
@@ -292,10 +386,28 @@ enum err mailbox_close_cleanly(struct op *op, struct mailbox *m, struct batch *b
 void mailbox_free(struct mailbox *m);
 void mailbox_mark_removed(struct mailbox *m);
 
+/* ---- append.c ---- */
+
+/* Mails that count together, by a commit row. */
+struct append_batch {
+	struct row_id id;
+	uint32_t first_uid, count;
+	uint64_t modseq;
+};
+struct append_batch append_batch_new(uint32_t first_uid, uint64_t modseq, size_t count);
+/* `whole` not NULL: the row waits for the commit row. */
+void append_put_row(struct batch *b, struct mailbox *m, const struct row_append *row,
+	uint32_t bucket, struct catalog_name name, const struct append_batch *whole);
+void append_put_commit(
+	struct batch *b, struct mailbox *m, uint32_t bucket, const struct append_batch *whole);
+
 /* ---- flags.c ---- */
 
-/* WAITS. Writes pending flag changes as journal rows. */
+/* WAITS. Writes pending flag changes as journal rows. Takes the write lock: rows of a mailbox become
+ * durable in the order of their names. */
 enum err flags_journal_flush(struct op *op, struct mailbox *m);
+/* WAITS. The open head is durable before anything is told that only memory knows. Hold the write lock. */
+enum err mailbox_claim_now(struct op *op, struct mailbox *m);
 /* Pending changes that an earlier process left in the log. */
 enum err flags_adopt_pending(struct op *op, struct mailbox *m);
 enum err flags_check_keywords(

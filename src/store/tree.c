@@ -193,6 +193,7 @@ enum err tree_create_first(struct op *op, struct user *u)
 	AUTO_BUF(head, 0);
 	u->tree.generation = 1;
 	tree_encode(&u->tree, &head);
+	tree_claim(b, u);
 	batch_put_head(b, root_scope, HEAD_ROOT_KEY, &head);
 	put_defaults(b);
 	return user_write(op, u, b);
@@ -202,8 +203,10 @@ enum err tree_create_defaults(struct op *op, struct user *u)
 {
 	struct batch *b = batch_new(u);
 	put_defaults(b);
-	if (b->count > 0)
+	if (b->count > 0) {
+		tree_claim(b, u);
 		return user_write(op, u, b);
+	}
 	batch_free(b);
 	return ERR_NONE;
 }
@@ -240,6 +243,7 @@ static enum err create_locked(
 		if (str_eq_ci(((const struct tree_node *)e.value)->special_use, special_use))
 			return refuse(op, ERR_CONFLICT, "Another mailbox has this use");
 	struct batch *b = batch_new(u);
+	tree_claim(b, u);
 	put_create(b, name, special_use, 0);
 	return user_write(op, u, b);
 }
@@ -263,6 +267,7 @@ enum err tree_subscribe(struct op *op, struct user *u, struct str name, bool is_
 	enum err e = ERR_NONE;
 	if (is_subscribed != (s && s->is_on)) {
 		struct batch *b = batch_new(u);
+		tree_claim(b, u);
 		put_subscribe(b, canonical, is_subscribed);
 		e = user_write(op, u, b);
 	}
@@ -276,8 +281,9 @@ static enum err write_remove(struct op *op, struct user *u, struct catalog_guid 
 {
 	struct batch *b = batch_new(u);
 	struct row_id id = row_id_of(guid);
-	struct catalog_name queued = store_name(u->store);
+	struct catalog_name queued = user_mint(u);
 	AUTO_BUF(value, 0);
+	tree_claim(b, u);
 	row_tree_remove_encode(&value, &id);
 	batch_put_op(b, root_scope, 0, &value);
 	batch_garbage(b, STORE_PURGE_OBJECT, guid, 0, queued, queued);
@@ -382,6 +388,7 @@ static enum err rename_locked(struct op *op, struct user *u, struct str from, st
 	if (tree_find(&u->tree, to))
 		return refuse(op, ERR_EXISTS, "Mailbox already exists");
 	struct batch *b = batch_new(u);
+	tree_claim(b, u);
 	enum err e = put_renames(op, b, from, to, &count);
 	if (e == ERR_NONE && count == 0)
 		e = refuse(op, ERR_NOT_FOUND, "Mailbox does not exist");

@@ -305,7 +305,7 @@ static void a_tree_beyond_the_root_head(void *arg)
 static void a_large_tree_is_closed(void **state)
 {
 	(void)state;
-	test_in_virtual_task(a_tree_beyond_the_root_head, NULL);
+	world_in_memory(a_tree_beyond_the_root_head, NULL);
 }
 
 int main(void)

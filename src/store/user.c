@@ -105,18 +105,24 @@ static enum err keep_head(struct op *op, struct user *u, const struct catalog_he
 {
 	struct user_head h = { .mailbox = head->mailbox };
 	struct user_bucket b = { .mailbox = head->mailbox };
+	struct catalog_name last;
+	uint32_t writer;
 	if (head_is_writer_key(head->key, &h.writer)) {
 		enum err e = head_writer_decode(head->value, &h.head);
 		if (e != ERR_NONE)
 			return op_fail(op, e, "a writer head cannot be read");
 		u->heads = mem_resize(u->heads, (u->head_count + 1) * sizeof(*u->heads));
 		u->heads[u->head_count++] = h;
+	} else if (head_is_fence_key(head->key, &writer)) {
+		enum err e = head_fence_decode(head->value, &last);
+		if (e != ERR_NONE)
+			return op_fail(op, e, "a fence head cannot be read");
+		user_add_fence(u, head->mailbox, writer, last);
 	} else if (str_eq(head->key, HEAD_BUCKET)) {
 		enum err e = head_bucket_decode(head->value, &b.bucket);
 		if (e != ERR_NONE)
 			return op_fail(op, e, "a bucket head cannot be read");
-		u->buckets = mem_resize(u->buckets, (u->bucket_count + 1) * sizeof(*u->buckets));
-		u->buckets[u->bucket_count++] = b;
+		user_set_bucket(u, b.mailbox, b.bucket);
 	}
 	return ERR_NONE;
 }
@@ -129,22 +135,79 @@ uint32_t user_bucket_of(const struct user *u, struct catalog_guid mailbox)
 	return 0;
 }
 
-void user_set_head(struct user *u, const struct user_head *own)
+void user_set_bucket(struct user *u, struct catalog_guid mailbox, uint32_t bucket)
+{
+	for (size_t i = 0; i < u->bucket_count; i++) {
+		if (memcmp(&u->buckets[i].mailbox, &mailbox, sizeof(mailbox)) != 0)
+			continue;
+		u->buckets[i].bucket = MAX(u->buckets[i].bucket, bucket);
+		return;
+	}
+	u->buckets = mem_resize(u->buckets, (u->bucket_count + 1) * sizeof(*u->buckets));
+	u->buckets[u->bucket_count++] = (struct user_bucket){ mailbox, bucket };
+}
+
+void user_drop_head(struct user *u, struct catalog_guid mailbox, uint32_t writer)
 {
 	size_t kept = 0;
 	for (size_t i = 0; i < u->head_count; i++)
-		if (memcmp(&u->heads[i].mailbox, &own->mailbox, sizeof(own->mailbox)) != 0)
+		if (u->heads[i].writer != writer ||
+			memcmp(&u->heads[i].mailbox, &mailbox, sizeof(mailbox)) != 0)
 			u->heads[kept++] = u->heads[i];
-	u->heads = mem_resize(u->heads, (kept + 1) * sizeof(*u->heads));
-	u->heads[kept] = *own;
-	u->head_count = kept + 1;
+	u->head_count = kept;
 }
 
-static enum err fold_tree_row(struct op *op, const struct catalog_row *row, void *arg)
+void user_set_head(struct user *u, const struct user_head *own)
 {
-	struct user *u = arg;
-	enum err e = tree_fold(&u->tree, row);
-	return e == ERR_NONE ? e : op_fail(op, e, "a row of the mailbox tree cannot be folded");
+	user_drop_head(u, own->mailbox, own->writer);
+	u->heads = mem_resize(u->heads, (u->head_count + 1) * sizeof(*u->heads));
+	u->heads[u->head_count++] = *own;
+}
+
+const struct user_fence *user_fence_of(
+	const struct user *u, struct catalog_guid mailbox, uint32_t writer)
+{
+	for (size_t i = 0; i < u->fence_count; i++)
+		if (u->fences[i].writer == writer &&
+			memcmp(&u->fences[i].mailbox, &mailbox, sizeof(mailbox)) == 0)
+			return &u->fences[i];
+	return NULL;
+}
+
+void user_add_fence(
+	struct user *u, struct catalog_guid mailbox, uint32_t writer, struct catalog_name last)
+{
+	if (user_fence_of(u, mailbox, writer))
+		return;
+	u->fences = mem_resize(u->fences, (u->fence_count + 1) * sizeof(*u->fences));
+	u->fences[u->fence_count++] = (struct user_fence){ mailbox, writer, last };
+}
+
+struct catalog_name user_mint(struct user *u)
+{
+	u->store->clock.writer = u->writer;
+	return store_name(u->store);
+}
+
+uint32_t user_last_bucket(const struct user *u, struct catalog_guid mailbox)
+{
+	return user_bucket_of(u, mailbox) + 1;
+}
+
+/* A writer that nobody of this user ever was. */
+static void choose_writer(struct user *u)
+{
+	char *host = store_host();
+	bool is_new = false;
+	while (!is_new) {
+		u->writer = name_writer_new(str_from(host));
+		is_new = true;
+		for (size_t i = 0; i < u->head_count; i++)
+			is_new = is_new && u->heads[i].writer != u->writer;
+		for (size_t i = 0; i < u->fence_count; i++)
+			is_new = is_new && u->fences[i].writer != u->writer;
+	}
+	mem_free(host);
 }
 
 static enum err read_root(struct op *op, struct user *u)
@@ -160,15 +223,13 @@ static enum err read_root(struct op *op, struct user *u)
 			root = heads[i].value;
 		TRY(keep_head(op, u, &heads[i]));
 	}
+	choose_writer(u);
 	if (count == 0)
 		return tree_create_first(op, u);
 	if (!root.p)
 		return op_fail(op, ERR_CORRUPT, "the user has heads but no root head");
 	TRY(tree_decode(op, &u->tree, root));
-	int64_t from_ms = (int64_t)name_ms(u->tree.cover) - STORE_TAIL_MS;
-	struct catalog_name cover = u->tree.cover;
-	TRY(catalog_read_rows(op, c, u->name, root_scope, 0, UINT32_MAX,
-		name_at_ms(name_is_none(cover) ? 0 : from_ms), fold_tree_row, u));
+	TRY(tree_read_tail(op, u));
 	/* The next change of a name must win over the last one. */
 	name_observe(&u->store->clock, u->tree.cover, now_wall_us());
 	return tree_create_defaults(op, u);
@@ -223,6 +284,7 @@ static void user_free(struct user *u)
 	tree_done(&u->tree);
 	mem_free(u->heads);
 	mem_free(u->buckets);
+	mem_free(u->fences);
 	mem_free(u->dir);
 	mem_free((void *)(uintptr_t)u->name.p);
 	s->counters.users_open--;
@@ -263,6 +325,8 @@ static void close_cleanly(struct op *op, struct user *u)
 			op_forgive(op);
 	}
 	put_closed_root(b, u);
+	if (u->has_claimed_root && all_settled)
+		tree_release(b, u);
 	if (!all_settled || b->count == 0) {
 		batch_free(b);
 		return;

@@ -35,8 +35,9 @@ static enum err verify_locked(struct op *op, struct mailbox *m)
 	static const struct catalog_name all;
 	struct user *u = m->user;
 	struct index *fresh = index_new(m->guid);
-	enum err e = catalog_read_rows(
-		op, u->store->catalog, u->name, m->guid, 0, UINT32_MAX, all, fold_row, fresh);
+	mailbox_set_fences(m, fresh);
+	enum err e = catalog_read_rows(op, u->store->catalog, u->name, m->guid, 0,
+		user_last_bucket(u, m->guid), all, fold_row, fresh);
 	if (e == ERR_NONE) {
 		/* Numbers that only the heads keep: UIDs that were burned before the last close. */
 		index_raise(fresh, index_next_uid(m->index), index_modseq(m->index));

@@ -38,6 +38,9 @@ static inline void world_open_store(struct world *w)
 	assert_ok(user_open(&w->op, w->store, STR("u1@example.test"), &w->user));
 }
 
+/* The catalog in memory is one that writes batches in groups and keeps by stamps. */
+static bool world_is_loose;
+
 /* `is_on_disk`: posix objects and SQLite; else memory, with faults to be set. */
 static inline struct world *world_new(bool is_on_disk)
 {
@@ -62,7 +65,8 @@ static inline struct world *world_new(bool is_on_disk)
 	struct str objects =
 		is_on_disk ? str_printf(&w->arena, "posix(%s/objects)", w->dir) : STR("fault:mem");
 	struct str catalog = is_on_disk ? str_printf(&w->arena, "sqlite(%s/catalog,2)", w->dir)
-					: STR("fault:mem");
+			     : world_is_loose ? STR("fault:mem(2,loose)")
+					      : STR("fault:mem(2)");
 	assert_ok(objects_open_text(&w->op, objects, &w->objects));
 	assert_ok(catalog_open_text(&w->op, catalog, &w->catalog));
 	return w;
@@ -241,10 +245,20 @@ static inline void world_run_task(void *arg)
 	world_close(w);
 }
 
-static inline void world_run_both(world_scenario_fn *fn)
+/* In virtual time, with each kind of catalog. */
+static inline void world_in_memory(task_fn *fn, void *arg)
+{
+	for (int loose = 0; loose < 2; loose++) {
+		world_is_loose = loose;
+		test_in_virtual_task(fn, arg);
+	}
+	world_is_loose = false;
+}
+
+static inline void world_run_all(world_scenario_fn *fn)
 {
 	struct world_run r = { fn, false };
-	test_in_virtual_task(world_run_task, &r);
+	world_in_memory(world_run_task, &r);
 	r.is_on_disk = true;
 	test_in_task(world_run_task, &r);
 }
@@ -253,5 +267,5 @@ static inline void world_run_both(world_scenario_fn *fn)
 	static void test_##name(void **state)                                                      \
 	{                                                                                          \
 		(void)state;                                                                       \
-		world_run_both(name);                                                              \
+		world_run_all(name);                                                               \
 	}

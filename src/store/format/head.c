@@ -15,13 +15,29 @@ struct str head_writer_key(uint32_t writer, char key[HEAD_OPEN_SIZE])
 	return (struct str){ key, (size_t)n };
 }
 
-bool head_is_writer_key(struct str key, uint32_t *out_writer)
+struct str head_fence_key(uint32_t writer, char key[HEAD_OPEN_SIZE])
+{
+	int n = snprintf(key, HEAD_OPEN_SIZE, HEAD_FENCE "%08" PRIx32, writer);
+	return (struct str){ key, (size_t)n };
+}
+
+static bool key_has_writer(struct str key, struct str before, uint32_t *out_writer)
 {
 	uint64_t writer;
-	if (!str_skip(&key, STR(HEAD_OPEN)) || key.n != 8 || !number_parse_hex_u64(key, &writer))
+	if (!str_skip(&key, before) || key.n != 8 || !number_parse_hex_u64(key, &writer))
 		return false;
 	*out_writer = (uint32_t)writer;
 	return true;
+}
+
+bool head_is_writer_key(struct str key, uint32_t *out_writer)
+{
+	return key_has_writer(key, STR(HEAD_OPEN), out_writer);
+}
+
+bool head_is_fence_key(struct str key, uint32_t *out_writer)
+{
+	return key_has_writer(key, STR(HEAD_FENCE), out_writer);
 }
 
 static enum err check_version(struct str *rest)
@@ -66,6 +82,23 @@ enum err head_writer_decode(struct str value, struct head_writer *out)
 	h.is_open = (bits & WRITER_IS_OPEN) != 0;
 	h.may_lose_flags = (bits & WRITER_MAY_LOSE_FLAGS) != 0;
 	*out = h;
+	return ERR_NONE;
+}
+
+void head_fence_encode(struct buf *out, struct catalog_name last)
+{
+	buf_put_byte(out, HEAD_VERSION);
+	put_bytes(out, last.bytes, CATALOG_NAME_BYTES);
+}
+
+enum err head_fence_decode(struct str value, struct catalog_name *out_last)
+{
+	struct str rest = value;
+	struct catalog_name last;
+	TRY(check_version(&rest));
+	if (!cut_bytes(&rest, last.bytes, CATALOG_NAME_BYTES) || rest.n > 0)
+		return ERR_CORRUPT;
+	*out_last = last;
 	return ERR_NONE;
 }
 

@@ -2,8 +2,11 @@
 /* store/format/head.h - values of a user's heads (docs/formats/rows.md).
  *
  * writer head   key "open/<8 hex digits of the writer>", scope mailbox: is the mailbox being
- *               written, or was it closed cleanly, and with which totals and cover?
+ *               written, or was it closed cleanly, and with which totals and cover? In the zero scope it
+ *               stands while somebody may be changing the tree.
  * bucket head   key "bucket", scope mailbox: the bucket that appends go to.
+ * fence head    key "fence/<8 hex digits of the writer>", scope mailbox or zero: that writer is dead, and
+ *               rows of his with greater names do not count: they arrived after somebody took over.
  * root head     key "root", scope zero: a snapshot of the tree, with the cover after which tree ops
  *               count. It exists from the moment the user exists. */
 #pragma once
@@ -16,7 +19,8 @@
 #define HEAD_ROOT_KEY  STR("root")
 #define HEAD_BUCKET    STR("bucket")
 #define HEAD_OPEN      "open/"
-#define HEAD_OPEN_SIZE (sizeof(HEAD_OPEN) + 8)
+#define HEAD_FENCE     "fence/"
+#define HEAD_OPEN_SIZE (sizeof(HEAD_FENCE) + 8)
 
 struct head_counters {
 	uint32_t messages, unseen, deleted, recent;
@@ -36,6 +40,10 @@ struct str head_writer_key(uint32_t writer, char key[HEAD_OPEN_SIZE]);
 bool head_is_writer_key(struct str key, uint32_t *out_writer);
 void head_writer_encode(struct buf *out, const struct head_writer *head);
 enum err head_writer_decode(struct str value, struct head_writer *out);
+struct str head_fence_key(uint32_t writer, char key[HEAD_OPEN_SIZE]);
+bool head_is_fence_key(struct str key, uint32_t *out_writer);
+void head_fence_encode(struct buf *out, struct catalog_name last);
+enum err head_fence_decode(struct str value, struct catalog_name *out_last);
 void head_bucket_encode(struct buf *out, uint32_t bucket);
 enum err head_bucket_decode(struct str value, uint32_t *out);
 

@@ -82,6 +82,23 @@ static void the_root_lists_mailboxes_and_subscriptions(void **state)
 		assert_err(head_root_decode((struct str){ b.p, n }, &got), ERR_CORRUPT);
 }
 
+static void a_fence_is_the_last_name_that_counts(void **state)
+{
+	(void)state;
+	char key[HEAD_OPEN_SIZE];
+	uint32_t writer;
+	struct catalog_name last = { { 1, 2, 3 } }, got;
+	assert_str(head_fence_key(0xabc, key), STR("fence/00000abc"));
+	assert_true(head_is_fence_key(str_from(key), &writer) && writer == 0xabc);
+	assert_false(head_is_writer_key(str_from(key), &writer));
+	assert_false(head_is_fence_key(STR("fence/abc"), &writer));
+	AUTO_BUF(b, 0);
+	head_fence_encode(&b, last);
+	assert_ok(head_fence_decode(buf_str(&b), &got));
+	assert_memory_equal(&got, &last, sizeof(got));
+	assert_err(head_fence_decode(str_slice(buf_str(&b), 0, 16), &got), ERR_CORRUPT);
+}
+
 static void a_bucket_head_is_a_number(void **state)
 {
 	(void)state;
@@ -99,6 +116,7 @@ int main(void)
 		cmocka_unit_test(a_writer_head_comes_back),
 		cmocka_unit_test(the_key_names_the_writer),
 		cmocka_unit_test(the_root_lists_mailboxes_and_subscriptions),
+		cmocka_unit_test(a_fence_is_the_last_name_that_counts),
 		cmocka_unit_test(a_bucket_head_is_a_number),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,6 +2,7 @@
 /* Names are big-endian, so that bytewise order is the order of time. */
 #include "store/format/name.h"
 
+#include "base/hash.h"
 #include "base/number.h"
 #include "base/random.h"
 
@@ -41,8 +42,14 @@ void name_observe(struct name_clock *clock, struct catalog_name name, int64_t wa
 {
 	uint64_t ms = name_ms(name);
 	uint32_t counter = (uint32_t)(name_stamp(name) & COUNTER_MAX);
+	uint32_t ours = clock->writer >> (32 - NAME_HOST_BITS);
+	uint64_t most = wall_ms(wall_us + NAME_FOREIGN_US);
 	if (ms > wall_ms(wall_us + NAME_AHEAD_US))
 		return;
+	if (ms > most && name_writer(name) >> (32 - NAME_HOST_BITS) != ours) {
+		ms = most;
+		counter = 0;
+	}
 	if (ms > clock->ms || (ms == clock->ms && counter > clock->counter)) {
 		clock->ms = ms;
 		clock->counter = counter;
@@ -73,6 +80,13 @@ uint64_t name_ms(struct catalog_name name)
 uint32_t name_writer(struct catalog_name name)
 {
 	return (uint32_t)(get_be64(name.bytes + 8) >> 32);
+}
+
+uint32_t name_writer_new(struct str host)
+{
+	uint32_t chance = (uint32_t)random_u64() >> NAME_HOST_BITS;
+	uint32_t writer = (uint32_t)hash_stable(host) << (32 - NAME_HOST_BITS) | chance;
+	return writer ? writer : 1;
 }
 
 bool name_is_stale(struct catalog_name name, int64_t wall_us)

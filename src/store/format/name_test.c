@@ -35,12 +35,32 @@ static void an_observed_name_moves_the_clock(void **state)
 {
 	(void)state;
 	struct name_clock here = { .writer = 1 }, before = { .writer = 2 };
+	struct name_clock elsewhere = { .writer = UINT32_C(1) << 20 };
 	struct catalog_name ahead = name_mint(&before, NOW + 86400 * US_PER_SEC);
 	name_observe(&here, ahead, NOW);
 	assert_true(name_cmp(name_mint(&here, NOW), ahead) > 0);
 	struct catalog_name damaged = name_mint(&before, NOW + NAME_AHEAD_US + 2 * US_PER_MS);
 	name_observe(&here, damaged, NOW);
 	assert_true(name_cmp(name_mint(&here, NOW), damaged) < 0);
+
+	/* Of another host it does so for ten seconds. */
+	struct name_clock slow = { .writer = 3 };
+	struct catalog_name foreign = name_mint(&elsewhere, NOW + 9 * US_PER_SEC);
+	name_observe(&slow, foreign, NOW);
+	assert_true(name_cmp(name_mint(&slow, NOW), foreign) > 0);
+	foreign = name_mint(&elsewhere, NOW + 86400 * US_PER_SEC);
+	name_observe(&slow, foreign, NOW);
+	assert_int_equal(name_ms(name_mint(&slow, NOW)), (NOW + NAME_FOREIGN_US) / US_PER_MS);
+}
+
+static void a_writer_says_its_host(void **state)
+{
+	(void)state;
+	uint32_t a = name_writer_new(STR("a")), again = name_writer_new(STR("a"));
+	assert_int_not_equal(a, again);
+	assert_int_equal(a >> (32 - NAME_HOST_BITS), again >> (32 - NAME_HOST_BITS));
+	assert_int_not_equal(
+		a >> (32 - NAME_HOST_BITS), name_writer_new(STR("b")) >> (32 - NAME_HOST_BITS));
 }
 
 static void a_name_is_stale_after_sixty_seconds(void **state)
@@ -82,6 +102,7 @@ int main(void)
 		cmocka_unit_test(names_grow_when_the_clock_stands_or_steps_back),
 		cmocka_unit_test(a_new_millisecond_starts_the_counter_anew),
 		cmocka_unit_test(an_observed_name_moves_the_clock),
+		cmocka_unit_test(a_writer_says_its_host),
 		cmocka_unit_test(a_name_is_stale_after_sixty_seconds),
 		cmocka_unit_test(modseqs_follow_the_wall_but_never_fall),
 		cmocka_unit_test(the_smallest_name_of_a_time_is_before_all_others_of_it),

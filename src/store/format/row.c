@@ -103,8 +103,8 @@ enum err row_append_decode(struct str value, struct row_append *out)
 	if ((parts & APPEND_HAS_SUMMARY) &&
 		(!cut_counted(&rest, SIZE_MAX, &row.summary) || row.summary.n == 0))
 		return ERR_CORRUPT;
-	/* Exactly the rows of a batch wait for their UID. */
-	if (rest.n > 0 || (row.uid == 0) != row.has_batch)
+	/* Rows of a batch wait for their modseq. */
+	if (rest.n > 0 || row.uid == 0 || (row.has_batch && row.modseq > 0))
 		return ERR_CORRUPT;
 	*out = row;
 	return ERR_NONE;

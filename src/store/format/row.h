@@ -31,8 +31,8 @@ struct row_id {
 };
 
 struct row_append {
-	uint32_t uid;    /* 0: given by the batch's commit row */
-	uint64_t modseq; /* 0 with uid 0 */
+	uint32_t uid;    /* with a batch: its place there, from 1; the commit row gives the UID */
+	uint64_t modseq; /* 0 with a batch */
 	struct row_id oid;
 	uint64_t offset, length; /* where in the object */
 	struct row_id guid;
@@ -68,8 +68,8 @@ enum row_op {
 struct row_mark {
 	struct catalog_name name;
 	uint32_t uid;
-	uint32_t bucket;   /* expunge only */
-	struct row_id oid; /* expunge only */
+	uint32_t bucket;   /* expunge and move intent */
+	struct row_id oid; /* expunge and move intent */
 	uint64_t modseq;   /* merge only; uid is then the fresh one */
 };
 
@@ -86,7 +86,7 @@ struct row_flags_group {
 struct row_op_value {
 	enum row_op op;
 	uint64_t modseq;       /* expunge, commit, floor */
-	uint32_t uid;          /* commit: the first; floor: the next to give */
+	uint32_t uid;          /* commit: that of place 1; floor: the next to give */
 	size_t count;          /* marks, groups, renames; commit: mails of the batch */
 	struct str marks;      /* expunge, move intent, void, merge: row_mark_next() */
 	struct row_id batch;   /* commit, move intent */

@@ -13,11 +13,17 @@ static void put_op(struct buf *out, enum row_op op)
 	buf_put_byte(out, (char)op);
 }
 
+/* Do the marks say where the row is, and its object? */
+static bool names_objects(enum row_op op)
+{
+	return op == ROW_EXPUNGE || op == ROW_MOVE_INTENT;
+}
+
 static void put_mark(struct buf *out, enum row_op op, const struct row_mark *mark)
 {
 	put_bytes(out, mark->name.bytes, CATALOG_NAME_BYTES);
 	number_put_varint(out, mark->uid);
-	if (op == ROW_EXPUNGE) {
+	if (names_objects(op)) {
 		number_put_varint(out, mark->bucket);
 		put_bytes(out, mark->oid.bytes, ROW_ID_BYTES);
 	} else if (op == ROW_MERGE) {
@@ -38,7 +44,7 @@ bool row_mark_next(enum row_op op, struct str *marks, struct row_mark *out)
 	struct str rest = *marks;
 	if (!cut_bytes(&rest, mark.name.bytes, CATALOG_NAME_BYTES) || !cut_u32(&rest, &mark.uid))
 		return false;
-	if (op == ROW_EXPUNGE &&
+	if (names_objects(op) &&
 		(!cut_u32(&rest, &mark.bucket) || !cut_bytes(&rest, mark.oid.bytes, ROW_ID_BYTES)))
 		return false;
 	if (op == ROW_MERGE && !number_cut_varint(&rest, &mark.modseq))

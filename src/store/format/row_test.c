@@ -93,13 +93,14 @@ static void an_append_row_comes_back(void **state)
 static void a_batch_row_waits_for_its_uid(void **state)
 {
 	(void)state;
-	struct row_append row = { .has_batch = true, .batch = id(1) };
+	struct row_append row = { .uid = 3, .has_batch = true, .batch = id(1) };
 	AUTO_BUF(value, 0);
 	row_append_encode(&value, &row);
 	struct row_append got;
 	assert_ok(row_append_decode(buf_str(&value), &got));
 	assert_true(got.has_batch);
-	row.uid = 4; /* both a batch and a UID: nobody writes that */
+	assert_int_equal(got.uid, 3); /* its place */
+	row.modseq = 4;               /* both a batch and a modseq: nobody writes that */
 	buf_clear(&value);
 	row_append_encode(&value, &row);
 	assert_err(row_append_decode(buf_str(&value), &got), ERR_CORRUPT);
@@ -178,6 +179,8 @@ static void the_small_ops_come_back(void **state)
 	struct row_op_value v;
 	struct row_id batch = id(4), to = id(5);
 	struct row_mark marks[] = { mark(1, 9) }, got;
+	marks[0].bucket = 3;
+	marks[0].oid = id(6);
 	AUTO_BUF(b, 0);
 	row_commit_encode(&b, &batch, 17, 99, 3);
 	assert_ok(row_op_decode(buf_str(&b), &v));
@@ -188,6 +191,8 @@ static void the_small_ops_come_back(void **state)
 	assert_ok(row_op_decode(buf_str(&b), &v));
 	assert_true(v.op == ROW_MOVE_INTENT && v.count == 1);
 	assert_memory_equal(&v.mailbox, &to, sizeof(to));
+	assert_true(row_mark_next(v.op, &v.marks, &got) && got.uid == 9 && got.bucket == 3);
+	assert_memory_equal(&got.oid, &marks[0].oid, sizeof(got.oid));
 	assert_exact(&b, true);
 	buf_clear(&b);
 	row_void_encode(&b, marks, 1);

@@ -102,6 +102,11 @@ bool tombstone_has(const struct index *x, struct catalog_name name)
 	return x->gone.count > 0 && map_u64_get(&x->gone, name_hash(name)) != NULL;
 }
 
+bool index_is_gone(const struct index *x, struct catalog_name name)
+{
+	return tombstone_has(x, name);
+}
+
 static void tombstones_trim(struct index *x)
 {
 	size_t drop = x->tombstone_count / 4;

@@ -42,12 +42,15 @@ static void record_fill(struct index *x, struct chunk *c, uint32_t i, const stru
 	};
 }
 
-static enum err fold_append(struct index *x, const struct catalog_row *row)
+enum err fold_append(struct index *x, const struct catalog_row *row)
 {
 	struct row_append a;
 	TRY(row_append_decode(row->value, &a));
-	if (a.has_batch)
-		return ERR_UNSUPPORTED;
+	if (a.has_batch && !batches_resolve(x, &a)) {
+		if (!tombstone_has(x, row->name))
+			batches_wait(x, row);
+		return ERR_NONE;
+	}
 	if (a.uid == UINT32_MAX)
 		return ERR_CORRUPT;
 	uint32_t position = index_seek(x, a.uid);
@@ -65,30 +68,51 @@ static enum err fold_append(struct index *x, const struct catalog_row *row)
 	return ERR_NONE;
 }
 
+static void record_end(struct index *x, uint32_t position, uint64_t modseq)
+{
+	uint32_t i;
+	struct chunk *c = chunk_at(x, position, &i);
+	if (index_is_ghost(&c->hot[i]))
+		return;
+	chunk_count_record(x, c, i, false);
+	c->hot[i].state |= STATE_GHOST;
+	events_add(&x->ghosts, modseq, c->hot[i].uid);
+}
+
+/* A batch that never was: its mails go with its commit row. */
+static void fold_void_commit(struct index *x, struct catalog_name name)
+{
+	uint32_t first, last, position;
+	if (!batches_void(x, name, &first, &last))
+		return;
+	for (uint32_t uid = first; uid <= last; uid++) {
+		if (!index_find(x, uid, &position))
+			continue;
+		tombstone_add(x, index_cold(x, position)->name, 0, 0);
+		record_end(x, position, 0);
+	}
+}
+
 static void fold_gone(struct index *x, const struct row_op_value *v, uint64_t modseq)
 {
 	struct str marks = v->marks;
 	struct row_mark mark;
 	while (row_mark_next(v->op, &marks, &mark)) {
-		uint32_t position, i;
+		uint32_t position;
 		index_raise(x, mark.uid < UINT32_MAX ? mark.uid + 1 : mark.uid, modseq);
 		tombstone_add(x, mark.name, v->op == ROW_VOID ? 0 : mark.uid, modseq);
 		flags_drop_orphan(x, mark.name);
-		if (!find_by_name(x, mark.uid, mark.name, &position))
-			continue;
-		struct chunk *c = chunk_at(x, position, &i);
-		if (index_is_ghost(&c->hot[i]))
-			continue;
-		chunk_count_record(x, c, i, false);
-		c->hot[i].state |= STATE_GHOST;
-		events_add(&x->ghosts, modseq, mark.uid);
+		if (v->op == ROW_VOID)
+			fold_void_commit(x, mark.name);
+		if (find_by_name(x, mark.uid, mark.name, &position))
+			record_end(x, position, modseq);
 	}
 }
 
-static enum err fold_op(struct index *x, struct str value)
+static enum err fold_op(struct index *x, const struct catalog_row *row)
 {
 	struct row_op_value v;
-	TRY(row_op_decode(value, &v));
+	TRY(row_op_decode(row->value, &v));
 	switch (v.op) {
 	case ROW_EXPUNGE:
 		fold_gone(x, &v, v.modseq);
@@ -107,7 +131,9 @@ static enum err fold_op(struct index *x, struct str value)
 		hole_add(x, v.hole_first, v.hole_last);
 		return ERR_NONE;
 	case ROW_COMMIT:
+		return batches_commit(x, row->name, &v);
 	case ROW_MOVE_INTENT:
+		return ERR_NONE;
 	case ROW_MERGE:
 		return ERR_UNSUPPORTED;
 	case ROW_TREE_CREATE:
@@ -121,7 +147,9 @@ static enum err fold_op(struct index *x, struct str value)
 
 enum err index_fold(struct index *x, const struct catalog_row *row)
 {
-	TRY(row->kind == CATALOG_APPEND ? fold_append(x, row) : fold_op(x, row->value));
+	if (index_is_late(x, row->name))
+		return ERR_NONE;
+	TRY(row->kind == CATALOG_APPEND ? fold_append(x, row) : fold_op(x, row));
 	if (name_cmp(row->name, x->cover) > 0)
 		x->cover = row->name;
 	return ERR_NONE;

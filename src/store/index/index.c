@@ -12,6 +12,7 @@ struct index *index_new(struct catalog_guid mailbox)
 	map_u64_init(&x->gone);
 	map_u64_init(&x->stamps);
 	map_init(&x->orphans);
+	map_init(&x->commits);
 	return x;
 }
 
@@ -24,6 +25,9 @@ void index_free(struct index *x)
 	mem_free(x->changes.items);
 	mem_free(x->tombstones);
 	mem_free(x->holes);
+	mem_free(x->fences);
+	index_end_batches(x);
+	map_done(&x->commits);
 	for (size_t i = 0; i < x->keyword_count; i++)
 		mem_free((void *)(uintptr_t)x->keywords[i].p);
 	size_t at = 0;

@@ -8,8 +8,10 @@
  * Life:   index_new() -> index_load() of a snapshot, or nothing -> index_fold() of rows ->
  *         index_save() -> index_free(). Pure: no I/O, no waits, no clock.
  * Fold:   idempotent, and any order of rows gives the same records: an expunge beats everything; of
- *         flag changes the greatest stamp wins per mail and flag. Rows that only several writers
- *         produce (batches with a commit row, move intents, merges) are ERR_UNSUPPORTED.
+ *         flag changes the greatest stamp wins per mail and flag. Rows of a batch wait for its commit
+ *         row. Fences are set before the rows are folded: what lies behind one is passed over. Move
+ *         intents are for who opens the mailbox. Merge rows, which only several writers produce, are
+ *         ERR_UNSUPPORTED.
  * Cost:   a fold costs what the row names times log n; records are found by their UID, which rows
  *         carry as a hint, and checked by name. */
 #pragma once
@@ -37,6 +39,16 @@ void index_free(struct index *x);
 enum err index_fold(struct index *x, const struct catalog_row *row);
 /* A flags row that is not in the journal yet: folds its groups, does not touch the cover. */
 enum err index_fold_pending(struct index *x, struct str value);
+
+/* Rows of `writer` with names above `last` do not count. */
+void index_fence(struct index *x, uint32_t writer, struct catalog_name last);
+bool index_is_late(const struct index *x, struct catalog_name name);
+/* Append rows of batches whose commit row was not folded. Borrowed until the next fold. */
+const struct catalog_row *index_waiting(const struct index *x, size_t *out_count);
+/* Everything was folded: rows that still wait never count, and commits are not needed any more. */
+void index_end_batches(struct index *x);
+/* Was this mail expunged or voided? */
+bool index_is_gone(const struct index *x, struct catalog_name name);
 
 /* ---- the mailbox's numbers ---- */
 

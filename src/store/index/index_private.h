@@ -34,6 +34,17 @@ struct index_events {
 	size_t count, cap;
 };
 
+struct fence {
+	uint32_t writer;
+	struct catalog_name last;
+};
+struct commit {
+	struct row_id batch;
+	struct catalog_name name; /* of its row */
+	uint32_t uid, count;
+	uint64_t modseq;
+};
+
 struct index {
 	struct catalog_guid mailbox;
 	/* owned */
@@ -51,6 +62,11 @@ struct index {
 	size_t keyword_count;
 	struct snapshot_hole *holes;
 	size_t hole_count;
+	struct fence *fences;
+	size_t fence_count;
+	struct catalog_row *waiting; /* of batches without a commit; values owned */
+	size_t waiting_count, waiting_cap;
+	struct map commits; /* batch -> struct commit */
 
 	uint64_t stamp_floor;
 	uint64_t modseq;
@@ -80,6 +96,18 @@ void events_add(struct index_events *e, uint64_t modseq, uint32_t uid);
 void tombstone_add(struct index *x, struct catalog_name name, uint32_t uid, uint64_t modseq);
 bool tombstone_has(const struct index *x, struct catalog_name name);
 void hole_add(struct index *x, uint64_t first, uint64_t last);
+
+/* ---- fold.c, batches.c ---- */
+
+enum err fold_append(struct index *x, const struct catalog_row *row);
+/* Keeps a copy until the commit row of its batch is folded. */
+void batches_wait(struct index *x, const struct catalog_row *row);
+/* Gives a row of a committed batch its UID and modseq; false: it has to wait. */
+bool batches_resolve(const struct index *x, struct row_append *a);
+enum err batches_commit(struct index *x, struct catalog_name name, const struct row_op_value *v);
+/* If this is the name of a commit row: forgets it and says which UIDs it gave. */
+bool batches_void(
+	struct index *x, struct catalog_name name, uint32_t *out_first, uint32_t *out_last);
 
 /* ---- flags.c ---- */
 

@@ -334,13 +334,91 @@ static void a_hole_makes_a_clients_modseq_worthless(void **state)
 	index_free(x);
 }
 
+/* Three mails, the commit row, the void of the commit row: any prefix in any order. */
+static void batch_rows(struct arena *arena, struct catalog_row rows[5])
+{
+	struct name_clock clock = { .writer = 5 };
+	struct row_id batch = { { 9 } };
+	for (size_t i = 0; i < 5; i++) {
+		AUTO_BUF(b, 0);
+		struct row_append a = {
+			.uid = (uint32_t)i + 1, .has_batch = true, .batch = batch, .size_virtual = 1
+		};
+		rows[i] = (struct catalog_row){ .kind = i < 3 ? CATALOG_APPEND : CATALOG_OP,
+			.name = name_mint(&clock, NOW) };
+		struct row_mark mark = { .name = rows[3].name, .uid = 13 };
+		if (i < 3)
+			row_append_encode(&b, &a);
+		else if (i == 3)
+			row_commit_encode(&b, &batch, 11, 99, 3);
+		else
+			row_void_encode(&b, &mark, 1);
+		rows[i].value = buf_dup(arena, &b);
+	}
+}
+
+static void a_batch_counts_with_its_commit_row(void **state)
+{
+	(void)state;
+	random_set_seed(1);
+	struct catalog_row rows[5];
+	AUTO_ARENA(arena, 0);
+	batch_rows(&arena, rows);
+	for (unsigned round = 0; round < 400; round++) {
+		struct index *x = index_new(box);
+		size_t count = round % 2 ? 5 : 4, order[5] = { 0, 1, 2, 3, 4 }, waiting;
+		for (size_t i = 0; i < count; i++) {
+			size_t other = i + (size_t)random_below(count - i), at = order[other];
+			order[other] = order[i];
+			order[i] = at;
+			assert_ok(index_fold(x, &rows[at]));
+			assert_ok(index_fold(x, &rows[at]));
+		}
+		assert_int_equal(index_counters(x).messages, count == 4 ? 3 : 0);
+		assert_int_equal(index_next_uid(x), 14);
+		(void)index_waiting(x, &waiting);
+		assert_true(count == 5 || waiting == 0);
+		for (uint32_t at = 0; count == 4 && at < 3; at++) {
+			assert_int_equal(index_hot(x, at)->uid, 11 + at);
+			assert_int_equal(index_hot(x, at)->modseq, 99);
+			assert_int_equal(name_cmp(index_cold(x, at)->name, rows[at].name), 0);
+		}
+		index_end_batches(x);
+		(void)index_waiting(x, &waiting);
+		assert_int_equal(waiting, 0);
+		index_free(x);
+	}
+}
+
+static void what_lies_behind_a_fence_does_not_count(void **state)
+{
+	(void)state;
+	struct catalog_row rows[5];
+	AUTO_ARENA(arena, 0);
+	batch_rows(&arena, rows);
+	struct index *x = index_new(box);
+	index_fence(x, 6, (struct catalog_name){ { 0 } });
+	index_fence(x, 5, rows[3].name);
+	index_fence(x, 5, rows[2].name);
+	for (size_t i = 0; i < 5; i++)
+		assert_ok(index_fold(x, &rows[i]));
+	assert_false(index_is_late(x, rows[2].name));
+	assert_true(index_is_late(x, rows[3].name));
+	assert_int_equal(name_cmp(index_cover(x), rows[2].name), 0);
+	assert_int_equal(index_counters(x).messages, 0);
+	size_t waiting;
+	assert_int_equal(name_cmp(index_waiting(x, &waiting)[0].name, rows[0].name), 0);
+	assert_int_equal(waiting, 3);
+	index_free(x);
+}
+
 static void rows_of_several_writers_are_refused(void **state)
 {
 	(void)state;
 	struct index *x = index_new(box);
-	struct row_id id = { { 1 } };
+	struct row_mark mark = { .uid = 1, .modseq = 1 };
 	AUTO_BUF(b, 0);
-	row_commit_encode(&b, &id, 1, 1, 1);
+	row_merge_encode(&b, &mark, 1);
 	struct catalog_row row = { CATALOG_OP, 0, { { 1 } }, buf_str(&b) };
 	assert_err(index_fold(x, &row), ERR_UNSUPPORTED);
 	row.value = STR("\1\1");
@@ -396,6 +474,8 @@ int main(void)
 		cmocka_unit_test(changes_list_what_is_above_a_modseq),
 		cmocka_unit_test(a_void_row_hides_its_mails_and_burns_their_uids),
 		cmocka_unit_test(a_hole_makes_a_clients_modseq_worthless),
+		cmocka_unit_test(a_batch_counts_with_its_commit_row),
+		cmocka_unit_test(what_lies_behind_a_fence_does_not_count),
 		cmocka_unit_test(rows_of_several_writers_are_refused),
 		cmocka_unit_test(large_mailboxes_keep_their_order),
 	};

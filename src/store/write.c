@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Writing: a batch is durable as a whole, then folded and told, or it is known not to exist.
+ *
+ *   built ── write ──> durable ──> published
+ *              │ uncertain, repeated in vain
+ *              ▼
+ *          unsettled: its void (appends, copies) or itself is written before the next write of the
+ *                     user begins; until then he changes nothing.
+ * Repeating a batch is harmless: rows have unique names, stamps stay, and the fold is idempotent. A row
+ * whose name got stale meanwhile gets a new one (batch_refresh), unless mails are in the batch: a move
+ * goes on under its names, and its user waits. */
+#include "store/store_private.h"
+
+#define TRIES         4
+#define BREATHE_EVERY 64
+#define ROW_WRITE_US  (20 * US_PER_MS) /* what a change may add to the time of a large batch */
+
+static const int64_t pause_us[TRIES] = { 0, 20 * US_PER_MS, 100 * US_PER_MS, 500 * US_PER_MS };
+
+/* ---- publishing ---- */
+
+static void publish_writer(struct user *u, const struct catalog_change *change, uint32_t writer)
+{
+	struct mailbox *m = user_find_mailbox(u, change->mailbox);
+	struct user_head own = { .mailbox = change->mailbox, .writer = writer };
+	static const struct catalog_guid root;
+	if (change->kind == CATALOG_DELETE_HEAD) {
+		user_drop_head(u, change->mailbox, writer);
+		return;
+	}
+	if (writer != u->writer || head_writer_decode(change->value, &own.head) != ERR_NONE)
+		return;
+	user_set_head(u, &own);
+	if (m)
+		m->is_claimed = own.head.is_open;
+	if (memcmp(&change->mailbox, &root, sizeof(root)) == 0)
+		u->has_claimed_root = own.head.is_open;
+}
+
+static void publish_bucket(struct user *u, struct catalog_guid mailbox, uint32_t bucket)
+{
+	struct mailbox *m = user_find_mailbox(u, mailbox);
+	user_set_bucket(u, mailbox, bucket);
+	if (m && bucket > m->bucket) {
+		m->bucket = bucket;
+		m->bucket_rows = 0;
+	}
+}
+
+static void publish_head(struct user *u, const struct catalog_change *change)
+{
+	uint32_t number;
+	struct catalog_name last;
+	if (head_is_writer_key(change->key, &number))
+		publish_writer(u, change, number);
+	else if (change->kind == CATALOG_DELETE_HEAD)
+		return;
+	else if (head_is_fence_key(change->key, &number) &&
+		 head_fence_decode(change->value, &last) == ERR_NONE)
+		user_add_fence(u, change->mailbox, number, last);
+	else if (str_eq(change->key, HEAD_BUCKET) &&
+		 head_bucket_decode(change->value, &number) == ERR_NONE)
+		publish_bucket(u, change->mailbox, number);
+}
+
+static void publish_row(
+	struct user *u, const struct catalog_change *change, const struct batch_item *item)
+{
+	static const struct catalog_guid root;
+	if (memcmp(&change->mailbox, &root, sizeof(root)) == 0) {
+		enum err e = tree_fold(&u->tree, &change->row);
+		ASSERT(e == ERR_NONE);
+		return;
+	}
+	struct mailbox *m = user_find_mailbox(u, change->mailbox);
+	if (!m || !m->is_loaded || item->rank == RANK_COMMIT || item->rank == RANK_INTENT)
+		return;
+	struct catalog_row row = change->row;
+	if (item->resolved.n > 0)
+		row.value = item->resolved;
+	mailbox_publish(m, &row, item->summary);
+}
+
+/* WAITS now and then in large batches: the write lock of their mailboxes keeps others from adding
+ * anything, and sessions may see a part. */
+static void publish(struct batch *b)
+{
+	struct user *u = b->user;
+	for (size_t i = 0; i < b->count; i++) {
+		const struct catalog_change *change = &b->changes[i];
+		if (change->kind == CATALOG_PUT_HEAD || change->kind == CATALOG_DELETE_HEAD)
+			publish_head(u, change);
+		if (change->kind == CATALOG_PUT_ROW)
+			publish_row(u, change, &b->items[i]);
+		if (i % BREATHE_EVERY == BREATHE_EVERY - 1)
+			task_breathe();
+	}
+	struct mailbox *m = user_find_mailbox(u, b->journal), *next;
+	if (m && b->journalled > 0) {
+		local_add(
+			m, &(struct log_record){ .type = LOG_JOURNALLED, .number = b->journalled });
+		m->is_touched = true;
+	}
+	LIST_FOR_EACH(m, next, &u->mailboxes, struct mailbox, link)
+	mailbox_published(m);
+}
+
+/* ---- writing ---- */
+
+static bool is_uncertain(enum err e)
+{
+	return e == ERR_UNAVAILABLE || e == ERR_TIMEOUT || e == ERR_CANCELLED;
+}
+
+/* *uncertain stays true once an answer got lost, whatever later answers say. */
+static enum err write_once(struct op *op, struct batch *b, bool *uncertain)
+{
+	struct store *s = b->user->store;
+	enum err e = s->is_abandoned ? op_fail(op, ERR_UNAVAILABLE, "the store was abandoned")
+				     : store_check_clock(op, s);
+	if (e == ERR_NONE)
+		e = catalog_write(op, s->catalog, b->user->name, b->changes, b->count);
+	*uncertain = *uncertain || is_uncertain(e);
+	return e;
+}
+
+static enum err write_repeatedly(struct op *op, struct batch *b, bool *uncertain)
+{
+	enum err e = ERR_NONE;
+	for (int i = 0; i < TRIES; i++) {
+		if (pause_us[i] > 0 && task_sleep(op, pause_us[i]) != ERR_NONE)
+			return e;
+		e = write_once(op, b, uncertain);
+		if (!is_uncertain(e))
+			break;
+	}
+	return e;
+}
+
+static enum err settle_all(struct op *op, struct user *u)
+{
+	struct batch *b;
+	while ((b = LIST_FIRST(&u->unsettled, struct batch, link)) != NULL) {
+		bool uncertain = false;
+		batch_refresh(b);
+		enum err e = write_once(op, b, &uncertain);
+		if (e != ERR_NONE)
+			return op_fail(op, ERR_UNAVAILABLE, "an earlier change is not settled: %s",
+				op->failure.text);
+		publish(b); /* listed until all of it counts: others wait for that */
+		batch_free(b);
+	}
+	return ERR_NONE;
+}
+
+static void inner_op(struct op *inner, const struct op *op, size_t changes)
+{
+	op_init(inner, op->arena, op->event,
+		now_us() + STORE_WRITE_US + (int64_t)changes * ROW_WRITE_US);
+	inner->doing = op->doing;
+}
+
+static enum err pass_on(struct op *op, const struct op *inner, enum err e)
+{
+	return e == ERR_NONE ? e : op_fail(op, e, "%s", inner->failure.text);
+}
+
+static size_t count_unsettled(const struct user *u)
+{
+	size_t count = 0;
+	for (struct list *at = u->unsettled.next; at != &u->unsettled; at = at->next)
+		count += CONTAINER_OF(at, struct batch, link)->count;
+	return count;
+}
+
+enum err user_settle(struct op *op, struct user *u)
+{
+	if (list_is_empty(&u->unsettled))
+		return ERR_NONE;
+	struct op inner;
+	inner_op(&inner, op, count_unsettled(u));
+	task_shield();
+	enum err e = task_mutex_lock(&inner, &u->settle_lock);
+	if (e == ERR_NONE) {
+		e = settle_all(&inner, u);
+		task_mutex_unlock(&u->settle_lock);
+	}
+	task_unshield();
+	return pass_on(op, &inner, e);
+}
+
+enum err user_write(struct op *op, struct user *u, struct batch *b)
+{
+	struct op inner;
+	bool uncertain = false;
+	inner_op(&inner, op, b->count);
+	batch_finish(b);
+	task_shield();
+	enum err e = write_repeatedly(&inner, b, &uncertain);
+	if (e == ERR_NONE) {
+		publish(b);
+	} else if (uncertain) {
+		struct batch *next = b;
+		if (b->is_voidable) {
+			next = batch_void(b);
+			batch_finish(next);
+		}
+		list_add_last(&u->unsettled, &next->link);
+		if (next == b)
+			b = NULL;
+		e = op_fail(&inner, ERR_UNAVAILABLE, "%s", inner.failure.text);
+		struct op settle;
+		inner_op(&settle, op, next->count);
+		/* Usually the next write does it; trying now keeps the window small. */
+		(void)(user_settle(&settle, u) == ERR_NONE);
+	}
+	task_unshield();
+	batch_free(b);
+	return pass_on(op, &inner, e);
+}
