@@ -35,8 +35,11 @@ static const struct variant variants[] = {
 		.has_metadata = false, SAME_EVERYWHERE },
 	{ "compress:posix", "compress(zstd):posix(%s/deep/er)", .is_persistent = true,
 		.has_metadata = false, SAME_EVERYWHERE },
-	{ "compress off:posix", "compress(off):posix(%s/deep/er)", .is_persistent = true,
+	{ "compress none:posix", "compress(none):posix(%s/deep/er)", .is_persistent = true,
 		.has_metadata = false, SAME_EVERYWHERE },
+	{ "compress lz4:mem", "compress(lz4):mem", .has_metadata = true, SAME_EVERYWHERE },
+	{ "compress gz:mem", "compress(gz):mem", .has_metadata = true, SAME_EVERYWHERE },
+	{ "compress bz2:mem", "compress(bz2,1):mem", .has_metadata = true, SAME_EVERYWHERE },
 	{ "crypt:mem", "crypt(" KEYS "):mem", .has_metadata = true, SAME_EVERYWHERE },
 	{ "crypt without keys:mem", "crypt:mem", .has_metadata = true, SAME_EVERYWHERE },
 	{ "compress:crypt:posix",
@@ -53,13 +56,15 @@ static const struct variant variants[] = {
 		"fscache(%s/cache,4000000):compress(zstd):crypt(" KEYS "):mem",
 		.has_metadata = true, .is_cached = true, SAME_EVERYWHERE },
 	{ "azure with a user-delegation SAS",
-		"azure($POMBAL_TEST_AZURE_CLIENT$/$RANDOM$?tenant=ab1f708d-50f6-404c-a006-d71b2ac7a606"
+		"azure($POMBAL_TEST_AZURE_CLIENT$/"
+		"$RANDOM$?tenant=ab1f708d-50f6-404c-a006-d71b2ac7a606"
 		"&login=$POMBAL_TEST_ENTRA$&ca=$POMBAL_TEST_CA$&block=200000)",
 		.is_persistent = true, .has_metadata = true, SAME_EVERYWHERE },
 	{ "sproxyd", "sproxyd($POMBAL_TEST_SPROXYD$/$RANDOM$)", .is_persistent = true,
 		.has_metadata = true, .refuses_overwrite = true },
 	{ "sproxyd over TLS",
-		"sproxyd($POMBAL_TEST_SPROXYD_TLS$/$RANDOM$?ca=$POMBAL_TEST_CA$&class=1&avoid_423=5)",
+		"sproxyd($POMBAL_TEST_SPROXYD_TLS$/"
+		"$RANDOM$?ca=$POMBAL_TEST_CA$&class=1&avoid_423=5)",
 		.is_persistent = true, .has_metadata = true, .refuses_overwrite = true },
 	{ "fault:mem", "fault:mem", .is_persistent = false, .has_metadata = true, SAME_EVERYWHERE },
 	{ "s3", "s3($POMBAL_TEST_S3$/$RANDOM$)", .is_persistent = true, .has_metadata = true,
@@ -212,11 +217,13 @@ static void bodies(struct place *p)
 	/* A body that looks like a compressed one comes back as it was. */
 	assert_ok(put(p, "fake", STR("\x28\xb5\x2f\xfd nothing")));
 	assert_str(get(p, "fake"), STR("\x28\xb5\x2f\xfd nothing"));
+	assert_ok(put(p, "fake1", STR("\x1f\x8b\x08 nothing")));
+	assert_str(get(p, "fake1"), STR("\x1f\x8b\x08 nothing"));
 	assert_ok(put(p, "fake2", STR("\x93PCRYPT\1 nothing")));
 	assert_str(get(p, "fake2"), STR("\x93PCRYPT\1 nothing"));
 	struct objects_counters c = objects_counters(p->objects);
-	assert_int_equal(c.puts, 7);
-	assert_int_equal(c.gets, p->variant->is_cached ? 0 : 7);
+	assert_int_equal(c.puts, 8);
+	assert_int_equal(c.gets, p->variant->is_cached ? 0 : 8);
 	assert_int_equal(c.failures, 0);
 }
 static void bodies_come_back(void **state)

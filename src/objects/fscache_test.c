@@ -89,7 +89,7 @@ static void settle(struct room *r, uint64_t n)
 	assert_int_equal(objects_fscache_counters(r->cached).added, n);
 }
 
-static uint64_t gets(struct room *r)
+static uint64_t asked_below(struct room *r)
 {
 	return r->below->counters.gets;
 }
@@ -109,7 +109,7 @@ static void reads_once(struct room *r)
 	assert_str(get(r, "u/b"), bytes(r, 300000));
 	assert_ok(objects_get_range(&r->op, r->cached, STR("u/b"), 100000, 70000, &body));
 	assert_str(body, str_slice(bytes(r, 300000), 100000, 170000));
-	assert_int_equal(gets(r), 1);
+	assert_int_equal(asked_below(r), 1);
 	/* The store below may be gone. */
 	objects_fault_set(
 		r->below, &(struct objects_fault_plan){ .fail_at = 1, .fail_from_there = true });
@@ -142,14 +142,14 @@ static void flights(struct room *r)
 			task_group_start(g, "reader", get_task, r);
 		assert_ok(task_group_finish(&r->op, g));
 	}
-	assert_int_equal(gets(r), 1);
+	assert_int_equal(asked_below(r), 1);
 	/* A failure is everybody's, and not remembered. */
 	assert_ok(objects_delete(&r->op, r->cached, STR("u/a")));
 	struct task_group *g = task_group_new(&r->op);
 	for (unsigned i = 0; i < 20; i++)
 		task_group_start(g, "reader", get_task, r);
 	assert_err(task_group_finish(&r->op, g), ERR_NOT_FOUND);
-	assert_true(gets(r) <= 3);
+	assert_true(asked_below(r) <= 3);
 }
 static void test_many_who_want_one_object_ask_once(void **state)
 {
@@ -171,10 +171,10 @@ static void large(struct room *r)
 	assert_true(r->below->counters.bytes_out - before < 2 * MIB);
 	assert_str(get(r, "u/big"), big);
 	settle(r, 1);
-	uint64_t asked = gets(r);
+	uint64_t asked = asked_below(r);
 	assert_ok(objects_get_range(&r->op, r->cached, STR("u/big"), 3 * MIB, 1000, &body));
 	assert_str(body, str_slice(big, 3 * MIB, 3 * MIB + 1000));
-	assert_int_equal(gets(r), asked);
+	assert_int_equal(asked_below(r), asked);
 }
 static void test_ranges_of_large_objects_do_not_bring_all_of_them(void **state)
 {
@@ -192,10 +192,10 @@ static void prefetch(struct room *r)
 	}
 	objects_prefetch(r->cached, keys, ARRAY_COUNT(keys));
 	settle(r, ARRAY_COUNT(keys));
-	uint64_t asked = gets(r);
+	uint64_t asked = asked_below(r);
 	for (size_t i = 0; i < ARRAY_COUNT(keys); i++)
 		assert_int_equal(get(r, keys[i].p).n, 1000 + i);
-	assert_int_equal(gets(r), asked);
+	assert_int_equal(asked_below(r), asked);
 	objects_prefetch(r->cached, keys, ARRAY_COUNT(keys)); /* and it is closed in the middle */
 }
 static void test_prefetched_objects_are_there(void **state)
@@ -224,9 +224,9 @@ static void limit(struct room *r)
 	assert_int_equal(count.bytes, count.bytes_before);
 	assert_true(count.files > 40);
 	/* The last one is there, and what is too large for the cache is not. */
-	uint64_t asked = gets(r);
+	uint64_t asked = asked_below(r);
 	get(r, "u/399");
-	assert_int_equal(gets(r), asked);
+	assert_int_equal(asked_below(r), asked);
 	put(r, r->cached, "u/huge", bytes(r, MIB));
 	assert_int_equal(objects_fscache_counters(r->cached).skipped, 1);
 	/* Usage that was lost is found again, and all of a certain age goes. */
@@ -269,7 +269,7 @@ static void damage(struct room *r)
 		struct str body;
 		get(r, "u/a");
 		settle(r, how + 1);
-		uint64_t asked = gets(r);
+		uint64_t asked = asked_below(r);
 		assert_int_equal(nftw(r->dir, note_entry, 8, FTW_PHYS), 0);
 		int fd = open(entry_path, O_RDWR | O_CLOEXEC);
 		assert_true(fd >= 0);
@@ -282,7 +282,7 @@ static void damage(struct room *r)
 		assert_ok(objects_get_range(&r->op, r->cached, STR("u/a"), 65530, 600, &body));
 		assert_str(body, str_slice(bytes(r, 70000), 65530, 66130));
 		assert_int_equal(objects_fscache_counters(r->cached).damaged, how + 1);
-		assert_int_equal(gets(r), asked + 1);
+		assert_int_equal(asked_below(r), asked + 1);
 		settle(r, how + 2);
 	}
 }
@@ -299,7 +299,7 @@ static void broken(struct room *r)
 	room_open(r, 100 * MIB);
 	put(r, r->cached, "u/a", bytes(r, 5000));
 	assert_str(get(r, "u/a"), bytes(r, 5000));
-	assert_int_equal(gets(r), 1);
+	assert_int_equal(asked_below(r), 1);
 	assert_ok(objects_delete(&r->op, r->cached, STR("u/a")));
 }
 static void test_a_cache_that_cannot_be_used_is_passed_over(void **state)
