@@ -311,6 +311,12 @@ static void give_handle(struct http_client *c, CURL *easy)
 		curl_easy_cleanup(easy);
 }
 
+void http_attempt_forget_handles(struct http_client *c)
+{
+	while (c->idle_count > 0)
+		curl_easy_cleanup(c->idle[--c->idle_count]);
+}
+
 /* ---- waiting ---- */
 
 void http_attempt_ended(struct http_attempt *a, CURLcode code)

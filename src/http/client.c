@@ -105,8 +105,7 @@ void http_client_close(struct http_client *c)
 		return;
 	ASSERT(c->magic == HTTP_CLIENT_MAGIC && c->active == 0);
 	http_drive_close(c);
-	while (c->idle_count > 0)
-		curl_easy_cleanup(c->idle[--c->idle_count]);
+	http_attempt_forget_handles(c);
 	if (c->share)
 		(void)curl_share_cleanup(c->share); /* nobody uses it any more */
 	http_tls_close(c);

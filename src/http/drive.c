@@ -6,8 +6,9 @@
  * their own, which is level-triggered and itself one descriptor of the loop: after each turn it is
  * asked again until it has nothing, or the turn was long enough.
  *
- * When no request is under way for idle_max_us the multi handle goes, and all connections with it: libcurl
- * ends old ones only when it looks for one to use. Names and TLS sessions are in the share. */
+ * When no request is under way for idle_max_us the multi handle goes, and with it all connections (libcurl
+ * ends old ones only when it looks for one to use) and the buffers of kept handles. Names and TLS sessions are in
+ * the share. */
 #include <sys/epoll.h>
 #include <unistd.h>
 
@@ -115,6 +116,7 @@ static void on_idle(void *arg)
 	(void)curl_multi_cleanup(multi); /* it has no handles */
 	timer_cancel(&c->timer);
 	c->multi = NULL;
+	http_attempt_forget_handles(c);
 }
 
 enum err http_drive_open(struct op *op, struct http_client *c)

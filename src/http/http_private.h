@@ -37,6 +37,7 @@ struct http_origin {
 	char *name;      /* owned: "https://host:9000" */
 	unsigned users;  /* requests that hold a pointer */
 	unsigned active; /* attempts */
+	unsigned waiting;
 	struct wait_queue queue;
 	/* the breaker */
 	unsigned failures; /* in a row */
@@ -135,6 +136,8 @@ struct http_attempt {
 /* WAITS until it has ended; a.end tells how. Fails only with ERR_CANCELLED, and when memory or handles are
  * missing. */
 enum err http_attempt_run(struct http_attempt *a);
+/* Handles that are kept for the next attempts go. */
+void http_attempt_forget_handles(struct http_client *c);
 /* drive.c tells it. */
 void http_attempt_ended(struct http_attempt *a, CURLcode code);
 

@@ -5,6 +5,7 @@
 #include <dlfcn.h>
 #include <netdb.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 
 #include "http/http_private.h"
 
@@ -553,6 +554,31 @@ static void refused_connections_are_certain_failures(void **state)
 	test_in_task(run_refused, NULL);
 }
 
+static void run_queue(void *arg)
+{
+	SCRIPT({ STR(""), .then = THEN_HANG });
+	settings.connections_max = 1;
+	client_again(&w, &settings);
+	struct asker asker = { .w = &w };
+	struct task_handle task = task_start("asker", cancelled_main, &asker);
+	while (w.server.request_count < 1)
+		assert_ok(task_sleep(&w.op, US_PER_MS));
+	/* It never left: so nothing was done, though time ran out. */
+	w.op.deadline_us = now_us() + 20 * US_PER_MS;
+	assert_err(put(&w, STR("x"), false, &a), ERR_UNAVAILABLE);
+	w.op.deadline_us = now_us() + 10 * US_PER_SEC;
+	task_cancel(task);
+	while (task_is_alive(task))
+		assert_ok(task_sleep(&w.op, US_PER_MS));
+	world_close(&w);
+}
+
+static void what_only_queued_was_not_done(void **state)
+{
+	(void)state;
+	test_in_task(run_queue, NULL);
+}
+
 /* The C library's, but for one name, whose lookup takes long: libcurl finds this one first. */
 #define SLOW_US (300 * US_PER_MS)
 static atomic_uint slow_lookups, slow_done;
@@ -799,11 +825,15 @@ int main(void)
 		cmocka_unit_test(connections_are_limited_and_requests_queue),
 		cmocka_unit_test(cancelled_requests_leave_nothing),
 		cmocka_unit_test(refused_connections_are_certain_failures),
+		cmocka_unit_test(what_only_queued_was_not_done),
 		cmocka_unit_test(names_are_looked_up_beside_the_loop),
 		cmocka_unit_test(servers_that_keep_failing_are_left_alone),
 		cmocka_unit_test(each_attempt_is_signed),
 		cmocka_unit_test(credentials_stay_at_home),
 		cmocka_unit_test(users_are_told_to_the_server),
 	};
+	/* Nobody asks it. */
+	assert_int_equal(setenv("http_proxy", "http://127.0.0.1:1", 1), 0);
+	assert_int_equal(setenv("ALL_PROXY", "http://127.0.0.1:1", 1), 0);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -56,15 +56,22 @@ void http_origins_done(struct http_client *c)
 	map_done(&c->origins);
 }
 
+/* First come, first served: who comes later queues even when a place is free for the moment. */
 enum err http_origin_enter(struct op *op, struct http_client *c, struct http_origin *o)
 {
+	unsigned max = c->settings.connections_max;
 	enum err e = ERR_NONE;
-	while (o->active >= c->settings.connections_max && e == ERR_NONE)
-		e = wait_queue_wait(op, &o->queue);
+	if (o->waiting > 0 || o->active >= max) {
+		o->waiting++;
+		do
+			e = wait_queue_wait(op, &o->queue);
+		while (e == ERR_NONE && o->active >= max);
+		o->waiting--;
+	}
 	if (e == ERR_NONE)
 		o->active++;
-	else if (o->active < c->settings.connections_max)
-		wait_queue_wake_one(&o->queue); /* the place that was offered to us */
+	if (o->active < max)
+		wait_queue_wake_one(&o->queue);
 	return op_within(op, e, "waiting for a connection to %s", o->name);
 }
 

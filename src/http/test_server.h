@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* http/test_server.h - a server that does to each request what its script says, on the test's own loop.
- * Included by *_test.c of this folder only. */
+ * Included by *_test.c only. */
 #pragma once
 
 #include <arpa/inet.h>

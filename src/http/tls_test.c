@@ -108,6 +108,40 @@ static void only_named_authorities_are_trusted(void **state)
 	test_in_task(run_trust, NULL);
 }
 
+static void run_downgrade(void *arg)
+{
+	static const struct act away[] = {
+		{ STR("HTTP/1.1 307 There\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: "
+		      "0\r\n\r\n") },
+	};
+	AUTO_ARENA(arena, 0);
+	struct op op;
+	struct side side;
+	struct http_client *c;
+	struct http_answer a;
+	(void)arg;
+	op_init(&op, &arena, NULL, now_us() + 20 * US_PER_SEC);
+	side_open(&op, &side, "localhost");
+	test_server_script(&side.server, away, 1);
+	struct http_settings s = http_settings_default();
+	s.ca_pem = buf_str(&side.cert);
+	assert_ok(http_client_open_with(&op, &s, "test", &c));
+	const struct http_request request = {
+		.method = STR("GET"), .url = side.url, .answer_max = 9
+	};
+	assert_ok(http_request(&op, c, &request, &a));
+	assert_int_equal(a.status, 307);
+	assert_int_equal(a.attempts, 1);
+	http_client_close(c);
+	side_close(&side);
+}
+
+static void nothing_leads_from_tls_to_plain(void **state)
+{
+	(void)state;
+	test_in_task(run_downgrade, NULL);
+}
+
 static struct config *load(struct op *op, const char *text)
 {
 	struct config *cfg;
@@ -171,6 +205,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(only_named_authorities_are_trusted),
+		cmocka_unit_test(nothing_leads_from_tls_to_plain),
 		cmocka_unit_test(settings_are_those_of_storage),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
