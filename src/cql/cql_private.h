@@ -13,9 +13,11 @@
 #include "event/event.h"
 #include "task/task.h"
 
-#define CQL_INPUT_MAX    (size_t)(64 * 1024) /* of a stream's buffer; longer answers get their own */
-#define CQL_REPLICAS_MAX 8
-#define CQL_ID_BYTES     16
+#define CQL_INPUT_MAX     (size_t)(64 * 1024) /* of a stream's buffer; longer answers get their own */
+#define CQL_REPLICAS_MAX  8
+#define CQL_ID_BYTES      16
+#define CQL_IN_FLIGHT_MAX 4096 /* requests, of a node */
+#define CQL_WAITING_MAX   4096 /* calls that wait because all nodes have that many */
 
 /* ---- settings.c ---- */
 

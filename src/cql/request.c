@@ -14,8 +14,6 @@
 #define PREPARE_AGAIN_MAX 3
 #define REPLICA_RETRIES                                                                            \
 	1 /* after timeouts and failures of replicas: another node asks the same ones */
-#define IN_FLIGHT_MAX 4096 /* a node */
-#define WAITING_MAX   4096 /* calls that wait because all nodes have that many */
 
 enum verdict { VERDICT_DONE, VERDICT_SAME, VERDICT_NEXT, VERDICT_FAILED };
 
@@ -151,7 +149,7 @@ static size_t cost_of(const struct run *r, const struct cql_host *h, bool holds_
 {
 	bool is_slow = r->client->settings.is_latency_aware && cql_host_is_slow(h);
 	size_t tier = (holds_it ? 0U : 2U) + is_slow;
-	return tier * IN_FLIGHT_MAX * 2 + h->connection->in_flight;
+	return tier * CQL_IN_FLIGHT_MAX * 2 + h->connection->in_flight;
 }
 
 /* NULL: none that was not tried. *out_full: there were some, but they have too much in flight. */
@@ -167,7 +165,7 @@ static struct cql_host *choose(struct run *r, bool *out_full)
 		struct cql_host *h = c->hosts[(i + c->turn) % c->host_count];
 		if (!cql_host_is_up(h) || was_tried(r, h))
 			continue;
-		if (h->connection->in_flight >= IN_FLIGHT_MAX) {
+		if (h->connection->in_flight >= CQL_IN_FLIGHT_MAX) {
 			*out_full = true;
 			continue;
 		}
@@ -192,7 +190,7 @@ static enum err wait_on(struct run *r, struct wait_queue *q, int64_t until_us)
 static enum err wait_for_room(struct run *r)
 {
 	struct cql_client *c = r->client;
-	if (c->waiting >= WAITING_MAX)
+	if (c->waiting >= CQL_WAITING_MAX)
 		return op_fail(r->op, ERR_UNAVAILABLE, "too many requests wait for Cassandra (%zu)",
 			c->waiting);
 	c->waiting++;

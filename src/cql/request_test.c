@@ -1,0 +1,393 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Requests against nodes that misbehave as scripted: what callers are told, what is sent again and where,
+ * and that no answer, late or wrong, reaches anybody else. */
+#include "cql/test_node_private.h"
+
+static struct cql_value the_value;
+
+static enum err write_one(struct cluster *k)
+{
+	the_value = cql_text(STR("key"));
+	struct cql_bound b = { k->write, &the_value, 1, 0 };
+	k->op.deadline_us = now_us() + 10 * US_PER_SEC;
+	op_forgive(&k->op);
+	return cql_execute(&k->op, k->client, &b);
+}
+
+struct got {
+	struct buf text;
+	size_t rows;
+};
+
+static enum err see(struct op *op, const struct cql_row *row, void *arg)
+{
+	struct got *g = arg;
+	g->rows++;
+	buf_put(&g->text, cql_column(row, 0));
+	return task_sleep(op, 1); /* rows may wait */
+}
+
+static enum err read_all(struct cluster *k, struct got *g)
+{
+	the_value = cql_text(STR("key"));
+	struct cql_bound b = { k->read, &the_value, 1, 0 };
+	k->op.deadline_us = now_us() + 10 * US_PER_SEC;
+	buf_clear(&g->text);
+	g->rows = 0;
+	return cql_query(&k->op, k->client, &b, see, g);
+}
+
+static void script_error(struct cluster *k, enum cql_error_code code)
+{
+	script(k, (struct step){ .kind = STEP_ERROR, .code = code });
+}
+
+/* ---- errors of nodes ---- */
+
+static void run_errors(void *arg)
+{
+	static const struct {
+		enum cql_error_code code;
+		enum err expected;
+	} rows[] = {
+		{ CQL_ERROR_SERVER, ERR_TIMEOUT },
+		{ CQL_ERROR_UNAVAILABLE, ERR_UNAVAILABLE },
+		{ CQL_ERROR_OVERLOADED, ERR_UNAVAILABLE },
+		{ CQL_ERROR_BOOTSTRAPPING, ERR_UNAVAILABLE },
+		{ CQL_ERROR_TRUNCATE, ERR_TIMEOUT },
+		{ CQL_ERROR_WRITE_TIMEOUT, ERR_TIMEOUT },
+		{ CQL_ERROR_WRITE_FAILURE, ERR_TIMEOUT },
+		{ CQL_ERROR_SYNTAX, ERR_INVALID },
+		{ CQL_ERROR_INVALID, ERR_INVALID },
+		{ CQL_ERROR_CONFIGURATION, ERR_INVALID },
+		{ CQL_ERROR_PROTOCOL, ERR_INVALID },
+		{ CQL_ERROR_UNAUTHORIZED, ERR_DENIED },
+		{ CQL_ERROR_EXISTS, ERR_EXISTS },
+		{ (enum cql_error_code)0x7777, ERR_UNAVAILABLE },
+	};
+	struct cluster k = { 0 };
+	(void)arg;
+	cluster_start(&k, 1);
+	cluster_client(&k);
+	for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+		k.step_at = k.step_count = 0;
+		script_error(&k, rows[i].code);
+		assert_err(write_one(&k), rows[i].expected);
+	}
+	k.step_at = k.step_count = 0;
+	script(&k,
+		(struct step){
+			.kind = STEP_ERROR, .code = CQL_ERROR_INVALID, .text = "Batch too large" });
+	assert_err(write_one(&k), ERR_LIMIT);
+	struct got g = { 0 };
+	script_error(&k, CQL_ERROR_READ_TIMEOUT);
+	assert_err(read_all(&k, &g), ERR_UNAVAILABLE);
+	script_error(&k, CQL_ERROR_READ_FAILURE);
+	assert_err(read_all(&k, &g), ERR_UNAVAILABLE);
+	/* one connection served all of it, beside the one that listens */
+	assert_int_equal(k.connections, 2);
+	assert_ok(write_one(&k));
+	struct cql_counters n = cql_counters(k.client);
+	assert_int_equal(n.uncertain, 4);
+	buf_done(&g.text);
+	cluster_stop(&k);
+}
+
+static void run_next_node(void *arg)
+{
+	struct cluster k = { 0 };
+	(void)arg;
+	cluster_start(&k, 2);
+	cluster_client(&k);
+	while (cql_counters(k.client).connections < 2)
+		assert_ok(task_sleep(&k.op, US_PER_MS));
+	/* the second node gets the same with the same stamp, and what was uncertain is settled */
+	script_error(&k, CQL_ERROR_WRITE_TIMEOUT);
+	assert_ok(write_one(&k));
+	assert_int_equal(k.taken_count, 2);
+	assert_true(k.taken[0].node != k.taken[1].node);
+	assert_true(k.taken[0].stamp_us != 0 && k.taken[0].stamp_us == k.taken[1].stamp_us);
+	/* timeouts of replicas are asked elsewhere once, not for ever */
+	script_error(&k, CQL_ERROR_WRITE_TIMEOUT);
+	script_error(&k, CQL_ERROR_UNAVAILABLE);
+	assert_err(write_one(&k), ERR_TIMEOUT);
+	/* stamps grow */
+	assert_true(k.taken[2].stamp_us > k.taken[0].stamp_us);
+	cluster_stop(&k);
+}
+
+static void run_fallback(void *arg)
+{
+	struct cluster k = { 0 };
+	struct got g = { 0 };
+	(void)arg;
+	cluster_start(&k, 1);
+	k.settings.fallback[CQL_READ] = CQL_AT_ONE;
+	k.settings.page_size = 1;
+	cluster_client(&k);
+	script_error(&k, CQL_ERROR_UNAVAILABLE);
+	script(&k, (struct step){ .kind = STEP_ROWS, .text = "a", .more = "p2" });
+	/* the second page: at the primary level, and it never falls back */
+	script_error(&k, CQL_ERROR_UNAVAILABLE);
+	assert_err(read_all(&k, &g), ERR_UNAVAILABLE);
+	assert_int_equal(k.taken_count, 3);
+	assert_int_equal(k.taken[0].consistency, CQL_AT_LOCAL_QUORUM);
+	assert_int_equal(k.taken[1].consistency, CQL_AT_ONE);
+	assert_false(k.taken[1].has_page_state);
+	assert_int_equal(k.taken[2].consistency, CQL_AT_LOCAL_QUORUM);
+	assert_true(k.taken[2].has_page_state);
+	assert_int_equal(cql_counters(k.client).fallbacks, 1);
+	/* after the pause the primary is probed, and its success ends it */
+	assert_ok(task_sleep(&k.op, 60 * US_PER_MS));
+	script(&k, (struct step){ .kind = STEP_ROWS, .text = "b" });
+	assert_ok(read_all(&k, &g));
+	assert_int_equal(k.taken[3].consistency, CQL_AT_LOCAL_QUORUM);
+	script(&k, (struct step){ .kind = STEP_ROWS, .text = "b" });
+	assert_ok(read_all(&k, &g));
+	assert_int_equal(k.taken[4].consistency, CQL_AT_LOCAL_QUORUM);
+	/* writes are a class of their own, without a fallback here */
+	script_error(&k, CQL_ERROR_UNAVAILABLE);
+	assert_err(write_one(&k), ERR_UNAVAILABLE);
+	buf_done(&g.text);
+	cluster_stop(&k);
+}
+
+/* ---- answers that are none ---- */
+
+static void run_broken_streams(void *arg)
+{
+	static const enum step_kind kinds[] = { STEP_CLOSE, STEP_HALF, STEP_STREAM, STEP_HUGE,
+		STEP_VERSION, STEP_COMPRESSED };
+	struct cluster k = { 0 };
+	(void)arg;
+	cluster_start(&k, 1);
+	cluster_client(&k);
+	for (size_t i = 0; i < ARRAY_COUNT(kinds); i++) {
+		script(&k, (struct step){ .kind = kinds[i] });
+		k.settings.request_us = US_PER_SEC;
+		assert_err(write_one(&k), ERR_TIMEOUT);
+		/* connected again soon, whatever it was */
+		enum err e = ERR_UNAVAILABLE;
+		for (int j = 0; j < 500 && e != ERR_NONE; j++) {
+			e = write_one(&k);
+			if (e != ERR_NONE)
+				assert_ok(task_sleep(&k.op, 10 * US_PER_MS));
+		}
+		assert_ok(e);
+	}
+	script(&k, (struct step){ .kind = STEP_BAD_BODY });
+	assert_err(write_one(&k), ERR_TIMEOUT);
+	assert_ok(write_one(&k));
+	cluster_stop(&k);
+}
+
+static void run_too_big(void *arg)
+{
+	struct cluster k = { 0 };
+	struct got g = { 0 };
+	(void)arg;
+	cluster_start(&k, 1);
+	k.settings.dial.answer_max = 100000;
+	cluster_client(&k);
+	script(&k, (struct step){ .kind = STEP_BIG });
+	assert_err(read_all(&k, &g), ERR_LIMIT);
+	/* it was dropped, the connection is as it was */
+	script(&k, (struct step){ .kind = STEP_ROWS, .text = "x" });
+	assert_ok(read_all(&k, &g));
+	assert_int_equal(k.connections, 2);
+	buf_done(&g.text);
+	cluster_stop(&k);
+}
+
+static void run_silence(void *arg)
+{
+	struct cluster k = { 0 };
+	(void)arg;
+	cluster_start(&k, 1);
+	k.settings.request_us = 50 * US_PER_MS;
+	cluster_client(&k);
+	assert_ok(write_one(&k));
+	script(&k, (struct step){ .kind = STEP_SILENT });
+	assert_err(write_one(&k), ERR_TIMEOUT);
+	assert_int_equal(cql_counters(k.client).in_flight, 1); /* its stream id stays taken */
+	/* the late answer goes to nobody, and frees it */
+	script(&k, (struct step){ .kind = STEP_OLD });
+	assert_ok(write_one(&k));
+	assert_int_equal(cql_counters(k.client).in_flight, 0);
+	cluster_stop(&k);
+}
+
+static void write_and_end(void *arg)
+{
+	struct cluster *k = arg;
+	struct op op = test_op(10 * US_PER_SEC);
+	struct cql_value v = cql_text(STR("key"));
+	struct cql_bound b = { k->write, &v, 1, 0 };
+	assert_err(cql_execute(&op, k->client, &b), ERR_CANCELLED);
+}
+
+static void run_cancelled(void *arg)
+{
+	struct cluster k = { 0 };
+	(void)arg;
+	cluster_start(&k, 1);
+	cluster_client(&k);
+	assert_ok(write_one(&k));
+	script(&k, (struct step){ .kind = STEP_SILENT });
+	struct task_handle t = task_start("writer", write_and_end, &k);
+	while (k.taken_count < 2)
+		assert_ok(task_sleep(&k.op, US_PER_MS));
+	task_cancel(t);
+	while (task_is_alive(t))
+		assert_ok(task_sleep(&k.op, US_PER_MS));
+	script(&k, (struct step){ .kind = STEP_OLD });
+	assert_ok(write_one(&k));
+	cluster_stop(&k);
+}
+
+static void run_heartbeat(void *arg)
+{
+	struct cluster k = { .is_mute = true };
+	(void)arg;
+	cluster_start(&k, 1);
+	k.settings.dial.heartbeat_us = 20 * US_PER_MS;
+	k.settings.dial.idle_us = 40 * US_PER_MS;
+	cluster_client(&k);
+	/* the node does not answer heart beats: both connections are made anew */
+	while (k.connections < 4)
+		assert_ok(task_sleep(&k.op, 5 * US_PER_MS));
+	cluster_stop(&k);
+}
+
+static void run_speculation(void *arg)
+{
+	struct cluster k = { 0 };
+	(void)arg;
+	cluster_start(&k, 2);
+	k.settings.speculation_us = 300 * US_PER_MS;
+	k.settings.speculation_times = 2;
+	cluster_client(&k);
+	while (cql_counters(k.client).connections < 2)
+		assert_ok(task_sleep(&k.op, US_PER_MS));
+	/* both nodes know the statement */
+	for (int i = 0; i < 4; i++)
+		assert_ok(write_one(&k));
+	size_t before = k.taken_count;
+	script(&k, (struct step){ .kind = STEP_SILENT });
+	assert_ok(write_one(&k));
+	assert_int_equal(k.taken_count, before + 2);
+	assert_true(k.taken[before].node != k.taken[before + 1].node);
+	assert_true(k.taken[before].stamp_us == k.taken[before + 1].stamp_us);
+	assert_int_equal(cql_counters(k.client).speculations, 1);
+	cluster_stop(&k);
+}
+
+/* ---- statements and pages ---- */
+
+static void run_unprepared(void *arg)
+{
+	struct cluster k = { 0 };
+	(void)arg;
+	cluster_start(&k, 1);
+	cluster_client(&k);
+	assert_ok(write_one(&k));
+	size_t before = k.prepares;
+	script_error(&k, CQL_ERROR_UNPREPARED);
+	assert_ok(write_one(&k));
+	assert_int_equal(k.prepares, before + 1);
+	/* a node that never learns */
+	for (int i = 0; i < 10; i++)
+		script_error(&k, CQL_ERROR_UNPREPARED);
+	assert_err(write_one(&k), ERR_UNAVAILABLE);
+	cluster_stop(&k);
+}
+
+static void run_pages(void *arg)
+{
+	struct cluster k = { 0 };
+	struct got g = { 0 };
+	(void)arg;
+	cluster_start(&k, 1);
+	k.settings.page_size = 1;
+	cluster_client(&k);
+	script(&k, (struct step){ .kind = STEP_ROWS, .text = "a", .more = "p2" });
+	script(&k, (struct step){ .kind = STEP_ROWS, .text = "b", .more = "p3" });
+	script(&k, (struct step){ .kind = STEP_ROWS, .text = "c" });
+	assert_ok(read_all(&k, &g));
+	assert_str(buf_str(&g.text), STR("abc"));
+	assert_int_equal(k.taken_count, 3);
+	assert_true(!k.taken[0].has_page_state && k.taken[2].has_page_state);
+	buf_done(&g.text);
+	cluster_stop(&k);
+}
+
+static void run_wrong_count(void *arg)
+{
+	struct cluster k = { 0 };
+	(void)arg;
+	cluster_start(&k, 1);
+	cluster_client(&k);
+	struct cql_value two[2] = { cql_null(), cql_null() };
+	struct cql_bound b = { k.write, two, 2, 0 };
+	assert_err(cql_execute(&k.op, k.client, &b), ERR_INVALID);
+	assert_int_equal(k.taken_count, 0);
+	cluster_stop(&k);
+}
+
+static void run_batch(void *arg)
+{
+	struct cluster k = { 0 };
+	struct cql_bound items[20];
+	(void)arg;
+	cluster_start(&k, 1);
+	cluster_client(&k);
+	the_value = cql_text(STR("key"));
+	for (size_t i = 0; i < ARRAY_COUNT(items); i++)
+		items[i] = (struct cql_bound){ k.write, &the_value, 1, 4711 };
+	assert_ok(cql_batch(&k.op, k.client, items, ARRAY_COUNT(items), true));
+	assert_int_equal(k.taken_count, 1);
+	assert_int_equal(k.taken[0].opcode, CQL_OP_BATCH);
+	assert_int_equal(k.taken[0].stamp_us, 4711);
+	assert_ok(cql_batch(&k.op, k.client, NULL, 0, true));
+	cluster_stop(&k);
+}
+
+#define TEST(title, what)                                                                          \
+	static void title(void **state)                                                            \
+	{                                                                                          \
+		(void)state;                                                                       \
+		test_in_task(run_##what, NULL);                                                    \
+	}
+TEST(errors_have_their_classes, errors)
+TEST(another_node_gets_the_same_with_the_same_stamp, next_node)
+TEST(fallback_follows_the_sheet, fallback)
+TEST(what_is_no_answer_ends_the_connection, broken_streams)
+TEST(an_answer_above_the_limit_is_dropped, too_big)
+TEST(a_late_answer_reaches_nobody, silence)
+TEST(a_cancelled_caller_leaves_nothing_behind, cancelled)
+TEST(who_misses_heart_beats_is_left, heartbeat)
+TEST(a_second_node_is_asked_when_the_first_is_slow, speculation)
+TEST(forgotten_statements_are_prepared_again, unprepared)
+TEST(pages_follow_each_other, pages)
+TEST(values_are_counted_before_they_are_sent, wrong_count)
+TEST(a_batch_has_one_stamp, batch)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(errors_have_their_classes),
+		cmocka_unit_test(another_node_gets_the_same_with_the_same_stamp),
+		cmocka_unit_test(fallback_follows_the_sheet),
+		cmocka_unit_test(what_is_no_answer_ends_the_connection),
+		cmocka_unit_test(an_answer_above_the_limit_is_dropped),
+		cmocka_unit_test(a_late_answer_reaches_nobody),
+		cmocka_unit_test(a_cancelled_caller_leaves_nothing_behind),
+		cmocka_unit_test(who_misses_heart_beats_is_left),
+		cmocka_unit_test(a_second_node_is_asked_when_the_first_is_slow),
+		cmocka_unit_test(forgotten_statements_are_prepared_again),
+		cmocka_unit_test(pages_follow_each_other),
+		cmocka_unit_test(values_are_counted_before_they_are_sent),
+		cmocka_unit_test(a_batch_has_one_stamp),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
