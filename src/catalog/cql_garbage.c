@@ -258,11 +258,12 @@ static enum err read_hour(struct op *op, struct reading *r)
 	if (r->count > before) {
 		if (cursor)
 			cursor_set(cursor, &r->items[before]);
-	} else if (age > 1) {
+	} else if (!from.is_set && age > LEAVE_HOURS) {
 		if (cursor)
-			cursor->is_done = true;
-		if (!from.is_set && age > LEAVE_HOURS)
-			return hour_leave(op, r, asked_us);
+			cursor_clear(cursor);
+		return hour_leave(op, r, asked_us);
+	} else if (age > 1 && cursor) {
+		cursor->is_done = true;
 	}
 	return ERR_NONE;
 }

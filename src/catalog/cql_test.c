@@ -1,0 +1,600 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the catalog in Cassandra promises beyond the contract: how many requests things cost, damaged
+ * cells, what fades, the queue's hours, tables that are not there, connections that are cut. All but the
+ * cells need POMBAL_TEST_CQL. */
+#include "catalog/cql_private.h"
+
+#include "base/test.h"
+
+#include <stdio.h>
+
+#include "base/codec.h"
+#include "base/number.h"
+#include "catalog/cluster_test.h"
+#include "catalog/proxy_test.h"
+
+struct place {
+	struct op *op;
+	struct catalog *catalog;
+	struct str text;
+	void (*body)(struct place *p);
+};
+
+static const struct str user = { "u1", 2 };
+static const struct catalog_guid inbox = { { 1, 2, 3 } };
+
+static void place_task(void *arg)
+{
+	struct place *p = arg;
+	assert_ok(catalog_open_text(p->op, p->text, &p->catalog));
+	p->body(p);
+	catalog_close(p->op, p->catalog);
+	loop_stop();
+}
+
+static void run(void (*body)(struct place *p))
+{
+	if (!cluster_address())
+		skip();
+	AUTO_ARENA(arena, 0);
+	struct op op;
+	op_init(&op, &arena, NULL, TIME_NEVER);
+	struct place p = { .op = &op, .body = body, .text = cluster_catalog(&arena) };
+	assert_ok(loop_open(&op, NULL));
+	task_start("test", place_task, &p);
+	loop_run();
+	loop_close();
+}
+
+/* ---- shorthand ---- */
+
+static struct catalog_name name(uint64_t ms, uint64_t n)
+{
+	struct catalog_name v = { { 0 } };
+	put_be64(v.bytes, ms << 16);
+	put_be64(v.bytes + 8, n);
+	return v;
+}
+
+static struct catalog_change row(
+	enum catalog_kind kind, uint32_t bucket, uint64_t n, struct str value)
+{
+	return (struct catalog_change){ .kind = CATALOG_PUT_ROW,
+		.mailbox = inbox,
+		.row = { .kind = kind, .bucket = bucket, .name = name(n, 1), .value = value } };
+}
+
+static struct catalog_change head(const char *key, struct str value)
+{
+	return (struct catalog_change){
+		.kind = CATALOG_PUT_HEAD, .mailbox = inbox, .key = str_from(key), .value = value
+	};
+}
+
+static struct catalog_change garbage(uint64_t ms, uint64_t n, struct str object)
+{
+	return (struct catalog_change){ .kind = CATALOG_PUT_GARBAGE,
+		.mailbox = inbox,
+		.object = object,
+		.queued = name(ms, n),
+		.row = { .bucket = 7, .name = name(n, 2) } };
+}
+
+static void write_all(struct place *p, const struct catalog_change *changes, size_t count)
+{
+	enum err e = catalog_write(p->op, p->catalog, user, changes, count);
+	if (e != ERR_NONE)
+		print_error("%s\n", p->op->failure.text);
+	assert_ok(e);
+}
+
+static uint64_t requests(struct place *p)
+{
+	return cql_counters(catalog_cql(p->catalog)->client).requests;
+}
+
+/* Runs what an administrator could type; "%s" is the keyspace, "%p" the prefix. */
+static void type(struct place *p, const char *text)
+{
+	AUTO_BUF(out, 0);
+	struct str rest = str_from(text), part;
+	while (str_cut(&rest, '%', &part)) {
+		buf_put(&out, part);
+		char what = *str_take(&rest, 1).p;
+		buf_putf(&out, "%s",
+			what == 's' ? cluster_keyspace : catalog_cql(p->catalog)->prefix);
+	}
+	buf_put(&out, rest);
+	cluster_run(p->op, str_dup_z(p->op->arena, buf_str(&out)));
+}
+
+static size_t seen;
+static struct str seen_value;
+
+static enum err see(struct op *op, const struct catalog_row *r, void *arg)
+{
+	(void)arg;
+	seen++;
+	seen_value = str_dup(op->arena, r->value);
+	return ERR_NONE;
+}
+
+static enum err read_tail(struct place *p, uint32_t last_bucket)
+{
+	seen = 0;
+	return catalog_read_rows(p->op, p->catalog, user, inbox, 0, last_bucket,
+		(struct catalog_name){ { 0 } }, see, NULL);
+}
+
+static void assert_told(struct place *p, const char *text)
+{
+	if (str_find(str_from(p->op->failure.text), str_from(text)) < 0)
+		fail_msg("\"%s\" does not tell \"%s\"", p->op->failure.text, text);
+}
+
+/* ---- cells ---- */
+
+static void cells_know_their_place_and_their_bytes(void **state)
+{
+	(void)state;
+	AUTO_ARENA(arena, 0);
+	const struct catalog_cql_place place = { .table = 'r',
+		.user = STR("u"),
+		.mailbox = inbox,
+		.bucket = 3,
+		.kind = CATALOG_APPEND,
+		.name = name(5, 6),
+		.key = STR("k") };
+	static const struct str values[] = { { "", 0 }, { "a\0b", 3 },
+		{ "longer than a checksum", 22 } };
+	for (size_t i = 0; i < ARRAY_COUNT(values); i++) {
+		struct str cell = catalog_cql_seal(&arena, &place, values[i]).bytes, value;
+		assert_true(catalog_cql_unseal(&place, cell, &value));
+		assert_str(value, values[i]);
+		for (size_t bit = 0; bit < 8 * cell.n; bit++) {
+			char *damaged = str_dup_z(&arena, cell);
+			damaged[bit / 8] = (char)(damaged[bit / 8] ^ 1 << bit % 8);
+			assert_false(catalog_cql_unseal(
+				&place, (struct str){ damaged, cell.n }, &value));
+		}
+		struct catalog_cql_place others[] = { place, place, place, place, place, place,
+			place };
+		others[0].table = 'f';
+		others[1].user = STR("v");
+		others[2].mailbox.bytes[15] = 1;
+		others[3].bucket = 4;
+		others[4].kind = CATALOG_OP;
+		others[5].name.bytes[0] = 1;
+		others[6].key = STR("");
+		for (size_t k = 0; k < ARRAY_COUNT(others); k++)
+			assert_false(catalog_cql_unseal(&others[k], cell, &value));
+		for (size_t n = 0; n < cell.n; n++)
+			assert_false(catalog_cql_unseal(&place, str_slice(cell, 0, n), &value));
+	}
+}
+
+static void entries_of_the_queue_are_forty_bytes_at_most(void **state)
+{
+	(void)state;
+	const struct catalog_garbage entry = { .mailbox = inbox, .bucket = 9, .row = name(1, 2) };
+	struct catalog_garbage back = { 0 };
+	char bytes[CATALOG_CQL_GARBAGE_BYTES];
+	catalog_cql_garbage_encode(bytes, &entry);
+	assert_true(catalog_cql_garbage_decode((struct str){ bytes, sizeof(bytes) }, &back));
+	assert_memory_equal(&back.mailbox, &entry.mailbox, sizeof(back.mailbox));
+	assert_memory_equal(&back.row, &entry.row, sizeof(back.row));
+	assert_int_equal(back.bucket, 9);
+	assert_false(catalog_cql_garbage_decode((struct str){ bytes, sizeof(bytes) - 1 }, &back));
+}
+
+/* ---- what things cost ---- */
+
+static void costs(struct place *p)
+{
+	struct catalog_head *heads;
+	struct catalog_garbage *entries;
+	size_t count;
+	static struct catalog_change changes[250];
+	struct catalog_change mail = row(CATALOG_APPEND, 0, 1, STR("a mail and its summary"));
+	mail.row.fading_bytes = 11;
+	write_all(p, &mail, 1); /* looks at the tables, prepares */
+	uint64_t before = requests(p);
+	write_all(p, &mail, 1);
+	assert_int_equal(requests(p) - before, 1); /* a delivery */
+
+	before = requests(p);
+	assert_ok(catalog_read_heads(p->op, p->catalog, user, &heads, &count));
+	assert_int_equal(requests(p) - before, 1);
+
+	before = requests(p);
+	assert_ok(read_tail(p, 1));
+	assert_int_equal(requests(p) - before, 4); /* two buckets, two kinds */
+
+	for (uint64_t i = 0; i < ARRAY_COUNT(changes); i++)
+		changes[i] = row(CATALOG_APPEND, 1, i + 1, STR("v"));
+	before = requests(p);
+	write_all(p, changes, ARRAY_COUNT(changes));
+	assert_int_equal(requests(p) - before, 3); /* groups of a hundred */
+
+	uint64_t now_ms = (uint64_t)(now_wall_us() / US_PER_MS);
+	for (uint64_t i = 0; i < ARRAY_COUNT(changes); i++)
+		changes[i] = garbage(now_ms, i, str_printf(p->op->arena, "o%u", (unsigned)i));
+	before = requests(p);
+	write_all(p, changes, ARRAY_COUNT(changes));
+	assert_int_equal(requests(p) - before, 4); /* and the hour, once */
+	before = requests(p);
+	write_all(p, changes, 1);
+	assert_int_equal(requests(p) - before, 1);
+	before = requests(p);
+	uint32_t shard = catalog_user_shard(p->catalog, user);
+	assert_ok(catalog_read_garbage(p->op, p->catalog, shard, 1000, &entries, &count));
+	assert_int_equal(count, ARRAY_COUNT(changes));
+	assert_int_equal(requests(p) - before, 2); /* the hours, and one of them */
+}
+static void requests_are_few(void **state)
+{
+	(void)state;
+	run(costs);
+}
+
+/* ---- what fades ---- */
+
+static void fades(struct place *p)
+{
+	struct catalog_change mail = row(CATALOG_APPEND, 0, 1, STR("a mail and its summary"));
+	mail.row.fading_bytes = 12;
+	write_all(p, &mail, 1);
+	assert_ok(read_tail(p, 0));
+	assert_str(seen_value, STR("a mail and its summary"));
+	type(p, "DELETE fading FROM %s.user_mailbox_rows WHERE user = '%pu1' AND mailbox ="
+		" 0x01020300000000000000000000000000 AND bucket = 0 AND kind = 1 AND name ="
+		" 0x00000000000100000000000000000001");
+	assert_ok(read_tail(p, 0));
+	assert_int_equal(seen, 1);
+	assert_str(seen_value, STR("a mail and"));
+
+	/* Too large for one batch: nothing fades. */
+	char *big = arena_alloc(p->op->arena, CATALOG_GROUP_MAX);
+	mail = row(CATALOG_APPEND, 0, 2, (struct str){ big, CATALOG_GROUP_MAX });
+	mail.row.fading_bytes = CATALOG_GROUP_MAX / 2;
+	write_all(p, &mail, 1);
+	type(p, "DELETE fading FROM %s.user_mailbox_rows WHERE user = '%pu1' AND mailbox ="
+		" 0x01020300000000000000000000000000 AND bucket = 0 AND kind = 1 AND name ="
+		" 0x00000000000200000000000000000001");
+	assert_ok(read_tail(p, 0));
+	assert_int_equal(seen_value.n, CATALOG_GROUP_MAX);
+}
+static void what_faded_is_missing_at_the_end(void **state)
+{
+	(void)state;
+	run(fades);
+}
+
+/* ---- foreign bytes ---- */
+
+#define GUID "0x01020300000000000000000000000000"
+#define ROWS "INSERT INTO %s.user_mailbox_rows (user, mailbox, bucket, kind, name, value) VALUES"
+
+static void damaged(struct place *p)
+{
+	struct catalog_head *heads;
+	struct catalog_garbage *entries;
+	size_t count;
+	static const char *const rows[] = {
+		ROWS " ('%pu1', " GUID ", 0, 1, 0x0001, 0x00)",
+		ROWS " ('%pu1', " GUID ", 0, 2, 0x00000000000100000000000000000001, 0x0011223344)",
+		ROWS " ('%pu1', " GUID ", 0, 1, 0x00000000000100000000000000000001, null)",
+		ROWS " ('%pu1', " GUID ", 0, 1, 0x00000000000100000000000000000001, 0x00)",
+	};
+	for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+		type(p, rows[i]);
+		assert_err(read_tail(p, 0), ERR_CORRUPT);
+		assert_told(p, "mailbox 01020300000000000000000000000000, bucket 0");
+		type(p, "DELETE FROM %s.user_mailbox_rows WHERE user = '%pu1' AND mailbox = " GUID
+			" AND bucket = 0");
+	}
+	/* Kinds and buckets that nobody writes are never asked for. */
+	type(p, ROWS " ('%pu1', " GUID ", 0, 3, 0x0001, 0x00)");
+	type(p, ROWS " ('%pu1', " GUID ", -1, 1, 0x0001, 0x00)");
+	assert_ok(read_tail(p, 1));
+	assert_int_equal(seen, 0);
+
+	type(p, "INSERT INTO %s.user_heads (user, mailbox, key, value) VALUES ('%pu1', " GUID
+		", 'base', 0x00112233445566)");
+	assert_err(catalog_read_heads(p->op, p->catalog, user, &heads, &count), ERR_CORRUPT);
+	assert_told(p, "base");
+	type(p, "INSERT INTO %s.gc_hours (prefix, shard, hour) VALUES ('%p', 1, 5)");
+	type(p, "INSERT INTO %s.gc_queue (prefix, shard, hour, queued, user, object, value) VALUES"
+		" ('%p', 1, 5, 0x01, 'u', 'o', 0x00)");
+	assert_err(catalog_read_garbage(p->op, p->catalog, 1, 9, &entries, &count), ERR_CORRUPT);
+	assert_told(p, "shard 1, hour 5");
+}
+static void damaged_cells_are_told(void **state)
+{
+	(void)state;
+	run(damaged);
+}
+
+/* ---- the queue ---- */
+
+static size_t read_queue(
+	struct place *p, struct catalog *c, size_t max, struct catalog_garbage **out)
+{
+	size_t count = 0;
+	assert_ok(catalog_read_garbage(
+		p->op, c, catalog_user_shard(p->catalog, user), max, out, &count));
+	return count;
+}
+
+static void delete_entry(struct place *p, const struct catalog_garbage *entry)
+{
+	struct catalog_change change = {
+		.kind = CATALOG_DELETE_GARBAGE, .object = entry->object, .queued = entry->name
+	};
+	assert_ok(catalog_write(p->op, p->catalog, entry->user, &change, 1));
+}
+
+static enum err count_hour(struct op *op, const struct cql_row *r, void *arg)
+{
+	(void)op;
+	(void)r;
+	(*(size_t *)arg)++;
+	return ERR_NONE;
+}
+
+static size_t hours_listed(struct place *p)
+{
+	struct catalog_cql *c = catalog_cql(p->catalog);
+	size_t count = 0;
+	const struct cql_value values[] = { cql_text(str_from(c->prefix)),
+		cql_int(p->op->arena, (int32_t)catalog_user_shard(p->catalog, user)) };
+	const struct cql_bound b = catalog_cql_bind(c, CATALOG_CQL_READ_HOURS, values, 2);
+	assert_ok(cql_query(p->op, c->client, &b, count_hour, &count));
+	return count;
+}
+
+static void hours(struct place *p)
+{
+	const uint64_t hour_ms = 3600 * 1000, now_ms = (uint64_t)(now_wall_us() / US_PER_MS);
+	const struct catalog_change changes[] = { garbage(now_ms, 5, STR("today")),
+		garbage(3 * hour_ms, 4, STR("c")), garbage(hour_ms + 1, 2, STR("b")),
+		garbage(hour_ms, 1, STR("a")) };
+	struct catalog_garbage *entries;
+	write_all(p, changes, ARRAY_COUNT(changes));
+	assert_int_equal(hours_listed(p), 3);
+	assert_int_equal(read_queue(p, p->catalog, 9, &entries), 4);
+	assert_str(entries[0].object, STR("a"));
+	assert_str(entries[1].object, STR("b"));
+	assert_str(entries[2].object, STR("c"));
+	assert_str(entries[3].object, STR("today"));
+	for (size_t i = 0; i < 3; i++)
+		delete_entry(p, &entries[i]);
+	assert_int_equal(read_queue(p, p->catalog, 9, &entries), 1);
+
+	/* Hours that are long over leave the list when they are found empty from their beginning. */
+	struct catalog *other;
+	assert_ok(catalog_open_text(p->op, p->text, &other));
+	assert_int_equal(read_queue(p, other, 9, &entries), 1);
+	catalog_close(p->op, other);
+	/* ... unless they were listed within the last ten minutes, as these were. */
+	assert_int_equal(hours_listed(p), 3);
+
+	/* What comes late is found by who reads the hour from its beginning. */
+	const struct catalog_change late = garbage(hour_ms, 0, STR("late"));
+	write_all(p, &late, 1);
+	assert_int_equal(read_queue(p, p->catalog, 9, &entries), 1);
+	assert_ok(catalog_open_text(p->op, p->text, &other));
+	assert_int_equal(read_queue(p, other, 9, &entries), 2);
+	assert_str(entries[0].object, STR("late"));
+	catalog_close(p->op, other);
+}
+static void the_queue_is_read_by_hours(void **state)
+{
+	(void)state;
+	run(hours);
+}
+
+static void leave(struct place *p)
+{
+	struct catalog_garbage *entries;
+	/* As if it had been listed when it was the present hour. */
+	AUTO_BUF(text, 0);
+	buf_putf(&text,
+		"INSERT INTO %%s.gc_hours (prefix, shard, hour) VALUES ('%%p', %" PRIu32
+		", 5) USING TIMESTAMP 18000000000",
+		catalog_user_shard(p->catalog, user));
+	type(p, str_dup_z(p->op->arena, buf_str(&text)));
+	assert_int_equal(hours_listed(p), 1);
+	assert_int_equal(read_queue(p, p->catalog, 9, &entries), 0);
+	assert_int_equal(hours_listed(p), 0);
+	const struct catalog_change late = garbage(5 * 3600 * 1000, 0, STR("late"));
+	write_all(p, &late, 1);
+	assert_int_equal(read_queue(p, p->catalog, 9, &entries), 1);
+}
+static void an_empty_hour_leaves_the_list_and_comes_back(void **state)
+{
+	(void)state;
+	run(leave);
+}
+
+/* Many entries that were dealt with do not stand before those that were not. */
+static void consumed(struct place *p)
+{
+	enum { COUNT = 2000, AT_ONCE = 250 };
+	const uint64_t now_ms = (uint64_t)(now_wall_us() / US_PER_MS);
+	struct catalog_change *changes =
+		ARENA_NEW_ARRAY(p->op->arena, struct catalog_change, COUNT);
+	struct catalog_garbage *entries;
+	size_t count, total = 0;
+	for (uint64_t i = 0; i < COUNT; i++)
+		changes[i] = garbage(now_ms, i, str_printf(p->op->arena, "o%05u", (unsigned)i));
+	write_all(p, changes, COUNT);
+	while ((count = read_queue(p, p->catalog, AT_ONCE, &entries)) > 0) {
+		for (size_t i = 0; i < count; i++, total++) {
+			assert_int_equal(get_be64(entries[i].name.bytes + 8), total);
+			delete_entry(p, &entries[i]);
+		}
+	}
+	assert_int_equal(total, COUNT);
+}
+static void what_is_done_is_not_read_again(void **state)
+{
+	(void)state;
+	run(consumed);
+}
+
+/* ---- tables ---- */
+
+static void missing(struct place *p)
+{
+	struct catalog *c;
+	char keyspace[64];
+	snprintf(keyspace, sizeof(keyspace), "%.40s_m", cluster_keyspace);
+	struct str argument = str_printf(p->op->arena, "%s,%s,4", cluster_address(), keyspace);
+	struct catalog_change change = head("k", STR("v"));
+	struct catalog_schema_wanted wanted = { .replication = STR("1") };
+	AUTO_BUF(out, 0);
+	assert_ok(catalog_open_text(
+		p->op, str_printf(p->op->arena, "cql(%.*s)", STRF(argument)), &c));
+	assert_err(catalog_write(p->op, c, user, &change, 1), ERR_UNAVAILABLE);
+	assert_told(p, "doveadm dictmap init");
+	wanted.is_dry = true;
+	assert_ok(catalog_schema_make_text(p->op, argument, &wanted, &out));
+	assert_true(str_find(buf_str(&out), STR("CREATE TABLE")) > 0);
+	assert_err(catalog_write(p->op, c, user, &change, 1), ERR_UNAVAILABLE);
+	wanted.is_dry = false;
+	assert_ok(catalog_schema_make_text(p->op, argument, &wanted, &out));
+	assert_ok(catalog_write(p->op, c, user, &change, 1)); /* without being opened again */
+	catalog_close(p->op, c);
+
+	/* Again: nothing to do. */
+	buf_clear(&out);
+	assert_ok(catalog_schema_make_text(p->op, argument, &wanted, &out));
+	assert_str(buf_str(&out), STR(""));
+	wanted.shard_count = 5;
+	assert_err(catalog_schema_make_text(p->op, argument, &wanted, &out), ERR_CONFLICT);
+	assert_told(p, "4 shards");
+	wanted.shard_count = 4;
+	wanted.replication = STR("datacenter1:2");
+	assert_err(catalog_schema_make_text(p->op, argument, &wanted, &out), ERR_CONFLICT);
+	assert_told(p, "ALTER KEYSPACE");
+	wanted.replication = STR("1;x");
+	assert_err(catalog_schema_make_text(p->op, argument, &wanted, &out), ERR_INVALID);
+	wanted.replication = STR_NONE;
+	AUTO_BUF(text, 0);
+	buf_putf(&text, "DROP TABLE %s.gc_hours%c", keyspace, '\0');
+	cluster_run(p->op, text.p);
+	buf_clear(&text);
+	buf_putf(&text, "CREATE TABLE %s.gc_hours (prefix text PRIMARY KEY, shard int)%c", keyspace,
+		'\0');
+	cluster_run(p->op, text.p);
+	assert_err(catalog_schema_make_text(p->op, argument, &wanted, &out), ERR_CONFLICT);
+	assert_told(p, "gc_hours is there and is none of ours");
+	assert_str(buf_str(&out), STR(""));
+	buf_clear(&text);
+	buf_putf(&text, "DROP KEYSPACE %s%c", keyspace, '\0');
+	cluster_run(p->op, text.p);
+}
+static void tables_are_made_once(void **state)
+{
+	(void)state;
+	run(missing);
+}
+
+/* ---- connections that are cut ---- */
+
+static struct catalog *open_behind(struct place *p, const struct proxy *proxy)
+{
+	struct catalog *c;
+	struct str text = str_printf(p->op->arena, "cql(127.0.0.1:%u,%s,4,%s)", proxy->port,
+		cluster_keyspace, catalog_cql(p->catalog)->prefix);
+	assert_ok(catalog_open_text(p->op, text, &c));
+	return c;
+}
+
+static enum err write_soon(struct place *p, struct catalog *c, struct catalog_change change)
+{
+	p->op->deadline_us = now_us() + 3 * US_PER_SEC;
+	enum err e = catalog_write(p->op, c, user, &change, 1);
+	p->op->deadline_us = TIME_NEVER;
+	return e;
+}
+
+static void write_until_it_works(struct place *p, struct catalog *c, struct catalog_change change)
+{
+	enum err e = ERR_TIMEOUT;
+	for (int i = 0; i < 300 && e != ERR_NONE; i++) {
+		e = write_soon(p, c, change);
+		if (e != ERR_NONE)
+			assert_ok(task_sleep(p->op, 100 * US_PER_MS));
+	}
+	if (e != ERR_NONE)
+		print_error("%s\n", p->op->failure.text);
+	assert_ok(e);
+}
+
+static void cut(struct place *p)
+{
+	struct proxy proxy;
+	proxy_open(&proxy, cluster_address(), PROXY_REFUSES);
+	struct catalog *c = open_behind(p, &proxy);
+	struct catalog_change mail = row(CATALOG_APPEND, 0, 1, STR("v"));
+	mail.stamp_us = now_wall_us();
+
+	/* The cluster is away when the process starts. */
+	assert_err(write_soon(p, c, mail), ERR_UNAVAILABLE);
+	proxy_set(&proxy, PROXY_PASSES);
+	write_until_it_works(p, c, mail);
+
+	/* An answer gets lost: uncertain, and in truth carried out. Repeating changes nothing. */
+	mail.row.name = name(2, 1);
+	proxy_set(&proxy, PROXY_LOSES_ANSWERS);
+	assert_err(write_soon(p, c, mail), ERR_TIMEOUT);
+	assert_ok(read_tail(p, 0));
+	assert_int_equal(seen, 2);
+	proxy_set(&proxy, PROXY_PASSES);
+	write_until_it_works(p, c, mail);
+	assert_ok(read_tail(p, 0));
+	assert_int_equal(seen, 2);
+
+	/* A request gets lost: uncertain as well. */
+	mail.row.name = name(3, 1);
+	proxy_set(&proxy, PROXY_LOSES_REQUESTS);
+	assert_err(write_soon(p, c, mail), ERR_TIMEOUT);
+	assert_ok(read_tail(p, 0));
+	assert_int_equal(seen, 2);
+	proxy_set(&proxy, PROXY_PASSES);
+	write_until_it_works(p, c, mail);
+	assert_ok(read_tail(p, 0));
+	assert_int_equal(seen, 3);
+	assert_true(atomic_load(&proxy.cuts) > 2);
+	catalog_close(p->op, c);
+	proxy_close(&proxy);
+}
+static void cut_connections_leave_it_uncertain(void **state)
+{
+	(void)state;
+	run(cut);
+}
+
+#define TEST(fn)                                                                                   \
+	{                                                                                          \
+#fn, fn, NULL, NULL, NULL                                                          \
+	}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(cells_know_their_place_and_their_bytes),
+		TEST(entries_of_the_queue_are_forty_bytes_at_most),
+		TEST(requests_are_few),
+		TEST(what_faded_is_missing_at_the_end),
+		TEST(damaged_cells_are_told),
+		TEST(the_queue_is_read_by_hours),
+		TEST(an_empty_hour_leaves_the_list_and_comes_back),
+		TEST(what_is_done_is_not_read_again),
+		TEST(tables_are_made_once),
+		TEST(cut_connections_leave_it_uncertain),
+	};
+	return cmocka_run_group_tests(tests, cluster_setup, cluster_teardown);
+}
