@@ -34,12 +34,12 @@ struct test_server {
 	struct tls_context *tls; /* NULL: plain */
 	const struct act *acts;  /* the last is for all that follow */
 	size_t act_count;
+	bool is_repeated; /* the script: after the last the first, and requests are not kept */
 	size_t request_count, connection_count;
 	char *requests[TEST_REQUESTS_MAX]; /* header and body, as they came */
 	size_t sizes[TEST_REQUESTS_MAX];
 	struct wait_queue ended;
 	unsigned live;
-	bool is_closing;
 };
 
 struct test_connection {
@@ -69,9 +69,12 @@ static inline bool test_read_request(
 	while (stream_input(x->stream).n < n)
 		if (stream_read_more(op, x->stream) != ERR_NONE)
 			return false;
-	assert_true(s->request_count < TEST_REQUESTS_MAX);
-	s->sizes[s->request_count] = n;
-	s->requests[s->request_count++] = str_new_z(str_slice(stream_input(x->stream), 0, n));
+	assert_true(s->is_repeated || s->request_count < TEST_REQUESTS_MAX);
+	if (!s->is_repeated) {
+		s->sizes[s->request_count] = n;
+		s->requests[s->request_count] = str_new_z(str_slice(stream_input(x->stream), 0, n));
+	}
+	s->request_count++;
 	stream_consume(x->stream, n);
 	return true;
 }
@@ -126,7 +129,9 @@ static inline void test_serve(void *arg)
 	if (goes_on && s->tls)
 		goes_on = stream_start_tls(&op, x->stream, s->tls) == ERR_NONE;
 	while (goes_on) {
-		const struct act *act = &s->acts[MIN(s->request_count, s->act_count - 1)];
+		size_t at = s->is_repeated ? s->request_count % s->act_count
+					   : MIN(s->request_count, s->act_count - 1);
+		const struct act *act = &s->acts[at];
 		goes_on = test_read_request(&op, x, act) && test_act(&op, x, act);
 	}
 	if (x->stream)
@@ -166,8 +171,10 @@ static inline void test_server_open(
 /* A new script; requests seen so far are forgotten. */
 static inline void test_server_script(struct test_server *s, const struct act *acts, size_t count)
 {
-	for (size_t i = 0; i < s->request_count; i++)
+	for (size_t i = 0; i < TEST_REQUESTS_MAX; i++) {
 		mem_free(s->requests[i]);
+		s->requests[i] = NULL;
+	}
 	s->request_count = s->connection_count = 0;
 	s->acts = acts;
 	s->act_count = count;

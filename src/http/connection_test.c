@@ -1,0 +1,396 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Connections: kept, limited, given up, refused; names that are looked up; servers that are left alone. */
+#include "http/test_world.h"
+
+#include <dlfcn.h>
+#include <netdb.h>
+#include <stdatomic.h>
+
+#include "base/random.h"
+
+static void run_kept(void *arg)
+{
+	SCRIPT({ REPLY_OK(1, "1"), .then = THEN_CLOSE }, { REPLY_OK(1, "2") },
+		{ STR(""), .then = THEN_CLOSE }, { REPLY_OK(1, "3") },
+		{ STR(""), .then = THEN_CLOSE });
+	assert_ok(ask(&w, "GET", &a));
+	assert_ok(task_sleep(&w.op, 20 * US_PER_MS));
+	/* Closed between requests: nobody notices, nothing was sent twice. */
+	assert_ok(put(&w, STR("x"), false, &a));
+	assert_str(a.body, STR("2"));
+	assert_int_equal(a.attempts, 1);
+	assert_int_equal(w.server.connection_count, 2);
+	/* Closed when the request had been sent: repeated by libcurl if it may be. */
+	assert_ok(put(&w, STR("x"), true, &a));
+	assert_str(a.body, STR("3"));
+	assert_int_equal(a.attempts, 2);
+	assert_true(a.maybe_repeated);
+	assert_int_equal(w.server.request_count, 4);
+	assert_err(put(&w, STR("x"), false, &a), ERR_TIMEOUT);
+	assert_int_equal(w.server.request_count, 5);
+	world_close(&w);
+}
+
+static void connections_closed_between_requests_do_not_matter(void **state)
+{
+	(void)state;
+	test_in_task(run_kept, NULL);
+}
+
+static void run_idle(void *arg)
+{
+	SCRIPT({ REPLY_OK(1, "1") });
+	settings.idle_max_us = 50 * US_PER_MS;
+	client_again(&w, &settings);
+	assert_ok(ask(&w, "GET", &a));
+	assert_int_equal(w.server.live, 1);
+	while (w.server.live > 0) /* the client ends it */
+		assert_ok(wait_queue_wait(&w.op, &w.server.ended));
+	assert_ok(ask(&w, "GET", &a));
+	assert_int_equal(w.server.connection_count, 2);
+	world_close(&w);
+}
+
+static void idle_connections_end(void **state)
+{
+	(void)state;
+	test_in_task(run_idle, NULL);
+}
+
+struct asker {
+	struct world *w;
+	enum err e;
+	struct http_answer a;
+};
+
+static enum err ask_task(struct op *op, void *arg)
+{
+	struct asker *asker = arg;
+	struct world *w = asker->w;
+	struct str body = STR("body");
+	const struct http_request request = { .method = STR("PUT"),
+		.url = w->url,
+		.parts = &body,
+		.part_count = 1,
+		.answer_max = 100 };
+	asker->e = http_request(op, w->client, &request, &asker->a);
+	return ERR_NONE;
+}
+
+static void run_parallel(void *arg)
+{
+	SCRIPT({ REPLY_OK(1, "1"), .after_us = 20 * US_PER_MS });
+	settings.connections_max = 3;
+	client_again(&w, &settings);
+	struct asker askers[20];
+	struct task_group *group = task_group_new(&w.op);
+	for (size_t i = 0; i < ARRAY_COUNT(askers); i++) {
+		askers[i] = (struct asker){ .w = &w };
+		task_group_start(group, "asker", ask_task, &askers[i]);
+	}
+	assert_ok(task_group_finish(&w.op, group));
+	for (size_t i = 0; i < ARRAY_COUNT(askers); i++) {
+		assert_ok(askers[i].e);
+		assert_int_equal(askers[i].a.attempts, 1);
+	}
+	assert_int_equal(w.server.connection_count, 3);
+	world_close(&w);
+}
+
+static void connections_are_limited_and_requests_queue(void **state)
+{
+	(void)state;
+	test_in_task(run_parallel, NULL);
+}
+
+static void cancelled_main(void *arg)
+{
+	struct asker *asker = arg;
+	AUTO_ARENA(arena, 0);
+	struct op op;
+	op_init(&op, &arena, NULL, now_us() + 10 * US_PER_SEC);
+	(void)ask_task(&op, asker); /* its error is in the asker */
+}
+
+static void run_cancel(void *arg)
+{
+	SCRIPT({ STR(""), .then = THEN_HANG }, { STR(""), .then = THEN_HANG },
+		{ REPLY_OK(1, "1") });
+	settings.connections_max = 2;
+	client_again(&w, &settings);
+	/* Two at the server, two in the queue. */
+	struct asker askers[4];
+	struct task_handle tasks[4];
+	for (size_t i = 0; i < 4; i++) {
+		askers[i] = (struct asker){ .w = &w };
+		tasks[i] = task_start("asker", cancelled_main, &askers[i]);
+	}
+	while (w.server.request_count < 2)
+		assert_ok(task_sleep(&w.op, US_PER_MS));
+	for (size_t i = 0; i < 3; i++)
+		task_cancel(tasks[i]);
+	while (task_is_alive(tasks[3]))
+		assert_ok(task_sleep(&w.op, US_PER_MS));
+	for (size_t i = 0; i < 3; i++)
+		assert_err(askers[i].e, ERR_CANCELLED);
+	assert_ok(askers[3].e);
+	world_close(&w);
+}
+
+static void cancelled_requests_leave_nothing(void **state)
+{
+	(void)state;
+	test_in_task(run_cancel, NULL);
+}
+
+static void run_refused(void *arg)
+{
+	SCRIPT({ REPLY_OK(1, "1") });
+	struct address at;
+	struct sockaddr_in bound;
+	socklen_t n = sizeof bound;
+	int fd;
+	/* A port that nobody listens on: bound, and kept by us. */
+	assert_true(address_parse(STR("127.0.0.1"), &at));
+	fd = socket(AF_INET, SOCK_STREAM, 0);
+	bound = (struct sockaddr_in){ .sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	assert_int_equal(bind(fd, (struct sockaddr *)&bound, n), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&bound, &n), 0);
+	w.url = str_printf(&w.arena, "http://127.0.0.1:%u/", ntohs(bound.sin_port));
+	assert_err(put(&w, STR("x"), false, &a), ERR_UNAVAILABLE);
+	assert_int_equal(http_counters(w.client).attempts, 3); /* connect_attempts_max */
+	w.url = STR("http://name.invalid/");
+	assert_err(put(&w, STR("x"), false, &a), ERR_UNAVAILABLE);
+	assert_true(strstr(w.op.failure.text, "name.invalid") != NULL);
+	close(fd);
+	world_close(&w);
+}
+
+static void refused_connections_are_certain_failures(void **state)
+{
+	(void)state;
+	test_in_task(run_refused, NULL);
+}
+
+static void run_queue(void *arg)
+{
+	SCRIPT({ STR(""), .then = THEN_HANG });
+	settings.connections_max = 1;
+	client_again(&w, &settings);
+	struct asker asker = { .w = &w };
+	struct task_handle task = task_start("asker", cancelled_main, &asker);
+	while (w.server.request_count < 1)
+		assert_ok(task_sleep(&w.op, US_PER_MS));
+	/* It never left: so nothing was done, though time ran out. */
+	w.op.deadline_us = now_us() + 20 * US_PER_MS;
+	assert_err(put(&w, STR("x"), false, &a), ERR_UNAVAILABLE);
+	w.op.deadline_us = now_us() + 10 * US_PER_SEC;
+	task_cancel(task);
+	while (task_is_alive(task))
+		assert_ok(task_sleep(&w.op, US_PER_MS));
+	world_close(&w);
+}
+
+static void what_only_queued_was_not_done(void **state)
+{
+	(void)state;
+	test_in_task(run_queue, NULL);
+}
+
+/* The C library's, but for one name, whose lookup takes long: libcurl finds this one first. */
+#define SLOW_US (300 * US_PER_MS)
+static atomic_uint slow_lookups, slow_done;
+
+int getaddrinfo(const char *restrict node, const char *restrict service,
+	const struct addrinfo *restrict hints, struct addrinfo **restrict out)
+{
+	int (*real)(const char *, const char *, const struct addrinfo *, struct addrinfo **);
+	*(void **)&real = dlsym(RTLD_NEXT, "getaddrinfo");
+	bool is_slow = node && strcmp(node, "slow.example") == 0;
+	if (is_slow) {
+		atomic_fetch_add(&slow_lookups, 1);
+		usleep((useconds_t)SLOW_US);
+	}
+	int r = real(is_slow ? "127.0.0.1" : node, service, hints, out);
+	if (is_slow)
+		atomic_fetch_add(&slow_done, 1);
+	return r;
+}
+
+static void run_lookup(void *arg)
+{
+	SCRIPT({ REPLY_OK(1, "1") });
+	w.url = str_printf(&w.arena, "http://slow.example:%u/", w.server.port);
+	struct asker asker = { .w = &w };
+	struct task_handle task = task_start("asker", cancelled_main, &asker);
+	int64_t start = now_us();
+	while (atomic_load(&slow_lookups) == 0)
+		assert_ok(task_sleep(&w.op, US_PER_MS));
+	/* The loop goes on meanwhile, and nobody waits for the thread when the request is given up. */
+	task_cancel(task);
+	while (task_is_alive(task))
+		assert_ok(task_sleep(&w.op, US_PER_MS));
+	assert_err(asker.e, ERR_CANCELLED);
+	assert_int_equal(atomic_load(&slow_done), 0);
+	assert_true(now_us() - start < SLOW_US);
+	/* Who waits gets it, and the next one has it at once. */
+	assert_ok(ask(&w, "GET", &a));
+	assert_int_equal(atomic_load(&slow_lookups), 2);
+	assert_ok(task_sleep(&w.op, 20 * US_PER_MS));
+	assert_ok(ask(&w, "GET", &a));
+	assert_int_equal(atomic_load(&slow_lookups), 2);
+	SAW(0, "Host: slow.example:");
+	while (atomic_load(&slow_done) < 2)
+		assert_ok(task_sleep(&w.op, US_PER_MS));
+	world_close(&w);
+}
+
+static void names_are_looked_up_beside_the_loop(void **state)
+{
+	(void)state;
+	test_in_task(run_lookup, NULL);
+}
+
+static void run_breaker(void *arg)
+{
+	SCRIPT({ REPLY_STATUS(500) }, { REPLY_STATUS(500) }, { REPLY_STATUS(500) },
+		{ REPLY_STATUS(500) }, { REPLY_OK(1, "1") });
+	settings.attempts_max[HTTP_READ] = 1;
+	settings.breaker_failures = 2;
+	settings.breaker_us = 30 * US_PER_MS;
+	settings.breaker_max_us = US_PER_SEC;
+	client_again(&w, &settings);
+	assert_ok(ask(&w, "GET", &a));
+	assert_ok(ask(&w, "GET", &a)); /* two, but in one moment */
+	assert_ok(task_sleep(&w.op, 40 * US_PER_MS));
+	assert_ok(ask(&w, "GET", &a));
+	assert_int_equal(a.status, 500);
+	assert_err(ask(&w, "GET", &a), ERR_UNAVAILABLE);
+	assert_true(strstr(w.op.failure.text, " ms") != NULL);
+	assert_int_equal(w.server.request_count, 3);
+	assert_ok(task_sleep(&w.op, 40 * US_PER_MS));
+	assert_ok(ask(&w, "GET", &a)); /* the probe: bad again, so twice as long */
+	assert_int_equal(a.status, 500);
+	assert_err(ask(&w, "GET", &a), ERR_UNAVAILABLE);
+	assert_ok(task_sleep(&w.op, 70 * US_PER_MS));
+	assert_ok(ask(&w, "GET", &a));
+	assert_int_equal(a.status, 200);
+	assert_ok(ask(&w, "GET", &a));
+	assert_int_equal(http_counters(w.client).broken_off, 2);
+	world_close(&w);
+}
+
+static void servers_that_keep_failing_are_left_alone(void **state)
+{
+	(void)state;
+	test_in_task(run_breaker, NULL);
+}
+
+/* ---- everything at once ---- */
+
+#define CHAOS_REQUESTS 40
+
+struct walker {
+	struct world *w;
+	unsigned answers, failures;
+	bool has_ended;
+};
+
+static void walk(void *arg)
+{
+	struct walker *k = arg;
+	AUTO_ARENA(arena, 0);
+	struct op op;
+	for (unsigned i = 0; i < CHAOS_REQUESTS && !task_is_cancelled(); i++) {
+		struct http_answer a;
+		const char bytes[] = "some bytes of a body, on the stack of who waits";
+		struct str parts[2] = { { bytes, sizeof bytes }, { NULL, 0 } };
+		parts[1].n = random_below(100000);
+		char *more = mem_new(parts[1].n);
+		parts[1].p = more;
+		arena_reset(&arena);
+		op_init(&op, &arena, NULL, now_us() + (int64_t)random_below(200 * US_PER_MS));
+		const struct http_request request = { .method = (i & 1) ? STR("PUT") : STR("GET"),
+			.url = k->w->url,
+			.parts = parts,
+			.part_count = (i & 1) ? 2 : 0,
+			.answer_max = 1000,
+			.is_repeatable = random_below(2) == 0 };
+		enum err e = http_request(&op, k->w->client, &request, &a);
+		mem_free(more);
+		k->answers += e == ERR_NONE;
+		k->failures += e != ERR_NONE;
+	}
+	k->has_ended = true;
+}
+
+static void run_chaos(void *arg)
+{
+	struct walker walkers[12];
+	struct task_handle tasks[ARRAY_COUNT(walkers)];
+	unsigned answers = 0;
+	SCRIPT({ REPLY_OK(5, "hello") }, { REPLY_STATUS(503) },
+		{ REPLY_OK(1, "x"), .then = THEN_CLOSE }, { STR(""), .then = THEN_RESET },
+		{ REPLY_OK(5, "hello"), .then = THEN_RESET },
+		{ STR("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhel"), .then = THEN_CLOSE },
+		{ REPLY_OK(5, "again") }, { STR(""), .then = THEN_HANG },
+		{ REPLY_STATUS(201), .ignores_body = true, .then = THEN_RESET },
+		{ STR("HTTP/1.1 200 OK\r\n\r\nendless "), .then = THEN_REPEAT },
+		{ REPLY_OK(5, "drips"), .then = THEN_DRIP },
+		{ STR("nonsense"), .then = THEN_CLOSE },
+		{ REPLY_OK(5, "later"), .after_us = 30 * US_PER_MS }, { REPLY_STATUS(404) });
+	settings.connections_max = 5;
+	settings.timeout_us[HTTP_READ] = settings.timeout_us[HTTP_WRITE] = 50 * US_PER_MS;
+	settings.breaker_failures = 4;
+	settings.breaker_us = 5 * US_PER_MS;
+	settings.breaker_max_us = 20 * US_PER_MS;
+	client_again(&w, &settings);
+	w.server.is_repeated = true;
+	for (size_t i = 0; i < ARRAY_COUNT(walkers); i++) {
+		walkers[i] = (struct walker){ .w = &w };
+		tasks[i] = task_start("walker", walk, &walkers[i]);
+	}
+	for (size_t i = 0; i < ARRAY_COUNT(walkers); i += 3) {
+		assert_ok(task_sleep(&w.op, (int64_t)random_below(50 * US_PER_MS)));
+		task_cancel(tasks[i]);
+	}
+	for (size_t i = 0; i < ARRAY_COUNT(walkers); i++) {
+		while (!walkers[i].has_ended)
+			assert_ok(task_sleep(&w.op, US_PER_MS));
+		answers += walkers[i].answers;
+	}
+	assert_true(answers > 0);
+	/* Nothing was lost on the way: everybody still gets an answer. */
+	w.server.is_repeated = false;
+	const struct act good[] = { { REPLY_OK(4, "good") } };
+	test_server_script(&w.server, good, 1);
+	assert_ok(task_sleep(&w.op, 30 * US_PER_MS));
+	for (size_t i = 0; i < 20; i++) {
+		assert_ok(ask(&w, "GET", &a));
+		assert_str(a.body, STR("good"));
+	}
+	world_close(&w);
+}
+
+static void chaos_ends_well(void **state)
+{
+	(void)state;
+	test_in_task(run_chaos, NULL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(connections_closed_between_requests_do_not_matter),
+		cmocka_unit_test(idle_connections_end),
+		cmocka_unit_test(connections_are_limited_and_requests_queue),
+		cmocka_unit_test(cancelled_requests_leave_nothing),
+		cmocka_unit_test(refused_connections_are_certain_failures),
+		cmocka_unit_test(what_only_queued_was_not_done),
+		cmocka_unit_test(names_are_looked_up_beside_the_loop),
+		cmocka_unit_test(servers_that_keep_failing_are_left_alone),
+		cmocka_unit_test(chaos_ends_well),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
