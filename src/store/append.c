@@ -52,6 +52,7 @@ void append_put_row(struct batch *b, struct mailbox *m, const struct row_append 
 	}
 	row_append_encode(&value, &stored);
 	batch_put_row(b, m->guid, CATALOG_APPEND, bucket, name, &value);
+	b->changes[b->count - 1].row.fading_bytes = row_append_fading(&stored);
 	batch_last(b)->summary = str_dup(&b->arena, row->summary);
 	batch_last(b)->resolved = buf_dup(&b->arena, &resolved);
 }

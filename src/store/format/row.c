@@ -67,6 +67,14 @@ void row_append_encode(struct buf *out, const struct row_append *row)
 		put_counted(out, row->summary);
 }
 
+size_t row_append_fading(const struct row_append *row)
+{
+	size_t length_bytes = 1;
+	for (size_t n = row->summary.n; n > 0x7f; n >>= 7)
+		length_bytes++;
+	return row->summary.n > 0 ? length_bytes + row->summary.n : 0;
+}
+
 enum err row_check_version(struct str *rest)
 {
 	uint8_t version;
@@ -100,7 +108,8 @@ enum err row_append_decode(struct str value, struct row_append *out)
 	row.has_batch = (parts & APPEND_HAS_BATCH) != 0;
 	if (row.has_batch && !cut_bytes(&rest, row.batch.bytes, ROW_ID_BYTES))
 		return ERR_CORRUPT;
-	if ((parts & APPEND_HAS_SUMMARY) &&
+	/* It may have faded: then all of it is gone. */
+	if ((parts & APPEND_HAS_SUMMARY) && rest.n > 0 &&
 		(!cut_counted(&rest, SIZE_MAX, &row.summary) || row.summary.n == 0))
 		return ERR_CORRUPT;
 	/* Rows of a batch wait for their modseq. */

@@ -46,6 +46,9 @@ struct row_append {
 	struct str summary; /* empty: left out, remade from the object */
 };
 void row_append_encode(struct buf *out, const struct row_append *row);
+/* How many bytes at the end of the encoding may be gone when it is read (catalog_row.fading_bytes): those
+ * of the summary. */
+size_t row_append_fading(const struct row_append *row);
 enum err row_append_decode(struct str value, struct row_append *out);
 
 enum row_op {
