@@ -46,6 +46,19 @@ static const struct doveadm_command commands[] = {
 		"makes keyspace and tables of the catalog in Cassandra" },
 	{ "dictmap status", doveadm_dictmap_status, "",
 		"prints what the catalog in Cassandra is made of" },
+	{ "fs get", doveadm_fs_get, "STACK PATH", "prints an object of a stack (obox, metacache)" },
+	{ "fs put", doveadm_fs_put, "[-h DIGEST] [-m KEY=VALUE]... STACK FILE PATH",
+		"stores a file as an object" },
+	{ "fs copy", doveadm_fs_copy, "STACK PATH PATH", "copies an object" },
+	{ "fs stat", doveadm_fs_stat, "STACK PATH", "prints the size of an object's content" },
+	{ "fs metadata", doveadm_fs_metadata, "STACK PATH", "prints what is kept beside it" },
+	{ "fs delete", doveadm_fs_delete, "[-R] [-n COUNT] STACK PATH...",
+		"deletes objects; -R: all below paths, COUNT at once" },
+	{ "fs iter-dirs", doveadm_fs_iter_dirs, "STACK PATH",
+		"lists what has objects below itself" },
+	{ "fs iter", doveadm_fs_iter, "[-C] [-O] STACK PATH", "lists the objects in a path" },
+	{ "fscache rescan", doveadm_fscache_rescan, "DIRECTORY [MAX-AGE]",
+		"counts a cache directory anew; removes what was not used for that long" },
 };
 
 int doveadm_fail(const struct doveadm *d, int status)

@@ -68,3 +68,12 @@ int doveadm_auth_cache_status(struct doveadm *d);
 int doveadm_user(struct doveadm *d);         /* doveadm_user.c */
 int doveadm_dictmap_init(struct doveadm *d); /* doveadm_dictmap.c */
 int doveadm_dictmap_status(struct doveadm *d);
+int doveadm_fs_get(struct doveadm *d); /* doveadm_fs.c */
+int doveadm_fs_put(struct doveadm *d);
+int doveadm_fs_copy(struct doveadm *d);
+int doveadm_fs_stat(struct doveadm *d);
+int doveadm_fs_metadata(struct doveadm *d);
+int doveadm_fs_delete(struct doveadm *d);
+int doveadm_fs_iter(struct doveadm *d);
+int doveadm_fs_iter_dirs(struct doveadm *d);
+int doveadm_fscache_rescan(struct doveadm *d);

@@ -61,7 +61,7 @@ enum err cache_dir_add(struct op *op, struct cache_dir *d, struct str key, struc
 void cache_dir_remove(struct cache_dir *d, struct str key);
 
 struct cache_count {
-	uint64_t bytes_before, bytes, files, removed_files;
+	uint64_t bytes_before, bytes, files, removed_bytes, removed_files;
 };
 /* Counts what is there and corrects the usage; removes what was not used for max_age_us (0: nothing)
  * and leftovers of processes that died. ERR_UNAVAILABLE. */

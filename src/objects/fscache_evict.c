@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "objects/fscache.h"
 #include "objects/fscache_private.h"
 #include "objects/objects_private.h"
 
@@ -137,6 +138,7 @@ enum err cache_dir_count(
 				continue;
 			cache_dir_unlink(d, s.items[k].name);
 			out->removed_files++;
+			out->removed_bytes += (uint64_t)s.items[k].bytes;
 			out->bytes -= (uint64_t)s.items[k].bytes;
 			out->files--;
 		}
@@ -145,4 +147,18 @@ enum err cache_dir_count(
 	atomic_store(&d->usage->counted_wall_us, now_wall_us());
 	cache_dir_make_room(d);
 	return ERR_NONE;
+}
+
+enum err fscache_rescan(
+	struct op *op, struct str path, int64_t max_age_us, struct fscache_state *out)
+{
+	struct cache_dir *d;
+	struct cache_count count;
+	TRY(cache_dir_open(op, path, UINT64_MAX, &d));
+	enum err e = cache_dir_count(op, d, max_age_us, &count);
+	if (e == ERR_NONE)
+		*out = (struct fscache_state){ count.bytes_before, count.bytes, count.files,
+			count.removed_bytes, count.removed_files };
+	cache_dir_unref(d);
+	return e;
 }
