@@ -151,6 +151,8 @@ const struct config_scope *config_block_get(
 	const struct config_scope *scope, enum config_block block, struct str name);
 /* The name behind the keyword: "inbox" of `namespace inbox {`; empty in the outermost scope. */
 struct str config_scope_name(const struct config_scope *scope);
+/* The scope around a block's: there are the blocks that stand beside it. NULL: this is the outermost. */
+const struct config_scope *config_scope_parent(const struct config_scope *scope);
 
 /* ---- values -----------------------------------------------------------------------------------
  */

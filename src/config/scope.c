@@ -501,3 +501,9 @@ struct str config_scope_name(const struct config_scope *scope)
 	CHECK(scope, SCOPE_MAGIC);
 	return scope->name;
 }
+
+const struct config_scope *config_scope_parent(const struct config_scope *scope)
+{
+	CHECK(scope, SCOPE_MAGIC);
+	return scope->parent;
+}

@@ -380,15 +380,9 @@ static enum err algorithm_read(struct op *op, struct str name, enum crypt_algori
 	return ERR_NONE;
 }
 
-static enum err scope_read(
+static enum err private_keys_read(
 	struct op *op, const struct config_scope *scope, struct crypt_store *store)
 {
-	struct str text = config_file(scope, SET_crypt_global_public_key_file);
-	TRY(algorithm_read(op, config_str(scope, SET_crypt_write_algorithm), &store->algorithm));
-	store->reads_plain = config_bool(scope, SET_fs_crypt_read_plain_fallback);
-	if (text.n)
-		TRY(crypt_ring_add_public(
-			op, store->ring, STR("crypt_global_public_key_file"), text));
 	for (size_t i = 0; i < config_block_count(scope, BLOCK_crypt_global_private_key); i++) {
 		const struct config_scope *key =
 			config_block_at(scope, BLOCK_crypt_global_private_key, i);
@@ -405,6 +399,21 @@ static enum err scope_read(
 				STRF(config_scope_name(key))),
 			file, password));
 	}
+	return ERR_NONE;
+}
+
+static enum err scope_read(
+	struct op *op, const struct config_scope *scope, struct crypt_store *store)
+{
+	struct str text = config_file(scope, SET_crypt_global_public_key_file);
+	TRY(algorithm_read(op, config_str(scope, SET_crypt_write_algorithm), &store->algorithm));
+	store->reads_plain = config_bool(scope, SET_fs_crypt_read_plain_fallback);
+	if (text.n)
+		TRY(crypt_ring_add_public(
+			op, store->ring, STR("crypt_global_public_key_file"), text));
+	/* The keys stand anywhere around the layer, mostly outside of everything. */
+	for (; scope; scope = config_scope_parent(scope))
+		TRY(private_keys_read(op, scope, store));
 	return ERR_NONE;
 }
 
