@@ -169,8 +169,9 @@ static void add_fixed_headers(
 		http_headers_add(op, headers, STR("x-ms-client-request-id"), session);
 }
 
-static enum err request_once(
-	struct op *op, struct azure *a, const struct azure_ask *ask, struct http_answer *answer)
+/* *out_fetch: of the user-delegation key that was used. */
+static enum err request_once(struct op *op, struct azure *a, const struct azure_ask *ask,
+	uint64_t *out_fetch, struct http_answer *answer)
 {
 	struct http_headers headers = { 0 };
 	struct shared_signer signer = { a, objects_parts_bytes(ask->parts, ask->part_count) };
@@ -179,6 +180,7 @@ static enum err request_once(
 	if (ask->query.n)
 		buf_putf(&url, "?%.*s", STRF(ask->query));
 	TRY(put_sas(op, a, ask->key, ask->permissions, ask->query.n ? '&' : '?', &url));
+	*out_fetch = a->keys.fetches;
 	add_fixed_headers(op, ask, &headers);
 	bool is_shared = a->settings.auth == AZURE_AUTH_SHARED_KEY;
 	return http_request(op, a->http,
@@ -201,8 +203,8 @@ enum err azure_request(
 {
 	bool may_renew = a->settings.auth == AZURE_AUTH_USER_SAS;
 	for (;;) {
-		uint64_t fetch = a->keys.fetches;
-		TRY(request_once(op, a, ask, answer));
+		uint64_t fetch;
+		TRY(request_once(op, a, ask, &fetch, answer));
 		if (answer->status != 401 && answer->status != 403)
 			return ERR_NONE;
 		/* A key can be revoked before its end. */
