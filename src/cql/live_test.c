@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The client against a real Cassandra: POMBAL_TEST_CQL is host:port; skipped without. Each test makes a
+/* The client against a real Cassandra: POMBAL_TEST_CQL is host:port, POMBAL_TEST_CQL_TLS is
+ * user:password@host:port of one with TLS, signed by POMBAL_TEST_CA; skipped without. Each test makes a
  * table of its own in a keyspace that stays. */
-#include "cql/cql.h"
+#include "cql/cql_private.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+
+#include "config/config.h"
 
 #include "base/random.h"
 #include "task/test.h"
@@ -188,6 +192,120 @@ static void run_unprepared(void *arg)
 	tear_down(&l);
 }
 
+struct tokens {
+	size_t rows;
+};
+
+static enum err see_token(struct op *op, const struct cql_row *row, void *arg)
+{
+	struct tokens *t = arg;
+	int64_t expected = 0;
+	struct cql_value key[] = { cql_text(cql_column(row, 0)), cql_blob(cql_column(row, 1)) };
+	uint16_t parts[] = { 0, 1 };
+	AUTO_BUF(b, 0);
+	(void)op;
+	t->rows++;
+	assert_true(cql_column_bigint(row, 2, &expected));
+	assert_true(cql_token(cql_routing_key(&b, key, parts, 2)) == expected);
+	return ERR_NONE;
+}
+
+/* Keys of all lengths, and bytes of both halves, have the token that the node says; and with them each
+ * call knows its replica. */
+static void run_tokens(void *arg)
+{
+	struct live l;
+	struct tokens t = { 0 };
+	(void)arg;
+	set_up(&l);
+	const struct cql_statement *write = cql_statement(l.client, CQL_WRITE, STR("w"),
+		make(&l, "INSERT INTO @ (g, u, n) VALUES (?, ?, 1)"));
+	for (size_t n = 0; n < 40; n++) {
+		char *bytes = arena_alloc(&l.arena, n + 1);
+		random_bytes(bytes, n + 1);
+		struct cql_value v[] = { cql_blob((struct str){ bytes, n + 1 }),
+			cql_text(STR("u")) };
+		assert_ok(cql_execute(
+			&l.op, l.client, &(struct cql_bound){ write, v, ARRAY_COUNT(v), 0 }));
+	}
+	/* the order of the key, not that of the values */
+	assert_true(write->key_count == 2 && write->key[0] == 1 && write->key[1] == 0);
+	const struct cql_statement *read = cql_statement(
+		l.client, CQL_READ, STR("r"), make(&l, "SELECT u, g, token(u, g) FROM @"));
+	assert_ok(
+		cql_query(&l.op, l.client, &(struct cql_bound){ read, NULL, 0, 0 }, see_token, &t));
+	assert_int_equal(t.rows, 40);
+	/* The keyspace may be younger than the first look at the cluster: news of it come within a second. */
+	while (l.client->ring.count == 0)
+		assert_ok(task_sleep(&l.op, 20 * US_PER_MS));
+	assert_int_equal(l.client->ring.replica_count, 1);
+	assert_true(l.client->hosts[0]->connection->has_lz4);
+	tear_down(&l);
+}
+
+/* "user:password@host:port" and the authority, as settings. */
+static struct str tls_settings(struct arena *a, const char *target, const char *more)
+{
+	struct str rest = str_from(target), user, password, host;
+	assert_true(str_cut(&rest, ':', &user) && str_cut(&rest, '@', &password) &&
+		    str_cut(&rest, ':', &host));
+	return str_printf(a,
+		"dovecot_config_version = 3.1.0\ndovecot_storage_version = 3.1.0\n"
+		"cassandra_hosts = %.*s\ncassandra_port = %.*s\ncassandra_keyspace = " KEYSPACE
+		"\ncassandra_user = %.*s\ncassandra_password = %.*s\n%s",
+		STRF(host), STRF(rest), STRF(user), STRF(password), more);
+}
+
+static enum err ask_with(const char *more, char *out_text)
+{
+	struct arena arena;
+	struct op op;
+	struct config_problems problems;
+	struct config *config;
+	struct cql_client *client;
+	arena_init(&arena, 0);
+	op_init(&op, &arena, NULL, now_us() + 30 * US_PER_SEC);
+	struct config_load_args args = { .text = tls_settings(
+						 &arena, getenv("POMBAL_TEST_CQL_TLS"), more),
+		.reads_files = true };
+	assert_ok(config_load(&op, &args, &problems, &config));
+	assert_ok(cql_open(&op, config_scope(config, NULL), &client));
+	enum err e = cql_run(&op, client, STR("SELECT key FROM system.local"));
+	memcpy(out_text, op.failure.text, OP_FAILURE_TEXT_MAX);
+	cql_close(&op, client);
+	config_unref(config);
+	arena_done(&arena);
+	return e;
+}
+
+static void run_tls(void *arg)
+{
+	char with_ca[1024], text[OP_FAILURE_TEXT_MAX];
+	(void)arg;
+	(void)snprintf(with_ca, sizeof(with_ca),
+		"cassandra_ssl = cert-ip\nssl_client_ca_file = %s\n", getenv("POMBAL_TEST_CA"));
+	assert_ok(ask_with(with_ca, text));
+	(void)snprintf(with_ca, sizeof(with_ca),
+		"cassandra_ssl = cert-only\ncassandra_ssl_ca_file = %s\n",
+		getenv("POMBAL_TEST_CA"));
+	assert_ok(ask_with(with_ca, text));
+	assert_ok(
+		ask_with("cassandra_ssl = cert-only\nssl_client_require_valid_cert = no\n", text));
+	/* signed by nobody whom the system knows */
+	assert_err(ask_with("cassandra_ssl = cert-only\n", text), ERR_UNAVAILABLE);
+	assert_non_null(strstr(text, "certificate"));
+	/* no TLS where there must be */
+	assert_err(ask_with("cassandra_connect_timeout = 2s\n", text), ERR_UNAVAILABLE);
+}
+
+static void tls(void **state)
+{
+	(void)state;
+	if (!getenv("POMBAL_TEST_CQL_TLS") || !getenv("POMBAL_TEST_CA"))
+		skip();
+	test_in_task(run_tls, NULL);
+}
+
 #define LIVE_TEST(what)                                                                            \
 	static void what(void **state)                                                             \
 	{                                                                                          \
@@ -200,6 +318,7 @@ LIVE_TEST(values)
 LIVE_TEST(batches)
 LIVE_TEST(errors)
 LIVE_TEST(unprepared)
+LIVE_TEST(tokens)
 
 int main(void)
 {
@@ -208,6 +327,8 @@ int main(void)
 		cmocka_unit_test(batches),
 		cmocka_unit_test(errors),
 		cmocka_unit_test(unprepared),
+		cmocka_unit_test(tokens),
+		cmocka_unit_test(tls),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
