@@ -2,7 +2,7 @@
 /* What a small request costs this process: the HTTP client beside a bare handle of libcurl that keeps its
  * connection. The server is a child that answers everything alike; its CPU is not counted.
  *
- *     http_bench [requests]        prints one JSON object per line */
+ *     http_bench [requests [bytes]]        prints one JSON object per line */
 #include <curl/curl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -18,10 +18,11 @@
 #include "http/http.h"
 #include "task/task.h"
 
-#define BODY_BYTES 4096
-#define TASKS      8
+#define BODY_BYTES_MAX (16 << 20)
+#define TASKS          8
 
-static char body[BODY_BYTES];
+static char body[BODY_BYTES_MAX], all[BODY_BYTES_MAX + 128], place[BODY_BYTES_MAX];
+static size_t body_bytes = 4096;
 static char url[64];
 static unsigned request_count = 20000;
 
@@ -45,15 +46,17 @@ static size_t request_bytes(struct str in)
 
 static void answer(int fd, bool is_get)
 {
-	char head[128];
-	int n = snprintf(head, sizeof head,
-		"HTTP/1.1 200 OK\r\nETag: \"0123456789abcdef\"\r\nContent-Length: %d\r\n\r\n",
-		is_get ? BODY_BYTES : 0);
-	char all[sizeof head + BODY_BYTES];
-	memcpy(all, head, (size_t)n);
-	memcpy(all + n, body, BODY_BYTES);
-	if (write(fd, all, (size_t)n + (is_get ? BODY_BYTES : 0)) < 0)
-		exit(1);
+	size_t bytes = is_get ? body_bytes : 0;
+	size_t n = (size_t)snprintf(all, 128,
+		"HTTP/1.1 200 OK\r\nETag: \"0123456789abcdef\"\r\nContent-Length: %zu\r\n\r\n",
+		bytes);
+	memcpy(all + n, body, bytes); /* all is 128 bytes larger */
+	for (size_t at = 0; at < n + bytes;) {
+		ssize_t sent = write(fd, all + at, n + bytes - at);
+		if (sent <= 0)
+			_exit(1);
+		at += (size_t)sent;
+	}
 }
 
 static void serve_connection(int fd)
@@ -124,26 +127,27 @@ static void report(const char *what, int64_t wall_us, int64_t used_us)
 
 static size_t take(char *p, size_t size, size_t count, void *arg)
 {
-	char *place = arg;
-	memcpy(place, p, MIN(size * count, BODY_BYTES));
+	size_t *at = arg;
+	memcpy(place + *at, p, MIN(size * count, BODY_BYTES_MAX - *at));
+	*at += size * count;
 	return size * count;
 }
 
 static void run_bare(const char *what, bool is_put)
 {
-	char place[BODY_BYTES];
 	CURL *easy = curl_easy_init();
 	struct curl_slist *headers = curl_slist_append(NULL, "Expect:");
 	int64_t wall = now_us(), used = cpu_us();
 	for (unsigned i = 0; i < request_count; i++) {
+		size_t at = 0;
 		curl_easy_setopt(easy, CURLOPT_URL, url);
 		curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
 		curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take);
-		curl_easy_setopt(easy, CURLOPT_WRITEDATA, place);
+		curl_easy_setopt(easy, CURLOPT_WRITEDATA, &at);
 		if (is_put) {
 			curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, "PUT");
 			curl_easy_setopt(easy, CURLOPT_POSTFIELDS, body);
-			curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE, (long)BODY_BYTES);
+			curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE, (long)body_bytes);
 		}
 		if (curl_easy_perform(easy) != CURLE_OK)
 			exit(1);
@@ -164,14 +168,14 @@ struct asker {
 static enum err ask(struct op *op, void *arg)
 {
 	struct asker *a = arg;
-	struct str part = { body, sizeof body };
+	struct str part = { body, body_bytes };
 	struct http_answer out;
 	const struct http_request request = {
 		.method = a->is_put ? STR("PUT") : STR("GET"),
 		.url = str_from(url),
 		.parts = &part,
 		.part_count = a->is_put ? 1 : 0,
-		.answer_max = 1u << 20,
+		.answer_max = BODY_BYTES_MAX,
 		.is_repeatable = true,
 	};
 	struct op inner;
@@ -221,6 +225,8 @@ int main(int argc, char **argv)
 	uint32_t wished;
 	if (argc > 1 && number_parse_u32(str_from(argv[1]), &wished) && wished >= TASKS)
 		request_count = wished;
+	if (argc > 2 && number_parse_u32(str_from(argv[2]), &wished))
+		body_bytes = MIN(wished, BODY_BYTES_MAX);
 	pid_t server = start_server();
 	op_init(&op, NULL, NULL, TIME_NEVER);
 	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK || loop_open(&op, NULL) != ERR_NONE)
