@@ -14,7 +14,6 @@
 #include "base/codec.h"
 #include "base/file.h"
 #include "base/number.h"
-#include "config/config.h"
 #include "crypto/digest.h"
 #include "objects/s3_private.h"
 
@@ -53,6 +52,7 @@ static enum err store_fill(struct op *op, struct s3_store *s, struct s3_settings
 {
 	if (s->base.driver == &objects_aws_s3)
 		log_request_ids(op, &settings->keys.http);
+	settings->keys.http.redirects_max = 0; /* a signature holds for one place */
 	TRY(s3_place_parse(op, &s->arena, settings, &s->place));
 	TRY(aws_source_open(op, &settings->keys, &s->keys));
 	s->bulk_delete_limit = settings->bulk_delete_limit;
@@ -78,12 +78,17 @@ static enum err store_new(struct op *op, const struct objects_driver *driver,
 	return ERR_NONE;
 }
 
-static enum err open_text(
-	struct op *op, const struct objects_driver *driver, struct str text, struct objects **out)
+/* From the configuration, or from a stack's text. */
+static enum err store_open(struct op *op, const struct objects_driver *driver,
+	const struct config_scope *scope, struct str text, struct objects **out)
 {
 	struct s3_settings settings;
-	TRY(s3_settings_parse(op, text, &settings));
 	AUTO_BUF(ca, 0);
+	if (scope) {
+		TRY(s3_settings_of(op, scope, driver, &settings));
+		return store_new(op, driver, &settings, out);
+	}
+	TRY(s3_settings_parse(op, text, &settings));
 	if (settings.ca_file.n)
 		TRY(file_read(op, str_dup_z(op->arena, settings.ca_file), 1 << 20, &ca));
 	settings.keys.http.ca_pem = buf_str(&ca);
@@ -93,24 +98,15 @@ static enum err open_text(
 static enum err s3_open(struct op *op, const struct config_scope *scope, struct str argument,
 	struct objects *inner, struct objects **out)
 {
-	struct s3_settings settings;
 	(void)inner;
-	if (!scope)
-		return open_text(op, &objects_s3, argument, out);
-	TRY(s3_settings_read(op, scope, &settings));
-	return store_new(op, &objects_s3, &settings, out);
+	return store_open(op, &objects_s3, scope, argument, out);
 }
 
-/* Settings of fs_s3 count for this driver too. */
 static enum err aws_s3_open(struct op *op, const struct config_scope *scope, struct str argument,
 	struct objects *inner, struct objects **out)
 {
-	struct s3_settings settings;
 	(void)inner;
-	if (!scope)
-		return open_text(op, &objects_aws_s3, argument, out);
-	TRY(s3_settings_read(op, config_block_get(scope, BLOCK_fs_s3, STR_NONE), &settings));
-	return store_new(op, &objects_aws_s3, &settings, out);
+	return store_open(op, &objects_aws_s3, scope, argument, out);
 }
 
 /* ---- what is said of an object ---- */

@@ -38,6 +38,7 @@ struct str s3_path(struct arena *arena, const struct s3_store *s, struct str key
 struct signing {
 	struct s3_store *store;
 	const struct s3_call *call;
+	struct str path;     /* as it is sent */
 	uint64_t generation; /* of the keys of the last signature */
 };
 
@@ -102,15 +103,9 @@ static enum err sign(
 	TRY(aws_source_keys(op, g->store->keys, &keys));
 	g->generation = keys.generation;
 	struct http_header room[S3_SIGN_HEADERS_MAX];
-	struct s3_form form = { .method = call->method, .headers = room };
-	/* What is asked now: a redirect may have changed it. */
-	struct str target = request->url;
-	(void)str_skip(&target, g->store->place.origin);
-	if (!str_cut(&target, '?', &form.path)) {
-		form.path = target;
-		target = STR("");
-	}
-	form.query = target;
+	struct s3_form form = { .method = call->method, .path = g->path, .headers = room };
+	form.query = call->query;
+	(void)request;
 	for (size_t i = 0; i < call->header_count; i++)
 		if (is_signed_header(call->headers[i].name))
 			form_add(&form, room, call->headers[i].name, call->headers[i].value);
@@ -189,12 +184,11 @@ static bool is_worth_another_try(struct op *op, struct s3_store *s, const struct
 enum err s3_call(struct op *op, struct s3_store *s, struct s3_call *call, struct http_answer *out)
 {
 	static const unsigned conflict[] = { 409 };
-	struct signing g = { .store = s, .call = call };
-	struct str path = s3_path(op->arena, s, call->key);
+	struct signing g = { .store = s, .call = call, .path = s3_path(op->arena, s, call->key) };
 	payload_fill(op, s, call);
 	struct http_request request = {
 		.method = call->method,
-		.url = str_printf(op->arena, "%.*s%.*s%s%.*s", STRF(s->place.origin), STRF(path),
+		.url = str_printf(op->arena, "%.*s%.*s%s%.*s", STRF(s->place.origin), STRF(g.path),
 			call->query.n ? "?" : "", STRF(call->query)),
 		.headers = call->headers,
 		.header_count = call->header_count,

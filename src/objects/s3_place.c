@@ -9,6 +9,7 @@
 
 #define PART_MIN       ((uint64_t)5 << 20) /* what S3 takes as part of a multipart upload */
 #define BULK_LIMIT_MAX 1000
+#define CONTAINER_HOST "169.254.170.2" /* of ECS's agent, who says paths alone */
 
 /* ---- settings ---- */
 
@@ -42,6 +43,9 @@ static enum err check(struct op *op, struct s3_settings *settings)
 		settings->keys.access_key = url.user;
 		settings->keys.secret = url.password;
 	}
+	if (str_starts(settings->keys.container_url, STR("/")))
+		settings->keys.container_url = str_printf(op->arena,
+			"http://" CONTAINER_HOST "%.*s", STRF(settings->keys.container_url));
 	struct str region = settings->region.n ? settings->region : STR("us-east-1");
 	if (settings->keys.identity_url.n == 0)
 		settings->keys.identity_url =
@@ -49,8 +53,11 @@ static enum err check(struct op *op, struct s3_settings *settings)
 	return ERR_NONE;
 }
 
-enum err s3_settings_read(struct op *op, const struct config_scope *scope, struct s3_settings *out)
+enum err s3_settings_of(struct op *op, const struct config_scope *scope,
+	const struct objects_driver *driver, struct s3_settings *out)
 {
+	if (driver == &objects_aws_s3)
+		scope = config_block_get(scope, BLOCK_fs_s3, STR_NONE);
 	struct s3_settings settings = {
 		.url = config_str(scope, SET_fs_s3_url),
 		.bucket = config_str(scope, SET_fs_s3_bucket),

@@ -44,8 +44,10 @@ struct s3_place {
 	struct str region;     /* "": signatures of version 2 */
 };
 
-/* In op's arena. ERR_INVALID names the setting. */
-enum err s3_settings_read(struct op *op, const struct config_scope *scope, struct s3_settings *out);
+/* Of a block with this driver; settings of fs_s3 count for aws-s3 too. In op's arena. ERR_INVALID names
+ * the setting. */
+enum err s3_settings_of(struct op *op, const struct config_scope *scope,
+	const struct objects_driver *driver, struct s3_settings *out);
 /* "http://key:secret@127.0.0.1:9000/bucket/prefix?region=r": the form of a stack's text. Always path style;
  * parameters: region (us-east-1; empty: old signatures), auth_role, auth_host, bulk_delete_limit,
  * multipart_size, ca (a file). */

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "base/random.h"
+#include "config/config.h"
 #include "http/test_server.h"
 
 struct world {
@@ -575,11 +576,61 @@ static void places(void **state)
 	}
 }
 
+/* What the innermost fs block of obox says, as the driver's open sees it. */
+static void check_configured(const char *text, const char *url, const char *region,
+	const char *secret, int64_t timeout_us)
+{
+	AUTO_ARENA(arena, 0);
+	struct op op;
+	struct config *cfg;
+	struct config_problems problems;
+	struct s3_settings got;
+	struct objects *store;
+	op_init(&op, &arena, NULL, TIME_NEVER);
+	struct config_load_args args = { .text = str_printf(&arena,
+						 "dovecot_config_version = 2.4.0\n"
+						 "dovecot_storage_version = 2.4.0\n%s",
+						 text) };
+	assert_ok(config_load(&op, &args, &problems, &cfg));
+	const struct config_scope *scope =
+		config_block_get(config_scope(cfg, NULL), BLOCK_obox, STR_NONE);
+	while (config_block_count(scope, BLOCK_fs) > 0)
+		scope = config_block_at(scope, BLOCK_fs, 0);
+	bool is_aws = config_is(scope, SET_fs_driver, STR("aws-s3"));
+	assert_ok(s3_settings_of(&op, scope, is_aws ? &objects_aws_s3 : &objects_s3, &got));
+	assert_str(got.url, str_from(url));
+	assert_str(got.region, str_from(region));
+	assert_str(got.keys.secret, str_from(secret));
+	assert_int_equal(got.keys.http.timeout_us[HTTP_READ], timeout_us);
+	const struct objects_driver *driver = is_aws ? &objects_aws_s3 : &objects_s3;
+	assert_ok(driver->open(&op, scope, STR_NONE, NULL, &store));
+	objects_close(store);
+	config_unref(cfg);
+}
+
+static void configured(void *arg)
+{
+	(void)arg;
+	check_configured("@fs_defaults = s3\n"
+			 "fs_s3_url = https://k:s%2f@b.s3.example.com/pre\n",
+		"https://k:s%2f@b.s3.example.com/pre", "", "s/", 10 * US_PER_SEC);
+	check_configured("@fs_defaults = aws-s3\n"
+			 "fs_s3_url = https://b.s3.eu-1.amazonaws.com\n"
+			 "fs_s3_access_key = k\n"
+			 "fs_aws_s3 {\n  fs_s3_region = eu-1\n}\n"
+			 "fs_s3 {\n  fs_s3_secret = s\n  http_client_request_timeout = 3s\n}\n",
+		"https://b.s3.eu-1.amazonaws.com", "eu-1", "s", 3 * US_PER_SEC);
+	check_configured("obox {\n fs s3 {\n  url = http://127.0.0.1:9000/\n  bucket = b\n"
+			 "  region = r\n  access_key = k\n  secret = s\n }\n}\n",
+		"http://127.0.0.1:9000/", "r", "s", 10 * US_PER_SEC);
+}
+
 #define IN_TASK(fn)                                                                                \
 	static void fn##_(void **state)                                                            \
 	{                                                                                          \
 		test_in_task(fn, *state);                                                          \
 	}
+IN_TASK(configured)
 IN_TASK(puts_say_what_they_want)
 IN_TASK(a_refused_put_may_have_been_our_own)
 IN_TASK(a_server_that_cannot_refuse_is_found_out)
@@ -614,6 +665,7 @@ int main(void)
 		cmocka_unit_test(failed_uploads_are_aborted_),
 		cmocka_unit_test(a_real_server_),
 		cmocka_unit_test(places),
+		cmocka_unit_test(configured_),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
