@@ -123,14 +123,22 @@ static const struct group groups[] = {
 		     "  group_by reason {\n  }\n}\n"
 		     "metric proxy_session_established {\n"
 		     "  filter = event=proxy_session_established\n}\n") },
-/* The same stack for mails and for bases: what exists is in the catalog, the bytes are plain files. On
- * shared storage only the prefix differs. */
-#define LOCAL_STACK(prefix)                                                                        \
+/* The same stack for mails and for bases: what exists is in the catalog, the bytes are plain files. */
+#define LOCAL_STACK                                                                                \
 	"fs_compress_write_method = zstd\n"                                                        \
-	"fs_posix_prefix = " prefix "\n"                                                           \
+	"fs_posix_prefix = objects/\n"                                                             \
 	"obox {\n  fs compress {\n    fs dictmap {\n      fs posix {\n      }\n    }\n  }\n}\n"    \
 	"metacache {\n  fs compress {\n    fs dictmap {\n      fs posix {\n      }\n    }\n  "     \
 	"}\n}\n"
+/* On a shared file system: several hosts, so no journal, which only its own host can read back. */
+#define NFS_STACK                                                                                  \
+	"fs_compress_write_method = zstd\n"                                                        \
+	"fs_posix_prefix = /srv/mail/objects/\nfs_posix_journal = no\n"                            \
+	"obox {\n  fs fscache {\n    path = /var/cache/mails/%{user | sha1 % 4}\n"                 \
+	"    size = 512M\n    fs compress {\n      fs crypt {\n        fs dictmap {\n"             \
+	"          fs posix {\n          }\n        }\n      }\n    }\n  }\n}\n"                   \
+	"metacache {\n  fs compress {\n    fs crypt {\n      fs dictmap {\n"                       \
+	"        fs posix {\n        }\n      }\n    }\n  }\n}\n"
 /* The platform's stacks in object stores. */
 #define S3_STACK(driver)                                                                           \
 	"fs_compress_write_method = zstd\n"                                                        \
@@ -173,8 +181,8 @@ static const struct group groups[] = {
 		     "    cassandra_execution_retry_interval = 500ms\n  }\n}\n"
 		     "fs_dictmap {\n  dict proxy {\n    name = mails\n"
 		     "    socket_path = dict-async\n  }\n}\n") },
-	{ TEXT("fs_defaults"), TEXT("local"), TEXT(LOCAL_STACK("objects/")) },
-	{ TEXT("fs_defaults"), TEXT("nfs"), TEXT(LOCAL_STACK("/srv/mail/objects/")) },
+	{ TEXT("fs_defaults"), TEXT("local"), TEXT(LOCAL_STACK) },
+	{ TEXT("fs_defaults"), TEXT("nfs"), TEXT(NFS_STACK) },
 	{ TEXT("fs_dictmap_defaults"), TEXT("sqlite"),
 		TEXT("fs_dictmap {\n  dict sqlite {\n"
 		     "    sqlite_path = catalog/%{shard}.sqlite\n  }\n}\n") },
