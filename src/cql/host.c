@@ -41,15 +41,29 @@ bool cql_host_is_up(const struct cql_host *h)
 	return h->is_local && !h->is_gone && cql_connection_works(h->connection);
 }
 
-static void tell(const struct cql_host *h, enum event_level level, const char *name,
-	const char *what, const char *why)
+static void tell_up(const struct cql_host *h)
 {
 	AUTO_BUF(address, 0);
 	address_put(&address, &h->address, true);
 	struct event *e = event_new(h->client->event, "cassandra");
 	event_set_str(e, "host", buf_str(&address));
-	event_send(e, level, name, "Cassandra node %.*s %s%s%s", STRF(buf_str(&address)), what,
-		*why ? ": " : "", why);
+	event_send(e, EVENT_INFO, "cql_host_up", "Cassandra node %.*s is back",
+		STRF(buf_str(&address)));
+	event_unref(e);
+}
+
+/* Once, until it is up again. */
+static void tell_lost(struct cql_host *h, const char *why)
+{
+	if (h->was_down_told)
+		return;
+	h->was_down_told = true;
+	AUTO_BUF(address, 0);
+	address_put(&address, &h->address, true);
+	struct event *e = event_new(h->client->event, "cassandra");
+	event_set_str(e, "host", buf_str(&address));
+	event_send(e, EVENT_WARNING, "cql_host_lost", "Cassandra node %.*s cannot be used: %s",
+		STRF(buf_str(&address)), why);
 	event_unref(e);
 }
 
@@ -72,7 +86,7 @@ static void serve(struct op *op, struct cql_host *h, struct cql_connection *conn
 	struct cql_client *c = h->client;
 	h->connection = connection;
 	if (h->was_down_told)
-		tell(h, EVENT_INFO, "cql_host_up", "is back", "");
+		tell_up(h);
 	h->was_down_told = false;
 	wait_queue_wake_all(&c->hosts_changed);
 	cql_prepare_all(h);
@@ -82,10 +96,8 @@ static void serve(struct op *op, struct cql_host *h, struct cql_connection *conn
 	h->connection = NULL;
 	c->counters.bytes_in += connection->bytes_in;
 	c->counters.bytes_out += connection->bytes_out;
-	if (is_wanted(h) && e == ERR_NONE) {
-		tell(h, EVENT_WARNING, "cql_host_lost", "was lost", connection->broken_why);
-		h->was_down_told = true;
-	}
+	if (is_wanted(h) && e == ERR_NONE)
+		tell_lost(h, connection->broken_why);
 	cql_connection_close(connection);
 	wait_queue_wake_all(&c->hosts_changed);
 	wait_queue_wake_all(&c->room);
@@ -119,10 +131,8 @@ static void host_task(struct op *op, void *arg)
 			failures = now_us() - since_us >= LIVED_US ? 0 : failures + 1;
 			h->is_connecting = failures == 0;
 		} else {
-			if (!h->was_down_told && is_wanted(h))
-				tell(h, EVENT_WARNING, "cql_host_lost", "cannot be used",
-					op->failure.text);
-			h->was_down_told = true;
+			if (is_wanted(h))
+				tell_lost(h, op->failure.text);
 			failures++;
 			wait_queue_wake_all(&c->hosts_changed);
 		}

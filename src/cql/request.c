@@ -111,151 +111,16 @@ static enum err send_to(struct run *r, struct cql_host *h)
 	return ERR_NONE;
 }
 
-/* ---- choosing a node ---- */
-
-static bool was_tried(const struct run *r, const struct cql_host *h)
-{
-	for (size_t i = 0; i < r->tried_count; i++)
-		if (r->tried[i] == h)
-			return true;
-	return false;
-}
-
-static bool is_replica(const struct cql_ring_entry *e, unsigned count, const struct cql_host *h)
-{
-	for (unsigned i = 0; e && i < count; i++)
-		if (e->replicas[i] == h->number)
-			return true;
-	return false;
-}
-
-/* The partition key is known once a node has prepared the statement. */
-static const struct cql_ring_entry *find_replicas(const struct run *r)
-{
-	const struct cql_request *rq = r->rq;
-	if (rq->count == 0)
-		return NULL;
-	const struct cql_bound *b = &rq->items[0];
-	const struct cql_statement *s = b->statement;
-	if (!s->is_known || s->key_count == 0 || s->value_count != b->count)
-		return NULL;
-	AUTO_BUF(key, 0);
-	return cql_ring_find(&r->client->ring,
-		cql_token(cql_routing_key(&key, b->values, s->key, s->key_count)));
-}
-
-/* Lower is better: replicas before others, fast ones before slow ones, then who has least to do. */
-static size_t cost_of(const struct run *r, const struct cql_host *h, bool holds_it)
-{
-	bool is_slow = r->client->settings.is_latency_aware && cql_host_is_slow(h);
-	size_t tier = (holds_it ? 0U : 2U) + is_slow;
-	return tier * CQL_IN_FLIGHT_MAX * 2 + h->connection->in_flight;
-}
-
-/* NULL: none that was not tried. *out_full: there were some, but they have too much in flight. */
-static struct cql_host *choose(struct run *r, bool *out_full)
-{
-	struct cql_client *c = r->client;
-	const struct cql_ring_entry *entry = find_replicas(r);
-	struct cql_host *best = NULL;
-	size_t best_cost = SIZE_MAX;
-	*out_full = false;
-	c->turn++;
-	for (size_t i = 0; i < c->host_count; i++) {
-		struct cql_host *h = c->hosts[(i + c->turn) % c->host_count];
-		if (!cql_host_is_up(h) || was_tried(r, h))
-			continue;
-		if (h->connection->in_flight >= CQL_IN_FLIGHT_MAX) {
-			*out_full = true;
-			continue;
-		}
-		size_t cost = cost_of(r, h, is_replica(entry, c->ring.replica_count, h));
-		if (cost < best_cost) {
-			best = h;
-			best_cost = cost;
-		}
-	}
-	return best;
-}
-
-static enum err wait_on(struct run *r, struct wait_queue *q, int64_t until_us)
-{
-	int64_t deadline_us = r->op->deadline_us;
-	r->op->deadline_us = MIN(deadline_us, until_us);
-	enum err e = wait_queue_wait(r->op, q);
-	r->op->deadline_us = deadline_us;
-	return e;
-}
-
-static enum err wait_for_room(struct run *r)
-{
-	struct cql_client *c = r->client;
-	if (c->waiting >= CQL_WAITING_MAX)
-		return op_fail(r->op, ERR_UNAVAILABLE, "too many requests wait for Cassandra (%zu)",
-			c->waiting);
-	c->waiting++;
-	enum err e = wait_on(r, &c->room, r->until_us);
-	c->waiting--;
-	return e;
-}
-
-static bool may_come_up(const struct cql_client *c)
-{
-	for (size_t i = 0; i < c->host_count; i++)
-		if (c->hosts[i]->is_connecting && !c->hosts[i]->is_gone)
-			return true;
-	return c->is_searching;
-}
-
-static enum err no_host(struct run *r)
-{
-	struct cql_client *c = r->client;
-	size_t local = 0;
-	if (r->tried_count > 0)
-		return op_fail(r->op, ERR_UNAVAILABLE, "%s", r->last_text);
-	if (c->is_closing)
-		return op_fail(r->op, ERR_UNAVAILABLE, "the client of Cassandra is being closed");
-	for (size_t i = 0; i < c->host_count; i++)
-		local += c->hosts[i]->is_local;
-	if (local == 0 && c->host_count > 0)
-		return op_fail(r->op, ERR_UNAVAILABLE,
-			"there is no Cassandra node in the data centre \"%s\"", c->datacenter);
-	return op_fail(r->op, ERR_UNAVAILABLE, "no Cassandra node can be reached%s%s",
-		c->last_error ? ": " : "", c->last_error ? c->last_error : "");
-}
-
-/* WAITS until a node that was not tried can be sent to. */
-static enum err next_host(struct run *r, struct cql_host **out)
-{
-	struct cql_client *c = r->client;
-	int64_t patience_us = now_us() + c->settings.dial.connect_us;
-	bool is_full;
-	while (!c->is_closing) {
-		*out = choose(r, &is_full);
-		if (*out)
-			return ERR_NONE;
-		if (is_full && r->live == 0) {
-			TRY(wait_for_room(r));
-			continue;
-		}
-		if (r->tried_count > 0 || !may_come_up(c))
-			break;
-		enum err e = wait_on(r, &c->hosts_changed, MIN(patience_us, r->until_us));
-		if (e == ERR_TIMEOUT)
-			break;
-		TRY(e);
-	}
-	return no_host(r);
-}
+/* ---- going on ---- */
 
 /* Sends to the best node that was not tried. */
 static enum err send_next(struct run *r)
 {
 	struct cql_host *h = NULL;
 	for (;;) {
-		TRY(next_host(r, &h));
+		TRY(run_next_host(r, &h));
 		if (r->tried_count == TRIED_MAX)
-			return no_host(r);
+			return run_no_host(r);
 		r->tried[r->tried_count++] = h;
 		enum err e = send_to(r, h);
 		if (e != ERR_UNAVAILABLE)
@@ -378,7 +243,7 @@ static void speculate(struct run *r)
 	bool is_full;
 	r->speculated++;
 	r->speculate_at_us += r->client->settings.speculation_us;
-	struct cql_host *h = choose(r, &is_full);
+	struct cql_host *h = run_choose(r, &is_full);
 	if (!h || !all_prepared(r, h))
 		return;
 	r->tried[r->tried_count++] = h;
@@ -392,7 +257,7 @@ static enum err wait_attempt(struct run *r, struct attempt **out)
 	while ((*out = ended_attempt(r)) == NULL) {
 		bool may = may_speculate(r);
 		int64_t until_us = may ? MIN(r->until_us, r->speculate_at_us) : r->until_us;
-		enum err e = wait_on(r, &r->answered, until_us);
+		enum err e = run_wait(r, &r->answered, until_us);
 		if (e == ERR_TIMEOUT && may && now_us() >= r->speculate_at_us &&
 			now_us() < MIN(r->until_us, r->op->deadline_us))
 			return ERR_NONE;

@@ -38,5 +38,13 @@ struct run {
 
 /* Keeps the op's failure as the last one, with the node it came from (NULL: none). */
 void run_note(struct run *r, const struct cql_host *h);
+/* NULL: none that was not tried. *out_full: there were some, but they have too much in flight. */
+struct cql_host *run_choose(struct run *r, bool *out_full);
+/* WAITS until a node that was not tried can be sent to. ERR_UNAVAILABLE: there is none. */
+enum err run_next_host(struct run *r, struct cql_host **out);
+/* Fails because there is none. */
+enum err run_no_host(struct run *r);
+/* WAITS on `q`, at most until `until_us` (and op's deadline). */
+enum err run_wait(struct run *r, struct wait_queue *q, int64_t until_us);
 /* Counts, logs what was slow, sends sql_query_finished. */
 void cql_request_told(const struct run *r, enum err e);
