@@ -263,6 +263,29 @@ static void broken_answers_are_no_answers(void **state)
 	test_in_task(run_broken, NULL);
 }
 
+static void run_early(void *arg)
+{
+	AUTO_BUF(big, 0);
+	fill(&big, 12u << 20);
+	SCRIPT({ REPLY_STATUS(403), .then = THEN_STALL, .ignores_body = true },
+		{ REPLY_STATUS(503), .then = THEN_STALL, .ignores_body = true },
+		{ REPLY_STATUS(201), .ignores_body = false });
+	/* The server has heard enough: the rest is not sent, and its answer counts. */
+	assert_ok(put(&w, buf_str(&big), false, &a));
+	assert_int_equal(a.status, 403);
+	assert_int_equal(a.attempts, 1);
+	assert_ok(put(&w, buf_str(&big), false, &a));
+	assert_int_equal(a.status, 201);
+	assert_int_equal(a.attempts, 2);
+	world_close(&w);
+}
+
+static void answers_before_the_body_has_left_count(void **state)
+{
+	(void)state;
+	test_in_task(run_early, NULL);
+}
+
 static void run_large(void *arg)
 {
 	AUTO_BUF(line, 0);
@@ -335,7 +358,7 @@ static void run_signed(void *arg)
 	SAW(0, "X-Own: mine\r\n");
 	SAW(0, "X-Empty:\r\n");
 	SAW(0, "Content-Length: 4\r\n");
-	SAW_NO(0, "77");
+	SAW_NO(0, "Content-Length: 77");
 	SAW_NO(0, "elsewhere");
 	SAW(1, "Authorization: 2 for http://127.0.0.1:");
 	assert_ok(http_request(&w.op, w.client, &request, &a));
@@ -359,6 +382,37 @@ static void each_attempt_is_signed(void **state)
 {
 	(void)state;
 	test_in_task(run_signed, NULL);
+}
+
+static enum err sign_once(
+	struct op *op, const struct http_request *request, struct http_headers *add, void *arg)
+{
+	unsigned *count = arg;
+	(void)request;
+	(void)add;
+	return (*count)++ == 0 ? ERR_NONE : op_fail(op, ERR_UNAVAILABLE, "no keys");
+}
+
+static void run_unsigned(void *arg)
+{
+	SCRIPT({ STR(""), .then = THEN_CLOSE });
+	unsigned count = 0;
+	struct http_request request = { .method = STR("PUT"),
+		.url = w.url,
+		.is_repeatable = true,
+		.sign = sign_once,
+		.sign_arg = &count };
+	assert_err(http_request(&w.op, w.client, &request, &a), ERR_TIMEOUT);
+	assert_true(strstr(w.op.failure.text, "no keys; it was sent before") != NULL);
+	assert_err(http_request(&w.op, w.client, &request, &a), ERR_UNAVAILABLE);
+	assert_int_equal(w.server.request_count, 1);
+	world_close(&w);
+}
+
+static void failing_to_sign_again_undoes_nothing(void **state)
+{
+	(void)state;
+	test_in_task(run_unsigned, NULL);
 }
 
 static void run_elsewhere(void *arg)
@@ -449,8 +503,10 @@ int main(void)
 		cmocka_unit_test(silent_servers_are_left_in_time),
 		cmocka_unit_test(slow_bodies_that_move_are_waited_for),
 		cmocka_unit_test(broken_answers_are_no_answers),
+		cmocka_unit_test(answers_before_the_body_has_left_count),
 		cmocka_unit_test(answers_have_limits),
 		cmocka_unit_test(each_attempt_is_signed),
+		cmocka_unit_test(failing_to_sign_again_undoes_nothing),
 		cmocka_unit_test(credentials_stay_at_home),
 		cmocka_unit_test(users_are_told_to_the_server),
 	};

@@ -328,14 +328,20 @@ static enum err run(struct exchange *x, struct http_answer *out)
 	return finish(x, out);
 }
 
-/* Waiting for a place or an answer to "who signs" is a wait like others: what was done so far decides. */
+/* Waiting for a place, or for who signs, ends like other waits: what was done until then decides the class. */
 static enum err settle(const struct exchange *x, enum err e)
 {
+	bool was_sent = x->last && x->last->end != HTTP_NOT_SENT;
 	bool is_certain = !x->is_uncertain || x->class == HTTP_READ;
-	if (e != ERR_TIMEOUT || !is_certain || (x->last && x->last->end != HTTP_NOT_SENT))
+	if (e == ERR_NONE || e == ERR_CANCELLED || e == ERR_LIMIT)
 		return e;
 	const char *why = str_dup_z(x->op->arena, str_from(x->op->failure.text));
-	return op_fail(x->op, ERR_UNAVAILABLE, "%s; it was never sent", why);
+	if (!is_certain && e != ERR_TIMEOUT)
+		return op_fail(
+			x->op, ERR_TIMEOUT, "%s; it was sent before, without an answer", why);
+	if (e == ERR_TIMEOUT && is_certain && !was_sent)
+		return op_fail(x->op, ERR_UNAVAILABLE, "%s; it was never sent", why);
+	return e;
 }
 
 static enum err begin(struct exchange *x)

@@ -16,6 +16,7 @@ enum then {
 	THEN_CLOSE,
 	THEN_RESET,
 	THEN_HANG,   /* say nothing more */
+	THEN_STALL,  /* say nothing more, and read nothing either, for a while */
 	THEN_REPEAT, /* the same bytes, for ever */
 	THEN_DRIP,   /* the reply byte by byte, every 20 ms; then keep */
 };
@@ -119,6 +120,8 @@ static inline bool test_act(struct op *op, struct test_connection *x, const stru
 			return false;
 	if (act->then == THEN_HANG)
 		(void)stream_read_more(op, x->stream); /* until the client leaves */
+	if (act->then == THEN_STALL)
+		(void)task_sleep(op, 300 * US_PER_MS); /* its end is the connection's */
 	if (act->then == THEN_RESET)
 		test_reset(op, x);
 	return act->then == THEN_KEEP;
