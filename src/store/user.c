@@ -186,7 +186,7 @@ void user_add_fence(
 struct catalog_name user_mint(struct user *u)
 {
 	u->store->clock.writer = u->writer;
-	return store_name(u->store);
+	return name_mint(&u->store->clock, now_wall_us());
 }
 
 uint32_t user_last_bucket(const struct user *u, struct catalog_guid mailbox)

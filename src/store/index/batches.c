@@ -74,7 +74,8 @@ enum err batches_commit(struct index *x, struct catalog_name name, const struct 
 	struct commit *c = MEM_NEW(struct commit);
 	*c = (struct commit){ v->batch, name, v->uid, (uint32_t)v->count, v->modseq };
 	(void)map_set(&x->commits, id_key(&c->batch), c);
-	index_raise(x, c->uid + c->count, c->modseq);
+	index_raise(
+		x, c->uid + c->count, 0); /* its modseq is that of its mails, if they are there */
 	size_t count = x->waiting_count;
 	struct catalog_row *rows = x->waiting;
 	x->waiting = NULL;
