@@ -400,6 +400,7 @@ SMOKE_PAIRS = {
     "s3-sqlite": ("POMBAL_TEST_S3",),
     "local-cql": ("POMBAL_TEST_CQL",),
     "azure-sqlite": ("POMBAL_TEST_AZURE",),
+    "azure-client-sqlite": ("POMBAL_TEST_AZURE_TLS", "POMBAL_TEST_ENTRA"),
     "sproxyd-sqlite": ("POMBAL_TEST_SPROXYD",),
 }
 

@@ -2,6 +2,7 @@
 """What the emulators of little HTTP services have in common: a server in a thread."""
 
 import http.server
+import sys
 import threading
 
 from .server import free_port
@@ -26,8 +27,7 @@ class Emulator:
             pass
 
         Handler.emulator = emulator
-        self.http = http.server.ThreadingHTTPServer((HOST, self.port), Handler)
-        self.http.daemon_threads = True
+        self.http = Server((HOST, self.port), Handler)
         if self.authority:
             self.http.socket = self.authority.server_context().wrap_socket(self.http.socket, server_side=True)
         threading.Thread(target=self.http.serve_forever, daemon=True).start()
@@ -44,6 +44,14 @@ class Emulator:
 
     def cpu_seconds(self):
         return 0.0
+
+
+class Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request, client_address):
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handle_error(request, client_address)
 
 
 class Request:

@@ -12,6 +12,7 @@ import secrets
 import subprocess
 import urllib.parse
 
+from . import entra
 from .testenv import Skip
 
 TOP = pathlib.Path(__file__).resolve().parent.parent.parent
@@ -24,6 +25,7 @@ PAIRS = {
     "s3-sqlite": ("s3", "sqlite"),
     "local-cql": ("local", "cassandra"),
     "azure-sqlite": ("azure", "sqlite"),
+    "azure-client-sqlite": ("azure-client", "sqlite"),
     "sproxyd-sqlite": ("sproxyd", "sqlite"),
 }
 
@@ -53,10 +55,12 @@ class Storage:
 
     def settings(self, folder):
         """The text for an instance in `folder`."""
-        text = f"@fs_defaults = {self.objects}\n@fs_dictmap_defaults = {self.catalog}\n"
-        text += {"local": self._local, "s3": self._s3, "azure": self._azure, "sproxyd": self._sproxyd}[
-            self.objects
-        ](folder)
+        preset = "azure" if self.objects == "azure-client" else self.objects
+        text = f"@fs_defaults = {preset}\n@fs_dictmap_defaults = {self.catalog}\n"
+        text += {
+            "local": self._local, "s3": self._s3, "azure": self._azure, "azure-client": self._azure_client,
+            "sproxyd": self._sproxyd,
+        }[self.objects](folder)
         if self.catalog == "cassandra":
             text += self._cassandra()
         return text
@@ -82,6 +86,20 @@ fs_azure_account_name = {account}
 fs_azure_container_name = {container}
 fs_azure_auth_type = shared-key
 fs_azure_account_key = {urllib.parse.unquote(url.password)}
+{self._remote(folder)}"""
+
+    def _azure_client(self, folder):
+        """By https, with a client of Entra in the place of the account's key."""
+        url = urllib.parse.urlsplit(self.server("POMBAL_TEST_AZURE_CLIENT"))
+        account, container = url.path.strip("/").split("/")
+        return f"""\
+fs_azure_url = {url.scheme}://{url.hostname}:{url.port}/{account}/{self.prefix}
+fs_azure_account_name = {account}
+fs_azure_container_name = {container}
+fs_azure_auth_user_sas_tenant_id = {entra.TENANT}
+fs_azure_auth_user_sas_client_id = {url.username}
+fs_azure_auth_user_sas_client_secret = {url.password}
+fs_azure_auth_user_sas_url = {self.server("POMBAL_TEST_ENTRA")}
 {self._remote(folder)}"""
 
     def _sproxyd(self, folder):
