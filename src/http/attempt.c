@@ -19,6 +19,7 @@
 
 #define RECEIVE_BYTES (32l * 1024)
 #define SEND_BYTES    (64l * 1024)
+#define SPARE_BYTES   ((size_t)64 * 1024) /* of the op's arena, left to who tells about the answer */
 
 /* ---- callbacks of libcurl, on the loop ---- */
 
@@ -91,7 +92,8 @@ static bool take_line(struct http_attempt *a, struct str line)
 	if (!str_cut(&line, ':', &name) || name.n == 0)
 		return true; /* the end, or a continuation: RFC 9112 §5.2 lets us do without */
 	if (answer->header_count == s->header_count_max ||
-		!arena_has_room(a->op->arena, 2 * sizeof *a->lines * (a->line_room + 8) + line.n))
+		!arena_has_room(a->op->arena,
+			2 * sizeof *a->lines * (a->line_room + 8) + line.n + SPARE_BYTES))
 		return refuse(a);
 	if (answer->header_count == a->line_room) {
 		size_t room = a->line_room ? a->line_room * 2 : 16;
@@ -128,7 +130,8 @@ static bool place_body(struct http_attempt *a)
 	a->may_cut_body = is_refusal;
 	if (is_refusal || promised < 0)
 		return true;
-	if ((uint64_t)promised > max || !arena_has_room(a->op->arena, (size_t)promised))
+	if ((uint64_t)promised > max ||
+		!arena_has_room(a->op->arena, (size_t)promised + SPARE_BYTES))
 		return refuse(a);
 	a->place_room = (size_t)promised;
 	a->place = arena_alloc(a->op->arena, a->place_room);
@@ -416,7 +419,7 @@ static void collect(struct http_attempt *a)
 		explain(a);
 	} else if (a->place) {
 		a->answer.body = (struct str){ a->place, a->place_n };
-	} else if (arena_has_room(a->op->arena, a->body.n)) {
+	} else if (arena_has_room(a->op->arena, a->body.n + SPARE_BYTES)) {
 		a->answer.body = buf_dup(a->op->arena, &a->body);
 	} else {
 		a->end = HTTP_TOO_LARGE;

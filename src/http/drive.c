@@ -30,10 +30,13 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *kn
 		ev.events |= EPOLLIN;
 	if (what != CURL_POLL_IN)
 		ev.events |= EPOLLOUT;
-	if (known)
-		return epoll_ctl(c->epoll_fd, EPOLL_CTL_MOD, fd, &ev);
-	(void)curl_multi_assign(c->multi, fd, c); /* fails only for descriptors it does not know */
-	return epoll_ctl(c->epoll_fd, EPOLL_CTL_ADD, fd, &ev);
+	if (!known)
+		(void)curl_multi_assign(c->multi, fd, c); /* fails for descriptors it knows not */
+	/* A number may have been closed and used again in between. A failure here would end all transfers; without
+	 * a descriptor watched only one ends, by its silence. */
+	if (epoll_ctl(c->epoll_fd, known ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, &ev) != 0)
+		(void)epoll_ctl(c->epoll_fd, known ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, fd, &ev);
+	return 0;
 }
 
 static int on_timer(CURLM *multi, long after_ms, void *arg)
