@@ -2,10 +2,11 @@
 /* catalog/cql_read.c - heads, the journal's tail, references.
  *
  * A tail is read from streams, one for each bucket and kind, and told by name: rows of a stream come in
- * that order. A stream is read in pieces, each a query of its own that begins behind the last name: no
- * state is kept in the cluster, every piece may be asked of another node, and tombstones before the tail
- * are not walked. The first pieces are read side by side; where there are many streams they are one row,
- * so that a mailbox of a hundred buckets holds two or three pieces at a time and not two hundred.
+ * that order. The first piece is asked for both kinds of a bucket at once; where it is all there is, as in
+ * most tails, a bucket costs one query. Later pieces are queries of one kind that begin behind the last
+ * name: no state is kept in the cluster, every piece may be asked of another node, and tombstones before
+ * the tail are not walked. First pieces are read side by side; where there are many buckets they are one
+ * row, so that a mailbox of a hundred buckets holds two or three pieces at a time and not two hundred.
  *
  * What comes from the cluster is not trusted: lengths, order and checksums are looked at, and ERR_CORRUPT
  * names the partition. */
@@ -16,8 +17,8 @@
 #define PIECE_MIN         32
 #define PIECE_MAX         2000
 #define PIECE_BYTES       (1024 * 1024) /* that later pieces aim at */
-#define STREAMS_AT_ONCE   8             /* above: the first pieces are one row */
-#define BUCKETS_AT_ONCE   4096
+#define BUCKETS_WHOLE     4             /* above: the first pieces are one row */
+#define BUCKETS_MAX       4096
 #define REVERSE_COUNT_MAX 3
 
 /* ---- heads ---- */
@@ -86,15 +87,15 @@ struct stream {
 	size_t at;    /* the next to tell */
 	size_t bytes; /* of values */
 	bool is_last; /* nothing is behind this piece */
-	int32_t limit;
 };
 
 struct tail {
 	struct catalog_cql *c;
 	struct str user; /* as in keys */
 	struct catalog_guid mailbox;
-	struct stream *streams;
+	struct stream *streams; /* two for each bucket: appends, operations */
 	size_t count;
+	int32_t first_limit;
 };
 
 static enum err row_corrupt(struct op *op, const struct stream *s, const char *what)
@@ -130,9 +131,8 @@ static bool row_value(struct stream *s, const struct cql_row *row, const struct 
 	return true;
 }
 
-static enum err see_row(struct op *op, const struct cql_row *row, void *arg)
+static enum err row_add(struct op *op, struct stream *s, const struct cql_row *row)
 {
-	struct stream *s = arg;
 	struct str name = cql_column(row, 0);
 	struct catalog_row r = { .kind = s->kind, .bucket = s->bucket };
 	if (name.n != CATALOG_NAME_BYTES)
@@ -154,8 +154,31 @@ static enum err see_row(struct op *op, const struct cql_row *row, void *arg)
 	return ERR_NONE;
 }
 
-/* The next piece. */
-static enum err stream_fill(struct op *op, struct stream *s)
+static enum err see_row(struct op *op, const struct cql_row *row, void *arg)
+{
+	return row_add(op, arg, row);
+}
+
+/* `arg` is the stream of appends; that of operations is behind it. */
+static enum err see_row_of_both(struct op *op, const struct cql_row *row, void *arg)
+{
+	struct stream *both = arg;
+	int32_t kind;
+	if (!cql_column_int(row, 3, &kind) || (kind != CATALOG_APPEND && kind != CATALOG_OP))
+		return row_corrupt(op, both, "a row of another kind was told");
+	return row_add(op, &both[kind == CATALOG_OP], row);
+}
+
+/* How many rows the next piece is to have. */
+static int32_t next_limit(const struct stream *s)
+{
+	size_t fitting =
+		s->count < PIECE_MIN ? PIECE_FIRST : PIECE_BYTES * s->count / (s->bytes + 1);
+	return (int32_t)MIN(MAX(fitting, PIECE_MIN), PIECE_MAX);
+}
+
+/* The next piece, of at most `limit` rows. */
+static enum err stream_fill(struct op *op, struct stream *s, int32_t limit)
 {
 	struct catalog_cql *c = s->tail->c;
 	arena_reset(&s->arena);
@@ -165,20 +188,31 @@ static enum err stream_fill(struct op *op, struct stream *s)
 	const struct cql_value values[] = { cql_text(s->tail->user),
 		catalog_cql_guid(&s->tail->mailbox), cql_int(&s->arena, (int32_t)s->bucket),
 		cql_int(&s->arena, (int32_t)s->kind), catalog_cql_name(&after),
-		cql_int(&s->arena, s->limit) };
+		cql_int(&s->arena, limit) };
 	const struct cql_bound b =
 		catalog_cql_bind(c, CATALOG_CQL_READ_ROWS, values, ARRAY_COUNT(values));
 	TRY(catalog_cql_failed(op, cql_query(op, c->client, &b, see_row, s)));
-	s->is_last = s->count < (size_t)s->limit;
-	size_t fitting = s->limit == 1 ? PIECE_FIRST : PIECE_BYTES * s->count / (s->bytes + 1);
-	s->limit = (int32_t)MIN(MAX(fitting, PIECE_MIN), PIECE_MAX);
+	s->is_last = s->count < (size_t)limit;
 	return ERR_NONE;
 }
 
+/* The first piece of both kinds of the i-th bucket. Appends come first: that there are operations, or
+ * room for them, means that there are no more appends. */
 static enum err fill_first(struct op *op, void *arg, size_t i)
 {
 	struct tail *tail = arg;
-	return stream_fill(op, &tail->streams[i]);
+	struct stream *both = &tail->streams[2 * i];
+	const struct catalog_name after = both->last;
+	const struct cql_value values[] = { cql_text(tail->user), catalog_cql_guid(&tail->mailbox),
+		cql_int(&both->arena, (int32_t)both->bucket), catalog_cql_name(&after),
+		cql_int(&both->arena, tail->first_limit) };
+	const struct cql_bound b =
+		catalog_cql_bind(tail->c, CATALOG_CQL_READ_BOTH, values, ARRAY_COUNT(values));
+	enum err e = cql_query(op, tail->c->client, &b, see_row_of_both, both);
+	TRY(catalog_cql_failed(op, e));
+	both[1].is_last = both[0].count + both[1].count < (size_t)tail->first_limit;
+	both[0].is_last = both[1].is_last || both[1].count > 0;
+	return both[0].is_last ? ERR_NONE : stream_fill(op, &both[1], tail->first_limit);
 }
 
 /* ---- rows: all streams ---- */
@@ -219,7 +253,7 @@ static enum err tail_tell(struct op *op, struct tail *tail, catalog_row_fn *row_
 	while ((s = tail_next(tail)) != NULL) {
 		TRY(row_fn(op, &s->rows[s->at++], arg));
 		if (s->at == s->count && !s->is_last)
-			TRY(stream_fill(op, s));
+			TRY(stream_fill(op, s, next_limit(s)));
 	}
 	return ERR_NONE;
 }
@@ -227,16 +261,15 @@ static enum err tail_tell(struct op *op, struct tail *tail, catalog_row_fn *row_
 static void tail_open(
 	struct tail *tail, uint32_t bucket, uint32_t bucket_count, const struct catalog_name *after)
 {
-	static const enum catalog_kind kinds[] = { CATALOG_APPEND, CATALOG_OP };
-	tail->count = (size_t)bucket_count * ARRAY_COUNT(kinds);
+	tail->count = 2 * (size_t)bucket_count;
 	tail->streams = mem_new_array(tail->count, sizeof(*tail->streams));
+	tail->first_limit = bucket_count <= BUCKETS_WHOLE ? PIECE_FIRST : 1;
 	for (size_t i = 0; i < tail->count; i++) {
 		struct stream *s = &tail->streams[i];
 		s->tail = tail;
-		s->bucket = bucket + (uint32_t)(i / ARRAY_COUNT(kinds));
-		s->kind = kinds[i % ARRAY_COUNT(kinds)];
+		s->bucket = bucket + (uint32_t)(i / 2);
+		s->kind = i % 2 ? CATALOG_OP : CATALOG_APPEND;
 		s->last = *after;
-		s->limit = tail->count <= STREAMS_AT_ONCE ? PIECE_FIRST : 1;
 		arena_init(&s->arena, 0);
 	}
 }
@@ -257,14 +290,14 @@ enum err catalog_cql_read_rows(struct op *op, struct catalog *catalog, struct st
 	struct tail tail = { .c = c, .mailbox = mailbox };
 	if (last_bucket < bucket)
 		return ERR_NONE;
-	if (last_bucket - bucket >= BUCKETS_AT_ONCE)
+	if (last_bucket - bucket >= BUCKETS_MAX)
 		return op_fail(op, ERR_INVALID,
 			"buckets %" PRIu32 " to %" PRIu32 " of a mailbox are too many", bucket,
 			last_bucket);
 	TRY(catalog_cql_ready(op, c));
 	TRY(catalog_cql_user_key(op, c, &arena, user, &tail.user));
 	tail_open(&tail, bucket, last_bucket - bucket + 1, &after);
-	enum err e = catalog_cql_parallel(op, c, tail.count, fill_first, &tail);
+	enum err e = catalog_cql_parallel(op, c, tail.count / 2, fill_first, &tail);
 	if (e == ERR_NONE)
 		e = tail_tell(op, &tail, row_fn, arg);
 	tail_close(&tail);

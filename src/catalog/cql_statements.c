@@ -50,6 +50,9 @@ const struct catalog_cql_text_row catalog_cql_texts[CATALOG_CQL_TEXT_COUNT] = {
 	[CATALOG_CQL_READ_ROWS] = { CQL_READ, "read_rows",
 		"SELECT name, value, fading FROM user_mailbox_rows WHERE " ROW_KEY
 		" AND kind = ? AND name > ? LIMIT ?" },
+	[CATALOG_CQL_READ_BOTH] = { CQL_READ, "read_both",
+		"SELECT name, value, fading, kind FROM user_mailbox_rows WHERE " ROW_KEY
+		" AND kind IN (1, 2) AND name > ? LIMIT ?" },
 	[CATALOG_CQL_HAS_ROW] = { CQL_QUORUM, "has_row",
 		"SELECT name FROM user_mailbox_rows WHERE " ROW_KEY " AND kind = ? AND name = ?" },
 	[CATALOG_CQL_COUNT_REVERSE] = { CQL_QUORUM, "count_reverse",

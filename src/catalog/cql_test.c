@@ -208,7 +208,7 @@ static void costs(struct place *p)
 
 	before = requests(p);
 	assert_ok(read_tail(p, 1));
-	assert_int_equal(requests(p) - before, 4); /* two buckets, two kinds */
+	assert_int_equal(requests(p) - before, 2); /* two buckets */
 
 	for (uint64_t i = 0; i < ARRAY_COUNT(changes); i++)
 		changes[i] = row(CATALOG_APPEND, 1, i + 1, STR("v"));
