@@ -41,6 +41,7 @@ struct cql_client *cql_client_new(const struct cql_settings *settings)
 	for (unsigned i = 0; i < CQL_CLASS_COUNT; i++)
 		cql_fallback_init(&c->classes[i], settings->primary[i], settings->fallback[i]);
 	cql_control_start(c);
+	cql_metrics_start(c);
 	return c;
 }
 
@@ -88,6 +89,7 @@ void cql_close(struct op *op, struct cql_client *c)
 		return;
 	c->is_closing = true;
 	task_cancel(c->control);
+	task_cancel(c->metrics_writer);
 	for (size_t i = 0; i < c->host_count; i++) {
 		task_cancel(c->hosts[i]->task);
 		if (c->hosts[i]->connection)
@@ -142,6 +144,18 @@ struct cql_counters cql_counters(const struct cql_client *c)
 
 /* ---- calls ---- */
 
+/* cql_close() waits for calls between these, also while they wait in a callback. */
+static void call_begins(struct cql_client *c)
+{
+	c->calls++;
+}
+
+static void call_ends(struct cql_client *c)
+{
+	if (--c->calls == 0)
+		wait_queue_wake_all(&c->idle);
+}
+
 static enum err run_items(struct op *op, struct cql_client *c, struct cql_request *rq)
 {
 	enum cql_result_kind kind;
@@ -149,9 +163,11 @@ static enum err run_items(struct op *op, struct cql_client *c, struct cql_reques
 	struct cql_answer answer = { 0 };
 	rq->class = rq->items[0].statement->class;
 	rq->stamp_us = rq->items[0].stamp_us ? rq->items[0].stamp_us : cql_stamp(c);
-	TRY(cql_request_run(op, c, rq, &kind, &answer, &host));
+	call_begins(c);
+	enum err e = cql_request_run(op, c, rq, &kind, &answer, &host);
 	cql_answer_done(&answer);
-	return ERR_NONE;
+	call_ends(c);
+	return e;
 }
 
 enum err cql_execute(struct op *op, struct cql_client *c, const struct cql_bound *b)
@@ -202,6 +218,7 @@ enum err cql_query(
 		.page_size = c->settings.page_size };
 	struct cql_answer answer = { 0 };
 	enum err e = ERR_NONE;
+	call_begins(c);
 	do {
 		struct cql_answer page = { 0 };
 		enum cql_result_kind kind;
@@ -217,6 +234,7 @@ enum err cql_query(
 			e = give_rows(op, &answer, fn, arg, &rq.page_state);
 	} while (e == ERR_NONE && rq.page_state.n > 0);
 	cql_answer_done(&answer);
+	call_ends(c);
 	return e;
 }
 
@@ -226,14 +244,12 @@ enum err cql_run(struct op *op, struct cql_client *c, struct str text)
 	struct cql_host *host;
 	struct cql_answer answer = { 0 };
 	struct cql_request rq = { .kind = CQL_REQUEST_TEXT, .class = CQL_WRITE, .text = text };
-	TRY(cql_request_run(op, c, &rq, &kind, &answer, &host));
+	call_begins(c);
+	enum err e = cql_request_run(op, c, &rq, &kind, &answer, &host);
 	cql_answer_done(&answer);
-	if (kind != CQL_RESULT_SCHEMA)
-		return ERR_NONE;
-	c->calls++;
-	enum err e = cql_agree(op, c, host);
-	if (--c->calls == 0)
-		wait_queue_wake_all(&c->idle);
+	if (e == ERR_NONE && kind == CQL_RESULT_SCHEMA)
+		e = cql_agree(op, c, host);
+	call_ends(c);
 	return e;
 }
 

@@ -256,6 +256,38 @@ static void run_close_under_calls(void *arg)
 	cluster_stop(&k); /* closes the client while the call waits */
 }
 
+static enum err see_slowly(struct op *op, const struct cql_row *row, void *arg)
+{
+	struct cluster *k = arg;
+	(void)row;
+	k->is_mute = true; /* seen */
+	return task_sleep(op, 50 * US_PER_MS);
+}
+
+static void slow_reader(void *arg)
+{
+	struct cluster *k = arg;
+	struct op op = test_op(20 * US_PER_SEC);
+	struct cql_value v = cql_text(STR("key"));
+	struct cql_bound b = { k->read, &v, 1, 0 };
+	assert_err(cql_query(&op, k->client, &b, see_slowly, k), ERR_UNAVAILABLE);
+}
+
+/* The second page is asked for when the client is being closed. */
+static void run_close_under_callback(void *arg)
+{
+	struct cluster k = { 0 };
+	(void)arg;
+	cluster_start(&k, 1);
+	k.settings.page_size = 1;
+	cluster_client(&k);
+	script(&k, (struct step){ .kind = STEP_ROWS, .text = "a", .more = "p2" });
+	task_start("slow", slow_reader, &k);
+	while (!k.is_mute)
+		assert_ok(task_sleep(&k.op, US_PER_MS));
+	cluster_stop(&k);
+}
+
 #define TEST(title, what)                                                                          \
 	static void title(void **state)                                                            \
 	{                                                                                          \
@@ -278,6 +310,7 @@ TEST(an_older_protocol_is_named, old_protocol)
 TEST(a_keyspace_may_be_made_later, no_keyspace)
 TEST_CROWDED(too_many_requests_are_refused, crowd)
 TEST(closing_ends_calls, close_under_calls)
+TEST(closing_waits_for_callbacks, close_under_callback)
 
 int main(void)
 {
@@ -292,6 +325,7 @@ int main(void)
 		cmocka_unit_test(a_keyspace_may_be_made_later),
 		cmocka_unit_test(too_many_requests_are_refused),
 		cmocka_unit_test(closing_ends_calls),
+		cmocka_unit_test(closing_waits_for_callbacks),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

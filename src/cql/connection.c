@@ -81,6 +81,8 @@ static void free_id(struct cql_connection *c, uint16_t id)
 	c->slots[id] = (struct slot){ 0 };
 	c->free_ids[c->free_count++] = id;
 	c->in_flight--;
+	if (c->room)
+		wait_queue_wake_one(c->room);
 }
 
 static void call_ends(struct cql_call *call, enum cql_call_state state)

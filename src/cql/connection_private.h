@@ -56,6 +56,7 @@ struct cql_connection {
 	struct stream *stream; /* owned by the reader; NULL once it ended */
 	cql_event_fn *on_event;
 	void *on_event_arg;
+	struct wait_queue *room; /* one is woken when a stream id is free again; may be NULL */
 	struct event *event;
 	/* owned */
 	struct slot *slots; /* by stream id */

@@ -10,6 +10,7 @@
 #include "cql/codec_private.h"
 #include "cql/connection_private.h"
 #include "cql/cql.h"
+#include "cql/metrics_private.h"
 #include "event/event.h"
 #include "task/task.h"
 
@@ -176,7 +177,8 @@ struct cql_client {
 	struct wait_queue idle;
 	bool is_closing;
 	int64_t last_stamp_us;
-	struct timer metrics;
+	struct task_handle metrics_writer;
+	struct cql_metrics metrics;
 	struct cql_counters counters;
 };
 /* Takes the settings. */

@@ -85,6 +85,7 @@ static void serve(struct op *op, struct cql_host *h, struct cql_connection *conn
 {
 	struct cql_client *c = h->client;
 	h->connection = connection;
+	connection->room = &c->room;
 	if (h->was_down_told)
 		tell_up(h);
 	h->was_down_told = false;
@@ -94,6 +95,7 @@ static void serve(struct op *op, struct cql_host *h, struct cql_connection *conn
 	while (e == ERR_NONE && is_wanted(h) && cql_connection_works(connection))
 		e = wait_queue_wait(op, &connection->ended);
 	h->connection = NULL;
+	connection->room = NULL;
 	c->counters.bytes_in += connection->bytes_in;
 	c->counters.bytes_out += connection->bytes_out;
 	if (is_wanted(h) && e == ERR_NONE)

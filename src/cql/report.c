@@ -76,9 +76,28 @@ static unsigned bucket_of(int64_t us)
 	return i;
 }
 
+static enum cql_outcome outcome_of(const struct run *r, enum err e)
+{
+	if (e == ERR_NONE)
+		return CQL_OUTCOME_OK;
+	if (r->is_refused)
+		return CQL_OUTCOME_QUEUE_FULL;
+	if (r->is_late)
+		return CQL_OUTCOME_CLIENT_TIMEOUT;
+	if (r->tried_count == 0)
+		return CQL_OUTCOME_NO_HOSTS;
+	if (!r->has_error_code)
+		return CQL_OUTCOME_OTHER;
+	if (r->error_code == CQL_ERROR_READ_TIMEOUT || r->error_code == CQL_ERROR_WRITE_TIMEOUT)
+		return CQL_OUTCOME_SERVER_TIMEOUT;
+	return r->error_code == CQL_ERROR_UNAVAILABLE ? CQL_OUTCOME_SERVER_UNAVAILABLE
+						      : CQL_OUTCOME_OTHER;
+}
+
 static void count(const struct run *r, enum err e, int64_t took_us)
 {
 	struct cql_client *c = r->client;
+	cql_metrics_add(&c->metrics, outcome_of(r, e), took_us);
 	c->counters.failures += e != ERR_NONE;
 	c->counters.uncertain += e == ERR_TIMEOUT && !cql_class_reads(r->rq->class);
 	if (r->rq->count == 0)
@@ -109,7 +128,8 @@ static void send_finished(const struct run *r, enum err e, int64_t took_us)
 	event_set_int(event, "duration", took_us);
 	if (e != ERR_NONE) {
 		event_set_str(event, "error", str_from(r->op->failure.text));
-		event_set_str(event, "error_code", str_from(cql_error_name(r->error_code)));
+		event_set_str(event, "error_code",
+			str_from(r->has_error_code ? cql_error_name(r->error_code) : err_name(e)));
 		event_set_str(
 			event, "error_consistency", str_from(cql_consistency_name(r->consistency)));
 	}

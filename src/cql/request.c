@@ -166,6 +166,7 @@ static enum verdict retry(struct run *r, bool is_certain, bool is_of_replicas)
 static enum verdict judge_error(struct run *r, struct attempt *a, const struct cql_error *error)
 {
 	r->error_code = error->code;
+	r->has_error_code = true;
 	r->failure = cql_error_fail(r->op, error);
 	run_note(r, a->host);
 	switch ((unsigned)error->code) {
@@ -271,11 +272,15 @@ static enum err time_is_over(struct run *r)
 {
 	enum cql_consistency before = r->consistency;
 	r->is_uncertain |= r->live > 0;
+	r->is_late = true;
 	r->failure = op_fail(r->op, ERR_TIMEOUT, "no answer from Cassandra within %" PRId64 " ms",
 		(now_us() - r->began_us) / US_PER_MS);
 	run_note(r, NULL);
+	/* A caller in a hurry says nothing about the cluster. */
+	if (now_us() >= r->op->deadline_us)
+		return r->failure;
 	fall_back(r);
-	if (before == r->consistency || now_us() >= r->op->deadline_us)
+	if (before == r->consistency)
 		return r->failure;
 	r->until_us = MIN(r->op->deadline_us, now_us() + r->client->settings.request_us);
 	return send_next(r);
@@ -333,7 +338,6 @@ static void leave_attempts(struct run *r)
 	r->is_uncertain |= r->live > 0;
 	for (size_t i = 0; i < ATTEMPTS_MAX; i++)
 		cql_call_leave(&r->attempts[i].call);
-	wait_queue_wake_one(&r->client->room);
 }
 
 /* See the head of this file. */
@@ -358,7 +362,6 @@ enum err cql_request_run(struct op *op, struct cql_client *c, const struct cql_r
 	r.consistency = rq->kind == CQL_REQUEST_TEXT ? CQL_AT_ONE
 			: rq->page_state.n > 0       ? f->primary
 						     : cql_fallback_choose(f, r.began_us);
-	c->calls++;
 	c->counters.requests++;
 	enum err e = run_loop(&r, out, out_host);
 	if (e != ERR_NONE && r.last_text[0] == '\0')
@@ -371,7 +374,5 @@ enum err cql_request_run(struct op *op, struct cql_client *c, const struct cql_r
 			cql_fallback_succeeded(f);
 	}
 	cql_request_told(&r, e);
-	if (--c->calls == 0)
-		wait_queue_wake_all(&c->idle);
 	return e;
 }

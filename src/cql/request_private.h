@@ -30,8 +30,8 @@ struct run {
 	enum cql_consistency consistency, answered_at;
 	enum cql_result_kind kind;
 	unsigned replica_retries, prepared_again, speculated;
-	bool is_uncertain;
-	enum err failure;               /* of the last attempt */
+	bool is_uncertain, has_error_code, is_late, is_refused; /* too many wait */
+	enum err failure;                                       /* of the last attempt */
 	enum cql_error_code error_code; /* of the last answer that was one */
 	char last_text[LAST_TEXT_MAX];  /* "" while nothing failed */
 };

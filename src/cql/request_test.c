@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Requests against nodes that misbehave as scripted: what callers are told, what is sent again and where,
  * and that no answer, late or wrong, reaches anybody else. */
+#include <stdlib.h>
+
+#include "base/file.h"
 #include "cql/test_node_private.h"
 
 static struct cql_value the_value;
@@ -372,6 +375,33 @@ TEST(pages_follow_each_other, pages)
 TEST(values_are_counted_before_they_are_sent, wrong_count)
 TEST(a_batch_has_one_stamp, batch)
 
+static void run_figures(void *arg)
+{
+	struct cluster k = { 0 };
+	char dir[] = "/tmp/cql-test-XXXXXX";
+	AUTO_BUF(text, 0);
+	(void)arg;
+	assert_non_null(mkdtemp(dir));
+	cluster_start(&k, 1);
+	k.settings.metrics_path = str_printf(&k.arena, "%s/figures", dir);
+	cluster_client(&k);
+	script(&k, (struct step){ .kind = STEP_VOID });
+	script_error(&k, CQL_ERROR_WRITE_TIMEOUT);
+	assert_ok(write_one(&k));
+	assert_err(write_one(&k), ERR_TIMEOUT);
+	while (file_read(&k.op, k.settings.metrics_path.p, 1 << 20, &text) != ERR_NONE)
+		assert_ok(task_sleep(&k.op, 10 * US_PER_MS));
+	struct str s = buf_str(&text);
+	assert_true(str_starts(s, STR("{\"requests\":{\"min\":")));
+	assert_true(str_ends(s, STR("]}}}\n")));
+	assert_true(str_find(s, STR("\"queries\":{\"sent\":2,\"recv_ok\":1")) > 0);
+	assert_true(str_find(s, STR("\"recv_err_server_timeout\":1")) > 0);
+	assert_true(str_find(s, STR("\"write\":{\"count\":2,\"errors\":1")) > 0);
+	cluster_stop(&k);
+	assert_ok(file_remove_tree(&k.op, dir));
+}
+TEST(figures_are_written_as_json, figures)
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -388,6 +418,7 @@ int main(void)
 		cmocka_unit_test(pages_follow_each_other),
 		cmocka_unit_test(values_are_counted_before_they_are_sent),
 		cmocka_unit_test(a_batch_has_one_stamp),
+		cmocka_unit_test(figures_are_written_as_json),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -80,7 +80,8 @@ enum err run_wait(struct run *r, struct wait_queue *q, int64_t until_us)
 static enum err wait_for_room(struct run *r)
 {
 	struct cql_client *c = r->client;
-	if (c->waiting >= CQL_WAITING_MAX)
+	r->is_refused = c->waiting >= CQL_WAITING_MAX;
+	if (r->is_refused)
 		return op_fail(r->op, ERR_UNAVAILABLE, "too many requests wait for Cassandra (%zu)",
 			c->waiting);
 	c->waiting++;

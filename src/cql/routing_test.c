@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Pure parts of routing: tokens (values told by Cassandra's token()), replicas on the ring, and the rules
- * of fallback consistency. */
+/* Pure parts of routing: tokens (values told by Cassandra's token()), replicas on the ring, the rules
+ * of fallback consistency, and the histogram of latencies. */
 #include "cql/cql_private.h"
 
 #include "base/test.h"
@@ -141,6 +141,25 @@ static void fallback_warns_once_a_minute(void **state)
 	assert_false(f.is_fallen);
 }
 
+static void percentiles_are_right_within_an_eighth(void **state)
+{
+	struct cql_metrics m = { 0 };
+	(void)state;
+	assert_int_equal(cql_metrics_percentile(&m, 0.5), 0);
+	for (int64_t us = 1; us <= 10000; us++)
+		cql_metrics_add(&m, CQL_OUTCOME_OK, us);
+	for (int i = 1; i <= 999; i++) {
+		double got = (double)cql_metrics_percentile(&m, i / 1000.0), exact = i * 10.0;
+		assert_true(got <= exact + 1 && got >= exact * 7 / 8 - 1);
+	}
+	cql_metrics_add(&m, CQL_OUTCOME_OTHER, INT64_MAX);
+	assert_true(cql_metrics_percentile(&m, 1) > 10000);
+	cql_metrics_tick(&m, 10);
+	assert_true(m.rates[0] > 1000 && m.rates[0] < 1001);
+	cql_metrics_tick(&m, 60);
+	assert_true(m.rates[0] < 400 && m.rates[2] > 900);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -151,6 +170,7 @@ int main(void)
 		cmocka_unit_test(one_rack_is_like_none),
 		cmocka_unit_test(fallback_probes_with_growing_pauses),
 		cmocka_unit_test(fallback_warns_once_a_minute),
+		cmocka_unit_test(percentiles_are_right_within_an_eighth),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Settings of a client: from the configuration (cassandra_*, ssl_client_*), or from a text in tests. */
-#include "base/number.h"
+#include <unistd.h>
+
 #include "config/config.h"
+#include "config/expand.h"
 #include "cql/cql_private.h"
 #include "net/tls.h"
 
@@ -9,6 +11,7 @@
 #define CONTACTS_MAX   64
 #define IDLE_US        (60 * US_PER_SEC)
 #define CREDENTIAL_MAX 1024
+#define TIME_MAX_US    (24 * 3600 * US_PER_SEC)
 
 static void init(struct cql_settings *s)
 {
@@ -145,16 +148,22 @@ static enum err read_tls(struct op *op, const struct config_scope *scope, struct
 	return ERR_NONE;
 }
 
+/* "unlimited" and the like are a day: sums of times do not overflow. */
+static int64_t time_of(const struct config_scope *scope, enum config_setting id)
+{
+	return MIN(config_time_us(scope, id), TIME_MAX_US);
+}
+
 static void read_times(const struct config_scope *scope, struct cql_settings *s)
 {
-	s->dial.connect_us = config_time_us(scope, SET_cassandra_connect_timeout);
-	s->request_us = config_time_us(scope, SET_cassandra_request_timeout);
-	s->warn_us = config_time_us(scope, SET_cassandra_warn_timeout);
-	s->dial.heartbeat_us = config_time_us(scope, SET_cassandra_heartbeat_interval);
-	s->dial.idle_us = config_time_us(scope, SET_cassandra_idle_timeout);
+	s->dial.connect_us = time_of(scope, SET_cassandra_connect_timeout);
+	s->request_us = time_of(scope, SET_cassandra_request_timeout);
+	s->warn_us = time_of(scope, SET_cassandra_warn_timeout);
+	s->dial.heartbeat_us = time_of(scope, SET_cassandra_heartbeat_interval);
+	s->dial.idle_us = time_of(scope, SET_cassandra_idle_timeout);
 	if (s->dial.idle_us == 0)
 		s->dial.idle_us = IDLE_US;
-	s->speculation_us = config_time_us(scope, SET_cassandra_execution_retry_interval);
+	s->speculation_us = time_of(scope, SET_cassandra_execution_retry_interval);
 	s->speculation_times = (unsigned)MIN(
 		config_u64(scope, SET_cassandra_execution_retry_times), UINT64_C(100));
 }
@@ -173,6 +182,25 @@ static enum err read_contacts(
 		return op_fail(op, ERR_INVALID, "cassandra_keyspace must be set");
 	s->port = config_port(scope, SET_cassandra_port);
 	s->datacenter = str_dup(&s->arena, config_str(scope, SET_cassandra_datacenter));
+	return ERR_NONE;
+}
+
+/* Each process writes a file of its own: hence %{pid}. */
+static enum err read_metrics_path(
+	struct op *op, const struct config_scope *scope, struct cql_settings *s)
+{
+	struct str path = config_str(scope, SET_cassandra_metrics_path);
+	AUTO_ARENA(arena, 0);
+	struct op own;
+	op_init(&own, &arena, NULL, TIME_NEVER);
+	const struct config_var pid = { STR("pid"), str_printf(&arena, "%d", (int)getpid()) };
+	if (path.n == 0)
+		return ERR_NONE;
+	if (config_expand(&own, path, &(struct config_vars){ .items = &pid, .count = 1 }, &path) !=
+			ERR_NONE ||
+		str_has_nul(path))
+		return op_fail(op, ERR_INVALID, "cassandra_metrics_path: %s", own.failure.text);
+	s->metrics_path = str_dup(&s->arena, config_state_path(&arena, scope, path));
 	return ERR_NONE;
 }
 
@@ -195,6 +223,5 @@ enum err cql_settings_read(
 	out->is_latency_aware = config_bool(scope, SET_cassandra_latency_aware_routing);
 	out->logs_retries = config_bool(scope, SET_cassandra_log_retries);
 	out->logs_queries = config_bool(scope, SET_cassandra_debug_queries);
-	out->metrics_path = str_dup(&out->arena, config_str(scope, SET_cassandra_metrics_path));
-	return ERR_NONE;
+	return read_metrics_path(op, scope, out);
 }
