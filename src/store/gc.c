@@ -10,13 +10,23 @@
 #include "base/codec.h"
 
 #define ENTRIES_AT_ONCE 256
-#define PURGE_BATCH     500
+#define PURGE_MAILS     250
+#define FAILURES_MAX    8 /* in a row: the store has trouble, and is left alone until the next round */
 
 struct collector {
 	struct store *store;
-	uint64_t deleted;
-	struct op_failure failure; /* of an entry that was left; the last one */
+	uint64_t deleted, collected; /* objects, entries */
+	unsigned failures;           /* in a row */
+	struct op_failure failure;   /* of an entry that was left; the last one */
 };
+
+/* WAITS. Nothing here belongs to a user's journal: what is written is repeated by the next round. */
+static enum err write_changes(struct op *op, struct store *s, struct str user,
+	struct catalog_change *changes, size_t count)
+{
+	store_stamp_changes(s, changes, count);
+	return catalog_write(op, s->catalog, user, changes, count);
+}
 
 static bool oid_parse(struct str text, struct row_id *out)
 {
@@ -27,35 +37,37 @@ static bool oid_parse(struct str text, struct row_id *out)
 	return true;
 }
 
-static enum err entry_done(struct op *op, struct store *s, const struct catalog_garbage *g)
+static struct catalog_change entry_end(const struct catalog_garbage *g)
 {
-	struct catalog_change done = { .kind = CATALOG_DELETE_GARBAGE,
+	return (struct catalog_change){ .kind = CATALOG_DELETE_GARBAGE,
 		.mailbox = g->mailbox,
 		.row = { CATALOG_OP, g->bucket, g->row, STR_NONE },
 		.object = g->object,
 		.queued = g->name };
-	return catalog_write(op, s->catalog, g->user, &done, 1);
 }
 
-static enum err collect_object(struct op *op, struct collector *c, const struct catalog_garbage *g)
+static enum err entry_done(struct op *op, struct store *s, const struct catalog_garbage *g)
 {
-	struct store *s = c->store;
+	struct catalog_change done = entry_end(g);
+	return write_changes(op, s, g->user, &done, 1);
+}
+
+/* WAITS. The key of an object that nothing refers to any more; none if something does. */
+static enum err find_dead(
+	struct op *op, struct store *s, const struct catalog_garbage *g, struct str *out_key)
+{
 	struct row_id oid;
 	uint32_t references;
 	bool has_row;
+	*out_key = STR_NONE;
 	if (!oid_parse(g->object, &oid))
 		return op_fail(op, ERR_CORRUPT, "garbage entry names no object");
 	TRY(catalog_count_reverse(op, s->catalog, g->user, g->object, &references));
 	TRY(catalog_has_row(op, s->catalog, g->user, g->mailbox, g->bucket, g->row, &has_row));
-	if (references == 0 && !has_row) {
-		struct user named = { .store = s, .name = g->user };
-		struct str key = store_object_key(op->arena, &named, oid);
-		enum err e = objects_delete(op, s->objects, key);
-		if (e != ERR_NONE && e != ERR_NOT_FOUND)
-			return e;
-		c->deleted += e == ERR_NONE;
-	}
-	return entry_done(op, s, g);
+	struct user named = { .store = s, .name = g->user };
+	if (references == 0 && !has_row)
+		*out_key = store_object_key(op->arena, &named, oid);
+	return ERR_NONE;
 }
 
 /* ---- a deleted mailbox ---- */
@@ -63,7 +75,8 @@ static enum err collect_object(struct op *op, struct collector *c, const struct 
 struct purge {
 	struct store *store;
 	const struct catalog_garbage *entry;
-	struct catalog_change changes[PURGE_BATCH];
+	/* First all garbage, then what kept the objects alive. */
+	struct catalog_change garbage[PURGE_MAILS], references[PURGE_MAILS];
 	size_t count;
 	struct arena arena; /* of the changes that are gathered */
 	struct catalog_name queued;
@@ -71,7 +84,9 @@ struct purge {
 
 static enum err purge_write(struct op *op, struct purge *p)
 {
-	TRY(catalog_write(op, p->store->catalog, p->entry->user, p->changes, p->count));
+	struct str user = p->entry->user;
+	TRY(write_changes(op, p->store, user, p->garbage, p->count));
+	TRY(write_changes(op, p->store, user, p->references, p->count));
 	p->count = 0;
 	arena_reset(&p->arena);
 	return ERR_NONE;
@@ -88,44 +103,59 @@ static enum err purge_row(struct op *op, const struct catalog_row *row, void *ar
 		return op_fail(op, e, "a row of a deleted mailbox cannot be read");
 	AUTO_BUF(hex, 0);
 	hex_encode(&hex, (struct str){ (const char *)a.oid.bytes, sizeof(a.oid.bytes) });
-	struct catalog_change change = { .mailbox = p->entry->mailbox,
+	struct catalog_change change = { .kind = CATALOG_PUT_GARBAGE,
+		.mailbox = p->entry->mailbox,
 		.row = { CATALOG_OP, row->bucket, row->name, STR_NONE },
 		.object = buf_dup(&p->arena, &hex),
 		.queued = p->queued };
-	change.kind = CATALOG_PUT_GARBAGE;
-	p->changes[p->count++] = change;
+	p->garbage[p->count] = change;
 	change.kind = CATALOG_DELETE_REVERSE;
-	p->changes[p->count++] = change;
-	return p->count + 2 > PURGE_BATCH ? purge_write(op, p) : ERR_NONE;
+	p->references[p->count++] = change;
+	return p->count == PURGE_MAILS ? purge_write(op, p) : ERR_NONE;
 }
 
-static enum err purge_heads(struct op *op, struct purge *p)
+/* WAITS. The mailbox's heads as deletions, and its last bucket. */
+static enum err purge_read_heads(struct op *op, struct purge *p, struct catalog_change **out,
+	size_t *out_count, uint32_t *out_bucket)
 {
 	struct catalog_head *heads;
-	size_t count;
+	size_t count, n = 0;
 	TRY(catalog_read_heads(op, p->store->catalog, p->entry->user, &heads, &count));
+	struct catalog_change *gone =
+		ARENA_NEW_ARRAY(op->arena, struct catalog_change, MAX(count, 1));
+	*out_bucket = 0;
 	for (size_t i = 0; i < count; i++) {
 		if (memcmp(&heads[i].mailbox, &p->entry->mailbox, sizeof(heads[i].mailbox)) != 0)
 			continue;
-		struct catalog_change change = { .kind = CATALOG_DELETE_HEAD,
+		gone[n++] = (struct catalog_change){ .kind = CATALOG_DELETE_HEAD,
 			.mailbox = heads[i].mailbox,
 			.key = heads[i].key };
-		TRY(catalog_write(op, p->store->catalog, p->entry->user, &change, 1));
+		if (str_eq(heads[i].key, HEAD_BUCKET) &&
+			head_bucket_decode(heads[i].value, out_bucket) != ERR_NONE)
+			return op_fail(op, ERR_CORRUPT, "a bucket head cannot be read");
 	}
+	*out = gone;
+	*out_count = n;
 	return ERR_NONE;
 }
 
 static enum err purge_all(struct op *op, struct purge *p)
 {
 	static const struct catalog_name all;
-	TRY(catalog_read_rows(op, p->store->catalog, p->entry->user, p->entry->mailbox, 0,
-		UINT32_MAX, all, purge_row, p));
+	const struct catalog_garbage *g = p->entry;
+	struct catalog_change *heads = NULL;
+	size_t head_count = 0;
+	uint32_t last = 0;
+	TRY(purge_read_heads(op, p, &heads, &head_count, &last));
+	for (uint32_t bucket = 0; bucket <= last + 1; bucket++)
+		TRY(catalog_read_rows(op, p->store->catalog, g->user, g->mailbox, bucket, bucket,
+			all, purge_row, p));
 	TRY(purge_write(op, p));
 	struct catalog_change rows = { .kind = CATALOG_DELETE_MAILBOX,
-		.mailbox = p->entry->mailbox };
-	TRY(catalog_write(op, p->store->catalog, p->entry->user, &rows, 1));
-	TRY(purge_heads(op, p));
-	return entry_done(op, p->store, p->entry);
+		.mailbox = g->mailbox,
+		.row = { .kind = CATALOG_OP, .bucket = last + 1 } };
+	TRY(write_changes(op, p->store, g->user, &rows, 1));
+	return write_changes(op, p->store, g->user, heads, head_count);
 }
 
 static enum err purge_mailbox(struct op *op, struct store *s, const struct catalog_garbage *g)
@@ -143,31 +173,75 @@ static enum err purge_mailbox(struct op *op, struct store *s, const struct catal
 
 /* ---- the queue ---- */
 
-static enum err collect_entry(struct op *op, struct collector *c, const struct catalog_garbage *g)
-{
-	if (str_eq(g->object, STORE_PURGE_OBJECT))
-		return purge_mailbox(op, c->store, g);
-	return collect_object(op, c, g);
-}
-
 /* An entry that cannot be collected goes to the end of the queue, so that it does not keep the
- * others from their turn. */
+ * others from their turn; after some in a row the store is left alone. */
 static enum err leave_entry(
 	struct op *op, struct collector *c, const struct catalog_garbage *g, enum err e)
 {
-	if (e == ERR_TIMEOUT || e == ERR_CANCELLED)
+	if (e == ERR_TIMEOUT || e == ERR_CANCELLED || ++c->failures >= FAILURES_MAX)
 		return e;
 	c->failure = op->failure;
 	op_forgive(op);
-	struct catalog_change again = { .kind = CATALOG_PUT_GARBAGE,
-		.mailbox = g->mailbox,
-		.row = { CATALOG_OP, g->bucket, g->row, STR_NONE },
-		.object = g->object,
-		.queued = store_name(c->store) };
-	struct catalog_change changes[] = { again, again };
-	changes[1].kind = CATALOG_DELETE_GARBAGE;
-	changes[1].queued = g->name;
-	return catalog_write(op, c->store->catalog, g->user, changes, ARRAY_COUNT(changes));
+	struct catalog_change changes[] = { entry_end(g), entry_end(g) };
+	changes[0].kind = CATALOG_PUT_GARBAGE;
+	changes[0].queued = store_name(c->store);
+	return write_changes(op, c->store, g->user, changes, ARRAY_COUNT(changes));
+}
+
+static enum err entry_collected(struct op *op, struct collector *c, const struct catalog_garbage *g)
+{
+	c->failures = 0;
+	c->collected++;
+	return entry_done(op, c->store, g);
+}
+
+struct dead {
+	const struct catalog_garbage *entry;
+	struct str key;
+};
+
+/* WAITS. All at once; when that fails each by itself, to find out which cannot be deleted. */
+static enum err delete_dead(
+	struct op *op, struct collector *c, const struct dead *dead, size_t count)
+{
+	struct objects *o = c->store->objects;
+	struct str *keys = ARENA_NEW_ARRAY(op->arena, struct str, MAX(count, 1));
+	for (size_t i = 0; i < count; i++)
+		keys[i] = dead[i].key;
+	bool are_gone = count == 0 || objects_delete_many(op, o, keys, count) == ERR_NONE;
+	if (!are_gone)
+		op_forgive(op);
+	for (size_t i = 0; i < count; i++) {
+		enum err e = are_gone ? ERR_NONE : objects_delete(op, o, dead[i].key);
+		if (e == ERR_NOT_FOUND) {
+			op_forgive(op);
+			e = ERR_NONE;
+		}
+		if (e != ERR_NONE) {
+			TRY(leave_entry(op, c, dead[i].entry, e));
+			continue;
+		}
+		c->deleted++;
+		TRY(entry_collected(op, c, dead[i].entry));
+		task_breathe();
+	}
+	return ERR_NONE;
+}
+
+/* WAITS. *key: the object is to be deleted; else the entry is done with, or was left. */
+static enum err look_at_entry(
+	struct op *op, struct collector *c, const struct catalog_garbage *g, struct str *key)
+{
+	bool is_mailbox = str_eq(g->object, STORE_PURGE_OBJECT);
+	*key = STR_NONE;
+	if (c->store->is_closing)
+		return op_fail(op, ERR_CANCELLED, "the store is closing");
+	enum err e = is_mailbox ? purge_mailbox(op, c->store, g) : find_dead(op, c->store, g, key);
+	if (e != ERR_NONE)
+		return leave_entry(op, c, g, e);
+	if (key->n > 0)
+		return ERR_NONE;
+	return entry_collected(op, c, g);
 }
 
 /* *out_more: the shard's queue may have more that is old enough. */
@@ -175,21 +249,19 @@ static enum err collect_some(
 	struct op *op, struct collector *c, uint32_t shard, uint64_t oldest_ms, bool *out_more)
 {
 	struct catalog_garbage *entries;
-	size_t count, collected = 0;
+	uint64_t before = c->collected;
+	size_t count, dead_count = 0, i;
 	TRY(catalog_read_garbage(op, c->store->catalog, shard, ENTRIES_AT_ONCE, &entries, &count));
-	*out_more = false;
-	for (size_t i = 0; i < count; i++) {
-		if (name_ms(entries[i].name) > oldest_ms)
-			return ERR_NONE;
-		if (c->store->is_closing)
-			return op_fail(op, ERR_CANCELLED, "the store is closing");
-		enum err e = collect_entry(op, c, &entries[i]);
-		collected += e == ERR_NONE;
-		if (e != ERR_NONE)
-			TRY(leave_entry(op, c, &entries[i], e));
+	struct dead *dead = ARENA_NEW_ARRAY(op->arena, struct dead, MAX(count, 1));
+	for (i = 0; i < count && name_ms(entries[i].name) <= oldest_ms; i++) {
+		struct str key;
+		TRY(look_at_entry(op, c, &entries[i], &key));
+		if (key.n > 0)
+			dead[dead_count++] = (struct dead){ &entries[i], key };
 		task_breathe();
 	}
-	*out_more = count == ENTRIES_AT_ONCE && collected > 0;
+	TRY(delete_dead(op, c, dead, dead_count));
+	*out_more = i == ENTRIES_AT_ONCE && c->collected > before;
 	return ERR_NONE;
 }
 
