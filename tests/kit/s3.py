@@ -83,7 +83,7 @@ class Client:
         self.host = f"{host}:{port}"
         self.context = authority.client_context() if authority else None
 
-    def request(self, method, path, query=None, body=b""):
+    def request(self, method, path, query=None, body=b"", service="s3"):
         """(status, body)"""
         if self.context:
             connection = http.client.HTTPSConnection(self.host, timeout=10, context=self.context)
@@ -92,7 +92,7 @@ class Client:
         text = "&".join(f"{quote(k)}={quote(v)}" for k, v in sorted((query or {}).items()))
         path = quote(path, "/")
         try:
-            headers = self._sign(method, path, text, body)
+            headers = self._sign(method, path, text, body, service)
             connection.request(method, f"{path}?{text}" if text else path, body, headers)
             answer = connection.getresponse()
             return answer.status, answer.read()
@@ -121,14 +121,24 @@ class Client:
             raise OSError(f"GET {key}: {status}")
         return body
 
-    def _sign(self, method, path, query, body):
+    def assume_role(self):
+        """Access key, secret and token of a session of a quarter of an hour."""
+        form = b"Action=AssumeRole&Version=2011-06-15&DurationSeconds=900"
+        status, body = self.request("POST", "/", body=form, service="sts")
+        if status != 200:
+            raise OSError(f"AssumeRole: {status} {body[:300]!r}")
+        tree = xml.etree.ElementTree.fromstring(body)
+        space = tree.tag.partition("}")[0] + "}"
+        return [tree.find(f".//{space}{name}").text for name in ("AccessKeyId", "SecretAccessKey", "SessionToken")]
+
+    def _sign(self, method, path, query, body, service):
         now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%dT%H%M%SZ")
         payload = hashlib.sha256(body).hexdigest()
         signed = {"host": self.host, "x-amz-content-sha256": payload, "x-amz-date": now}
         names = ";".join(signed)
         head = "".join(f"{k}:{v}\n" for k, v in signed.items())
         canonical = "\n".join([method, path, query, head, names, payload])
-        scope = f"{now[:8]}/{REGION}/s3/aws4_request"
+        scope = f"{now[:8]}/{REGION}/{service}/aws4_request"
         digest = hashlib.sha256(canonical.encode()).hexdigest()
         key = f"AWS4{SECRET_KEY}".encode()
         for word in scope.split("/"):
@@ -137,6 +147,7 @@ class Client:
         signature = hmac.new(key, text.encode(), "sha256").hexdigest()
         return {
             "x-amz-content-sha256": payload, "x-amz-date": now,
+            "Content-Type": "application/x-www-form-urlencoded" if service == "sts" else "application/xml",
             "Authorization": f"AWS4-HMAC-SHA256 Credential={ACCESS_KEY}/{scope}, "
             f"SignedHeaders={names}, Signature={signature}",
         }
