@@ -286,13 +286,51 @@ static enum err prepare(struct op *op, struct mailbox *m, const struct append *i
 		       : ERR_NONE;
 }
 
+struct saving {
+	struct mailbox *mailbox;
+	struct put *puts;
+	size_t count;
+};
+
+static enum err put_task(struct op *op, void *arg)
+{
+	struct saving *s = arg;
+	return put_all(op, s->puts, s->count);
+}
+
+/* If it cannot be written now, the commit tries again. */
+static enum err claim_task(struct op *op, void *arg)
+{
+	struct saving *s = arg;
+	enum err e = mailbox_write_begin(op, s->mailbox);
+	if (e == ERR_NONE) {
+		e = mailbox_claim_now(op, s->mailbox);
+		mailbox_write_end(s->mailbox);
+	}
+	if (e != ERR_NONE)
+		op_forgive(op);
+	return ERR_NONE;
+}
+
+/* WAITS. The first mails of a process are stored while its open head is written. */
+static enum err store_objects(struct op *op, struct mailbox *m, struct put *puts, size_t count)
+{
+	struct saving s = { m, puts, count };
+	if (m->is_claimed)
+		return put_all(op, puts, count);
+	struct task_group *g = task_group_new(op);
+	task_group_start(g, "store-claim", claim_task, &s);
+	task_group_start(g, "store-put", put_task, &s);
+	return task_group_finish(op, g);
+}
+
 static enum err append_all(struct op *op, struct mailbox *m, const struct append *appends,
 	size_t count, struct commit_request *r)
 {
 	struct put *puts = ARENA_NEW_ARRAY(op->arena, struct put, count);
 	for (size_t i = 0; i < count; i++)
 		TRY(prepare(op, m, &appends[i], r, i, &puts[i]));
-	TRY(put_all(op, puts, count));
+	TRY(store_objects(op, m, puts, count));
 	return commit_and_wait(op, m, r);
 }
 

@@ -86,10 +86,18 @@ enum err view_read_summary(
 	return e == ERR_NONE ? e : op_fail(op, e, "the summary just made cannot be read");
 }
 
-/* Local object stores read ahead by themselves; the drivers with latency will have a use for it. */
 void view_prefetch(struct view *v, const uint32_t *seqs, size_t count)
 {
-	(void)v;
-	(void)seqs;
-	(void)count;
+	struct user *u = v->mailbox->user;
+	AUTO_ARENA(arena, 0);
+	struct str *keys = ARENA_NEW_ARRAY(&arena, struct str, MAX(count, 1));
+	size_t n = 0;
+	for (size_t i = 0; i < count; i++) {
+		struct mail mail;
+		uint32_t at;
+		if (view_get(v, seqs[i], &mail) && index_find(v->mailbox->index, mail.uid, &at))
+			keys[n++] =
+				store_object_key(&arena, u, index_cold(v->mailbox->index, at)->oid);
+	}
+	objects_prefetch(u->store->objects, keys, n);
 }

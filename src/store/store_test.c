@@ -359,6 +359,27 @@ static void a_bad_entry_does_not_stop_the_collector(struct world *w)
 	mailbox_unref(m);
 }
 
+/* A delivery to a mailbox that this process writes: one object, one write of rows, nothing is read. */
+static void a_warm_delivery_is_a_put_and_a_row(struct world *w)
+{
+	struct mailbox *m = world_box(w, "INBOX");
+	world_append(w, m, "first");
+	for (int i = 0; i < 3; i++) {
+		struct catalog_counters c = catalog_counters(w->catalog);
+		struct objects_counters o = objects_counters(w->objects);
+		world_append(w, m, "warm");
+		struct catalog_counters c2 = catalog_counters(w->catalog);
+		struct objects_counters o2 = objects_counters(w->objects);
+		assert_int_equal(c2.writes, c.writes + 1);
+		assert_int_equal(c2.commits, c.commits + 1);
+		assert_int_equal(c2.rows_written, c.rows_written + 1);
+		assert_int_equal(c2.reads, c.reads);
+		assert_int_equal(o2.puts, o.puts + 1);
+		assert_int_equal(o2.gets + o2.stats + o2.deletes, o.gets + o.stats + o.deletes);
+	}
+	mailbox_unref(m);
+}
+
 /* ---- copy and move ---- */
 
 static void copies_and_moves_keep_what_a_mail_is(struct world *w)
@@ -407,6 +428,7 @@ static void copies_and_moves_keep_what_a_mail_is(struct world *w)
 SCENARIO(mail_is_saved_read_and_kept)
 SCENARIO(a_multiappend_gets_uids_in_order)
 SCENARIO(deliveries_share_commits)
+SCENARIO(a_warm_delivery_is_a_put_and_a_row)
 SCENARIO(flags_are_told_to_the_others)
 SCENARIO(async_flags_survive_the_process)
 SCENARIO(async_flags_are_journalled)
@@ -422,6 +444,7 @@ int main(void)
 		cmocka_unit_test(test_mail_is_saved_read_and_kept),
 		cmocka_unit_test(test_a_multiappend_gets_uids_in_order),
 		cmocka_unit_test(test_deliveries_share_commits),
+		cmocka_unit_test(test_a_warm_delivery_is_a_put_and_a_row),
 		cmocka_unit_test(test_flags_are_told_to_the_others),
 		cmocka_unit_test(test_async_flags_survive_the_process),
 		cmocka_unit_test(test_async_flags_are_journalled),
