@@ -51,6 +51,8 @@ enum err err_from_errno(int error_number)
 	case ENFILE:
 	case EFBIG:
 		return ERR_LIMIT;
+	case ESTALE: /* of NFS: the file was replaced by another host; opening it anew helps */
+		return ERR_CONFLICT;
 	case ETIMEDOUT:
 		return ERR_TIMEOUT;
 	default:
