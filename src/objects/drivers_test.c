@@ -230,6 +230,44 @@ static void a_write_that_finds_no_room_leaves_nothing(void **state)
 	run(no_room);
 }
 
+struct seen_keys {
+	size_t count;
+};
+
+static enum err count_key(struct op *op, struct str key, const struct object_info *info, void *arg)
+{
+	struct seen_keys *seen = arg;
+	(void)op;
+	(void)key;
+	(void)info;
+	seen->count++;
+	return ERR_NONE;
+}
+
+static void tidy(struct place *p)
+{
+	open_stack(p, "posix(", ",tidy,named)");
+	assert_ok(put(p, "u/mails/1", STR("one")));
+	assert_ok(put(p, "u/mails/2", STR("two")));
+	/* What a client of NFS leaves while somebody reads a file that is gone. */
+	assert_ok(file_replace(
+		p->op, path(p, "u/mails/.nfs0123456789abcdef00000001"), STR("x"), 0600));
+	struct seen_keys seen = { 0 };
+	assert_ok(objects_iter(p->op, p->objects, STR("u/"), count_key, &seen));
+	assert_int_equal(seen.count, 2);
+	assert_int_equal(unlink(path(p, "u/mails/.nfs0123456789abcdef00000001")), 0);
+	assert_ok(objects_delete(p->op, p->objects, STR("u/mails/1")));
+	assert_int_equal(access(path(p, "u/mails"), F_OK), 0);
+	assert_ok(objects_delete(p->op, p->objects, STR("u/mails/2")));
+	assert_int_equal(access(path(p, "u"), F_OK), -1);
+	assert_ok(put(p, "u/mails/3", STR("three")));
+}
+static void empty_directories_go_where_that_is_wanted(void **state)
+{
+	(void)state;
+	run(tidy);
+}
+
 /* ---- compress ---- */
 
 static void damage(struct place *p)
@@ -354,6 +392,7 @@ int main(void)
 		cmocka_unit_test(links_are_not_followed),
 		cmocka_unit_test(cold_objects_are_read_by_a_job_and_warm_ones_at_once),
 		cmocka_unit_test(a_write_that_finds_no_room_leaves_nothing),
+		cmocka_unit_test(empty_directories_go_where_that_is_wanted),
 		cmocka_unit_test(damaged_frames_are_found),
 		cmocka_unit_test(hostile_frames_are_bounded),
 		cmocka_unit_test(the_nth_request_fails_before_or_after),

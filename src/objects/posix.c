@@ -13,32 +13,28 @@
  * System calls of a put into a known directory: fstatat, openat, write, linkat, close, and one
  * pwritev and fdatasync for all jobs that meet there. A warm get: openat2, fstat, preadv2, close.
  *
- * Iterating is in posix_iter.c, the directories are in posix_tree.c.
+ * Opening is in posix_open.c, iterating in posix_iter.c, the directories are in posix_tree.c.
  *
  * Symbolic links below the prefix are not followed. Directories are not moved while somebody writes
  * into them; moving one of an idle user is fine. */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/magic.h>
 #include <linux/openat2.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/file.h"
-#include "base/number.h"
-#include "base/random.h"
-#include "config/config.h"
 #include "objects/objects_private.h"
 #include "objects/posix_journal.h"
 #include "objects/posix_private.h"
 #include "task/task.h"
 
-#define PUT_TRIES 5 /* a directory may be removed between opening it and linking into it */
+#define STALE_TRIES 3 /* NFS: another host replaced or removed what was open here */
+#define PUT_TRIES   5 /* a directory may be removed between opening it and linking into it */
 
 static struct posix_store *posix_store(struct objects *o)
 {
@@ -47,10 +43,20 @@ static struct posix_store *posix_store(struct objects *o)
 
 /* ---- jobs ---- */
 
+enum err posix_job_try(struct posix_job *j)
+{
+	enum err e = j->run(j);
+	for (unsigned i = 1; e == ERR_CONFLICT && i < STALE_TRIES; i++) {
+		op_forgive(&j->op);
+		e = j->run(j);
+	}
+	return e;
+}
+
 static void posix_job_run(struct offload_job *job)
 {
 	struct posix_job *j = CONTAINER_OF(job, struct posix_job, job);
-	j->result = j->run(j);
+	j->result = posix_job_try(j);
 }
 
 void posix_job_release(struct offload_job *job)
@@ -81,7 +87,7 @@ struct posix_job *posix_job_new(
  * must not look like a quota or an ACL to the user. */
 static enum err class_for_callers(enum err e)
 {
-	return e == ERR_LIMIT || e == ERR_DENIED ? ERR_UNAVAILABLE : e;
+	return e == ERR_LIMIT || e == ERR_DENIED || e == ERR_CONFLICT ? ERR_UNAVAILABLE : e;
 }
 
 enum err posix_job_do(struct op *op, struct posix_job *j)
@@ -143,18 +149,30 @@ static enum err put_unnamed(struct posix_job *j, int dir_fd, int fd)
 	return ERR_NONE;
 }
 
+/* NFS repeats a request whose answer was lost, and then says that the name exists: it is ours. */
+static bool was_linked(int fd)
+{
+	int failure = errno;
+	struct stat st;
+	bool is_ours = failure == EEXIST && fstat(fd, &st) == 0 && st.st_nlink == 2;
+	errno = failure;
+	return is_ours;
+}
+
 static enum err put_named(struct posix_job *j, int dir_fd)
 {
 	static _Atomic uint64_t serial;
-	char tmp[96];
-	snprintf(tmp, sizeof(tmp), OBJECTS_TMP_PREFIX "%" PRIx64 "-%" PRIu64,
-		tree_settings(j->tree)->token, atomic_fetch_add(&serial, 1));
+	char tmp[128];
+	snprintf(tmp, sizeof(tmp), OBJECTS_TMP_PREFIX "%" PRIx64 "-%" PRIu64 ".%s",
+		tree_settings(j->tree)->token, atomic_fetch_add(&serial, 1),
+		tree_settings(j->tree)->host);
 	AUTO_FD(fd, openat(dir_fd, tmp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
 			    tree_settings(j->tree)->mode));
 	if (fd < 0)
 		return op_fail_errno(&j->op, "create temporary file for object %s", j->key);
 	enum err e = put_bytes(j, fd);
-	if (e == ERR_NONE && linkat(dir_fd, tmp, dir_fd, last_component(j), 0) < 0)
+	if (e == ERR_NONE && linkat(dir_fd, tmp, dir_fd, last_component(j), 0) < 0 &&
+		!was_linked(fd))
 		e = op_fail_errno(&j->op, "link object %s", j->key);
 	(void)unlinkat(dir_fd, tmp, 0); /* a leftover is harmless */
 	return e;
@@ -173,13 +191,21 @@ static enum err put_once(struct posix_job *j, int dir_fd)
 	return op_fail_errno(&j->op, "create object %s", j->key);
 }
 
+/* The change is made: what fails now is not to be tried again. */
+static enum err sync_changed(struct posix_job *j, struct directory *d)
+{
+	enum err e = tree_sync(&j->op, j->tree, d);
+	return e == ERR_CONFLICT ? op_fail(&j->op, ERR_UNAVAILABLE, "%.400s", j->op.failure.text)
+				 : e;
+}
+
 static enum err put_into(struct posix_job *j, struct directory *d)
 {
 	struct str body = { j->bytes, j->size };
 	j->is_journalled = j->queue && directory_is_journalled(j->tree, d);
 	TRY(put_once(j, directory_fd(d)));
 	if (!j->is_journalled)
-		return tree_sync(&j->op, j->tree, d);
+		return sync_changed(j, d);
 	journal_add(tree_journal(j->tree),
 		&(struct journal_record){ JOURNAL_PUT, posix_job_key(j), body });
 	return ERR_NONE;
@@ -249,6 +275,7 @@ static enum err get_run(struct posix_job *j)
 	if (fd < 0)
 		return op_fail_errno(&j->op, "open object %s", j->key);
 	TRY(readable_bytes(&j->op, fd, j->key, j->offset, j->length, &j->size));
+	mem_free(j->bytes); /* of a try before */
 	j->bytes = mem_resize(NULL, MAX(j->size, 1));
 	return file_pread_all(&j->op, fd, j->bytes, j->size, j->offset);
 }
@@ -299,6 +326,19 @@ static enum err posix_get(struct op *op, struct objects *o, struct str key, uint
 
 /* ---- remove, stat ---- */
 
+/* As far up as they are empty; whoever writes there meanwhile makes them anew. */
+static void remove_empty_dirs(const struct posix_job *j)
+{
+	char dir[sizeof(j->key)];
+	char *slash;
+	memcpy(dir, j->key, j->key_bytes + 1);
+	while ((slash = strrchr(dir, '/')) != NULL) {
+		*slash = '\0';
+		if (unlinkat(tree_root_fd(j->tree), dir, AT_REMOVEDIR) < 0)
+			return;
+	}
+}
+
 static enum err remove_run(struct posix_job *j)
 {
 	/* Opened by its path: a missing directory is not made for it. */
@@ -322,8 +362,10 @@ static enum err remove_run(struct posix_job *j)
 		journal_add(tree_journal(j->tree), &(struct journal_record){ .type = JOURNAL_REMOVE,
 							   .key = posix_job_key(j) });
 	else
-		e = tree_sync(&j->op, j->tree, d);
+		e = sync_changed(j, d);
 	directory_unref(j->tree, d);
+	if (e == ERR_NONE && tree_settings(j->tree)->removes_empty_dirs)
+		remove_empty_dirs(j);
 	return e;
 }
 
@@ -357,102 +399,6 @@ static enum err posix_stat(
 	*out = j->info;
 	posix_job_release(&j->job);
 	return ERR_NONE;
-}
-
-/* ---- the driver ---- */
-
-/* "<path>", behind it ",nosync" (no fsync at all), ",nojournal" (each object is synced by itself),
- * ",journal=<bytes>" (so large a journal file is full) and ",named" (no unnamed files). */
-static enum err argument_read(
-	struct op *op, struct str argument, struct str *path, struct tree_settings *settings)
-{
-	struct str rest = argument, option;
-	if (!str_cut(&rest, ',', path)) {
-		*path = rest;
-		rest = STR_NONE;
-	}
-	while (rest.n) {
-		if (!str_cut(&rest, ',', &option)) {
-			option = rest;
-			rest = STR_NONE;
-		}
-		if (str_eq(option, STR("nosync")))
-			settings->has_fsync = settings->has_journal = false;
-		else if (str_eq(option, STR("nojournal")))
-			settings->has_journal = false;
-		else if (str_starts(option, STR("journal=")) &&
-			 number_parse_u64(str_slice(option, 8, option.n), &settings->journal_bytes))
-			settings->has_journal = true;
-		else if (str_eq(option, STR("named")))
-			settings->has_no_unnamed = true;
-		else
-			return op_fail(
-				op, ERR_INVALID, "posix: unknown option \"%.*s\"", STRF(option));
-	}
-	return ERR_NONE;
-}
-
-static void scope_read(struct op *op, const struct config_scope *scope, struct str *path,
-	struct tree_settings *settings)
-{
-	settings->has_fsync = config_bool(scope, SET_fs_posix_fsync);
-	settings->has_journal = settings->has_fsync && config_bool(scope, SET_fs_posix_journal);
-	settings->mode = (unsigned)config_u64(scope, SET_fs_posix_mode);
-	*path = config_str(scope, SET_fs_posix_prefix);
-	if (path->n && path->p[0] != '/')
-		*path = str_printf(op->arena, "%.*s/%.*s", STRF(config_str(scope, SET_state_dir)),
-			STRF(*path));
-}
-
-static enum err posix_open(struct op *op, const struct config_scope *scope, struct str argument,
-	struct objects *inner, struct objects **out)
-{
-	(void)inner;
-	struct tree_settings settings = {
-		.has_fsync = true,
-		.has_journal = true,
-		.journal_bytes = JOURNAL_FILE_BYTES,
-		.mode = 0600,
-		.token = random_u64(),
-	};
-	struct str path;
-	if (scope)
-		scope_read(op, scope, &path, &settings);
-	else
-		TRY(argument_read(op, argument, &path, &settings));
-	while (path.n > 1 && path.p[path.n - 1] == '/')
-		path.n--;
-	if (path.n == 0 || path.p[0] != '/' || str_has_nul(path))
-		return op_fail(op, ERR_INVALID, "fs_posix_prefix: \"%.*s\" is no absolute path",
-			STRF(path));
-	struct tree *tree;
-	TRY(tree_new(op, path, &settings, &tree));
-	struct posix_store *store = MEM_NEW(struct posix_store);
-	store->base.driver = &objects_posix;
-	store->tree = tree;
-	store->commits = settings.has_journal ? commit_queue_new(tree) : NULL;
-	*out = &store->base;
-	return ERR_NONE;
-}
-
-static void posix_close(struct objects *o)
-{
-	struct posix_store *store = posix_store(o);
-	if (store->commits)
-		commit_queue_unref(store->commits);
-	tree_unref(store->tree);
-	mem_free(store);
-}
-
-bool posix_is_local(struct objects *o)
-{
-	const struct posix_store *store = posix_store(o);
-	struct statfs fs;
-	if (fstatfs(tree_root_fd(store->tree), &fs) < 0)
-		return true;
-	return fs.f_type != NFS_SUPER_MAGIC && fs.f_type != SMB_SUPER_MAGIC &&
-	       fs.f_type != SMB2_SUPER_MAGIC && fs.f_type != CIFS_SUPER_MAGIC &&
-	       fs.f_type != CEPH_SUPER_MAGIC && fs.f_type != FUSE_SUPER_MAGIC;
 }
 
 const struct objects_driver objects_posix = {

@@ -53,7 +53,7 @@ static void group_run(struct offload_job *job)
 	struct op op;
 	op_init(&op, NULL, NULL, TIME_NEVER);
 	for (size_t i = 0; i < g->count; i++)
-		g->members[i]->result = g->members[i]->run(g->members[i]);
+		g->members[i]->result = posix_job_try(g->members[i]);
 	enum err e = journal_commit(&op, journal);
 	for (size_t i = 0; i < g->count && e != ERR_NONE; i++) {
 		struct posix_job *j = g->members[i];

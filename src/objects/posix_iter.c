@@ -29,6 +29,17 @@ static void entry_add(struct buf *list, const struct dirent *entry, const struct
 	buf_put(list, (struct str){ entry->d_name, head.name_bytes });
 }
 
+/* What NFS clients make of a file that is removed while somebody has it open: ".nfs" and hex digits. */
+static bool is_silly_rename(struct str name)
+{
+	if (!str_skip(&name, STR(".nfs")) || name.n < 16)
+		return false;
+	for (size_t i = 0; i < name.n; i++)
+		if (!ascii_is_digit(name.p[i]) && (name.p[i] < 'a' || name.p[i] > 'f'))
+			return false;
+	return true;
+}
+
 static enum err list_run(struct posix_job *j)
 {
 	int fd = posix_open_below(j->tree, j->key_bytes ? j->key : ".", O_RDONLY | O_DIRECTORY, 0);
@@ -46,7 +57,7 @@ static enum err list_run(struct posix_job *j)
 		struct stat st;
 		struct str name = str_from(entry->d_name);
 		if (str_eq(name, STR(".")) || str_eq(name, STR("..")) ||
-			str_starts(name, STR(OBJECTS_TMP_PREFIX)))
+			str_starts(name, STR(OBJECTS_TMP_PREFIX)) || is_silly_rename(name))
 			continue;
 		if (fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 			continue; /* deleted a moment ago */

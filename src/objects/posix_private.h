@@ -24,10 +24,12 @@ struct journal;
 struct tree_settings {
 	bool has_fsync;
 	bool has_no_unnamed; /* do not even try O_TMPFILE */
-	bool has_journal;    /* small objects are made durable by it: posix_journal.h */
-	unsigned mode;       /* of files; directories get search permission where there is read */
+	bool removes_empty_dirs;
+	bool has_journal; /* small objects are made durable by it: posix_journal.h */
+	unsigned mode;    /* of files; directories get search permission where there is read */
 	uint64_t journal_bytes; /* a journal file is full at this size */
 	uint64_t token;         /* in the names of temporary files: unique to this opening */
+	char host[65];          /* the same, for whoever finds one */
 };
 
 enum err tree_new(
@@ -81,11 +83,17 @@ struct posix_job {
 	struct object_info info; /* out (stat) */
 };
 
+/* Of the driver: posix_open.c. */
+enum err posix_open(struct op *op, const struct config_scope *scope, struct str argument,
+	struct objects *inner, struct objects **out);
+void posix_close(struct objects *o);
 /* On a disk of this host, not behind NFS or the like. */
 bool posix_is_local(struct objects *o);
 
 struct posix_job *posix_job_new(
 	struct objects *o, struct str key, enum err (*run)(struct posix_job *job));
+/* On an offload thread: runs it, again where NFS says that something is stale. */
+enum err posix_job_try(struct posix_job *j);
 /* WAITS. ERR_NONE: the job ran well; read its results, then posix_job_release(). */
 enum err posix_job_do(struct op *op, struct posix_job *j);
 void posix_job_release(struct offload_job *job);
