@@ -15,15 +15,15 @@ MAILS = 3
 
 def lose_second_mail(instance, client):
     """Appends three mails and takes the second one's object away behind the server's back."""
-    folder = instance.dir / "state" / "objects"
-    before, lost = set(), None
+    storage = instance.storage
+    before, lost = storage.object_keys(instance.dir), None
     for i in range(MAILS):
         client.append("INBOX", mails.small(f"mail {i}"))
-        now = {path for path in folder.rglob("*") if path.is_file()}
+        now = storage.object_keys(instance.dir)
         if i == 1:
             (lost,) = now - before
         before = now
-    lost.unlink()
+    storage.lose_object(instance.dir, lost)
     client.select()
 
 

@@ -92,7 +92,8 @@ def test_starting_twice_is_refused(make):
 
 
 def run(instance, *options):
-    command = [TOP / "run", "--dir", instance.dir, "--build", instance.build, "--detach", *options]
+    command = [TOP / "run", "--dir", instance.dir, "--build", instance.build, "--detach"]
+    command += [*instance.storage_options(), *options]
     if instance.is_all_in_one:
         command.append("--all-in-one")
     return subprocess.run(command, capture_output=True, text=True, timeout=90)
@@ -132,7 +133,7 @@ def test_foreground_tells_how_to_connect(make):
     """The lines that ./run prints work as they stand; Ctrl-C stops cleanly."""
     stopped = make(users=2)  # for its directory, build and form
     stopped.stop()
-    command = [TOP / "run", "--dir", stopped.dir, "--build", stopped.build]
+    command = [TOP / "run", "--dir", stopped.dir, "--build", stopped.build, *stopped.storage_options()]
     command += ["--port-base", str(stopped.port_base)] + ["--all-in-one"] * stopped.is_all_in_one
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:

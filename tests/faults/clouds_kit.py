@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """An instance on S3 and Cassandra with proxies between that can be told to misbehave."""
 
-import shutil
 import urllib.parse
 
 from kit.faultproxy import Proxy
-from kit.storage import Storage
+from kit.storage import Storage, remove_below
 
 # With these an outage of seconds is long. They are the driver's and the client's own settings.
 QUICK = """\
@@ -58,11 +57,3 @@ class Cloud:
     def lose_local_state(self):
         """As on another host: nothing is left but what is in the clouds. The instance must not run."""
         remove_below(self.instance.dir / "state")
-
-
-def remove_below(folder):
-    for path in folder.glob("*"):
-        if path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink(missing_ok=True)

@@ -97,8 +97,7 @@ class Instance:
         command += ["--port-base", str(self.port_base), "--users", str(self.user_count)]
         if self.is_all_in_one:
             command.append("--all-in-one")
-        if not self.storage.is_local:
-            command += ["--config", self.dir / "storage.conf"]
+        command += self.storage_options()
         if self.extra_config:
             command += ["--config", self.extra_config]
         done = subprocess.run(
@@ -107,6 +106,10 @@ class Instance:
         if done.returncode != 0:
             raise InstanceError(f"./run failed: {done.stdout}{done.stderr}")
         self._read_env()
+
+    def storage_options(self):
+        """Of ./run: the file that says where the mails are."""
+        return [] if self.storage.is_local else ["--config", self.dir / "storage.conf"]
 
     def _full_environment(self):
         full = dict(os.environ)

@@ -121,6 +121,11 @@ class Client:
             raise OSError(f"GET {key}: {status}")
         return body
 
+    def delete(self, key):
+        status, _ = self.request("DELETE", f"/{BUCKET}/{key}")
+        if status != 204:
+            raise OSError(f"DELETE {key}: {status}")
+
     def assume_role(self):
         """Access key, secret and token of a session of a quarter of an hour."""
         form = b"Action=AssumeRole&Version=2011-06-15&DurationSeconds=900"

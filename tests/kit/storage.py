@@ -9,10 +9,12 @@ import functools
 import os
 import pathlib
 import secrets
+import shutil
 import subprocess
 import urllib.parse
 
 from . import entra
+from .s3 import Client
 from .testenv import Skip
 
 TOP = pathlib.Path(__file__).resolve().parent.parent.parent
@@ -136,10 +138,39 @@ dict_server {{
 }}
 """
 
+    def object_keys(self, folder):
+        """Names of all objects of the instance in `folder`."""
+        if self.objects == "s3":
+            return set(self._bucket().keys(f"{self.prefix}/"))
+        if self.objects == "local":
+            objects = pathlib.Path(folder) / "state" / "objects"
+            return {str(path) for path in objects.rglob("*") if path.is_file()}
+        raise Skip(f"objects of {self.objects} cannot be listed here")
+
+    def lose_object(self, folder, key):
+        """Takes one away behind the server's back, also from the cache."""
+        if self.objects == "s3":
+            self._bucket().delete(key)
+            remove_below(pathlib.Path(folder) / "state" / "cache")
+        else:
+            os.unlink(key)
+
+    def _bucket(self):
+        url = urllib.parse.urlsplit(self.server("POMBAL_TEST_S3"))
+        return Client(url.hostname, url.port)
+
     def prepare(self, build, folder):
         """Makes the tables of the catalog, once per cluster and process."""
         if self.catalog == "cassandra":
             make_tables(build, self.server("POMBAL_TEST_CQL"), self.settings(folder), str(folder))
+
+
+def remove_below(folder):
+    for path in folder.glob("*"):
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
 
 
 @functools.cache
