@@ -157,6 +157,46 @@ static void an_address_may_be_the_name(void **state)
 	test_in_task(address_name_task, NULL);
 }
 
+/* What a client may leave unchecked, and what it may show. */
+static void client_rules_task(void *arg)
+{
+	struct tls_pair p;
+	(void)arg;
+	/* any name, but a certificate of somebody it trusts */
+	tls_pair_open(&p);
+	assert_ok(shake_hands(&p, NULL));
+	assert_str(stream_tls_server_name(p.server), STR(""));
+	tls_pair_close(&p);
+	/* nobody's certificate, and one of its own */
+	tls_pair_open(&p);
+	tls_context_unref(p.client_context);
+	tls_context_unref(p.server_context);
+	struct tls_settings server = { .ask = TLS_ASK_CERTIFICATE,
+		.authorities_pem = buf_str(&p.certificate),
+		.certificate = {
+			.chain_pem = buf_str(&p.certificate), .key_pem = buf_str(&p.key) } };
+	struct tls_client_settings client = { .accepts_any = true,
+		.certificate = server.certificate };
+	assert_ok(tls_context_new(&p.op, &server, &p.server_context));
+	assert_ok(tls_context_new_client_of(&p.op, &client, &p.client_context));
+	assert_ok(shake_hands(&p, NULL));
+	assert_int_equal(stream_tls_peer(p.server), TLS_PEER_VERIFIED);
+	tls_pair_close(&p);
+	/* signed by nobody whom the system knows */
+	tls_pair_open(&p);
+	tls_context_unref(p.client_context);
+	client = (struct tls_client_settings){ 0 };
+	assert_ok(tls_context_new_client_of(&p.op, &client, &p.client_context));
+	assert_err(shake_hands(&p, NULL), ERR_UNAVAILABLE);
+	tls_pair_close(&p);
+}
+
+static void a_client_has_its_own_rules(void **state)
+{
+	(void)state;
+	test_in_task(client_rules_task, NULL);
+}
+
 static void injection_task(void *arg)
 {
 	struct tls_pair p;
@@ -399,6 +439,7 @@ int main(void)
 		cmocka_unit_test(a_dropped_connection_is_an_end),
 		cmocka_unit_test(a_wrong_name_is_refused),
 		cmocka_unit_test(an_address_may_be_the_name),
+		cmocka_unit_test(a_client_has_its_own_rules),
 		cmocka_unit_test(plaintext_before_the_handshake_is_refused),
 		cmocka_unit_test(bulk_goes_through_whole),
 		cmocka_unit_test(a_parked_session_wakes_for_every_record),
