@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* objects/azure_private.h - the Azure Blob driver from inside: azure.c (requests), azure_put.c (uploads and
- * copies), azure_settings.c (where its settings come from), azure_keys.c (user-delegation keys). */
+ * copies), azure_digest.c, azure_settings.c (where its settings come from), azure_keys.c (user-delegation keys). */
 #pragma once
 
 #include "http/http.h"
@@ -97,6 +97,9 @@ struct str azure_error_code(struct op *op, const struct http_answer *answer);
 enum err azure_fail(struct op *op, const struct azure_ask *ask, const struct http_answer *answer);
 /* WAITS. HEAD. ERR_NOT_FOUND. */
 enum err azure_head(struct op *op, struct azure *a, struct str key, struct http_answer *answer);
+
+/* WAITS for a big body. base64(MD5) of the parts, in op's arena. */
+enum err azure_digest(struct op *op, const struct str *parts, size_t part_count, struct str *out);
 
 /* ---- uploads and copies (azure_put.c) ---- */
 

@@ -11,22 +11,12 @@
 #include "base/codec.h"
 #include "base/number.h"
 #include "base/random.h"
-#include "crypto/digest.h"
 
 #define BLOCKS_PARALLEL  4
 #define BLOCK_ID_BYTES   12 /* one length for all blocks of a blob, ever: the service insists */
 #define ERROR_BYTES      ((size_t)64 << 10)
 #define COPY_WAIT_US     (50 * US_PER_MS)
 #define COPY_WAIT_MAX_US US_PER_SEC
-
-static struct str digest_of(struct op *op, const struct str *parts, size_t part_count)
-{
-	uint8_t md5[CRYPTO_DIGEST_BYTES_MAX];
-	AUTO_BUF(text, 0);
-	size_t n = crypto_digest_parts(STR("md5"), parts, part_count, md5);
-	base64_encode(&text, (struct str){ (const char *)md5, n });
-	return buf_dup(op->arena, &text);
-}
 
 /* Is what stands under `key` what we wanted to put? WAITS. */
 static enum err is_ours(
@@ -71,7 +61,8 @@ static enum err put_whole(
 	struct op *op, struct azure *a, const struct object_put *put, size_t bytes)
 {
 	struct http_headers headers = { 0 };
-	struct str digest = digest_of(op, put->parts, put->part_count);
+	struct str digest;
+	TRY(azure_digest(op, put->parts, put->part_count, &digest));
 	http_headers_add(op, &headers, STR("x-ms-blob-type"), STR("BlockBlob"));
 	http_headers_add(op, &headers, STR("Content-Type"), STR("application/octet-stream"));
 	http_headers_add(op, &headers, STR("Content-MD5"), digest);
@@ -130,11 +121,13 @@ static enum err put_block(struct op *op, struct upload *u, size_t number)
 	size_t count = cut_parts(u->put, from, MIN(from + block, u->bytes), parts);
 	struct http_headers headers = { 0 };
 	struct http_answer answer;
+	struct str digest;
+	TRY(azure_digest(op, parts, count, &digest));
 	AUTO_BUF(query, 0);
 	buf_put(&query, STR("comp=block&blockid="));
 	http_percent_encode(&query, block_id(op, u, number), STR(""));
 	http_headers_add(op, &headers, STR("Content-Type"), STR("application/octet-stream"));
-	http_headers_add(op, &headers, STR("Content-MD5"), digest_of(op, parts, count));
+	http_headers_add(op, &headers, STR("Content-MD5"), digest);
 	const struct azure_ask ask = {
 		.what = "azure PUT of a block of",
 		.method = STR("PUT"),
@@ -169,15 +162,17 @@ static enum err put_blocks(struct op *op, void *arg)
 static enum err put_list(struct op *op, struct upload *u)
 {
 	struct http_headers headers = { 0 };
-	struct str digest = digest_of(op, u->put->parts, u->put->part_count);
+	struct str digest, list_digest;
+	TRY(azure_digest(op, u->put->parts, u->put->part_count, &digest));
 	AUTO_BUF(list, 0);
 	buf_put(&list, STR("<?xml version=\"1.0\" encoding=\"utf-8\"?><BlockList>"));
 	for (size_t i = 0; i < u->count; i++)
 		buf_putf(&list, "<Latest>%.*s</Latest>", STRF(block_id(op, u, i)));
 	buf_put(&list, STR("</BlockList>"));
 	struct str body = buf_str(&list);
+	TRY(azure_digest(op, &body, 1, &list_digest));
 	http_headers_add(op, &headers, STR("Content-Type"), STR("application/xml"));
-	http_headers_add(op, &headers, STR("Content-MD5"), digest_of(op, &body, 1));
+	http_headers_add(op, &headers, STR("Content-MD5"), list_digest);
 	http_headers_add(
 		op, &headers, STR("x-ms-blob-content-type"), STR("application/octet-stream"));
 	http_headers_add(op, &headers, STR("x-ms-blob-content-md5"), digest);
