@@ -25,7 +25,7 @@ def test_doveconf_shows_what_is_set(instance):
     out = doveconf(instance, "-n")
     assert "protocols {\n  imap = yes\n  lmtp = yes\n}" in out, out
     assert f"port = {instance.imaps_port}" in out
-    assert "@fs_defaults = local" in out and "mail_driver = obox" in out
+    assert f"@fs_defaults = {instance.storage.objects}" in out and "mail_driver = obox" in out
 
 
 def test_doveconf_shows_all_and_single_values(instance):

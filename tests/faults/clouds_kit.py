@@ -8,6 +8,7 @@ from kit.storage import Storage, remove_below
 
 # With these an outage of seconds is long. They are the driver's and the client's own settings.
 QUICK = """\
+imap_fetch_failure = no-after
 fs_s3 {
   http_client_request_timeout = 2s
   http_client_connect_timeout = 1s
