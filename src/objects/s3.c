@@ -250,16 +250,19 @@ static bool content_range(struct str text, uint64_t *from, uint64_t *to, uint64_
 	       *to < *total;
 }
 
-/* Is the answer what it says it is, and, where it holds the whole object, what was stored? */
-static enum err check_content(struct op *op, struct str key, const struct http_answer *answer)
+/* Is the answer what was asked for, and, where it holds the whole object, what was stored? ERR_CORRUPT: it is
+ * not what was stored. */
+static enum err check_content(
+	struct op *op, struct str key, uint64_t offset, const struct http_answer *answer)
 {
 	uint64_t from = 0, to = 0, total = answer->body.n;
 	uint32_t crc;
 	if (answer->status == 206) {
 		struct str range = http_answer_header(answer, STR("content-range"));
-		if (!content_range(range, &from, &to, &total) || to - from + 1 != answer->body.n)
-			return op_fail(op, ERR_CORRUPT,
-				"object %.*s: the answer is not the range that it says it is",
+		if (!content_range(range, &from, &to, &total) || from != offset ||
+			to - from + 1 != answer->body.n)
+			return op_fail(op, ERR_UNAVAILABLE,
+				"S3 GET %.*s: another range than the one asked for was answered",
 				STRF(key));
 	}
 	if (answer->body.n != total || !crc_of(answer, &crc) || crc == s3_crc(&answer->body, 1))
@@ -284,7 +287,7 @@ static enum err get_once(struct op *op, struct s3_store *s, struct str key, uint
 	if (answer.status != 200 && answer.status != 206 && answer.status != 416)
 		return s3_refusal(op, s, &call, &answer);
 	if (answer.status != 416)
-		TRY(check_content(op, key, &answer));
+		TRY(check_content(op, key, offset, &answer));
 	return remote_range_read(op, &answer, offset, length, out);
 }
 

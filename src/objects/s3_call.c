@@ -204,6 +204,9 @@ enum err s3_call(struct op *op, struct s3_store *s, struct s3_call *call, struct
 	};
 	for (unsigned tries = 1;; tries++) {
 		enum err e = http_request(op, s->http, &request, out);
+		if (e == ERR_CORRUPT) /* cut short on its way: what is stored may be in order */
+			e = op_fail(op, ERR_UNAVAILABLE, "%.*s",
+				STRF(str_dup(op->arena, str_from(op->failure.text))));
 		if (e != ERR_NONE)
 			return op_within(
 				op, e, "S3 %.*s %.*s", STRF(call->method), STRF(call->key));
