@@ -92,6 +92,7 @@ void cql_close(struct op *op, struct cql_client *c)
 	task_cancel(c->metrics_writer);
 	for (size_t i = 0; i < c->host_count; i++) {
 		task_cancel(c->hosts[i]->task);
+		task_cancel(c->hosts[i]->preparer);
 		if (c->hosts[i]->connection)
 			cql_connection_break(c->hosts[i]->connection, "the client is closed");
 	}

@@ -196,6 +196,56 @@ static void run_no_keyspace(void *arg)
 	cluster_stop(&k);
 }
 
+static void run_agreement(void *arg)
+{
+	struct cluster k = { .disagreeing = 2 };
+	(void)arg;
+	cluster_start(&k, 2);
+	cluster_client(&k);
+	wait_connections(&k, 2);
+	int64_t before_us = now_us();
+	assert_ok(cql_run(&k.op, k.client, STR("CREATE TABLE t")));
+	assert_int_equal(k.disagreeing, 0);
+	assert_true(now_us() - before_us >= 2 * 100 * US_PER_MS);
+	cluster_stop(&k);
+}
+
+/* A node that takes connections but does not prepare does not hold up calls for ever. */
+static void run_half_dead(void *arg)
+{
+	struct cluster k = { .prepares_nothing = { true, false } };
+	(void)arg;
+	cluster_start(&k, 2);
+	cluster_client(&k);
+	wait_connections(&k, 2);
+	for (int i = 0; i < 4; i++)
+		assert_ok(write_one(&k));
+	for (size_t i = 0; i < k.taken_count; i++)
+		assert_int_equal(k.taken[i].node, 1);
+	cluster_stop(&k);
+}
+
+static void run_latency(void *arg)
+{
+	struct cluster k = { 0 };
+	(void)arg;
+	cluster_start(&k, 2);
+	k.settings.is_latency_aware = true;
+	cluster_client(&k);
+	wait_connections(&k, 2);
+	for (size_t i = 0; i < 2; i++) {
+		struct cql_host *h = k.client->hosts[i];
+		h->latency_us = h->address.ip[3] == 1 ? 90 * US_PER_SEC : 1;
+		h->latency_at_us = now_us();
+	}
+	for (int i = 0; i < 10; i++) {
+		assert_ok(write_one(&k));
+		assert_int_equal(k.taken[i].node, 1);
+		k.client->hosts[0]->latency_at_us = k.client->hosts[1]->latency_at_us = now_us();
+	}
+	cluster_stop(&k);
+}
+
 struct crowd {
 	struct cluster *k;
 	size_t running, fine, refused;
@@ -229,6 +279,32 @@ static void run_crowd(void *arg)
 		assert_ok(task_sleep(&k.op, US_PER_MS));
 	assert_int_equal(c.fine, CQL_IN_FLIGHT_MAX + CQL_WAITING_MAX);
 	assert_int_equal(c.refused, 100);
+	assert_ok(write_one(&k));
+	cluster_stop(&k);
+}
+
+/* Answers that never come keep their stream ids; too many of them, and the connection is made anew. */
+static void run_orphans(void *arg)
+{
+	struct cluster k = { 0 };
+	struct crowd c = { .k = &k };
+	(void)arg;
+	cluster_start(&k, 1);
+	k.settings.request_us = 200 * US_PER_MS;
+	cluster_client(&k);
+	assert_ok(write_one(&k));
+	k.is_silent = true;
+	size_t before = k.connections;
+	c.running = 1100;
+	for (size_t i = c.running; i > 0; i--)
+		task_start("member", crowd_member, &c);
+	while (c.running > 0)
+		assert_ok(task_sleep(&k.op, US_PER_MS));
+	assert_int_equal(c.fine + c.refused, 0); /* all uncertain */
+	k.is_silent = false;
+	while (k.connections == before)
+		assert_ok(task_sleep(&k.op, US_PER_MS));
+	wait_connections(&k, 1);
 	assert_ok(write_one(&k));
 	cluster_stop(&k);
 }
@@ -309,6 +385,10 @@ TEST(credentials_are_checked, passwords)
 TEST(an_older_protocol_is_named, old_protocol)
 TEST(a_keyspace_may_be_made_later, no_keyspace)
 TEST_CROWDED(too_many_requests_are_refused, crowd)
+TEST(too_many_orphans_end_the_connection, orphans)
+TEST(ddl_waits_until_nodes_agree, agreement)
+TEST(who_does_not_prepare_is_passed_over, half_dead)
+TEST(slow_nodes_come_last, latency)
 TEST(closing_ends_calls, close_under_calls)
 TEST(closing_waits_for_callbacks, close_under_callback)
 
@@ -324,6 +404,10 @@ int main(void)
 		cmocka_unit_test(an_older_protocol_is_named),
 		cmocka_unit_test(a_keyspace_may_be_made_later),
 		cmocka_unit_test(too_many_requests_are_refused),
+		cmocka_unit_test(too_many_orphans_end_the_connection),
+		cmocka_unit_test(ddl_waits_until_nodes_agree),
+		cmocka_unit_test(who_does_not_prepare_is_passed_over),
+		cmocka_unit_test(slow_nodes_come_last),
 		cmocka_unit_test(closing_ends_calls),
 		cmocka_unit_test(closing_waits_for_callbacks),
 	};

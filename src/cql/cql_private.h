@@ -111,7 +111,7 @@ struct cql_host {
 	struct cql_connection *connection; /* NULL: down */
 	struct wait_queue prepared;        /* somebody's PREPARE has ended */
 	struct wait_queue wake;            /* connect now */
-	struct task_handle task;
+	struct task_handle task, preparer;
 	bool shall_connect;    /* the cluster says that it is up */
 	int64_t latency_us;    /* smoothed; 0: not known */
 	int64_t latency_at_us; /* when it was measured last */
@@ -142,9 +142,10 @@ struct cql_statement {
 /* WAITS. Until the host knows it. ERR_UNAVAILABLE: another host may do. */
 enum err cql_prepare(
 	struct op *op, struct cql_host *h, const struct cql_statement *s, int64_t until_us);
+/* False also while it is being prepared. */
 bool cql_is_prepared(const struct cql_host *h, const struct cql_statement *s);
 void cql_forget_prepared(struct cql_host *h, const struct cql_statement *s);
-/* Prepares all statements on a host that came up; in a task of its own. */
+/* Prepares on a host what any host knows; in a task of its own. */
 void cql_prepare_all(struct cql_host *h);
 
 /* ---- the client ---- */

@@ -122,6 +122,8 @@ static void send_finished(const struct run *r, enum err e, int64_t took_us)
 	struct event *event =
 		event_new(r->op->event ? r->op->event : r->client->event, "cassandra");
 	(void)str_cut_word(&rest, &word); /* empty: none */
+	if (r->client->settings.logs_queries)
+		event_set_debug(event, true);
 	event_set_str(event, "sql_driver", STR("cassandra"));
 	event_set_str(event, "query_first_word", word);
 	event_set_str(event, "consistency", str_from(cql_consistency_name(r->consistency)));

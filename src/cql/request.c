@@ -56,18 +56,10 @@ static void put_body(struct run *r, const struct cql_host *h, struct buf *body)
 		cql_put_batch_end(body, r->consistency, rq->stamp_us);
 }
 
-static bool all_prepared(const struct run *r, const struct cql_host *h)
-{
-	for (size_t i = 0; i < r->rq->count; i++)
-		if (!cql_is_prepared(h, r->rq->items[i].statement))
-			return false;
-	return true;
-}
-
 static enum err prepare_items(struct run *r, struct cql_host *h)
 {
 	/* While one is prepared another may be forgotten. */
-	for (unsigned round = 0; !all_prepared(r, h); round++) {
+	for (unsigned round = 0; !run_is_prepared(r, h); round++) {
 		if (round > PREPARE_AGAIN_MAX)
 			return op_fail(r->op, ERR_UNAVAILABLE,
 				"the node forgets prepared statements at once");
@@ -88,7 +80,10 @@ static enum err send_to(struct run *r, struct cql_host *h)
 {
 	struct attempt *a = NULL;
 	AUTO_BUF(body, 0);
-	TRY(prepare_items(r, h));
+	enum err e = prepare_items(r, h);
+	if (e == ERR_TIMEOUT && now_us() < r->until_us)
+		e = op_fail(r->op, ERR_UNAVAILABLE, "the node does not answer a PREPARE");
+	TRY(e);
 	for (size_t i = 0; i < ATTEMPTS_MAX && !a; i++)
 		if (r->attempts[i].call.state == CQL_CALL_IDLE)
 			a = &r->attempts[i];
@@ -245,7 +240,7 @@ static void speculate(struct run *r)
 	r->speculated++;
 	r->speculate_at_us += r->client->settings.speculation_us;
 	struct cql_host *h = run_choose(r, &is_full);
-	if (!h || !all_prepared(r, h))
+	if (!h || !run_is_prepared(r, h))
 		return;
 	r->tried[r->tried_count++] = h;
 	if (send_to(r, h) == ERR_NONE)

@@ -38,6 +38,8 @@ struct run {
 
 /* Keeps the op's failure as the last one, with the node it came from (NULL: none). */
 void run_note(struct run *r, const struct cql_host *h);
+/* Does the host know all statements of the request? */
+bool run_is_prepared(const struct run *r, const struct cql_host *h);
 /* NULL: none that was not tried. *out_full: there were some, but they have too much in flight. */
 struct cql_host *run_choose(struct run *r, bool *out_full);
 /* WAITS until a node that was not tried can be sent to. ERR_UNAVAILABLE: there is none. */

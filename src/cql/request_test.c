@@ -402,6 +402,39 @@ static void run_figures(void *arg)
 }
 TEST(figures_are_written_as_json, figures)
 
+/* The event has what the sheet lists, and no values. */
+static void run_event(void *arg)
+{
+	struct cluster k = { 0 };
+	char path[] = "/tmp/cql-test-XXXXXX";
+	AUTO_BUF(text, 0);
+	(void)arg;
+	int fd = mkstemp(path);
+	assert_true(fd >= 0);
+	close(fd);
+	cluster_start(&k, 1);
+	k.settings.logs_queries = true;
+	cluster_client(&k);
+	assert_ok(event_log_open(&k.op, "json", str_from(path), EVENT_DEBUG, EVENT_FATAL));
+	script(&k, (struct step){ .kind = STEP_VOID });
+	script_error(&k, CQL_ERROR_INVALID);
+	assert_ok(write_one(&k));
+	assert_err(write_one(&k), ERR_INVALID);
+	event_log_close();
+	assert_ok(file_read(&k.op, path, 1 << 20, &text));
+	static const char *const parts[] = { "sql_query_finished", "\"sql_driver\":\"cassandra\"",
+		"\"query_first_word\":\"INSERT\"", "\"consistency\":\"local-quorum\"",
+		"\"error_code\":\"invalid\"", "\"error_consistency\":\"local-quorum\"",
+		"scripted" };
+	for (size_t i = 0; i < ARRAY_COUNT(parts); i++)
+		if (str_find(buf_str(&text), str_from(parts[i])) < 0)
+			fail_msg("no %s in %.*s", parts[i], STRF(buf_str(&text)));
+	assert_true(str_find(buf_str(&text), STR("\"key\"")) < 0);
+	assert_int_equal(unlink(path), 0);
+	cluster_stop(&k);
+}
+TEST(the_event_tells_what_the_sheet_lists, event)
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -419,6 +452,7 @@ int main(void)
 		cmocka_unit_test(values_are_counted_before_they_are_sent),
 		cmocka_unit_test(a_batch_has_one_stamp),
 		cmocka_unit_test(figures_are_written_as_json),
+		cmocka_unit_test(the_event_tells_what_the_sheet_lists),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,6 +4,14 @@
  * their "local quorum" would be another one. And waiting for a node, as long as one may come. */
 #include "cql/request_private.h"
 
+bool run_is_prepared(const struct run *r, const struct cql_host *h)
+{
+	for (size_t i = 0; i < r->rq->count; i++)
+		if (!cql_is_prepared(h, r->rq->items[i].statement))
+			return false;
+	return true;
+}
+
 static bool was_tried(const struct run *r, const struct cql_host *h)
 {
 	for (size_t i = 0; i < r->tried_count; i++)
@@ -35,11 +43,12 @@ static const struct cql_ring_entry *find_replicas(const struct run *r)
 		cql_token(cql_routing_key(&key, b->values, s->key, s->key_count)));
 }
 
-/* Lower is better: replicas before others, fast ones before slow ones, then who has least to do. */
+/* Lower is better: those that know the statements before those that have to learn them first; replicas
+ * before others, fast ones before slow ones, then who has least to do. */
 static size_t cost_of(const struct run *r, const struct cql_host *h, bool holds_it)
 {
 	bool is_slow = r->client->settings.is_latency_aware && cql_host_is_slow(h);
-	size_t tier = (holds_it ? 0U : 2U) + is_slow;
+	size_t tier = (run_is_prepared(r, h) ? 0U : 4U) + (holds_it ? 0U : 2U) + is_slow;
 	return tier * CQL_IN_FLIGHT_MAX * 2 + h->connection->in_flight;
 }
 

@@ -5,7 +5,8 @@
  * not know one, it is prepared again (request.c). One task prepares, others that need it wait for it. */
 #include "cql/cql_private.h"
 
-#define PREPARE_US (12 * US_PER_SEC)
+#define PREPARE_AGAIN_US (10 * US_PER_SEC)
+#define PREPARE_US       (3 * US_PER_SEC) /* then another node is asked */
 
 const struct cql_statement *cql_statement(
 	struct cql_client *c, enum cql_class class, struct str name, struct str text)
@@ -58,10 +59,15 @@ void cql_forget_prepared(struct cql_host *h, const struct cql_statement *s)
 static void learn(struct cql_client *c, unsigned number, const struct cql_prepared *p)
 {
 	struct cql_statement *s = c->statements[number];
+	bool is_new = !s->is_known;
 	s->is_known = true;
 	s->value_count = p->value_count;
 	memcpy(s->key, p->key, sizeof(s->key));
 	s->key_count = p->key_count;
+	/* The others learn it before a call needs them. */
+	for (size_t i = 0; is_new && i < c->host_count; i++)
+		if (cql_host_is_up(c->hosts[i]))
+			cql_prepare_all(c->hosts[i]);
 }
 
 static enum err read_prepared(struct op *op, struct cql_host *h, const struct cql_statement *s,
@@ -134,15 +140,31 @@ enum err cql_prepare(
 	return ERR_NONE;
 }
 
+/* False: the node does not answer. What a node refuses is told where it is needed. */
+static bool prepare_known(struct op *op, struct cql_host *h, bool *out_did)
+{
+	struct cql_client *c = h->client;
+	*out_did = false;
+	for (size_t i = 0; i < c->statement_count && cql_host_is_up(h); i++) {
+		const struct cql_statement *s = c->statements[i];
+		if (!s->is_known || cql_is_prepared(h, s))
+			continue;
+		enum err e = cql_prepare(op, h, s, now_us() + PREPARE_US);
+		if (e == ERR_CANCELLED || e == ERR_TIMEOUT || e == ERR_UNAVAILABLE)
+			return false;
+		*out_did |= e == ERR_NONE;
+	}
+	return true;
+}
+
 static void prepare_all(struct op *op, void *arg)
 {
 	struct cql_host *h = arg;
-	struct cql_client *c = h->client;
-	/* What fails here fails again, and is told, where it is needed. */
-	for (size_t i = 0; i < c->statement_count && cql_host_is_up(h); i++) {
-		if (c->statements[i]->is_known && !c->is_closing &&
-			cql_prepare(op, h, c->statements[i], now_us() + PREPARE_US) != ERR_NONE)
-			break;
+	bool did = true;
+	/* Others may become known meanwhile. */
+	while (did && cql_host_is_up(h) && !h->client->is_closing) {
+		if (!prepare_known(op, h, &did))
+			did = task_sleep(op, PREPARE_AGAIN_US) == ERR_NONE;
 	}
 	h->is_preparing_all = false;
 }
@@ -152,5 +174,5 @@ void cql_prepare_all(struct cql_host *h)
 	if (h->is_preparing_all)
 		return;
 	h->is_preparing_all = true;
-	cql_task_start(h->client, "cql prepare", prepare_all, h);
+	h->preparer = cql_task_start(h->client, "cql prepare", prepare_all, h);
 }

@@ -54,7 +54,10 @@ struct cluster {
 	size_t prepares, connections, options;
 	const char *datacenters[NODES_MAX];
 	bool has_no_keyspace, wants_password, is_mute, has_version_3;
-	size_t served; /* tasks of connections */
+	bool is_silent; /* no step is answered */
+	bool prepares_nothing[NODES_MAX];
+	unsigned disagreeing; /* questions about the schema that show two versions */
+	size_t served;        /* tasks of connections */
 	struct wait_queue idle;
 	struct cql_settings settings;
 	struct cql_client *client;
@@ -137,7 +140,11 @@ static void answer_query(struct visit *v, uint16_t id, struct str text)
 		cql_put_int(&b, CQL_RESULT_KEYSPACE);
 		cql_put_string(&b, STR("k"));
 	} else if (str_find(text, STR("schema_version")) >= 0) {
-		put_rows_head(&b, 2, 0, NULL);
+		bool differs = str_find(text, STR("peers")) >= 0 && k->disagreeing > 0;
+		put_rows_head(&b, 2, 1, NULL);
+		put_text(&b, differs ? "another-version-" : "version-of-all--");
+		put_text(&b, v->node->number == 0 ? "id-of-a-node---1" : "id-of-a-node---0");
+		k->disagreeing -= differs;
 	} else if (str_find(text, STR("system.local")) >= 0) {
 		put_rows_head(&b, 5, 1, NULL);
 		put_node(&b, k, v->node->number, false);
@@ -158,6 +165,8 @@ static void answer_prepare(struct visit *v, uint16_t id)
 {
 	AUTO_BUF(b, 0);
 	v->node->cluster->prepares++;
+	if (v->node->cluster->prepares_nothing[v->node->number])
+		return;
 	if (v->node->cluster->has_no_keyspace) {
 		cql_put_int(&b, CQL_ERROR_INVALID);
 		cql_put_string(&b, STR("No keyspace has been specified"));
@@ -346,7 +355,9 @@ static void serve_frame(struct visit *v, const struct cql_header *h, struct str 
 		break;
 	default:
 		note_taken(v, h, body);
-		do_step(v, id, k->step_at < k->step_count ? &k->steps[k->step_at++] : &again);
+		if (!k->is_silent)
+			do_step(v, id,
+				k->step_at < k->step_count ? &k->steps[k->step_at++] : &again);
 	}
 }
 
