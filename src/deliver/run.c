@@ -97,7 +97,10 @@ enum err deliver_run(struct op *op, struct user *u, const struct delivery *d,
 	TRY(deliver_mail_open(op, d, &mail));
 	struct deliver_report report;
 	deliver_report_begin(&report, op, u, d, mail.message);
+	struct event *outer = op->event;
+	op->event = report.event; /* what saving tells, to logs and stores, says for whom */
 	enum err e = save(op, u, d, settings->options, mail.message, &result);
+	op->event = outer;
 	deliver_report_end(&report, op, settings->log_format, e, &result);
 	deliver_mail_close(&mail);
 	if (e == ERR_NONE)
