@@ -81,31 +81,32 @@ static void suppress(struct op *op, struct curl_slist ***tail, const char *line_
 	*tail = &line->next;
 }
 
+/* Not every request is on behalf of somebody: what is not known is empty. */
 static bool find_variable(void *ctx, struct str name, struct str *out)
 {
 	struct op *op = ctx;
-	char key[64];
-	if (name.n >= sizeof key)
-		return false;
-	memcpy(key, name.p, name.n);
-	key[name.n] = '\0';
-	struct str value;
-	if (!op->event || !event_get_str(op->event, key, &value))
-		return false;
-	*out = value;
+	const char *key = str_dup_z(op->arena, name);
+	if (!op->event || !event_get_str(op->event, key, out))
+		*out = STR("");
 	return true;
 }
 
+/* What cannot be expanded or sent is the administrator's to mend: nobody's mail is refused for good. */
 static enum err add_configured(struct op *op, struct http_client *c, struct http_headers *headers)
 {
 	const struct http_settings *s = &c->settings;
 	const struct config_vars vars = { .find = find_variable, .ctx = op };
 	for (size_t i = 0; i < s->add_header_count; i++) {
-		struct str value = s->add_headers[i].value;
-		if (!config_expand_is_plain(value))
-			TRY(op_within(op, config_expand(op, value, &vars, &value),
-				"fs_http_add_headers %.*s", STRF(s->add_headers[i].name)));
-		http_headers_add(op, headers, s->add_headers[i].name, value);
+		struct http_header h = s->add_headers[i];
+		enum err e = config_expand(op, h.value, &vars, &h.value);
+		if (e == ERR_NONE)
+			e = check(op, &h);
+		if (e != ERR_NONE) {
+			const char *why = str_dup_z(op->arena, str_from(op->failure.text));
+			return op_fail(op, ERR_UNAVAILABLE, "fs_http_add_headers %.*s: %s",
+				STRF(h.name), why);
+		}
+		http_headers_add(op, headers, h.name, h.value);
 	}
 	return ERR_NONE;
 }
