@@ -29,12 +29,13 @@ import traceback
 TESTS = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(TESTS))
 
-from crash.ledger import Ledger  # noqa: E402
-from crash.load import Load  # noqa: E402
+from crash.ledger import Ledger, mark_of  # noqa: E402
+from crash.load import CONNECTION_ERRORS, Load  # noqa: E402
 from faults.checks import same_processes  # noqa: E402
 from faults.clouds_kit import QUICK, Cloud  # noqa: E402
 from kit import mails  # noqa: E402
 from kit.cassandra import Cluster  # noqa: E402
+from kit.imap import ImapError  # noqa: E402
 from kit.instance import Instance  # noqa: E402
 from kit.testenv import Skip  # noqa: E402
 
@@ -49,7 +50,7 @@ FAULTS = {
     "s3-slow": ("s3", "slow", {"seconds": 1}, 3, 30),
     "s3-blackhole": ("s3", "blackhole", {}, 3, 30),
     "s3-503": ("s3", "refuse", {"status": 503}, 3, 60),
-    "s3-truncated": ("s3", "truncated", {"every": 2}, 2, 20),
+    "s3-truncated": ("s3", "truncated", {"kinds": ["GET"], "every": 2}, 2, 20),
     "s3-corrupt": ("s3", "corrupt", {"kinds": ["GET"], "every": 2}, 2, 20),
     "s3-reset": ("s3", "reset", {"kinds": ["GET"], "every": 2}, 2, 20),
     "s3-lost-answer": ("s3", "lost_answer", {"kinds": ["PUT", "DELETE", "POST"], "every": 3}, 2, 20),
@@ -130,13 +131,41 @@ def proxy_fault(cloud, name, is_long):
         proxies = [cloud.s3, cloud.cql] if place == "both" else [getattr(cloud, place)]
         for proxy in proxies:
             proxy.set(fault, **options)
-        load.stopping.wait(long if is_long else short)
+        end = time.monotonic() + (long if is_long else short)
+        if options.get("kinds") == ["GET"]:
+            read_bodies(cloud, load, end)
+        load.stopping.wait(max(0, end - time.monotonic()))
         hits = sum(proxy.hits() for proxy in proxies)
         for proxy in proxies:
             proxy.clear()
+        if fault != "down" and not hits:
+            load.problems.append("the fault hit nothing: this round is blind")
         return hits
 
     return misbehave
+
+
+def read_bodies(cloud, load, end):
+    """Reads from the store, past the cache: what comes is what was sent."""
+    while time.monotonic() < end:
+        cloud.empty_cache()
+        for ledger in load.ledgers:
+            try:
+                with cloud.instance.imap(ledger.user, timeout=20) as client:
+                    exists = client.select().exists
+                    for number in range(1, min(exists, 4) + 1):
+                        check_body(load, ledger, client.run(f"FETCH {number} BODY.PEEK[]"))
+            except (*CONNECTION_ERRORS, ImapError):
+                continue
+
+
+def check_body(load, ledger, reply):
+    for line in reply.lines:
+        if line[1:2] == [b"FETCH"]:
+            body = line[2][-1]
+            mark = mark_of({"BODY[": body})
+            if not body.endswith(mails.marked(mark)):
+                load.problems.append(f"{ledger.user}: {mark} was read with other bytes")
 
 
 class Rounds:
