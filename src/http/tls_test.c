@@ -142,6 +142,40 @@ static void nothing_leads_from_tls_to_plain(void **state)
 	test_in_task(run_downgrade, NULL);
 }
 
+static void run_resumed(void *arg)
+{
+	AUTO_ARENA(arena, 0);
+	struct op op;
+	struct side side;
+	struct http_client *c;
+	struct http_answer a;
+	(void)arg;
+	op_init(&op, &arena, NULL, now_us() + 20 * US_PER_SEC);
+	side_open(&op, &side, "localhost");
+	struct http_settings s = http_settings_default();
+	s.ca_pem = buf_str(&side.cert);
+	s.idle_max_us = 10 * US_PER_MS;
+	assert_ok(http_client_open_with(&op, &s, "test", &c));
+	const struct http_request request = {
+		.method = STR("GET"), .url = side.url, .answer_max = 9
+	};
+	for (unsigned i = 0; i < 3; i++) {
+		assert_ok(http_request(&op, c, &request, &a));
+		while (side.server.live > 0)
+			assert_ok(wait_queue_wait(&op, &side.server.ended));
+	}
+	assert_int_equal(side.server.connection_count, 3);
+	assert_int_equal(side.server.resumed_count, 2);
+	http_client_close(c);
+	side_close(&side);
+}
+
+static void handshakes_are_resumed_after_a_rest(void **state)
+{
+	(void)state;
+	test_in_task(run_resumed, NULL);
+}
+
 static struct config *load(struct op *op, const char *text)
 {
 	struct config *cfg;
@@ -206,6 +240,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(only_named_authorities_are_trusted),
 		cmocka_unit_test(nothing_leads_from_tls_to_plain),
+		cmocka_unit_test(handshakes_are_resumed_after_a_rest),
 		cmocka_unit_test(settings_are_those_of_storage),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
