@@ -294,6 +294,27 @@ static void step(struct ledger *l)
 	arena_rewind(&w->arena, mark);
 }
 
+static enum err count_append(struct op *op, const struct catalog_row *row, void *arg)
+{
+	(void)op;
+	*(size_t *)arg += row->kind == CATALOG_APPEND;
+	return ERR_NONE;
+}
+
+/* Of mails that do not count nothing is left in the catalog. */
+static void expect_tidy(struct ledger *l)
+{
+	for (size_t box = 0; box < BOXES; box++) {
+		struct world *w = l->w;
+		struct mailbox *m = world_box(w, box_names[box]);
+		size_t rows = 0;
+		assert_ok(catalog_read_rows(&w->op, w->catalog, w->user->name, m->guid, 0, 10,
+			(struct catalog_name){ { 0 } }, count_append, &rows));
+		assert_int_equal(rows, index_counters(m->index).messages);
+		mailbox_unref(m);
+	}
+}
+
 static void run_seed(void *arg)
 {
 	uint64_t seed = *(uint64_t *)arg;
@@ -306,6 +327,7 @@ static void run_seed(void *arg)
 	assert_ok(catalog_fault_replay(&l->w->op, l->w->catalog));
 	world_reopen(l->w, WORLD_CRASH_DROP);
 	expect_unchanged(l);
+	expect_tidy(l);
 	world_reopen(l->w, WORLD_STOP);
 	expect_unchanged(l);
 	world_close(l->w);

@@ -79,6 +79,8 @@ static void clock_task(void *arg)
 	op_init(&op, &arena, s->event, now_us() + STORE_WRITE_US);
 	op.doing = STR("comparing clocks");
 	bool is_good = clock_ask(&op, s);
+	s->has_asked_clock = true;
+	wait_queue_wake_all(&s->clock_asked);
 	if (!s->is_closing)
 		timer_set(&s->clock_timer, now_us() + (is_good ? CLOCK_EVERY_US : CLOCK_AGAIN_US));
 	store_background_end(s);
@@ -87,6 +89,13 @@ static void clock_task(void *arg)
 static void clock_due(void *arg)
 {
 	store_background(arg, "store-clock", clock_task, arg);
+}
+
+enum err store_wait_clock(struct op *op, struct store *s)
+{
+	while (!s->has_asked_clock)
+		TRY(wait_queue_wait(op, &s->clock_asked));
+	return ERR_NONE;
 }
 
 enum err store_check_clock(struct op *op, const struct store *s)

@@ -282,6 +282,8 @@ struct store {
 	int64_t stamp_us;     /* the last one */
 	int64_t clock_off_us; /* how far the wall is from the catalog's clock; 0: near enough */
 	struct timer clock_timer;
+	bool has_asked_clock; /* at least once */
+	struct wait_queue clock_asked;
 	struct map users;
 	struct list idle_users; /* longest idle first */
 	size_t idle_count;
@@ -298,6 +300,8 @@ struct catalog_name store_name(
 void store_stamp_changes(struct store *s, struct catalog_change *changes, size_t count);
 /* ERR_UNAVAILABLE while our clock is off: nothing is written with wrong stamps. */
 enum err store_check_clock(struct op *op, const struct store *s);
+/* WAITS for the first look at the catalog's clock, if it was not yet. */
+enum err store_wait_clock(struct op *op, struct store *s);
 char *store_host(void); /* on the heap */
 /* Starts a task that store_close() waits for. */
 void store_background(struct store *s, const char *name, task_fn *fn, void *arg);

@@ -406,7 +406,9 @@ void user_unref(struct user *u)
 
 static enum err open_first(struct op *op, struct user *u)
 {
-	enum err e = lock_dir(op, u->dir, &u->lock_fd);
+	enum err e = store_wait_clock(op, u->store);
+	if (e == ERR_NONE)
+		e = lock_dir(op, u->dir, &u->lock_fd);
 	if (e == ERR_NONE)
 		e = read_root(op, u);
 	if (e == ERR_NONE) {

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The catalog is away for minutes, or our clock is wrong: what is known can be read, nothing is saved in
+ * doubt, memory stays bounded, and everything goes on by itself. */
+#include "store/world_test.h"
+
+#define MINUTES 60
+
+static const struct catalog_fault_plan down = { .fail_at = 1, .fail_from_there = true };
+static const struct catalog_fault_plan down_late = {
+	.fail_at = 1, .fail_from_there = true, .fail_late = true
+};
+static const struct catalog_fault_plan up;
+
+static size_t count_unsettled(struct world *w)
+{
+	size_t count = 0;
+	for (struct list *at = w->user->unsettled.next; at != &w->user->unsettled; at = at->next)
+		count++;
+	return count;
+}
+
+static void refuse_login(struct world *w, const char *name)
+{
+	struct user *u;
+	assert_err(user_open(&w->op, w->store, str_from(name), &u), ERR_UNAVAILABLE);
+}
+
+static void stay_away(void *arg)
+{
+	struct world *w = world_open(false);
+	const struct catalog_fault_plan *plan = arg;
+	struct mailbox *m = world_box(w, "INBOX");
+	uint32_t uid;
+	world_append(w, m, "one");
+	struct view *v = world_view(w, m);
+	catalog_fault_set(w->catalog, plan);
+	for (int i = 0; i < 5; i++) {
+		struct mail mail;
+		assert_err(world_try_append(w, m, "doubtful", &uid), ERR_UNAVAILABLE);
+		assert_true(view_get(v, 1, &mail) && !view_get(v, 2, &mail));
+		world_assert_body(w, v, 1, "one");
+		refuse_login(w, "u2@example.test");
+		assert_true(count_unsettled(w) == 1);
+		assert_ok(task_sleep(&w->op, MINUTES * US_PER_SEC));
+	}
+	catalog_fault_set(w->catalog, &up);
+	uid = world_append(w, m, "two");
+	assert_int_equal(uid, 3); /* the doubtful one's is burned */
+	assert_int_equal(count_unsettled(w), 0);
+	if (plan->fail_late && world_is_loose)
+		assert_ok(catalog_fault_replay(&w->op, w->catalog));
+	(void)world_sync(w, v, true);
+	assert_int_equal(view_exists(v), 2);
+	world_assert_body(w, v, 2, "two");
+	assert_ok(mailbox_verify(&w->op, m));
+	view_close(v);
+	mailbox_unref(m);
+	struct user *other;
+	assert_ok(user_open(&w->op, w->store, STR("u2@example.test"), &other));
+	user_unref(other);
+	world_reopen(w, WORLD_CRASH_DROP);
+	m = world_box(w, "INBOX");
+	assert_int_equal(index_counters(m->index).messages, 2);
+	mailbox_unref(m);
+	world_close(w);
+}
+
+static void minutes_without_a_catalog(void **state)
+{
+	(void)state;
+	world_in_memory(stay_away, (void *)(uintptr_t)&down);
+	world_in_memory(stay_away, (void *)(uintptr_t)&down_late);
+}
+
+/* A user of whom nothing could be read is not a new one. */
+static void fail_to_login(void *arg)
+{
+	(void)arg;
+	struct world *w = world_open(false);
+	struct mailbox *m = world_box(w, "INBOX");
+	world_append(w, m, "one");
+	mailbox_unref(m);
+	for (int64_t at = 1; at < 5; at++) {
+		world_crash(w);
+		assert_ok(store_open(&w->op, &w->settings, w->objects, w->catalog, &w->store));
+		assert_ok(task_sleep(&w->op, US_PER_SEC));
+		catalog_fault_set(w->catalog,
+			&(struct catalog_fault_plan){ .fail_at = at, .fail_from_there = true });
+		enum err e = user_open(&w->op, w->store, STR("u1@example.test"), &w->user);
+		if (e == ERR_NONE) {
+			e = mailbox_open(&w->op, w->user, STR("INBOX"), &m);
+			assert_err(e, ERR_UNAVAILABLE);
+		} else {
+			assert_true(e == ERR_UNAVAILABLE);
+			w->user = NULL;
+		}
+		catalog_fault_set(w->catalog, &up);
+		if (!w->user)
+			assert_ok(user_open(&w->op, w->store, STR("u1@example.test"), &w->user));
+		m = world_box(w, "INBOX");
+		assert_int_equal(index_counters(m->index).messages, 1);
+		mailbox_unref(m);
+	}
+	world_close(w);
+}
+
+static void a_failed_read_makes_nobody_new(void **state)
+{
+	(void)state;
+	world_in_memory(fail_to_login, NULL);
+}
+
+struct names {
+	uint64_t expunge_ms;
+	size_t appends;
+};
+
+static enum err see_row(struct op *op, const struct catalog_row *row, void *arg)
+{
+	struct names *names = arg;
+	struct row_op_value v;
+	(void)op;
+	names->appends += row->kind == CATALOG_APPEND;
+	if (row->kind == CATALOG_OP && row_op_decode(row->value, &v) == ERR_NONE &&
+		v.op == ROW_EXPUNGE)
+		names->expunge_ms = name_ms(row->name);
+	return ERR_NONE;
+}
+
+/* An expunge that had to wait for minutes is written under a new name. */
+static void expunge_late(void *arg)
+{
+	(void)arg;
+	struct world *w = world_open(false);
+	struct mailbox *m = world_box(w, "INBOX");
+	world_append(w, m, "one");
+	world_append(w, m, "two");
+	struct view *v = world_view(w, m);
+	w->store->settings.flags_journal = STORE_FLAGS_SYNC;
+	world_flags(w, v, 1, 1, FLAGS_ADD, MAIL_DELETED);
+	catalog_fault_set(w->catalog, &down);
+	assert_err(view_expunge(&w->op, v, NULL), ERR_UNAVAILABLE);
+	assert_ok(task_sleep(&w->op, 3 * MINUTES * US_PER_SEC));
+	catalog_fault_set(w->catalog, &up);
+	uint64_t before_ms = (uint64_t)(now_wall_us() / US_PER_MS);
+	assert_ok(user_settle(&w->op, w->user));
+	struct names names = { 0 };
+	assert_ok(catalog_read_rows(&w->op, w->catalog, w->user->name, m->guid, 0, 1,
+		(struct catalog_name){ { 0 } }, see_row, &names));
+	assert_true(names.expunge_ms >= before_ms);
+	assert_int_equal(names.appends, 1);
+	assert_int_equal(world_sync(w, v, true).expunged_count, 1);
+	assert_ok(mailbox_verify(&w->op, m));
+	view_close(v);
+	mailbox_unref(m);
+	world_close(w);
+}
+
+static void a_stale_name_is_given_up(void **state)
+{
+	(void)state;
+	world_in_memory(expunge_late, NULL);
+}
+
+static void set_skew(struct world *w, int64_t skew_us)
+{
+	catalog_fault_set(w->catalog, &(struct catalog_fault_plan){ .clock_skew_us = skew_us });
+}
+
+static void be_off(void *arg)
+{
+	int64_t skew_us = *(const int64_t *)arg;
+	struct world *w = world_open(false);
+	struct mailbox *m = world_box(w, "INBOX");
+	uint32_t uid;
+	world_append(w, m, "one");
+	set_skew(w, skew_us / 2);
+	assert_ok(task_sleep(&w->op, 6 * MINUTES * US_PER_SEC));
+	world_append(w, m, "two");
+	set_skew(w, skew_us);
+	assert_ok(task_sleep(&w->op, 6 * MINUTES * US_PER_SEC));
+	assert_err(world_try_append(w, m, "x", &uid), ERR_UNAVAILABLE);
+	assert_true(str_find(str_from(w->op.failure.text), STR("clock")) >= 0);
+	struct view *v = world_view(w, m);
+	world_assert_body(w, v, 1, "one");
+	view_close(v);
+	mailbox_unref(m);
+	/* Who starts with a wrong clock writes nothing at all. */
+	world_crash(w);
+	assert_ok(store_open(&w->op, &w->settings, w->objects, w->catalog, &w->store));
+	refuse_login(w, "u3@example.test");
+	set_skew(w, 0);
+	assert_ok(task_sleep(&w->op, MINUTES * US_PER_SEC));
+	assert_ok(user_open(&w->op, w->store, STR("u1@example.test"), &w->user));
+	m = world_box(w, "INBOX");
+	assert_int_equal(world_append(w, m, "three"), 3);
+	mailbox_unref(m);
+	world_close(w);
+}
+
+static void a_wrong_clock_writes_nothing(void **state)
+{
+	static const int64_t skews_us[] = { 3 * US_PER_SEC, -3 * US_PER_SEC };
+	(void)state;
+	for (size_t i = 0; i < ARRAY_COUNT(skews_us); i++)
+		world_in_memory(be_off, (void *)(uintptr_t)&skews_us[i]);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(minutes_without_a_catalog),
+		cmocka_unit_test(a_failed_read_makes_nobody_new),
+		cmocka_unit_test(a_stale_name_is_given_up),
+		cmocka_unit_test(a_wrong_clock_writes_nothing),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
