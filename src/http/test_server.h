@@ -35,6 +35,7 @@ struct test_server {
 	struct tls_context *tls; /* NULL: plain */
 	const struct act *acts;  /* the last is for all that follow */
 	size_t act_count;
+	enum tls_peer last_peer; /* what the last client showed */
 	bool is_repeated; /* the script: after the last the first, and requests are not kept */
 	size_t request_count, connection_count, resumed_count;
 	char *requests[TEST_REQUESTS_MAX]; /* header and body, as they came */
@@ -137,6 +138,7 @@ static inline void test_serve(void *arg)
 	bool goes_on = stream_new(&op, x->fd, 16u << 20, &x->stream) == ERR_NONE;
 	if (goes_on && s->tls)
 		goes_on = stream_start_tls(&op, x->stream, s->tls) == ERR_NONE;
+	s->last_peer = goes_on ? stream_tls_peer(x->stream) : TLS_PEER_NONE;
 	s->resumed_count += goes_on && stream_tls_is_resumed(x->stream);
 	while (goes_on) {
 		const struct act *act = test_read_request(&op, x);

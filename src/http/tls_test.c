@@ -176,6 +176,42 @@ static void handshakes_are_resumed_after_a_rest(void **state)
 	test_in_task(run_resumed, NULL);
 }
 
+static void run_shown(void *arg)
+{
+	AUTO_ARENA(arena, 0);
+	AUTO_BUF(cert, 0);
+	AUTO_BUF(key, 0);
+	struct op op;
+	struct side side;
+	(void)arg;
+	op_init(&op, &arena, NULL, now_us() + 20 * US_PER_SEC);
+	side_open(&op, &side, "localhost");
+	test_certificate("client.example", &cert, &key);
+	const struct tls_settings strict = {
+		.certificate = { .chain_pem = buf_str(&side.cert), .key_pem = buf_str(&side.key) },
+		.ask = TLS_ASK_CERTIFICATE,
+		.authorities_pem = buf_str(&cert),
+	};
+	tls_context_unref(side.tls);
+	assert_ok(tls_context_new(&op, &strict, &side.tls));
+	side.server.tls = side.tls;
+	struct http_settings s = http_settings_default();
+	s.ca_pem = buf_str(&side.cert);
+	assert_ok(ask(&op, &s, side.url));
+	assert_int_equal(side.server.last_peer, TLS_PEER_NONE);
+	s.cert_pem = buf_str(&cert);
+	s.key_pem = buf_str(&key);
+	assert_ok(ask(&op, &s, side.url));
+	assert_int_equal(side.server.last_peer, TLS_PEER_VERIFIED);
+	side_close(&side);
+}
+
+static void certificates_of_clients_are_shown(void **state)
+{
+	(void)state;
+	test_in_task(run_shown, NULL);
+}
+
 static struct config *load(struct op *op, const char *text)
 {
 	struct config *cfg;
@@ -241,6 +277,7 @@ int main(void)
 		cmocka_unit_test(only_named_authorities_are_trusted),
 		cmocka_unit_test(nothing_leads_from_tls_to_plain),
 		cmocka_unit_test(handshakes_are_resumed_after_a_rest),
+		cmocka_unit_test(certificates_of_clients_are_shown),
 		cmocka_unit_test(settings_are_those_of_storage),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
