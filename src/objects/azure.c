@@ -273,6 +273,16 @@ static enum err azure_metadata(struct op *op, struct objects *o, struct str key,
 	return ERR_NONE;
 }
 
+/* ERR_CORRUPT: the body is not what was stored. */
+static enum err get_checked(
+	struct op *op, struct azure *a, const struct azure_ask *ask, struct http_answer *answer)
+{
+	TRY(azure_request(op, a, ask, answer));
+	if (answer->status != 200 && answer->status != 206 && answer->status != 416)
+		return azure_fail(op, ask, answer);
+	return check_digest(op, ask->key, answer->body, whole_digest(op, answer));
+}
+
 static enum err azure_get(struct op *op, struct objects *o, struct str key, uint64_t offset,
 	size_t length, struct str *out)
 {
@@ -294,10 +304,13 @@ static enum err azure_get(struct op *op, struct objects *o, struct str key, uint
 		.answer_max = length,
 		.is_repeatable = true,
 	};
-	TRY(azure_request(op, a, &ask, &answer));
-	if (answer.status != 200 && answer.status != 206 && answer.status != 416)
-		return azure_fail(op, &ask, &answer);
-	TRY(check_digest(op, key, answer.body, whole_digest(op, &answer)));
+	enum err e = get_checked(op, a, &ask, &answer);
+	if (e == ERR_CORRUPT) { /* on the way, perhaps */
+		op_forgive(op);
+		e = get_checked(op, a, &ask, &answer);
+	}
+	if (e != ERR_NONE)
+		return e;
 	return op_within(op, remote_range_read(op, &answer, offset, length, out), "azure GET %.*s",
 		STRF(key));
 }
