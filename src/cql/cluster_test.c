@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A cluster that changes: nodes that come, go and hide, the task that listens, and who may not enter. */
+#include "base/random.h"
 #include "cql/test_node_private.h"
 
 static enum err write_one(struct cluster *k)
@@ -309,6 +310,65 @@ static void run_orphans(void *arg)
 	cluster_stop(&k);
 }
 
+struct chaos {
+	struct cluster *k;
+	size_t running, left, outcomes[ERR_COUNT];
+};
+
+static void chaos_member(void *arg)
+{
+	struct chaos *c = arg;
+	struct cql_value v = cql_text(STR("key"));
+	struct cql_bound b = { c->k->write, &v, 1, 0 };
+	while (c->left > 0) {
+		struct op op = test_op((int64_t)random_below(60) * US_PER_MS);
+		c->left--;
+		if (c->k->step_at >= c->k->step_count)
+			c->k->step_at = 0;
+		c->outcomes[cql_execute(&op, c->k->client, &b)]++;
+		task_yield();
+	}
+	c->running--;
+}
+
+/* Everything that a node can do wrong, in an order of chance, under calls with little time. */
+static void run_chaos(void *arg)
+{
+	struct cluster k = { 0 };
+	struct chaos c = { .k = &k, .running = 8, .left = 600 };
+	static const enum cql_error_code codes[] = { CQL_ERROR_SERVER, CQL_ERROR_OVERLOADED,
+		CQL_ERROR_UNPREPARED, CQL_ERROR_WRITE_TIMEOUT, CQL_ERROR_UNAVAILABLE,
+		CQL_ERROR_INVALID };
+	(void)arg;
+	random_set_seed(7);
+	cluster_start(&k, 3);
+	k.settings.speculation_us = 5 * US_PER_MS;
+	k.settings.speculation_times = 2;
+	k.settings.dial.heartbeat_us = 20 * US_PER_MS;
+	k.settings.dial.idle_us = 60 * US_PER_MS;
+	k.settings.dial.answer_max = 100000;
+	k.settings.fallback[CQL_WRITE] = CQL_AT_ONE;
+	cluster_client(&k);
+	for (size_t i = 0; i < STEPS_MAX; i++) {
+		enum step_kind kind = (enum step_kind)random_below(STEP_COMPRESSED + 1);
+		if (kind == STEP_OLD)
+			kind = STEP_VOID;
+		script(&k, (struct step){ .kind = kind,
+				   .text = "x",
+				   .code = codes[random_below(ARRAY_COUNT(codes))] });
+	}
+	for (size_t i = 0; i < c.running; i++)
+		task_start("member", chaos_member, &c);
+	while (c.running > 0)
+		assert_ok(task_sleep(&k.op, US_PER_MS));
+	/* and then it is as if nothing had been */
+	k.step_at = k.step_count = 0;
+	wait_connections(&k, 3);
+	assert_ok(write_one(&k));
+	assert_true(c.outcomes[ERR_NONE] > 0 && c.outcomes[ERR_TIMEOUT] > 0);
+	cluster_stop(&k);
+}
+
 static void late_call(void *arg)
 {
 	struct cluster *k = arg;
@@ -389,6 +449,7 @@ TEST(too_many_orphans_end_the_connection, orphans)
 TEST(ddl_waits_until_nodes_agree, agreement)
 TEST(who_does_not_prepare_is_passed_over, half_dead)
 TEST(slow_nodes_come_last, latency)
+TEST(after_any_misbehaviour_it_works, chaos)
 TEST(closing_ends_calls, close_under_calls)
 TEST(closing_waits_for_callbacks, close_under_callback)
 
@@ -408,6 +469,7 @@ int main(void)
 		cmocka_unit_test(ddl_waits_until_nodes_agree),
 		cmocka_unit_test(who_does_not_prepare_is_passed_over),
 		cmocka_unit_test(slow_nodes_come_last),
+		cmocka_unit_test(after_any_misbehaviour_it_works),
 		cmocka_unit_test(closing_ends_calls),
 		cmocka_unit_test(closing_waits_for_callbacks),
 	};

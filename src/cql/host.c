@@ -77,7 +77,7 @@ static int64_t pause_us(unsigned failures)
 
 static bool is_wanted(const struct cql_host *h)
 {
-	return !h->is_gone && !h->client->is_closing;
+	return h->is_local && !h->is_gone && !h->client->is_closing;
 }
 
 /* From here on calls use it, until it breaks. */

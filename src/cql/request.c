@@ -286,8 +286,9 @@ static enum err act(struct run *r, struct attempt *a, enum verdict v)
 	struct cql_host *h = a->host;
 	cql_call_leave(&a->call);
 	r->live--;
+	/* Another attempt may still succeed. */
 	if (v == VERDICT_FAILED)
-		return r->failure;
+		return r->failure == ERR_UNAVAILABLE && r->live > 0 ? ERR_NONE : r->failure;
 	r->client->counters.retries++;
 	if (v == VERDICT_SAME) {
 		enum err e = send_to(r, h);
@@ -296,7 +297,6 @@ static enum err act(struct run *r, struct attempt *a, enum verdict v)
 		run_note(r, h);
 	}
 	enum err e = send_next(r);
-	/* Another attempt may still succeed. */
 	return e == ERR_UNAVAILABLE && r->live > 0 ? ERR_NONE : e;
 }
 

@@ -8,9 +8,10 @@
 #include "net/net.h"
 #include "task/test.h"
 
-#define NODES_MAX 3
-#define STEPS_MAX 32
-#define TAKEN_MAX 64
+#define NODES_MAX  3
+#define STEPS_MAX  32
+#define TAKEN_MAX  64
+#define VISITS_MAX 4096
 
 enum step_kind {
 	STEP_VOID,
@@ -77,7 +78,7 @@ struct visit {
 	bool has_silent, is_over;
 };
 
-static struct visit *all_visits[64];
+static struct visit *all_visits[VISITS_MAX];
 static size_t visit_count;
 
 static void answer(struct visit *v, enum cql_opcode opcode, uint16_t id, struct str body)
