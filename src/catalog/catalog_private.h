@@ -26,3 +26,23 @@ enum err catalog_dict_server(
 
 /* Reads "16"; an empty text is the usual number. */
 enum err catalog_shards_parse(struct op *op, struct str text, uint32_t *out);
+
+/* ---- checksums ---- */
+
+/* What a value belongs to: its checksum covers it, so that bytes of another row are noticed. */
+struct catalog_place {
+	char table;      /* 'h'eads, 'r'ows, 'f'ading, 'g'arbage */
+	struct str user; /* as in the driver's keys */
+	struct catalog_guid mailbox;
+	uint32_t bucket; /* of garbage in Cassandra: the shard */
+	uint32_t kind;
+	struct catalog_name name; /* of garbage: queued */
+	struct str key;           /* of heads; of garbage: the object */
+};
+uint32_t catalog_checksum(const struct catalog_place *place, struct str value);
+
+/* An entry of the queue beside its keys, as bytes: mailbox, bucket, name of the append row. */
+#define CATALOG_GARBAGE_BYTES (CATALOG_GUID_BYTES + 4 + CATALOG_NAME_BYTES)
+void catalog_garbage_encode(char out[CATALOG_GARBAGE_BYTES], const struct catalog_garbage *g);
+bool catalog_garbage_decode(
+	struct str value, struct catalog_garbage *out); /* false: not that long */

@@ -1,73 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* catalog/cql_cell.c - fields as cells: checksums, entries of the queue. Pure: no client, no waits.
- *
- * A cell is the value and four bytes behind it: CRC-32C, little-endian, of
- *   table | length of user (2) | user | mailbox (16) | bucket (4) | kind (4) | name (16)
- *   | length of key (2) | key | value
- * with numbers in little-endian. What a table does not have is zero or empty. */
-#include "base/hash.h"
+/* catalog/cql_cell.c - values as cells of Cassandra: the value, and its checksum in four bytes behind it,
+ * little-endian. Pure: no client, no waits. */
 #include "base/number.h"
 #include "catalog/cql_private.h"
 
 #define CHECKSUM_BYTES 4
 
-static uint32_t add_text(uint32_t crc, struct str text)
-{
-	char length[2];
-	put_le16(length, (uint16_t)text.n);
-	return hash_crc32c(hash_crc32c(crc, (struct str){ length, sizeof(length) }), text);
-}
-
-static uint32_t checksum(const struct catalog_cql_place *place, struct str value)
-{
-	char numbers[8];
-	put_le32(numbers, place->bucket);
-	put_le32(numbers + 4, place->kind);
-	uint32_t crc = hash_crc32c(0, (struct str){ &place->table, 1 });
-	crc = add_text(crc, place->user);
-	crc = hash_crc32c(crc,
-		(struct str){ (const char *)place->mailbox.bytes, sizeof(place->mailbox.bytes) });
-	crc = hash_crc32c(crc, (struct str){ numbers, sizeof(numbers) });
-	crc = hash_crc32c(
-		crc, (struct str){ (const char *)place->name.bytes, sizeof(place->name.bytes) });
-	return hash_crc32c(add_text(crc, place->key), value);
-}
-
 struct cql_value catalog_cql_seal(
-	struct arena *a, const struct catalog_cql_place *place, struct str value)
+	struct arena *a, const struct catalog_place *place, struct str value)
 {
 	char *cell = arena_alloc(a, value.n + CHECKSUM_BYTES);
 	if (value.n)
 		memcpy(cell, value.p, value.n);
-	put_le32(cell + value.n, checksum(place, value));
+	put_le32(cell + value.n, catalog_checksum(place, value));
 	return cql_blob((struct str){ cell, value.n + CHECKSUM_BYTES });
 }
 
-bool catalog_cql_unseal(const struct catalog_cql_place *place, struct str cell, struct str *out)
+bool catalog_cql_unseal(const struct catalog_place *place, struct str cell, struct str *out)
 {
 	if (cell.n < CHECKSUM_BYTES || cell.n - CHECKSUM_BYTES > CATALOG_VALUE_MAX)
 		return false;
 	struct str value = str_slice(cell, 0, cell.n - CHECKSUM_BYTES);
-	if (get_le32(cell.p + value.n) != checksum(place, value))
+	if (get_le32(cell.p + value.n) != catalog_checksum(place, value))
 		return false;
 	*out = value;
-	return true;
-}
-
-void catalog_cql_garbage_encode(
-	char out[CATALOG_CQL_GARBAGE_BYTES], const struct catalog_garbage *g)
-{
-	memcpy(out, g->mailbox.bytes, CATALOG_GUID_BYTES);
-	put_le32(out + CATALOG_GUID_BYTES, g->bucket);
-	memcpy(out + CATALOG_GUID_BYTES + 4, g->row.bytes, CATALOG_NAME_BYTES);
-}
-
-bool catalog_cql_garbage_decode(struct str value, struct catalog_garbage *out)
-{
-	if (value.n != CATALOG_CQL_GARBAGE_BYTES)
-		return false;
-	memcpy(out->mailbox.bytes, value.p, CATALOG_GUID_BYTES);
-	out->bucket = get_le32(value.p + CATALOG_GUID_BYTES);
-	memcpy(out->row.bytes, value.p + CATALOG_GUID_BYTES + 4, CATALOG_NAME_BYTES);
 	return true;
 }

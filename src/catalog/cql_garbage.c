@@ -164,7 +164,7 @@ static enum err see_entry(struct op *op, const struct cql_row *row, void *arg)
 	struct reading *r = arg;
 	struct str queued = cql_column(row, 0), user = cql_column(row, 1),
 		   object = cql_column(row, 2), value;
-	struct catalog_cql_place place = {
+	struct catalog_place place = {
 		.table = 'g', .user = user, .bucket = r->shard, .key = object
 	};
 	struct catalog_garbage entry = { 0 };
@@ -174,7 +174,7 @@ static enum err see_entry(struct op *op, const struct cql_row *row, void *arg)
 		return entry_corrupt(op, r);
 	memcpy(place.name.bytes, queued.p, queued.n);
 	if (!catalog_cql_unseal(&place, cql_column(row, 3), &value) ||
-		!catalog_cql_garbage_decode(value, &entry))
+		!catalog_garbage_decode(value, &entry))
 		return entry_corrupt(op, r);
 	entry.name = place.name;
 	entry.user = str_dup(r->arena, user);

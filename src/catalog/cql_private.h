@@ -149,24 +149,8 @@ static inline struct cql_value catalog_cql_name(const struct catalog_name *v)
 	return cql_blob((struct str){ (const char *)v->bytes, sizeof(v->bytes) });
 }
 
-/* What a value belongs to: its checksum covers it, so that bytes of another row are noticed. */
-struct catalog_cql_place {
-	char table;      /* 'h'eads, 'r'ows, 'f'ading, 'g'arbage */
-	struct str user; /* as in keys; of garbage: without the prefix */
-	struct catalog_guid mailbox;
-	uint32_t bucket; /* of garbage: the shard */
-	uint32_t kind;
-	struct catalog_name name; /* of garbage: queued */
-	struct str key;           /* of heads; of garbage: the object */
-};
 /* `value` and its checksum; in the arena. */
 struct cql_value catalog_cql_seal(
-	struct arena *a, const struct catalog_cql_place *place, struct str value);
+	struct arena *a, const struct catalog_place *place, struct str value);
 /* The value without its checksum, borrowed from `cell`. False: damaged. */
-bool catalog_cql_unseal(const struct catalog_cql_place *place, struct str cell, struct str *out);
-
-/* An entry of the queue beside its keys: mailbox, bucket, name of the append row. */
-#define CATALOG_CQL_GARBAGE_BYTES (CATALOG_GUID_BYTES + 4 + CATALOG_NAME_BYTES)
-void catalog_cql_garbage_encode(
-	char out[CATALOG_CQL_GARBAGE_BYTES], const struct catalog_garbage *g);
-bool catalog_cql_garbage_decode(struct str value, struct catalog_garbage *out);
+bool catalog_cql_unseal(const struct catalog_place *place, struct str cell, struct str *out);

@@ -35,7 +35,7 @@ static enum err see_head(struct op *op, const struct cql_row *row, void *arg)
 {
 	struct heads *heads = arg;
 	struct str mailbox = cql_column(row, 0), key = cql_column(row, 1), value;
-	struct catalog_cql_place place = { .table = 'h', .user = heads->user, .key = key };
+	struct catalog_place place = { .table = 'h', .user = heads->user, .key = key };
 	bool is_sound = mailbox.n == CATALOG_GUID_BYTES && key.n > 0 && key.n <= CATALOG_KEY_MAX &&
 			!str_has_nul(key);
 	if (is_sound) {
@@ -112,7 +112,7 @@ static bool row_value(struct stream *s, const struct cql_row *row, const struct 
 	struct str *out)
 {
 	struct str value, fading = STR_NONE;
-	struct catalog_cql_place place = { .table = 'r',
+	struct catalog_place place = { .table = 'r',
 		.user = s->tail->user,
 		.mailbox = s->tail->mailbox,
 		.bucket = s->bucket,

@@ -138,7 +138,7 @@ static void cells_know_their_place_and_their_bytes(void **state)
 {
 	(void)state;
 	AUTO_ARENA(arena, 0);
-	const struct catalog_cql_place place = { .table = 'r',
+	const struct catalog_place place = { .table = 'r',
 		.user = STR("u"),
 		.mailbox = inbox,
 		.bucket = 3,
@@ -157,8 +157,7 @@ static void cells_know_their_place_and_their_bytes(void **state)
 			assert_false(catalog_cql_unseal(
 				&place, (struct str){ damaged, cell.n }, &value));
 		}
-		struct catalog_cql_place others[] = { place, place, place, place, place, place,
-			place };
+		struct catalog_place others[] = { place, place, place, place, place, place, place };
 		others[0].table = 'f';
 		others[1].user = STR("v");
 		others[2].mailbox.bytes[15] = 1;
@@ -178,13 +177,13 @@ static void entries_of_the_queue_are_forty_bytes_at_most(void **state)
 	(void)state;
 	const struct catalog_garbage entry = { .mailbox = inbox, .bucket = 9, .row = name(1, 2) };
 	struct catalog_garbage back = { 0 };
-	char bytes[CATALOG_CQL_GARBAGE_BYTES];
-	catalog_cql_garbage_encode(bytes, &entry);
-	assert_true(catalog_cql_garbage_decode((struct str){ bytes, sizeof(bytes) }, &back));
+	char bytes[CATALOG_GARBAGE_BYTES];
+	catalog_garbage_encode(bytes, &entry);
+	assert_true(catalog_garbage_decode((struct str){ bytes, sizeof(bytes) }, &back));
 	assert_memory_equal(&back.mailbox, &entry.mailbox, sizeof(back.mailbox));
 	assert_memory_equal(&back.row, &entry.row, sizeof(back.row));
 	assert_int_equal(back.bucket, 9);
-	assert_false(catalog_cql_garbage_decode((struct str){ bytes, sizeof(bytes) - 1 }, &back));
+	assert_false(catalog_garbage_decode((struct str){ bytes, sizeof(bytes) - 1 }, &back));
 }
 
 /* ---- what things cost ---- */

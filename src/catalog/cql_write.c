@@ -85,7 +85,7 @@ static struct cql_value number(struct writer *w, uint32_t v)
 static void put_row(struct writer *w, struct request *r, const struct catalog_change *change)
 {
 	const struct catalog_row *row = &change->row;
-	struct catalog_cql_place place = { .table = 'r',
+	struct catalog_place place = { .table = 'r',
 		.user = w->key,
 		.mailbox = change->mailbox,
 		.bucket = row->bucket,
@@ -121,7 +121,7 @@ static void delete_row(struct writer *w, struct request *r, const struct catalog
 
 static void put_head(struct writer *w, struct request *r, const struct catalog_change *change)
 {
-	const struct catalog_cql_place place = {
+	const struct catalog_place place = {
 		.table = 'h', .user = w->key, .mailbox = change->mailbox, .key = change->key
 	};
 	const struct cql_value values[] = { cql_text(w->key), catalog_cql_guid(&change->mailbox),
@@ -161,13 +161,13 @@ static void put_garbage(struct writer *w, struct request *r, const struct catalo
 	const struct catalog_garbage entry = {
 		.mailbox = change->mailbox, .bucket = change->row.bucket, .row = change->row.name
 	};
-	const struct catalog_cql_place place = { .table = 'g',
+	const struct catalog_place place = { .table = 'g',
 		.user = w->user,
 		.bucket = w->shard,
 		.name = change->queued,
 		.key = change->object };
-	char bytes[CATALOG_CQL_GARBAGE_BYTES];
-	catalog_cql_garbage_encode(bytes, &entry);
+	char bytes[CATALOG_GARBAGE_BYTES];
+	catalog_garbage_encode(bytes, &entry);
 	const struct cql_value values[] = { key[0], key[1], key[2],
 		catalog_cql_name(&change->queued), cql_text(w->user), cql_text(change->object),
 		catalog_cql_seal(w->arena, &place, (struct str){ bytes, sizeof(bytes) }),

@@ -155,6 +155,35 @@ static void the_configuration_names_the_files(void **state)
 	run(configured);
 }
 
+/* Which cluster is meant is found on the way dictmap -> dict proxy -> dict_server; no node is needed. */
+static void configured_cluster(struct place *p)
+{
+	const char *usual = "@fs_defaults = local\n@fs_dictmap_defaults = cassandra\n"
+			    "cassandra_hosts = 127.0.0.1\ncassandra_port = 1\n"
+			    "cassandra_connect_timeout = 50ms\n";
+	assert_ok(open_config(p, usual));
+	assert_int_equal(catalog_shard_count(p->catalog), 16);
+	assert_false(catalog_is_atomic(p->catalog));
+	assert_err(write_head(p->op, p->catalog, STR("a"), STR("1")), ERR_UNAVAILABLE);
+	assert_err(open_config(p, "@fs_defaults = local\n@fs_dictmap_defaults = cassandra\n"),
+		ERR_INVALID); /* no hosts */
+	assert_err(open_config(p, "@fs_defaults = local\nfs_dictmap {\ndict proxy {\n"
+				  "name = other\n}\n}\n"),
+		ERR_INVALID);
+	assert_true(str_find(str_from(p->op->failure.text), STR("name = other")) >= 0);
+	assert_err(open_config(p, "@fs_defaults = local\nfs_dictmap {\ndict redis {\n}\n}\n"),
+		ERR_UNSUPPORTED);
+	assert_err(open_config(p, str_printf(p->op->arena, "%sfs_dictmap_dict_prefix = %0300d\n%c",
+					  usual, 7, '\0')
+					  .p),
+		ERR_INVALID);
+}
+static void the_configuration_names_the_cluster(void **state)
+{
+	(void)state;
+	run(configured_cluster);
+}
+
 static void owner(struct place *p)
 {
 	p->catalog = open_again(p);
@@ -175,6 +204,85 @@ static void a_second_opener_is_told_who_has_the_shard(void **state)
 {
 	(void)state;
 	run(owner);
+}
+
+/* ---- checksums ---- */
+
+static enum err ignore_row(struct op *op, const struct catalog_row *row, void *arg)
+{
+	(void)op;
+	(void)row;
+	(void)arg;
+	return ERR_NONE;
+}
+
+static enum err read_all(struct place *p)
+{
+	struct catalog_head *heads;
+	struct catalog_garbage *entries;
+	size_t count;
+	const struct catalog_guid mailbox = { { 0 } };
+	const struct catalog_name after = { { 0 } };
+	TRY(catalog_read_heads(p->op, p->catalog, user, &heads, &count));
+	TRY(catalog_read_garbage(p->op, p->catalog, 0, 9, &entries, &count));
+	return catalog_read_rows(p->op, p->catalog, user, mailbox, 0, 0, after, ignore_row, NULL);
+}
+
+static void write_one_of_each(struct place *p)
+{
+	struct catalog_change changes[] = {
+		{ .kind = CATALOG_PUT_HEAD, .key = STR("k"), .value = STR("value") },
+		{ .kind = CATALOG_PUT_ROW,
+			.row = { .kind = CATALOG_APPEND,
+				.name = { { 1 } },
+				.value = STR("value") } },
+		{ .kind = CATALOG_PUT_GARBAGE,
+			.object = STR("o"),
+			.queued = { { 1 } },
+			.row = { .bucket = 3 } },
+	};
+	assert_ok(catalog_write(p->op, p->catalog, user, changes, ARRAY_COUNT(changes)));
+}
+
+static void checked(struct place *p)
+{
+	static const char *const damages[] = {
+		"UPDATE user_heads SET value = CAST('valve' AS BLOB)",
+		"UPDATE user_heads SET key = 'l'",
+		"UPDATE user_mailbox_rows SET value = CAST('valve' AS BLOB)",
+		"UPDATE user_mailbox_rows SET name = x'02000000000000000000000000000000'",
+		"UPDATE gc_queue SET bucket = 4",
+		"UPDATE gc_queue SET name = x'02000000000000000000000000000000'",
+	};
+	p->catalog = open_again(p);
+	for (size_t i = 0; i < ARRAY_COUNT(damages); i++) {
+		write_one_of_each(p);
+		assert_ok(read_all(p));
+		execute(p, damages[i]);
+		assert_err(read_all(p), ERR_CORRUPT);
+		assert_true(
+			str_find(str_from(p->op->failure.text), STR("of user u is damaged")) >= 0);
+		execute(p, "DELETE FROM user_heads; DELETE FROM user_mailbox_rows;"
+			   "DELETE FROM gc_queue");
+	}
+	/* A file from before there were checksums, and a program that knows none. */
+	write_one_of_each(p);
+	catalog_close(p->op, p->catalog);
+	execute(p, "ALTER TABLE user_heads DROP COLUMN checksum;"
+		   "ALTER TABLE user_mailbox_rows DROP COLUMN checksum;"
+		   "ALTER TABLE gc_queue DROP COLUMN checksum");
+	p->catalog = open_again(p);
+	assert_ok(read_all(p));
+	execute(p, "UPDATE user_heads SET value = CAST('valve' AS BLOB)");
+	assert_ok(read_all(p));
+	write_one_of_each(p);
+	execute(p, "UPDATE user_heads SET value = CAST('valve' AS BLOB)");
+	assert_err(read_all(p), ERR_CORRUPT);
+}
+static void damaged_rows_are_found(void **state)
+{
+	(void)state;
+	run(checked);
 }
 
 /* ---- one bad batch among good ones ---- */
@@ -372,7 +480,9 @@ int main(void)
 		cmocka_unit_test(only_sound_texts_open),
 		cmocka_unit_test(a_directory_that_vanished_is_temporary),
 		cmocka_unit_test(the_configuration_names_the_files),
+		cmocka_unit_test(the_configuration_names_the_cluster),
 		cmocka_unit_test(a_second_opener_is_told_who_has_the_shard),
+		cmocka_unit_test(damaged_rows_are_found),
 		cmocka_unit_test(a_failing_batch_does_not_poison_the_others),
 		cmocka_unit_test(a_damaged_file_is_reported_and_kept),
 		cmocka_unit_test(damaged_pages_are_found),

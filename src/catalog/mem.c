@@ -16,35 +16,19 @@
 #include <stdlib.h>
 
 #include "base/number.h"
-#include "catalog/catalog_private.h"
+#include "catalog/mem_private.h"
 
-struct mem_entry {
-	size_t key_bytes;
-	size_t value_bytes;
-	int64_t stamp_us;  /* loose */
-	bool is_tombstone; /* loose */
-	char bytes[];      /* key, value */
-};
-
-struct mem_catalog {
-	struct catalog base; /* first */
-	/* owned */
-	struct mem_entry **entries;
-	size_t count;
-	size_t cap;
-};
-
-static struct mem_catalog *mem_catalog(struct catalog *c)
+struct mem_catalog *mem_catalog_of(struct catalog *c)
 {
 	return CONTAINER_OF(c, struct mem_catalog, base);
 }
 
-static struct str entry_key(const struct mem_entry *e)
+struct str mem_entry_key(const struct mem_entry *e)
 {
 	return (struct str){ e->bytes, e->key_bytes };
 }
 
-static struct str entry_value(const struct mem_entry *e)
+struct str mem_entry_value(const struct mem_entry *e)
 {
 	return (struct str){ e->bytes + e->key_bytes, e->value_bytes };
 }
@@ -52,12 +36,12 @@ static struct str entry_value(const struct mem_entry *e)
 /* ---- the sorted array ---- */
 
 /* The first entry whose key is not below `key`. */
-static size_t lower_bound(const struct mem_catalog *m, struct str key)
+size_t mem_lower_bound(const struct mem_catalog *m, struct str key)
 {
 	size_t from = 0, to = m->count;
 	while (from < to) {
 		size_t middle = from + (to - from) / 2;
-		if (str_cmp(entry_key(m->entries[middle]), key) < 0)
+		if (str_cmp(mem_entry_key(m->entries[middle]), key) < 0)
 			from = middle + 1;
 		else
 			to = middle;
@@ -65,13 +49,13 @@ static size_t lower_bound(const struct mem_catalog *m, struct str key)
 	return from;
 }
 
-static struct mem_entry *entry_find(const struct mem_catalog *m, struct str key)
+struct mem_entry *mem_find(const struct mem_catalog *m, struct str key)
 {
-	size_t at = lower_bound(m, key);
-	return at < m->count && str_eq(entry_key(m->entries[at]), key) ? m->entries[at] : NULL;
+	size_t at = mem_lower_bound(m, key);
+	return at < m->count && str_eq(mem_entry_key(m->entries[at]), key) ? m->entries[at] : NULL;
 }
 
-static void entries_remove(struct mem_catalog *m, size_t from, size_t to)
+void mem_remove(struct mem_catalog *m, size_t from, size_t to)
 {
 	if (from == to)
 		return;
@@ -83,12 +67,12 @@ static void entries_remove(struct mem_catalog *m, size_t from, size_t to)
 
 static size_t prefix_end(const struct mem_catalog *m, size_t from, struct str prefix)
 {
-	while (from < m->count && str_starts(entry_key(m->entries[from]), prefix))
+	while (from < m->count && str_starts(mem_entry_key(m->entries[from]), prefix))
 		from++;
 	return from;
 }
 
-static struct mem_entry *entry_put(struct mem_catalog *m, struct str key, struct str value)
+struct mem_entry *mem_put(struct mem_catalog *m, struct str key, struct str value)
 {
 	struct mem_entry *e = mem_new(sizeof(*e) + key.n + value.n);
 	e->key_bytes = key.n;
@@ -98,8 +82,8 @@ static struct mem_entry *entry_put(struct mem_catalog *m, struct str key, struct
 	memcpy(e->bytes, key.p, key.n);
 	if (value.n)
 		memcpy(e->bytes + key.n, value.p, value.n);
-	size_t at = lower_bound(m, key);
-	if (at < m->count && str_eq(entry_key(m->entries[at]), key)) {
+	size_t at = mem_lower_bound(m, key);
+	if (at < m->count && str_eq(mem_entry_key(m->entries[at]), key)) {
 		mem_free(m->entries[at]);
 		m->entries[at] = e;
 		return e;
@@ -122,14 +106,14 @@ static void key_text(struct buf *key, struct str text)
 	buf_put_byte(key, '\0');
 }
 
-static void key_u32(struct buf *key, uint32_t v)
+void mem_key_u32(struct buf *key, uint32_t v)
 {
 	uint8_t bytes[8];
 	put_be64(bytes, v);
 	buf_put(key, (struct str){ (const char *)bytes + 4, 4 });
 }
 
-static void key_guid(struct buf *key, const struct catalog_guid *guid)
+void mem_key_guid(struct buf *key, const struct catalog_guid *guid)
 {
 	buf_put(key, (struct str){ (const char *)guid->bytes, sizeof(guid->bytes) });
 }
@@ -139,7 +123,7 @@ static void key_name(struct buf *key, const struct catalog_name *name)
 	buf_put(key, (struct str){ (const char *)name->bytes, sizeof(name->bytes) });
 }
 
-static void key_table(struct buf *key, char table, struct str user)
+void mem_key_table(struct buf *key, char table, struct str user)
 {
 	buf_clear(key);
 	buf_put_byte(key, table);
@@ -150,9 +134,9 @@ static void key_table(struct buf *key, char table, struct str user)
 static void key_row(struct buf *key, struct str user, const struct catalog_guid *mailbox,
 	const struct catalog_row *row)
 {
-	key_table(key, 'r', user);
-	key_guid(key, mailbox);
-	key_u32(key, row->bucket);
+	mem_key_table(key, 'r', user);
+	mem_key_guid(key, mailbox);
+	mem_key_u32(key, row->bucket);
 	buf_put_byte(key, (char)row->kind);
 	key_name(key, &row->name);
 }
@@ -180,7 +164,7 @@ static uint32_t cut_u32(struct str *rest)
 
 /* ---- writing ---- */
 
-static void change_key(
+void mem_change_key(
 	struct buf *key, uint32_t shard, struct str user, const struct catalog_change *change)
 {
 	switch (change->kind) {
@@ -190,33 +174,33 @@ static void change_key(
 		break;
 	case CATALOG_PUT_HEAD:
 	case CATALOG_DELETE_HEAD:
-		key_table(key, 'h', user);
-		key_guid(key, &change->mailbox);
+		mem_key_table(key, 'h', user);
+		mem_key_guid(key, &change->mailbox);
 		key_text(key, change->key);
 		break;
 	case CATALOG_PUT_REVERSE:
 	case CATALOG_DELETE_REVERSE:
-		key_table(key, 'v', user);
+		mem_key_table(key, 'v', user);
 		key_text(key, change->object);
-		key_guid(key, &change->mailbox);
+		mem_key_guid(key, &change->mailbox);
 		key_name(key, &change->row.name);
 		break;
 	case CATALOG_PUT_GARBAGE:
 	case CATALOG_DELETE_GARBAGE:
-		key_table(key, 'g', STR_NONE);
-		key_u32(key, shard);
+		mem_key_table(key, 'g', STR_NONE);
+		mem_key_u32(key, shard);
 		key_name(key, &change->queued);
 		key_text(key, user);
 		key_text(key, change->object);
 		break;
 	case CATALOG_DELETE_MAILBOX:
-		key_table(key, 'r', user);
-		key_guid(key, &change->mailbox);
+		mem_key_table(key, 'r', user);
+		mem_key_guid(key, &change->mailbox);
 		break;
 	}
 }
 
-static bool is_put(const struct catalog_change *change)
+bool mem_is_put(const struct catalog_change *change)
 {
 	switch (change->kind) {
 	case CATALOG_PUT_ROW:
@@ -235,7 +219,7 @@ static bool is_put(const struct catalog_change *change)
 }
 
 /* What a put leaves under its key; `garbage` is where it may be made. */
-static struct str change_value(const struct catalog_change *change, struct buf *garbage)
+struct str mem_change_value(const struct catalog_change *change, struct buf *garbage)
 {
 	if (change->kind == CATALOG_PUT_ROW)
 		return change->row.value;
@@ -243,8 +227,8 @@ static struct str change_value(const struct catalog_change *change, struct buf *
 		return change->value;
 	if (change->kind != CATALOG_PUT_GARBAGE)
 		return STR_NONE;
-	key_guid(garbage, &change->mailbox);
-	key_u32(garbage, change->row.bucket);
+	mem_key_guid(garbage, &change->mailbox);
+	mem_key_u32(garbage, change->row.bucket);
 	key_name(garbage, &change->row.name);
 	return buf_str(garbage);
 }
@@ -252,16 +236,16 @@ static struct str change_value(const struct catalog_change *change, struct buf *
 static void change_apply(struct mem_catalog *m, struct str key, const struct catalog_change *change)
 {
 	AUTO_BUF(garbage, 0);
-	if (is_put(change)) {
-		(void)entry_put(m, key, change_value(change, &garbage));
+	if (mem_is_put(change)) {
+		(void)mem_put(m, key, mem_change_value(change, &garbage));
 		return;
 	}
-	size_t at = lower_bound(m, key), end = at;
+	size_t at = mem_lower_bound(m, key), end = at;
 	if (change->kind == CATALOG_DELETE_MAILBOX)
 		end = prefix_end(m, at, key);
-	else if (entry_find(m, key))
+	else if (mem_find(m, key))
 		end++;
-	entries_remove(m, at, end);
+	mem_remove(m, at, end);
 }
 
 static enum err mem_write(struct op *op, struct catalog *c, struct str user,
@@ -271,94 +255,10 @@ static enum err mem_write(struct op *op, struct catalog *c, struct str user,
 	uint32_t shard = catalog_user_shard(c, user);
 	AUTO_BUF(key, 0);
 	for (size_t i = 0; i < count; i++) {
-		change_key(&key, shard, user, &changes[i]);
-		change_apply(mem_catalog(c), buf_str(&key), &changes[i]);
+		mem_change_key(&key, shard, user, &changes[i]);
+		change_apply(mem_catalog_of(c), buf_str(&key), &changes[i]);
 	}
 	c->counters.commits++;
-	return ERR_NONE;
-}
-
-/* ---- writing, loose ---- */
-
-static void key_dead_bucket(
-	struct buf *key, struct str user, const struct catalog_guid *mailbox, uint32_t bucket)
-{
-	key_table(key, 'd', user);
-	key_guid(key, mailbox);
-	key_u32(key, bucket);
-}
-
-/* Is what stands there not changed by this write? */
-static bool entry_wins(
-	const struct mem_entry *e, int64_t stamp_us, bool is_tombstone, struct str value)
-{
-	if (e->stamp_us != stamp_us)
-		return e->stamp_us > stamp_us;
-	if (e->is_tombstone || is_tombstone)
-		return e->is_tombstone;
-	return str_cmp(entry_value(e), value) >= 0;
-}
-
-static void loose_bury_bucket(struct mem_catalog *m, struct str user,
-	const struct catalog_guid *mailbox, uint32_t bucket, int64_t stamp_us)
-{
-	AUTO_BUF(key, 0);
-	key_dead_bucket(&key, user, mailbox, bucket);
-	struct mem_entry *dead = entry_find(m, buf_str(&key));
-	if (!dead)
-		dead = entry_put(m, buf_str(&key), STR_NONE);
-	dead->stamp_us = MAX(dead->stamp_us, stamp_us);
-	key_table(&key, 'r', user);
-	key_guid(&key, mailbox);
-	key_u32(&key, bucket);
-	size_t at = lower_bound(m, buf_str(&key));
-	while (at < m->count && str_starts(entry_key(m->entries[at]), buf_str(&key))) {
-		if (m->entries[at]->stamp_us <= stamp_us)
-			entries_remove(m, at, at + 1);
-		else
-			at++;
-	}
-}
-
-static void loose_apply(struct mem_catalog *m, struct buf *key, struct str user, uint32_t shard,
-	const struct catalog_change *change)
-{
-	int64_t stamp_us = change->stamp_us ? change->stamp_us : now_wall_us();
-	AUTO_BUF(garbage, 0);
-	if (change->kind == CATALOG_DELETE_MAILBOX) {
-		for (uint32_t bucket = 0; bucket <= change->row.bucket; bucket++)
-			loose_bury_bucket(m, user, &change->mailbox, bucket, stamp_us);
-		return;
-	}
-	if (change->kind == CATALOG_PUT_ROW) {
-		key_dead_bucket(key, user, &change->mailbox, change->row.bucket);
-		const struct mem_entry *dead = entry_find(m, buf_str(key));
-		if (dead && dead->stamp_us >= stamp_us)
-			return;
-	}
-	change_key(key, shard, user, change);
-	bool is_tombstone = !is_put(change);
-	struct str value = is_tombstone ? STR_NONE : change_value(change, &garbage);
-	const struct mem_entry *old = entry_find(m, buf_str(key));
-	if (old && entry_wins(old, stamp_us, is_tombstone, value))
-		return;
-	struct mem_entry *e = entry_put(m, buf_str(key), value);
-	e->stamp_us = stamp_us;
-	e->is_tombstone = is_tombstone;
-}
-
-static enum err loose_write(struct op *op, struct catalog *c, struct str user,
-	const struct catalog_change *changes, size_t count)
-{
-	(void)op;
-	AUTO_BUF(key, 0);
-	for (size_t from = 0, to; from < count; from = to) {
-		to = catalog_group_end(changes, count, from);
-		for (size_t i = from; i < to; i++)
-			loose_apply(mem_catalog(c), &key, user, catalog_user_shard(c, user),
-				&changes[i]);
-		c->counters.commits++;
-	}
 	return ERR_NONE;
 }
 
@@ -367,10 +267,10 @@ static enum err loose_write(struct op *op, struct catalog *c, struct str user,
 static enum err mem_read_heads(struct op *op, struct catalog *c, struct str user,
 	struct catalog_head **out, size_t *out_count)
 {
-	struct mem_catalog *m = mem_catalog(c);
+	struct mem_catalog *m = mem_catalog_of(c);
 	AUTO_BUF(key, 0);
-	key_table(&key, 'h', user);
-	size_t from = lower_bound(m, buf_str(&key)), to = prefix_end(m, from, buf_str(&key));
+	mem_key_table(&key, 'h', user);
+	size_t from = mem_lower_bound(m, buf_str(&key)), to = prefix_end(m, from, buf_str(&key));
 	struct catalog_head *heads =
 		ARENA_NEW_ARRAY(op->arena, struct catalog_head, MAX(to - from, 1));
 	size_t count = 0;
@@ -378,11 +278,11 @@ static enum err mem_read_heads(struct op *op, struct catalog *c, struct str user
 		if (m->entries[i]->is_tombstone)
 			continue;
 		struct catalog_head *head = &heads[count++];
-		struct str rest = entry_key(m->entries[i]);
+		struct str rest = mem_entry_key(m->entries[i]);
 		(void)str_take(&rest, key.n);
 		cut_bytes(&rest, head->mailbox.bytes, sizeof(head->mailbox.bytes));
 		head->key = str_dup(op->arena, cut_text(&rest));
-		head->value = str_dup(op->arena, entry_value(m->entries[i]));
+		head->value = str_dup(op->arena, mem_entry_value(m->entries[i]));
 	}
 	*out = heads;
 	*out_count = count;
@@ -400,21 +300,21 @@ static enum err mem_read_rows(struct op *op, struct catalog *c, struct str user,
 	struct catalog_guid mailbox, uint32_t bucket, uint32_t last_bucket,
 	struct catalog_name after, catalog_row_fn *row_fn, void *arg)
 {
-	struct mem_catalog *m = mem_catalog(c);
+	struct mem_catalog *m = mem_catalog_of(c);
 	AUTO_ARENA(arena, 0);
 	AUTO_BUF(key, 0);
-	key_table(&key, 'r', user);
-	key_guid(&key, &mailbox);
+	mem_key_table(&key, 'r', user);
+	mem_key_guid(&key, &mailbox);
 	size_t prefix_bytes = key.n;
-	size_t to = prefix_end(m, lower_bound(m, buf_str(&key)), buf_str(&key));
-	key_u32(&key, bucket);
-	size_t from = lower_bound(m, buf_str(&key));
+	size_t to = prefix_end(m, mem_lower_bound(m, buf_str(&key)), buf_str(&key));
+	mem_key_u32(&key, bucket);
+	size_t from = mem_lower_bound(m, buf_str(&key));
 	struct catalog_row *rows = ARENA_NEW_ARRAY(&arena, struct catalog_row, MAX(to - from, 1));
 	size_t count = 0;
 	for (size_t i = from; i < to; i++) {
 		struct catalog_row row = { 0 };
 		uint8_t kind;
-		struct str rest = entry_key(m->entries[i]);
+		struct str rest = mem_entry_key(m->entries[i]);
 		(void)str_take(&rest, prefix_bytes);
 		row.bucket = cut_u32(&rest);
 		cut_bytes(&rest, &kind, 1);
@@ -423,7 +323,7 @@ static enum err mem_read_rows(struct op *op, struct catalog *c, struct str user,
 		if (m->entries[i]->is_tombstone || row.bucket > last_bucket ||
 			memcmp(row.name.bytes, after.bytes, sizeof(after.bytes)) <= 0)
 			continue;
-		row.value = str_dup(&arena, entry_value(m->entries[i]));
+		row.value = str_dup(&arena, mem_entry_value(m->entries[i]));
 		rows[count++] = row;
 	}
 	qsort(rows, count, sizeof(rows[0]), row_compare);
@@ -436,11 +336,11 @@ static enum err mem_count_reverse(
 	struct op *op, struct catalog *c, struct str user, struct str object, uint32_t *out_count)
 {
 	(void)op;
-	struct mem_catalog *m = mem_catalog(c);
+	struct mem_catalog *m = mem_catalog_of(c);
 	AUTO_BUF(key, 0);
-	key_table(&key, 'v', user);
+	mem_key_table(&key, 'v', user);
 	key_text(&key, object);
-	size_t from = lower_bound(m, buf_str(&key)), to = prefix_end(m, from, buf_str(&key));
+	size_t from = mem_lower_bound(m, buf_str(&key)), to = prefix_end(m, from, buf_str(&key));
 	*out_count = 0;
 	for (size_t i = from; i < to; i++)
 		*out_count += !m->entries[i]->is_tombstone;
@@ -454,7 +354,7 @@ static enum err mem_has_row(struct op *op, struct catalog *c, struct str user,
 	AUTO_BUF(key, 0);
 	key_row(&key, user, &mailbox,
 		&(struct catalog_row){ .kind = CATALOG_APPEND, .bucket = bucket, .name = name });
-	const struct mem_entry *e = entry_find(mem_catalog(c), buf_str(&key));
+	const struct mem_entry *e = mem_find(mem_catalog_of(c), buf_str(&key));
 	*out = e && !e->is_tombstone;
 	return ERR_NONE;
 }
@@ -462,11 +362,11 @@ static enum err mem_has_row(struct op *op, struct catalog *c, struct str user,
 static enum err mem_read_garbage(struct op *op, struct catalog *c, uint32_t shard, size_t max,
 	struct catalog_garbage **out, size_t *out_count)
 {
-	struct mem_catalog *m = mem_catalog(c);
+	struct mem_catalog *m = mem_catalog_of(c);
 	AUTO_BUF(key, 0);
-	key_table(&key, 'g', STR_NONE);
-	key_u32(&key, shard);
-	size_t from = lower_bound(m, buf_str(&key));
+	mem_key_table(&key, 'g', STR_NONE);
+	mem_key_u32(&key, shard);
+	size_t from = mem_lower_bound(m, buf_str(&key));
 	size_t to = prefix_end(m, from, buf_str(&key)), count = 0;
 	struct catalog_garbage *garbage =
 		ARENA_NEW_ARRAY(op->arena, struct catalog_garbage, MAX(MIN(to - from, max), 1));
@@ -474,12 +374,12 @@ static enum err mem_read_garbage(struct op *op, struct catalog *c, uint32_t shar
 		if (m->entries[i]->is_tombstone)
 			continue;
 		struct catalog_garbage *g = &garbage[count++];
-		struct str rest = entry_key(m->entries[i]);
+		struct str rest = mem_entry_key(m->entries[i]);
 		(void)str_take(&rest, key.n);
 		cut_bytes(&rest, g->name.bytes, sizeof(g->name.bytes));
 		g->user = str_dup(op->arena, cut_text(&rest));
 		g->object = str_dup(op->arena, cut_text(&rest));
-		rest = entry_value(m->entries[i]);
+		rest = mem_entry_value(m->entries[i]);
 		cut_bytes(&rest, g->mailbox.bytes, sizeof(g->mailbox.bytes));
 		g->bucket = cut_u32(&rest);
 		cut_bytes(&rest, g->row.bytes, sizeof(g->row.bytes));
@@ -492,7 +392,7 @@ static enum err mem_read_garbage(struct op *op, struct catalog *c, uint32_t shar
 static enum err mem_list_users(
 	struct op *op, struct catalog *c, uint32_t shard, catalog_user_fn *fn, void *arg)
 {
-	struct mem_catalog *m = mem_catalog(c);
+	struct mem_catalog *m = mem_catalog_of(c);
 	char last[CATALOG_USER_MAX];
 	struct str user = STR_NONE;
 	AUTO_BUF(key, 0);
@@ -503,10 +403,10 @@ static enum err mem_list_users(
 		buf_put(&key, user);
 		if (user.n)
 			buf_put_byte(&key, '\1');
-		size_t at = lower_bound(m, buf_str(&key));
+		size_t at = mem_lower_bound(m, buf_str(&key));
 		while (at < m->count && m->entries[at]->is_tombstone)
 			at++;
-		struct str rest = at < m->count ? entry_key(m->entries[at]) : STR("");
+		struct str rest = at < m->count ? mem_entry_key(m->entries[at]) : STR("");
 		if (!str_skip(&rest, STR("h")))
 			return ERR_NONE;
 		struct str next = cut_text(&rest);
@@ -541,8 +441,8 @@ static enum err mem_open(struct op *op, const struct config_scope *scope, struct
 static void mem_close(struct op *op, struct catalog *c)
 {
 	(void)op;
-	struct mem_catalog *m = mem_catalog(c);
-	entries_remove(m, 0, m->count);
+	struct mem_catalog *m = mem_catalog_of(c);
+	mem_remove(m, 0, m->count);
 	mem_free(m->entries);
 	mem_free(m);
 }
@@ -565,7 +465,7 @@ const struct catalog_driver catalog_mem_loose = {
 	.name = "mem",
 	.open = mem_open,
 	.close = mem_close,
-	.write = loose_write,
+	.write = mem_write_loose,
 	.read_heads = mem_read_heads,
 	.read_rows = mem_read_rows,
 	.count_reverse = mem_count_reverse,

@@ -33,6 +33,18 @@ static enum err column_fixed(
 	return ERR_NONE;
 }
 
+/* NULL: it was written before there were checksums. */
+static enum err column_check(struct op *op, const struct shard *s, sqlite3_stmt *st, int at,
+	const struct catalog_place *place, struct str value)
+{
+	if (sqlite3_column_type(st, at) == SQLITE_NULL ||
+		sqlite3_column_int64(st, at) == catalog_checksum(place, value))
+		return ERR_NONE;
+	return op_fail(op, ERR_CORRUPT,
+		"catalog %s: a row of user %.*s is damaged (bucket %" PRIu32 ", key \"%.*s\")",
+		s->path, STRF(place->user), place->bucket, STRF(place->key));
+}
+
 /* Steps; *has_row tells whether there is one. */
 static enum err step(
 	struct op *op, struct shard *s, struct connection *c, sqlite3_stmt *st, bool *has_row)
@@ -58,7 +70,7 @@ static void *need_room(struct op *op, void *array, size_t count, size_t *cap, si
 /* ---- heads ---- */
 
 static enum err heads_read(struct op *op, struct shard *s, struct connection *c, sqlite3_stmt *st,
-	struct catalog_head **out, size_t *out_count)
+	struct str user, struct catalog_head **out, size_t *out_count)
 {
 	struct catalog_head *heads = NULL;
 	size_t count = 0, cap = 0;
@@ -72,6 +84,10 @@ static enum err heads_read(struct op *op, struct shard *s, struct connection *c,
 		TRY(column_fixed(op, s, st, 0, head->mailbox.bytes, sizeof(head->mailbox.bytes)));
 		head->key = column_bytes(op, st, 1);
 		head->value = column_bytes(op, st, 2);
+		const struct catalog_place place = {
+			.table = 'h', .user = user, .mailbox = head->mailbox, .key = head->key
+		};
+		TRY(column_check(op, s, st, 3, &place, head->value));
 	}
 	*out = heads;
 	*out_count = count;
@@ -87,7 +103,7 @@ enum err shard_read_heads(struct op *op, struct shard *s, struct str user,
 	enum err e = op->failure.class;
 	if (st) {
 		bind_text(st, 1, user);
-		e = heads_read(op, s, c, st, out, out_count);
+		e = heads_read(op, s, c, st, user, out, out_count);
 		(void)sqlite3_reset(st); /* ends the read; the result is known */
 	}
 	shard_give_reader(s, c);
@@ -130,9 +146,10 @@ static enum err stream_step(struct op *op, struct shard *s, struct connection *c
 static enum err stream_statement(
 	struct op *op, struct shard *s, struct connection *c, size_t n, sqlite3_stmt **out)
 {
-	static const char sql[] = "SELECT name, value FROM user_mailbox_rows WHERE user = ?1"
-				  " AND mailbox = ?2 AND bucket = ?3 AND kind = ?4"
-				  " AND name >= ?5 ORDER BY name";
+	static const char sql[] =
+		"SELECT name, value, checksum FROM user_mailbox_rows WHERE user = ?1"
+		" AND mailbox = ?2 AND bucket = ?3 AND kind = ?4"
+		" AND name >= ?5 ORDER BY name";
 	if (n == c->stream_count) {
 		sqlite3_stmt *st;
 		if (sqlite3_prepare_v3(c->db, sql, sizeof(sql), SQLITE_PREPARE_PERSISTENT, &st,
@@ -217,6 +234,13 @@ static enum err merge_piece(struct op *op, struct shard *s, struct connection *c
 		struct catalog_row *row = &piece->rows[piece->count++];
 		piece->last = *row = least->row;
 		row->value = column_bytes(op, least->st, 1);
+		const struct catalog_place place = { .table = 'r',
+			.user = m->user,
+			.mailbox = *m->mailbox,
+			.bucket = row->bucket,
+			.kind = (uint32_t)row->kind,
+			.name = row->name };
+		TRY(column_check(op, s, least->st, 2, &place, row->value));
 		bytes += row->value.n;
 		TRY(stream_step(op, s, c, least, &piece->last));
 	}
@@ -311,6 +335,12 @@ static enum err garbage_read(struct op *op, struct shard *s, struct connection *
 		TRY(column_fixed(op, s, st, 3, g->mailbox.bytes, sizeof(g->mailbox.bytes)));
 		g->bucket = (uint32_t)sqlite3_column_int64(st, 4);
 		TRY(column_fixed(op, s, st, 5, g->row.bytes, sizeof(g->row.bytes)));
+		const struct catalog_place place = {
+			.table = 'g', .user = g->user, .name = g->name, .key = g->object
+		};
+		char bytes[CATALOG_GARBAGE_BYTES];
+		catalog_garbage_encode(bytes, g);
+		TRY(column_check(op, s, st, 6, &place, (struct str){ bytes, sizeof(bytes) }));
 	}
 	*out = garbage;
 	*out_count = count;

@@ -21,13 +21,13 @@ static const char *const statement_sql[STATEMENT_COUNT] = {
 	[STATEMENT_BEGIN] = "BEGIN IMMEDIATE",
 	[STATEMENT_COMMIT] = "COMMIT",
 	[STATEMENT_ROLLBACK] = "ROLLBACK",
-	[STATEMENT_PUT_ROW] =
-		"REPLACE INTO user_mailbox_rows (user, mailbox, bucket, kind, name, value)"
-		" VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+	[STATEMENT_PUT_ROW] = "REPLACE INTO user_mailbox_rows"
+			      " (user, mailbox, bucket, kind, name, value, checksum)"
+			      " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
 	[STATEMENT_DELETE_ROW] = "DELETE FROM user_mailbox_rows WHERE user = ?1 AND mailbox = ?2"
 				 " AND bucket = ?3 AND kind = ?4 AND name = ?5",
-	[STATEMENT_PUT_HEAD] = "REPLACE INTO user_heads (user, mailbox, key, value)"
-			       " VALUES (?1, ?2, ?3, ?4)",
+	[STATEMENT_PUT_HEAD] = "REPLACE INTO user_heads (user, mailbox, key, value, checksum)"
+			       " VALUES (?1, ?2, ?3, ?4, ?5)",
 	[STATEMENT_DELETE_HEAD] =
 		"DELETE FROM user_heads WHERE user = ?1 AND mailbox = ?2 AND key = ?3",
 	[STATEMENT_PUT_REVERSE] =
@@ -36,15 +36,16 @@ static const char *const statement_sql[STATEMENT_COUNT] = {
 	[STATEMENT_DELETE_REVERSE] = "DELETE FROM user_mailbox_reverse WHERE user = ?1"
 				     " AND object = ?2 AND mailbox = ?3 AND name = ?4",
 	[STATEMENT_PUT_GARBAGE] = "REPLACE INTO gc_queue"
-				  " (queued, user, object, mailbox, bucket, name)"
-				  " VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+				  " (queued, user, object, mailbox, bucket, name, checksum)"
+				  " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
 	[STATEMENT_DELETE_GARBAGE] =
 		"DELETE FROM gc_queue WHERE queued = ?1 AND user = ?2 AND object = ?3",
 	[STATEMENT_DELETE_MAILBOX] =
 		"DELETE FROM user_mailbox_rows WHERE user = ?1 AND mailbox = ?2",
 	[STATEMENT_READ_BEGIN] = "BEGIN",
-	[STATEMENT_READ_HEADS] = "SELECT mailbox, key, value FROM user_heads WHERE user = ?1"
-				 " ORDER BY mailbox, key",
+	[STATEMENT_READ_HEADS] =
+		"SELECT mailbox, key, value, checksum FROM user_heads WHERE user = ?1"
+		" ORDER BY mailbox, key",
 	[STATEMENT_NEXT_BUCKET] = "SELECT min(bucket) FROM user_mailbox_rows WHERE user = ?1"
 				  " AND mailbox = ?2 AND bucket >= ?3",
 	[STATEMENT_COUNT_REVERSE] =
@@ -52,7 +53,7 @@ static const char *const statement_sql[STATEMENT_COUNT] = {
 	[STATEMENT_HAS_ROW] = "SELECT 1 FROM user_mailbox_rows WHERE user = ?1 AND mailbox = ?2"
 			      " AND bucket = ?3 AND kind = ?4 AND name = ?5",
 	[STATEMENT_READ_GARBAGE] =
-		"SELECT queued, user, object, mailbox, bucket, name FROM gc_queue"
+		"SELECT queued, user, object, mailbox, bucket, name, checksum FROM gc_queue"
 		" ORDER BY queued, user, object LIMIT ?1",
 	[STATEMENT_NEXT_USER] = "SELECT min(user) FROM user_heads WHERE user > ?1",
 };
@@ -60,15 +61,15 @@ static const char *const statement_sql[STATEMENT_COUNT] = {
 static const char schema_sql[] =
 	"CREATE TABLE catalog_meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;"
 	"CREATE TABLE user_heads (user TEXT NOT NULL, mailbox BLOB NOT NULL, key TEXT NOT NULL,"
-	" value BLOB NOT NULL, PRIMARY KEY (user, mailbox, key)) WITHOUT ROWID;"
+	" value BLOB NOT NULL, checksum INTEGER, PRIMARY KEY (user, mailbox, key)) WITHOUT ROWID;"
 	"CREATE TABLE user_mailbox_rows (user TEXT NOT NULL, mailbox BLOB NOT NULL,"
 	" bucket INTEGER NOT NULL, kind INTEGER NOT NULL, name BLOB NOT NULL, value BLOB NOT NULL,"
-	" PRIMARY KEY (user, mailbox, bucket, kind, name)) WITHOUT ROWID;"
+	" checksum INTEGER, PRIMARY KEY (user, mailbox, bucket, kind, name)) WITHOUT ROWID;"
 	"CREATE TABLE user_mailbox_reverse (user TEXT NOT NULL, object TEXT NOT NULL,"
 	" mailbox BLOB NOT NULL, name BLOB NOT NULL, bucket INTEGER NOT NULL,"
 	" PRIMARY KEY (user, object, mailbox, name)) WITHOUT ROWID;"
 	"CREATE TABLE gc_queue (queued BLOB NOT NULL, user TEXT NOT NULL, object TEXT NOT NULL,"
-	" mailbox BLOB NOT NULL, bucket INTEGER NOT NULL, name BLOB NOT NULL,"
+	" mailbox BLOB NOT NULL, bucket INTEGER NOT NULL, name BLOB NOT NULL, checksum INTEGER,"
 	" PRIMARY KEY (queued, user, object)) WITHOUT ROWID;";
 
 /* ---- SQLite's errors ---- */
@@ -247,6 +248,21 @@ static enum err schema_make(struct op *op, struct shard *s, struct connection *c
 	return e;
 }
 
+/* The first files had no checksums; what stands in them has none until it is written again. */
+static enum err checksums_add(struct op *op, struct shard *s, struct connection *c)
+{
+	int64_t count;
+	TRY(connection_ask(op, s, c,
+		"SELECT count(*) FROM pragma_table_info('gc_queue') WHERE name = 'checksum'",
+		&count));
+	if (count > 0)
+		return ERR_NONE;
+	return connection_execute(op, s, c,
+		"BEGIN IMMEDIATE; ALTER TABLE user_heads ADD COLUMN checksum INTEGER;"
+		"ALTER TABLE user_mailbox_rows ADD COLUMN checksum INTEGER;"
+		"ALTER TABLE gc_queue ADD COLUMN checksum INTEGER; COMMIT");
+}
+
 static enum err schema_check(struct op *op, struct shard *s, struct connection *c)
 {
 	int64_t table_count, version, number, count;
@@ -268,7 +284,7 @@ static enum err schema_check(struct op *op, struct shard *s, struct connection *
 			"catalog %s is shard %" PRId64 " of %" PRId64 ", not %" PRIu32
 			" of %" PRIu32,
 			s->path, number, count, s->number, s->settings->shard_count);
-	return ERR_NONE;
+	return checksums_add(op, s, c);
 }
 
 static enum err synchronous_set(struct op *op, struct shard *s, struct connection *c)

@@ -6,6 +6,47 @@
  * the file or the disk under it fails, nobody gets a second try: all would meet the same. */
 #include "catalog/sqlite_private.h"
 
+static void bind_checksum(
+	sqlite3_stmt *st, int at, const struct catalog_place *place, struct str value)
+{
+	(void)sqlite3_bind_int64(st, at, catalog_checksum(place, value)); /* numbers always fit */
+}
+
+static void bind_row_checksum(
+	sqlite3_stmt *st, struct str user, const struct catalog_change *change)
+{
+	const struct catalog_place place = { .table = 'r',
+		.user = user,
+		.mailbox = change->mailbox,
+		.bucket = change->row.bucket,
+		.kind = (uint32_t)change->row.kind,
+		.name = change->row.name };
+	bind_checksum(st, 7, &place, change->row.value);
+}
+
+static void bind_head_checksum(
+	sqlite3_stmt *st, struct str user, const struct catalog_change *change)
+{
+	const struct catalog_place place = {
+		.table = 'h', .user = user, .mailbox = change->mailbox, .key = change->key
+	};
+	bind_checksum(st, 5, &place, change->value);
+}
+
+static void bind_garbage_checksum(
+	sqlite3_stmt *st, struct str user, const struct catalog_change *change)
+{
+	const struct catalog_place place = {
+		.table = 'g', .user = user, .name = change->queued, .key = change->object
+	};
+	const struct catalog_garbage entry = {
+		.mailbox = change->mailbox, .bucket = change->row.bucket, .row = change->row.name
+	};
+	char bytes[CATALOG_GARBAGE_BYTES];
+	catalog_garbage_encode(bytes, &entry);
+	bind_checksum(st, 7, &place, (struct str){ bytes, sizeof(bytes) });
+}
+
 static enum err change_apply(
 	struct op *op, struct shard *s, struct str user, const struct catalog_change *change)
 {
@@ -27,6 +68,7 @@ static enum err change_apply(
 	switch (change->kind) {
 	case CATALOG_PUT_ROW:
 		bind_blob(st, 6, row->value);
+		bind_row_checksum(st, user, change);
 		__attribute__((fallthrough));
 	case CATALOG_DELETE_ROW:
 		bind_text(st, 1, user);
@@ -37,6 +79,7 @@ static enum err change_apply(
 		break;
 	case CATALOG_PUT_HEAD:
 		bind_blob(st, 4, change->value);
+		bind_head_checksum(st, user, change);
 		__attribute__((fallthrough));
 	case CATALOG_DELETE_HEAD:
 		bind_text(st, 1, user);
@@ -56,6 +99,7 @@ static enum err change_apply(
 		bind_guid(st, 4, &change->mailbox);
 		(void)sqlite3_bind_int64(st, 5, row->bucket);
 		bind_name(st, 6, &row->name);
+		bind_garbage_checksum(st, user, change);
 		__attribute__((fallthrough));
 	case CATALOG_DELETE_GARBAGE:
 		bind_name(st, 1, &change->queued);
