@@ -152,6 +152,7 @@ static void run_retry_after(void *arg)
 	assert_int_equal(a.status, 200);
 	assert_true(now_us() - start >= US_PER_SEC);
 	/* 30 s at most are waited, and not even those are left. */
+	w.op.deadline_us = now_us() + 20 * US_PER_SEC;
 	start = now_us();
 	assert_ok(ask(&w, "GET", &a));
 	assert_int_equal(a.status, 503);
@@ -248,10 +249,8 @@ static void run_broken(void *arg)
 	SCRIPT({ STR(""), .then = THEN_RESET }, { STR("garbage\r\n\r\n"), .then = THEN_CLOSE },
 		{ STR("HTTP/1.1 abc OK\r\n\r\n"), .then = THEN_CLOSE }, { REPLY_OK(2, "ok") },
 		{ STR("nonsense\r\n"), .then = THEN_CLOSE });
-	w.op.deadline_us = now_us() + 20 * US_PER_SEC;
 	assert_ok(ask(&w, "GET", &a));
 	assert_int_equal(a.attempts, 4);
-	w.op.deadline_us = now_us() + US_PER_SEC;
 	assert_err(ask(&w, "GET", &a), ERR_UNAVAILABLE);
 	assert_err(put(&w, STR("x"), false, &a), ERR_TIMEOUT);
 	world_close(&w);
