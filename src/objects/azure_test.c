@@ -3,6 +3,7 @@
  * must not look like a missing mail. */
 #include "http/test_server.h"
 
+#include "event/event.h"
 #include "objects/azure_private.h"
 
 #define REPLY(status, headers, length, body)                                                       \
@@ -286,6 +287,26 @@ static void what_an_earlier_attempt_did_is_done(void **state)
 	test_in_task(run_lost, NULL);
 }
 
+static void run_trace(void *arg)
+{
+	struct str out;
+	SCRIPT("", { REPLY(200, "", 5, "hello") });
+	w.op.event = event_new(NULL, "test");
+	event_set_str(w.op.event, "session", STR("abc"));
+	event_set_str(w.op.event, "user", STR("u"));
+	assert_ok(get(&w, &out));
+	SAW(0, "x-ms-client-request-id: abc\r\n");
+	SAW(0, "X-Dovecot-Session-Id: abc\r\n");
+	SAW(0, "X-Dovecot-Username: u\r\n");
+	event_unref(w.op.event);
+	world_close(&w);
+}
+static void requests_name_their_session(void **state)
+{
+	(void)state;
+	test_in_task(run_trace, NULL);
+}
+
 static void run_copy(void *arg)
 {
 	SCRIPT("", { REPLY(202, "x-ms-copy-status: pending\r\n", 0, "") },
@@ -353,6 +374,7 @@ int main(void)
 		cmocka_unit_test(what_is_not_the_mails_fault_is_no_missing_mail),
 		cmocka_unit_test(damaged_bodies_are_told),
 		cmocka_unit_test(what_an_earlier_attempt_did_is_done),
+		cmocka_unit_test(requests_name_their_session),
 		cmocka_unit_test(a_copy_is_waited_for),
 		cmocka_unit_test(a_listing_that_turns_in_a_circle_ends),
 	};

@@ -4,6 +4,7 @@
 
 #include "base/test.h"
 
+#include "config/config.h"
 #include "objects/azure_private.h"
 
 #define KEY STR("0123456789abcdef0123456789abcdef")
@@ -248,6 +249,90 @@ static void texts_say_where_a_store_is(void **state)
 		assert_true(azure_settings_parse(op, str_from(bad[i]), &s) != ERR_NONE);
 }
 
+/* ---- settings of the configuration ---- */
+
+static enum err read_config(struct op *op, const char *text, struct azure_settings *out)
+{
+	struct config *cfg;
+	struct config_problems problems;
+	struct config_load_args args = { .text = str_printf(op->arena,
+						 "dovecot_config_version = 2.4.0\n"
+						 "dovecot_storage_version = 2.4.0\n%s",
+						 text) };
+	assert_ok(config_load(op, &args, &problems, &cfg));
+	enum err e = azure_settings_read(op, config_scope(cfg, NULL), out);
+	if (e == ERR_NONE) {
+		/* They are borrowed from the configuration: those that are looked at below are copied. */
+		out->tenant = str_dup(op->arena, out->tenant);
+		out->client_secret = str_dup(op->arena, out->client_secret);
+		out->login_url = str_dup(op->arena, out->login_url);
+		out->sas_token = str_dup(op->arena, out->sas_token);
+	}
+	config_unref(cfg);
+	return e;
+}
+
+#define PLACE_SET  "fs_azure_account_name = acc\nfs_azure_container_name = mail\n"
+#define CLIENT_SET "fs_azure_auth_user_sas_tenant_id = t\nfs_azure_auth_user_sas_client_id = c\n"
+
+static void settings_say_where_a_store_is(void **state)
+{
+	(void)state;
+	PLACE;
+	struct azure_settings s;
+	assert_ok(
+		read_config(op, PLACE_SET CLIENT_SET "fs_azure_user_sas_client_secret = s\n", &s));
+	assert_str(s.endpoint, STR("https://acc.blob.core.windows.net"));
+	assert_str(s.prefix, STR(""));
+	assert_int_equal(s.auth, AZURE_AUTH_USER_SAS);
+	assert_str(s.login_url, STR("https://login.microsoftonline.com"));
+	assert_str(s.client_secret, STR("s"));
+	assert_int_equal(s.block_bytes, 16 << 20);
+	assert_ok(read_config(op,
+		PLACE_SET "fs_azure_url = http://127.0.0.1:1/acc/x/y/\n"
+			  "fs_azure_auth_type = sas\nfs_azure_sas_token = ?sp=r\n",
+		&s));
+	assert_str(s.endpoint, STR("http://127.0.0.1:1/acc"));
+	assert_str(s.prefix, STR("x/y/"));
+	assert_str(s.sas_token, STR("sp=r"));
+	assert_ok(read_config(op,
+		PLACE_SET "fs_azure_url = https://h/account\nfs_azure_auth_type = shared-key\n"
+			  "fs_azure_account_key = a2V5\n",
+		&s));
+	assert_str(s.endpoint, STR("https://h"));
+	assert_str(s.prefix, STR("account/"));
+}
+
+static void wrong_settings_are_named(void **state)
+{
+	(void)state;
+	PLACE;
+	struct azure_settings s;
+	static const struct {
+		const char *text, *named;
+	} rows[] = {
+		{ "", "fs_azure_account_name" },
+		{ "fs_azure_account_name = a/b\n", "fs_azure_account_name" },
+		{ "fs_azure_account_name = acc\n", "fs_azure_container_name" },
+		{ PLACE_SET, "fs_azure_auth_user_sas_tenant_id" },
+		{ PLACE_SET CLIENT_SET, "_client_secret" },
+		{ PLACE_SET "fs_azure_auth_type = shared-key\n", "fs_azure_account_key" },
+		{ PLACE_SET "fs_azure_auth_type = sas\n", "fs_azure_sas_token" },
+		{ PLACE_SET "fs_azure_auth_type = sas\nfs_azure_sas_token = x\nfs_azure_url = h\n",
+			"fs_azure_url" },
+		{ PLACE_SET "fs_azure_auth_type = sas\nfs_azure_sas_token = x\n"
+			    "fs_azure_url = https://u:p@h/\n",
+			"fs_azure_url" },
+		{ PLACE_SET "fs_azure_auth_type = sas\nfs_azure_sas_token = x\n"
+			    "fs_azure_block_size = 5G\n",
+			"fs_azure_block_size" },
+	};
+	for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+		assert_err(read_config(op, rows[i].text, &s), ERR_INVALID);
+		assert_non_null(strstr(op->failure.text, rows[i].named));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -258,6 +343,8 @@ int main(void)
 		cmocka_unit_test(delegation_keys_are_read),
 		cmocka_unit_test(tokens_are_read),
 		cmocka_unit_test(texts_say_where_a_store_is),
+		cmocka_unit_test(settings_say_where_a_store_is),
+		cmocka_unit_test(wrong_settings_are_named),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
