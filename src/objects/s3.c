@@ -14,7 +14,6 @@
 #include "base/codec.h"
 #include "base/file.h"
 #include "base/number.h"
-#include "crypto/digest.h"
 #include "objects/s3_private.h"
 
 /* ---- life ---- */
@@ -172,16 +171,6 @@ enum err s3_compare(struct op *op, struct s3_store *s, struct str key, uint64_t 
 }
 
 /* ---- put ---- */
-
-struct str s3_content_md5(struct op *op, const struct str *parts, size_t part_count)
-{
-	uint8_t md5[CRYPTO_DIGEST_BYTES_MAX];
-	size_t n = crypto_digest_parts(STR("md5"), parts, part_count, md5);
-	ASSERT(n == 16);
-	AUTO_BUF(text, 0);
-	base64_encode(&text, (struct str){ (const char *)md5, n });
-	return buf_dup(op->arena, &text);
-}
 
 /* The CRC in the form that servers check. */
 static struct str checksum(struct op *op, uint32_t crc)

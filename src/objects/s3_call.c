@@ -116,7 +116,7 @@ static enum err sign(
 	return ERR_NONE;
 }
 
-/* The hash of the body, unless TLS protects it as well: hashing costs more than all else here. */
+/* WAITS for a big body. Its hash, unless TLS protects it as well: hashing costs more than all else here. */
 static void payload_fill(struct op *op, const struct s3_store *s, struct s3_call *call)
 {
 	if (call->payload.n || s->place.region.n == 0)
@@ -126,9 +126,7 @@ static void payload_fill(struct op *op, const struct s3_store *s, struct s3_call
 	} else if (!s->hashes_payload) {
 		call->payload = STR(S3_UNSIGNED_PAYLOAD);
 	} else {
-		char *hex = arena_alloc(op->arena, S3_HASH_TEXT_BYTES);
-		s3_payload_hash(call->parts, call->part_count, hex);
-		call->payload = (struct str){ hex, S3_HASH_TEXT_BYTES };
+		call->payload = s3_payload_hash(op, call->parts, call->part_count);
 	}
 }
 

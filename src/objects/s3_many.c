@@ -91,14 +91,12 @@ static enum err bulk_send(struct op *op, struct s3_store *s, struct str body,
 	struct s3_refused **out, size_t *out_count, bool *out_unknown)
 {
 	struct http_answer answer;
-	char hash[S3_HASH_TEXT_BYTES];
-	s3_payload_hash(&body, 1, hash);
 	struct s3_call call = {
 		.method = STR("POST"),
 		.query = STR("delete="),
 		.parts = &body,
 		.part_count = 1,
-		.payload = { hash, sizeof(hash) },
+		.payload = s3_payload_hash(op, &body, 1),
 		.is_repeatable = true,
 	};
 	s3_call_header(&call, STR("content-type"), STR("application/xml"));

@@ -3,7 +3,8 @@
  *
  * s3.c        life, put, get, delete, stat      s3_many.c    multi-deletes, listings
  * s3_place.c  settings; URL -> place            s3_upload.c  multipart uploads, copies
- * s3_call.c   one signed request; failures      s3_answer.c, s3_sign.c  pure: answers, signatures */
+ * s3_call.c   one signed request; failures      s3_answer.c, s3_sign.c  pure: answers, signatures
+ * s3_hash.c   digests of bodies */
 #pragma once
 
 #include "base/hash.h"
@@ -117,7 +118,8 @@ struct str s3_path(struct arena *arena, const struct s3_store *s, struct str key
 #define S3_META_CRC    "x-amz-meta-pombal-crc32c"
 
 uint32_t s3_crc(const struct str *parts, size_t part_count);
-/* The value of Content-MD5. In op's arena. */
+/* WAIT for a big body. SHA-256 in hex; the value of Content-MD5. In op's arena. */
+struct str s3_payload_hash(struct op *op, const struct str *parts, size_t part_count);
 struct str s3_content_md5(struct op *op, const struct str *parts, size_t part_count);
 /* The headers of a new object: content type, metadata, our checksum. */
 void s3_call_describe(

@@ -73,16 +73,6 @@ static void put_hex(struct buf *out, const uint8_t *bytes, size_t n)
 	hex_encode(out, (struct str){ (const char *)bytes, n });
 }
 
-void s3_payload_hash(const struct str *parts, size_t part_count, char out[S3_HASH_TEXT_BYTES])
-{
-	uint8_t hash[CRYPTO_SHA256_BYTES];
-	crypto_sha256_parts(parts, part_count, hash);
-	AUTO_BUF(hex, 0);
-	put_hex(&hex, hash, sizeof(hash));
-	ASSERT(hex.n == S3_HASH_TEXT_BYTES);
-	memcpy(out, hex.p, hex.n);
-}
-
 /* ---- version 4 ---- */
 
 static struct str hmac_of(

@@ -10,7 +10,6 @@
 #include "http/http.h"
 
 #define S3_SIGN_HEADERS_MAX 40
-#define S3_HASH_TEXT_BYTES  64
 #define S3_UNSIGNED_PAYLOAD "UNSIGNED-PAYLOAD"
 
 /* What is signed of a request. */
@@ -41,6 +40,3 @@ void s3_stamp(int64_t wall_us, char out[S3_STAMP_BYTES]);
 void s3_sign_v4(const struct s3_form *form, const struct aws_keys *keys, struct str region,
 	struct str stamp, struct s3_day_key *day, struct buf *out);
 void s3_sign_v2(const struct s3_form *form, const struct aws_keys *keys, struct buf *out);
-
-/* Hash of a body in hex. */
-void s3_payload_hash(const struct str *parts, size_t part_count, char out[S3_HASH_TEXT_BYTES]);

@@ -59,12 +59,9 @@ static void v4_of_a_range(void **state)
 static void v4_of_a_body(void **state)
 {
 	(void)state;
-	char hash[S3_HASH_TEXT_BYTES];
-	const struct str parts[] = { STR("Welcome to "), STR("Amazon S3.") };
-	s3_payload_hash(parts, ARRAY_COUNT(parts), hash);
-	struct str payload = { hash, sizeof(hash) };
-	assert_str(
-		payload, STR("44ce7dd67c959e0d3524ffac1771dfbba87d2b6b4b4e99e42034a8b803f8b072"));
+	/* SHA-256 of "Welcome to Amazon S3." */
+	const struct str payload =
+		STR("44ce7dd67c959e0d3524ffac1771dfbba87d2b6b4b4e99e42034a8b803f8b072");
 	const struct http_header headers[] = { { STR("date"),
 						       STR("  Fri, 24  May 2013 00:00:00 GMT ") },
 		HOST, DATE, { STR("x-amz-content-sha256"), payload },
