@@ -8,11 +8,7 @@
  *    be renamed and objects be copied by the store; under another last component it does not open.
  * 4. A range costs the header and the chunks that it touches. What comes back was vouched for, and that
  *    nothing is behind it too: we always read one byte more than we need. */
-#include "base/file.h"
-#include "base/random.h"
-#include "config/config.h"
-#include "event/event.h"
-#include "objects/crypt_keys.h"
+#include "objects/crypt_settings.h"
 #include "objects/objects_private.h"
 #include "task/task.h"
 
@@ -21,9 +17,7 @@
 
 struct crypt_store {
 	struct objects base; /* first */
-	struct crypt_ring *ring;
-	enum crypt_algorithm algorithm; /* of new objects */
-	bool reads_plain;
+	struct crypt_settings settings;
 };
 
 static struct crypt_store *crypt_store(struct objects *o)
@@ -117,13 +111,14 @@ static enum err put_plain(struct op *op, struct objects *o, const struct object_
 static enum err crypt_put(struct op *op, struct objects *o, const struct object_put *put)
 {
 	struct crypt_store *store = crypt_store(o);
-	if (store->algorithm == CRYPT_PLAIN)
+	if (store->settings.algorithm == CRYPT_PLAIN)
 		return put_plain(op, o, put);
 	struct crypt_span span = { .has_last = true };
 	struct buf header;
 	size_t size = objects_parts_bytes(put->parts, put->part_count);
 	buf_init(&header, 0);
-	crypt_ring_lock(store->ring, store->algorithm, last_component(put->key), &header, &span);
+	crypt_ring_lock(store->settings.ring, store->settings.algorithm, last_component(put->key),
+		&header, &span);
 	struct chunk_job *j =
 		chunk_job_new(&span, seal_run, crypt_chunks_size(size, span.chunk_shift));
 	mem_wipe(&span, sizeof(span));
@@ -279,7 +274,8 @@ static enum err read_sealed(struct op *op, struct objects *o, struct str key, st
 	if (h.algorithm == CRYPT_PLAIN)
 		return read_escaped(op, o, key, &h, front, asked->offset, asked->length, out);
 	struct range r = range_of(&h, asked->offset, asked->length);
-	enum err e = crypt_ring_unlock(op, crypt_store(o)->ring, &h, last_component(key), &span);
+	enum err e = crypt_ring_unlock(
+		op, crypt_store(o)->settings.ring, &h, last_component(key), &span);
 	if (e == ERR_NONE && asked->offset < NEAR_MAX)
 		e = open_range(op, &span, &h, str_slice(front, h.bytes.n, front.n), 0,
 			front.n < asked->front, &r, out);
@@ -295,7 +291,7 @@ static enum err crypt_get(struct op *op, struct objects *o, struct str key, uint
 	const struct crypt_store *store = crypt_store(o);
 	/* A near range needs the header and the chunks from 0 on. */
 	struct asked asked = { CRYPT_HEADER_MAX, offset, length,
-		store->reads_plain || store->algorithm == CRYPT_PLAIN };
+		store->settings.reads_plain || store->settings.algorithm == CRYPT_PLAIN };
 	if (offset < NEAR_MAX) {
 		const struct crypt_header any = { .chunk_shift = CRYPT_CHUNK_SHIFT };
 		struct range r = range_of(&any, offset, length);
@@ -363,139 +359,15 @@ static enum err crypt_copy(struct op *op, struct objects *o, struct str from, st
 
 /* ---- opening ---- */
 
-static enum err algorithm_read(struct op *op, struct str name, enum crypt_algorithm *out)
-{
-	if (name.n == 0)
-		*out = CRYPT_PLAIN;
-	else if (str_eq_ci(name, STR("aes-256-gcm-sha256")))
-		*out = CRYPT_AES_256_GCM;
-	else if (str_eq_ci(name, STR("chacha20-poly1305-sha256")) ||
-		 str_eq_ci(name, STR("chacha20-poly1305")))
-		*out = CRYPT_CHACHA20_POLY1305;
-	else
-		return op_fail(op, ERR_INVALID,
-			"crypt_write_algorithm = %.*s: only aes-256-gcm-sha256 and "
-			"chacha20-poly1305-sha256 are there, or nothing to store plain objects",
-			STRF(name));
-	return ERR_NONE;
-}
-
-static enum err private_keys_read(
-	struct op *op, const struct config_scope *scope, struct crypt_store *store)
-{
-	for (size_t i = 0; i < config_block_count(scope, BLOCK_crypt_global_private_key); i++) {
-		const struct config_scope *key =
-			config_block_at(scope, BLOCK_crypt_global_private_key, i);
-		/* Written with or without "crypt_" in front. */
-		struct str file = config_file(key, SET_crypt_private_key_file);
-		struct str password = config_str(key, SET_crypt_private_key_password);
-		if (file.n == 0)
-			file = config_file(key, SET_crypt_global_private_key_private_key_file);
-		if (password.n == 0)
-			password =
-				config_str(key, SET_crypt_global_private_key_private_key_password);
-		TRY(crypt_ring_add_private(op, store->ring,
-			str_printf(op->arena, "crypt_global_private_key %.*s",
-				STRF(config_scope_name(key))),
-			file, password));
-	}
-	return ERR_NONE;
-}
-
-static enum err scope_read(
-	struct op *op, const struct config_scope *scope, struct crypt_store *store)
-{
-	struct str text = config_file(scope, SET_crypt_global_public_key_file);
-	TRY(algorithm_read(op, config_str(scope, SET_crypt_write_algorithm), &store->algorithm));
-	store->reads_plain = config_bool(scope, SET_fs_crypt_read_plain_fallback);
-	if (text.n)
-		TRY(crypt_ring_add_public(
-			op, store->ring, STR("crypt_global_public_key_file"), text));
-	/* The keys stand anywhere around the layer, mostly outside of everything. */
-	for (; scope; scope = config_scope_parent(scope))
-		TRY(private_keys_read(op, scope, store));
-	return ERR_NONE;
-}
-
-static enum err key_file_add(struct op *op, struct crypt_ring *ring, struct str path,
-	bool is_private, struct str password)
-{
-	struct buf text;
-	buf_init(&text, 0);
-	enum err e = file_read(op, str_dup_z(op->arena, path), 64 * 1024, &text);
-	if (e == ERR_NONE)
-		e = is_private ? crypt_ring_add_private(op, ring, path, buf_str(&text), password)
-			       : crypt_ring_add_public(op, ring, path, buf_str(&text));
-	buf_done(&text);
-	return e;
-}
-
-/* "public=PATH,private=PATH,password=TEXT,algorithm=NAME,plain" in any order; the password stands before
- * its key. */
-static enum err argument_read(struct op *op, struct str argument, struct crypt_store *store)
-{
-	struct str rest = argument, word, password = STR_NONE;
-	while (rest.n) {
-		if (!str_cut(&rest, ',', &word)) {
-			word = rest;
-			rest = STR_NONE;
-		}
-		if (str_skip(&word, STR("public=")))
-			TRY(key_file_add(op, store->ring, word, false, STR_NONE));
-		else if (str_skip(&word, STR("password=")))
-			password = word;
-		else if (str_skip(&word, STR("private=")))
-			TRY(key_file_add(op, store->ring, word, true, password));
-		else if (str_skip(&word, STR("algorithm=")))
-			TRY(algorithm_read(op, word, &store->algorithm));
-		else if (str_eq(word, STR("plain")))
-			store->reads_plain = true;
-		else
-			return op_fail(
-				op, ERR_INVALID, "crypt: unknown option \"%.*s\"", STRF(word));
-	}
-	return ERR_NONE;
-}
-
-/* Settles what the keys mean together. */
-static enum err keys_check(struct op *op, struct crypt_store *store)
-{
-	bool has_public = crypt_ring_public_count(store->ring) > 0;
-	bool has_private = crypt_ring_private_count(store->ring) > 0;
-	if (!has_public && !has_private) {
-		store->algorithm = CRYPT_PLAIN;
-		event_send(op->event, EVENT_WARNING, NULL,
-			"fs crypt: no keys are set, mails are stored unencrypted "
-			"(crypt_global_public_key_file, crypt_global_private_key)");
-		return ERR_NONE;
-	}
-	if (!has_public && store->algorithm != CRYPT_PLAIN)
-		return op_fail(op, ERR_INVALID,
-			"fs crypt: there are private keys but no crypt_global_public_key_file to "
-			"encrypt with (crypt_write_algorithm = \"\" stores new objects plain)");
-	if (store->algorithm != CRYPT_PLAIN && !crypt_ring_opens_its_own(store->ring))
-		event_send(op->event, EVENT_WARNING, NULL,
-			"fs crypt: no crypt_global_private_key opens what is encrypted with "
-			"crypt_global_public_key_file: new mails cannot be read here");
-	return ERR_NONE;
-}
-
 static enum err crypt_open(struct op *op, const struct config_scope *scope, struct str argument,
 	struct objects *inner, struct objects **out)
 {
+	struct crypt_settings settings;
+	TRY(crypt_settings_read(op, scope, argument, &settings));
 	struct crypt_store *store = MEM_NEW(struct crypt_store);
 	store->base.driver = &objects_crypt;
-	store->algorithm = CRYPT_AES_256_GCM;
-	store->ring = crypt_ring_new();
-	enum err e = scope ? scope_read(op, scope, store) : argument_read(op, argument, store);
-	if (e == ERR_NONE)
-		e = keys_check(op, store);
-	if (e != ERR_NONE) {
-		crypt_ring_free(store->ring);
-		mem_free(store);
-		return e;
-	}
 	store->base.inner = inner;
+	store->settings = settings;
 	*out = &store->base;
 	return ERR_NONE;
 }
@@ -504,7 +376,7 @@ static void crypt_close(struct objects *o)
 {
 	struct crypt_store *store = crypt_store(o);
 	objects_close(o->inner);
-	crypt_ring_free(store->ring);
+	crypt_ring_free(store->settings.ring);
 	mem_free(store);
 }
 

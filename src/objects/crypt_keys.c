@@ -86,18 +86,29 @@ static enum err add_public(
 	return ERR_NONE;
 }
 
+static const struct private_key *private_find(const struct crypt_ring *ring, struct str id)
+{
+	for (size_t i = 0; i < ring->private_count; i++)
+		if (str_eq((struct str){ ring->privates[i].id, CRYPT_ID_BYTES }, id))
+			return &ring->privates[i];
+	return NULL;
+}
+
 static enum err add_private(
 	struct op *op, struct crypt_ring *ring, struct str what, struct ec_key *key)
 {
-	if (ring->private_count == CRYPT_KEYS_MAX) {
-		ec_key_free(key);
-		return op_fail(op, ERR_INVALID, "%.*s: at most %d keys are used", STRF(what),
-			CRYPT_KEYS_MAX);
+	struct private_key p = { .key = key };
+	id_of(key, p.id);
+	bool is_there = private_find(ring, (struct str){ p.id, CRYPT_ID_BYTES }) != NULL;
+	if (!is_there && ring->private_count < CRYPT_KEYS_MAX) {
+		ring->privates[ring->private_count++] = p;
+		return ERR_NONE;
 	}
-	struct private_key *p = &ring->privates[ring->private_count++];
-	p->key = key;
-	id_of(key, p->id);
-	return ERR_NONE;
+	ec_key_free(key);
+	if (is_there)
+		return ERR_NONE;
+	return op_fail(
+		op, ERR_INVALID, "%.*s: at most %d keys are used", STRF(what), CRYPT_KEYS_MAX);
 }
 
 static enum err add_keys(struct op *op, struct crypt_ring *ring, struct str what, struct str pem,
@@ -155,14 +166,6 @@ size_t crypt_ring_public_count(const struct crypt_ring *ring)
 size_t crypt_ring_private_count(const struct crypt_ring *ring)
 {
 	return ring->private_count;
-}
-
-static const struct private_key *private_find(const struct crypt_ring *ring, struct str id)
-{
-	for (size_t i = 0; i < ring->private_count; i++)
-		if (str_eq((struct str){ ring->privates[i].id, CRYPT_ID_BYTES }, id))
-			return &ring->privates[i];
-	return NULL;
 }
 
 bool crypt_ring_opens_its_own(const struct crypt_ring *ring)
