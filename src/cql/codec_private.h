@@ -155,7 +155,6 @@ struct cql_error {
 	int32_t failures;
 	struct str write_type;    /* "" where there is none */
 	struct str unprepared_id; /* of CQL_ERROR_UNPREPARED */
-	bool has_data;            /* of read timeouts and failures */
 };
 bool cql_error_parse(struct str body, struct cql_error *out);
 const char *cql_error_name(enum cql_error_code code); /* "write_timeout"; "unknown" */

@@ -29,7 +29,7 @@ static void headers_go_both_ways(void **state)
 static void requests_are_those_of_the_specification(void **state)
 {
 	AUTO_BUF(b, 0);
-	struct cql_value values[] = { cql_text(STR("ab")), cql_null(), cql_boolean(true) };
+	struct cql_value values[] = { cql_text(STR("ab")), cql_null(), cql_blob(STR("\1")) };
 	struct cql_parameters p = { .consistency = CQL_AT_LOCAL_QUORUM,
 		.values = values,
 		.count = 3,
@@ -82,7 +82,7 @@ static void errors_have_their_details(void **state)
 		BYTES("\x00\x00\x13\x00\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00"
 		      "\x02\x01"),
 		&e));
-	assert_true(e.code == CQL_ERROR_READ_FAILURE && e.failures == 2 && e.has_data);
+	assert_true(e.code == CQL_ERROR_READ_FAILURE && e.failures == 2);
 	assert_true(cql_error_parse(BYTES("\x00\x00\x25\x00\x00\x00\x00\x03xyz"), &e));
 	assert_str(e.unprepared_id, STR("xyz"));
 	assert_false(cql_error_parse(BYTES("\x00\x00\x25\x00\x00\x00\x00\x03xy"), &e));

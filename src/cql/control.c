@@ -8,7 +8,7 @@
 #include "cql/cql_private.h"
 
 #define PAUSE_FIRST_US (200 * US_PER_MS)
-#define PAUSE_MAX_US   (30 * US_PER_SEC)
+#define PAUSE_MAX_US   (5 * US_PER_SEC)
 #define SETTLE_US      (300 * US_PER_MS)  /* news come in flocks */
 #define REFRESH_US     (300 * US_PER_SEC) /* and one may be missed */
 #define RESOLVED_MAX   8

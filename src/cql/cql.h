@@ -63,7 +63,6 @@ struct cql_value cql_text(struct str s);
 struct cql_value cql_blob(struct str s);
 struct cql_value cql_int(struct arena *a, int32_t v);
 struct cql_value cql_bigint(struct arena *a, int64_t v); /* also timestamps, in ms */
-struct cql_value cql_boolean(bool v);
 
 struct cql_bound {
 	const struct cql_statement *statement;
@@ -100,7 +99,6 @@ bool cql_column_is_null(const struct cql_row *row, size_t i);
 /* False, and *out untouched: NULL, or not of that type's size. */
 bool cql_column_int(const struct cql_row *row, size_t i, int32_t *out);
 bool cql_column_bigint(const struct cql_row *row, size_t i, int64_t *out); /* writetime(), too */
-bool cql_column_boolean(const struct cql_row *row, size_t i, bool *out);
 
 /* WAITS. Reads page by page (cassandra_page_size). Rows told before an error are right. */
 enum err cql_query(

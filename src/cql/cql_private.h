@@ -178,6 +178,8 @@ struct cql_client {
 	struct wait_queue idle;
 	bool is_closing;
 	int64_t last_stamp_us;
+	int64_t slow_told_us; /* when a slow call was warned about; 0: never */
+	unsigned slow_untold; /* since then */
 	struct task_handle metrics_writer;
 	struct cql_metrics metrics;
 	struct cql_counters counters;

@@ -188,15 +188,6 @@ static bool cut_replicas(struct str *rest, struct cql_error *e)
 	       cql_cut_int(rest, &e->required);
 }
 
-static bool cut_has_data(struct str *rest, struct cql_error *e)
-{
-	uint8_t v;
-	if (!cql_cut_byte(rest, &v))
-		return false;
-	e->has_data = v != 0;
-	return true;
-}
-
 static bool cut_details(struct str *rest, struct cql_error *e)
 {
 	struct str keyspace, table;
@@ -207,10 +198,9 @@ static bool cut_details(struct str *rest, struct cql_error *e)
 	case CQL_ERROR_WRITE_TIMEOUT:
 		return cut_replicas(rest, e) && cql_cut_string(rest, &e->write_type);
 	case CQL_ERROR_READ_TIMEOUT:
-		return cut_replicas(rest, e) && cut_has_data(rest, e);
+		return cut_replicas(rest, e);
 	case CQL_ERROR_READ_FAILURE:
-		return cut_replicas(rest, e) && cql_cut_int(rest, &e->failures) &&
-		       cut_has_data(rest, e);
+		return cut_replicas(rest, e) && cql_cut_int(rest, &e->failures);
 	case CQL_ERROR_WRITE_FAILURE:
 		return cut_replicas(rest, e) && cql_cut_int(rest, &e->failures) &&
 		       cql_cut_string(rest, &e->write_type);

@@ -4,7 +4,7 @@
 #include "cql/cql_private.h"
 
 #define PAUSE_FIRST_US (100 * US_PER_MS)
-#define PAUSE_MAX_US   (30 * US_PER_SEC)
+#define PAUSE_MAX_US   (5 * US_PER_SEC)
 /* Latencies are smoothed over about this many answers; old ones say nothing. */
 #define LATENCY_WEIGHT 16
 #define LATENCY_OLD_US (10 * US_PER_SEC)

@@ -44,7 +44,7 @@ static void set_up(struct live *l)
 		    "{'class': 'NetworkTopologyStrategy', 'datacenter1': 1}")));
 	l->table = str_printf(&l->arena, KEYSPACE ".t%" PRIx64, random_u64());
 	assert_ok(cql_run(&l->op, l->client,
-		make(l, "CREATE TABLE @ (u text, g blob, n bigint, i int, v blob, f boolean, "
+		make(l, "CREATE TABLE @ (u text, g blob, n bigint, i int, v blob, "
 			"PRIMARY KEY ((u, g), n))")));
 }
 
@@ -60,7 +60,7 @@ struct seen {
 	int64_t last_n, stamp;
 	int32_t i;
 	struct str v;
-	bool f, is_null;
+	bool is_null;
 	struct arena *arena;
 };
 
@@ -73,8 +73,7 @@ static enum err see(struct op *op, const struct cql_row *row, void *arg)
 	s->is_null = cql_column_is_null(row, 1);
 	(void)cql_column_int(row, 1, &s->i);
 	s->v = str_dup(s->arena, cql_column(row, 2));
-	(void)cql_column_boolean(row, 3, &s->f);
-	(void)cql_column_bigint(row, 4, &s->stamp);
+	(void)cql_column_bigint(row, 3, &s->stamp);
 	return ERR_NONE;
 }
 
@@ -82,7 +81,7 @@ static void write_row(
 	struct live *l, const struct cql_statement *s, int64_t n, struct str v, int64_t stamp_us)
 {
 	struct cql_value values[] = { cql_text(STR("user")), cql_blob(STR("guid")),
-		cql_bigint(&l->arena, n), cql_int(&l->arena, -5), cql_blob(v), cql_boolean(true) };
+		cql_bigint(&l->arena, n), cql_int(&l->arena, -5), cql_blob(v) };
 	struct cql_bound b = { s, values, ARRAY_COUNT(values), stamp_us };
 	assert_ok(cql_execute(&l->op, l->client, &b));
 }
@@ -90,13 +89,13 @@ static void write_row(
 static const struct cql_statement *insert(struct live *l)
 {
 	return cql_statement(l->client, CQL_WRITE, STR("insert"),
-		make(l, "INSERT INTO @ (u, g, n, i, v, f) VALUES (?, ?, ?, ?, ?, ?)"));
+		make(l, "INSERT INTO @ (u, g, n, i, v) VALUES (?, ?, ?, ?, ?)"));
 }
 
 static enum err read_rows(struct live *l, struct seen *seen)
 {
 	const struct cql_statement *s = cql_statement(l->client, CQL_READ, STR("read"),
-		make(l, "SELECT n, i, v, f, writetime(v) FROM @ WHERE u = ? AND g = ?"));
+		make(l, "SELECT n, i, v, writetime(v) FROM @ WHERE u = ? AND g = ?"));
 	struct cql_value values[] = { cql_text(STR("user")), cql_blob(STR("guid")) };
 	struct cql_bound b = { s, values, ARRAY_COUNT(values), 0 };
 	*seen = (struct seen){ .arena = &l->arena };
@@ -113,7 +112,7 @@ static void run_values(void *arg)
 	write_row(&l, s, INT64_MIN + 7, STR("\0\1bytes"), 1000);
 	assert_ok(read_rows(&l, &seen));
 	assert_int_equal(seen.rows, 1);
-	assert_true(seen.last_n == INT64_MIN + 7 && seen.i == -5 && seen.f && seen.stamp == 1000);
+	assert_true(seen.last_n == INT64_MIN + 7 && seen.i == -5 && seen.stamp == 1000);
 	assert_str(seen.v, STR("\0\1bytes"));
 	/* An older stamp changes nothing, a newer one does. */
 	write_row(&l, s, INT64_MIN + 7, STR("older"), 999);
@@ -135,14 +134,13 @@ static void run_batches(void *arg)
 	const struct cql_statement *s = insert(&l);
 	char *big = arena_alloc(&l.arena, 100000);
 	for (size_t i = 0; i < ARRAY_COUNT(items); i++) {
-		struct cql_value *v = ARENA_NEW_ARRAY(&l.arena, struct cql_value, 6);
+		struct cql_value *v = ARENA_NEW_ARRAY(&l.arena, struct cql_value, 5);
 		v[0] = cql_text(STR("user"));
 		v[1] = cql_blob(STR("guid"));
 		v[2] = cql_bigint(&l.arena, (int64_t)i);
 		v[3] = cql_null();
 		v[4] = cql_blob((struct str){ big, 500 });
-		v[5] = cql_null();
-		items[i] = (struct cql_bound){ s, v, 6, 77 };
+		items[i] = (struct cql_bound){ s, v, 5, 77 };
 	}
 	assert_ok(cql_batch(&l.op, l.client, items, ARRAY_COUNT(items), false));
 	assert_ok(cql_batch(&l.op, l.client, items, 3, true));
@@ -184,7 +182,7 @@ static void run_unprepared(void *arg)
 	assert_ok(cql_run(&l.op, l.client, make(&l, "ALTER TABLE @ ADD more text")));
 	assert_ok(cql_run(&l.op, l.client, make(&l, "DROP TABLE @")));
 	assert_ok(cql_run(&l.op, l.client,
-		make(&l, "CREATE TABLE @ (u text, g blob, n bigint, i int, v blob, f boolean, "
+		make(&l, "CREATE TABLE @ (u text, g blob, n bigint, i int, v blob, "
 			 "PRIMARY KEY ((u, g), n))")));
 	write_row(&l, s, 2, STR("y"), 0);
 	assert_ok(read_rows(&l, &seen));

@@ -99,11 +99,6 @@ struct cql_value cql_bigint(struct arena *a, int64_t v)
 	return big_endian(a, (uint64_t)v, sizeof(v));
 }
 
-struct cql_value cql_boolean(bool v)
-{
-	return (struct cql_value){ .bytes = v ? STR("\1") : STR("\0") };
-}
-
 /* ---- columns ---- */
 
 struct str cql_column(const struct cql_row *row, size_t i)
@@ -132,13 +127,5 @@ bool cql_column_bigint(const struct cql_row *row, size_t i, int64_t *out)
 	if (!has_size(row, i, sizeof(*out)))
 		return false;
 	*out = (int64_t)get_be64(row->columns[i].bytes.p);
-	return true;
-}
-
-bool cql_column_boolean(const struct cql_row *row, size_t i, bool *out)
-{
-	if (!has_size(row, i, 1))
-		return false;
-	*out = row->columns[i].bytes.p[0] != 0;
 	return true;
 }

@@ -5,6 +5,8 @@
 
 #include "cql/request_private.h"
 
+#define SLOW_EVERY_US US_PER_SEC
+
 /* ---- errors ---- */
 
 static enum err class_of(const struct cql_error *error)
@@ -46,6 +48,8 @@ enum err cql_error_fail(struct op *op, const struct cql_error *error)
 			error->required, cql_consistency_name(error->consistency),
 			error->write_type.n > 0 ? ", " : "",
 			(int)MIN(error->write_type.n, (size_t)20), error->write_type.p);
+	if (error->failures > 0)
+		buf_putf(&text, " (%d failed)", error->failures);
 	buf_putf(&text, ": %.*s", (int)MIN(error->message.n, (size_t)300), error->message.p);
 	if (class == ERR_INVALID && is_of_schema(error->message))
 		buf_put(&text, STR("; `doveadm dictmap init` makes keyspace and tables"));
@@ -142,18 +146,31 @@ static void send_finished(const struct run *r, enum err e, int64_t took_us)
 	event_unref(event);
 }
 
+/* In an outage all calls are slow: one line a second says so. */
+static void warn_slow(const struct run *r, int64_t took_us)
+{
+	struct cql_client *c = r->client;
+	int64_t at_us = now_us();
+	c->counters.slow++;
+	if (c->slow_told_us != 0 && at_us - c->slow_told_us < SLOW_EVERY_US) {
+		c->slow_untold++;
+		return;
+	}
+	event_send(c->event, EVENT_WARNING, "cql_query_slow",
+		"Cassandra: %s took %" PRId64 " ms (%u more since the last such line)",
+		r->rq->count > 0 ? r->rq->items[0].statement->name : "a text", took_us / US_PER_MS,
+		c->slow_untold);
+	c->slow_told_us = at_us;
+	c->slow_untold = 0;
+}
+
 void cql_request_told(const struct run *r, enum err e)
 {
 	struct cql_client *c = r->client;
 	int64_t took_us = now_us() - r->began_us;
 	count(r, e, took_us);
-	if (c->settings.warn_us > 0 && took_us >= c->settings.warn_us) {
-		c->counters.slow++;
-		event_send(c->event, EVENT_WARNING, "cql_query_slow",
-			"Cassandra: %s took %" PRId64 " ms",
-			r->rq->count > 0 ? r->rq->items[0].statement->name : "a text",
-			took_us / US_PER_MS);
-	}
+	if (c->settings.warn_us > 0 && took_us >= c->settings.warn_us)
+		warn_slow(r, took_us);
 	if (c->settings.logs_queries || event_is_wanted(r->op->event, EVENT_DEBUG))
 		send_finished(r, e, took_us);
 }
