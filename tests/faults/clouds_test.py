@@ -73,6 +73,12 @@ def start(make, count=5, **options):
     return cloud, user, saved
 
 
+def end(instance):
+    """A clean end, and nothing in the logs that no healthy run has."""
+    instance.stop()
+    assert not instance.problems(), instance.problems()[:30]
+
+
 def test_nothing_is_kept_on_the_host(make):
     """Local state lost: everything is there, with its flags and mailboxes."""
     cloud, user, saved = start(make)
@@ -93,7 +99,7 @@ def test_nothing_is_kept_on_the_host(make):
         for number, mark in enumerate(saved[:4], 1):
             assert body_of(client, number, mark)
         assert marks_in(client, "Kept") == saved[:2]
-    instance.stop()
+    end(instance)
 
 
 def test_store_down(make):
@@ -118,7 +124,7 @@ def test_store_down(make):
         for number, each in enumerate(saved, 1):
             assert body_of(client, number, each)
     assert_has(instance, user, [*saved, mark])
-    instance.stop()
+    end(instance)
 
 
 def test_store_refuses(make):
@@ -138,7 +144,7 @@ def test_store_refuses(make):
         mark, _ = works_again(instance, user, "after")
         assert body_of(client, 1, saved[0])
     assert_has(instance, user, [*saved, *more, mark])
-    instance.stop()
+    end(instance)
 
 
 def test_broken_answers(make):
@@ -164,7 +170,7 @@ def test_broken_answers(make):
                 assert body_of(client, 1, saved[0]), f"one {name} answer was not asked for again"
                 assert cloud.s3.hits() == 1
     assert_has(instance, user, saved)
-    instance.stop()
+    end(instance)
 
 
 def test_store_is_slow(make):
@@ -186,7 +192,7 @@ def test_store_is_slow(make):
             assert time.monotonic() - began < 40
         mark, _ = works_again(instance, user, "after")
     assert_has(instance, user, [*saved, *more, mark])
-    instance.stop()
+    end(instance)
 
 
 def test_uploads_whose_answers_are_lost(make):
@@ -199,7 +205,7 @@ def test_uploads_whose_answers_are_lost(make):
             assert refused is None, refused
             assert cloud.s3.hits() >= 5
     assert_has(instance, user, saved + more)
-    instance.stop()
+    end(instance)
 
 
 def test_catalog_down(make):
@@ -224,7 +230,7 @@ def test_catalog_down(make):
         client.do("STORE 1 +FLAGS (\\Flagged)")
         client.do("CREATE Other")
     assert_has(instance, user, [*saved, mark], ["appended~", "refused.0~", *tried])
-    instance.stop()
+    end(instance)
 
 
 def test_catalog_is_slow(make):
@@ -241,7 +247,7 @@ def test_catalog_is_slow(make):
             assert time.monotonic() - began < 40
         mark, tried = works_again(instance, user, "after")
     assert_has(instance, user, [*saved, *more, mark], ["refused.0~", *tried])
-    instance.stop()
+    end(instance)
 
 
 def test_catalog_refuses(make):
@@ -255,7 +261,7 @@ def test_catalog_refuses(make):
                 deliver_unsurely(instance, user, name, 6, saved, unsure)
         mark, tried = works_again(instance, user, "after")
     assert_has(instance, user, [*saved, mark], unsure + tried)
-    instance.stop()
+    end(instance)
 
 
 def deliver_unsurely(instance, user, name, count, saved, unsure):
@@ -293,7 +299,7 @@ def test_writes_that_were_applied_after_all(make):
     cloud.lose_local_state()
     instance.start()
     assert_has(instance, user, [*saved, mark], unsure + tried)
-    instance.stop()
+    end(instance)
 
 
 def change_unsurely(client):
@@ -317,4 +323,4 @@ def test_all_down(make):
             nobody_gets_in(instance)
         mark, tried = works_again(instance, user, "after")
     assert_has(instance, user, [*saved, mark], ["refused.0~", *tried])
-    instance.stop()
+    end(instance)
