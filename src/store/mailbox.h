@@ -188,7 +188,3 @@ enum err view_copy(struct op *op, struct view *v, const struct range_set *seqs,
 /* WAITS until durable. Expunges the mails of the view that are \Deleted; of `only_uids` if not
  * NULL. */
 enum err view_expunge(struct op *op, struct view *v, const struct range_set *only_uids);
-
-/* WAITS. Compares the mailbox with a fresh fold of its journal; ERR_CORRUPT names the first
- * difference. */
-enum err mailbox_verify(struct op *op, struct mailbox *m);

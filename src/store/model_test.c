@@ -242,6 +242,7 @@ static void run_seed(void *arg)
 {
 	uint64_t seed = *(uint64_t *)arg;
 	random_set_seed(seed);
+	world_is_loose = seed % 2;
 	struct world *w = world_open(false);
 	if (seed % 3 == 0)
 		w->store->settings.flags_journal = STORE_FLAGS_SYNC;

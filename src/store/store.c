@@ -209,20 +209,3 @@ enum err store_abandon(
 	store_free(s);
 	return ERR_NONE;
 }
-
-struct store_counters store_counters(const struct store *s)
-{
-	return s->counters;
-}
-
-enum err store_drop_local(struct op *op, struct store *s, struct str user)
-{
-	if (!user_name_is_valid(user))
-		return op_fail(op, ERR_INVALID, "not a user name");
-	if (map_get(&s->users, user))
-		return op_fail(op, ERR_CONFLICT, "%.*s is open", STRF(user));
-	char *dir = user_dir(s, user);
-	enum err e = local_remove_dir(op, dir);
-	mem_free(dir);
-	return e;
-}

@@ -112,11 +112,7 @@ void store_drop_idle(struct store *s);
  * the store is closing. */
 enum err store_collect_garbage(
 	struct op *op, struct store *s, uint32_t shard, int64_t min_age_us, uint64_t *out_deleted);
-/* WAITS. Drops the local state of a user (not open) so that the next opening rebuilds it. */
-enum err store_drop_local(struct op *op, struct store *s, struct str user);
-
 struct store_counters {
 	uint64_t users_open, mailboxes_open, appends, append_commits, expunges, copies, opens_clean,
 		opens_rebuilt, summary_misses;
 };
-struct store_counters store_counters(const struct store *s);

@@ -254,6 +254,9 @@ struct user {
 };
 /* Starts to close a user without references. */
 void idle_user_close(struct user *u);
+/* ---- heads.c ---- */
+
+enum err user_keep_head(struct op *op, struct user *u, const struct catalog_head *head);
 uint32_t user_bucket_of(const struct user *u, struct catalog_guid mailbox);
 void user_set_bucket(struct user *u, struct catalog_guid mailbox, uint32_t bucket);
 /* Our head is durable. It is kept: the mailbox may have to be opened again in this process, when its
@@ -389,6 +392,10 @@ void mailbox_published(struct mailbox *m); /* after the last row of a batch */
 enum err mailbox_close_cleanly(struct op *op, struct mailbox *m, struct batch *b);
 void mailbox_free(struct mailbox *m);
 void mailbox_mark_removed(struct mailbox *m);
+
+/* WAITS. Compares the mailbox with a fresh fold of its journal; ERR_CORRUPT names the first difference.
+ * Tests and the simulation ask it. */
+enum err mailbox_verify(struct op *op, struct mailbox *m);
 
 /* ---- append.c ---- */
 
