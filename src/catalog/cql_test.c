@@ -238,6 +238,30 @@ static void requests_are_few(void **state)
 
 /* ---- what fades ---- */
 
+static enum err see_ttl(struct op *op, const struct cql_row *r, void *arg)
+{
+	(void)op;
+	assert_true(cql_column_int(r, 0, arg));
+	return ERR_NONE;
+}
+
+static int32_t ttl_of_fading(struct place *p)
+{
+	struct cql_client *client = catalog_cql(p->catalog)->client;
+	const struct catalog_name row_name = name(1, 1);
+	int32_t seconds = 0;
+	struct str key = str_printf(p->op->arena, "%su1", catalog_cql(p->catalog)->prefix);
+	const struct cql_value values[] = { cql_text(key), catalog_cql_guid(&inbox),
+		catalog_cql_name(&row_name) };
+	const struct cql_bound b = { cql_statement(client, CQL_READ, STR("ttl"),
+					     STR("SELECT TTL(fading) FROM user_mailbox_rows WHERE"
+						 " user = ? AND mailbox = ? AND bucket = 0 AND"
+						 " kind = 1 AND name = ?")),
+		values, ARRAY_COUNT(values), 0 };
+	assert_ok(cql_query(p->op, client, &b, see_ttl, &seconds));
+	return seconds;
+}
+
 static void fades(struct place *p)
 {
 	struct catalog_change mail = row(CATALOG_APPEND, 0, 1, STR("a mail and its summary"));
@@ -245,6 +269,7 @@ static void fades(struct place *p)
 	write_all(p, &mail, 1);
 	assert_ok(read_tail(p, 0));
 	assert_str(seen_value, STR("a mail and its summary"));
+	assert_in_range(ttl_of_fading(p), 11 * 86400 - 100, 11 * 86400);
 	type(p, "DELETE fading FROM %s.user_mailbox_rows WHERE user = '%pu1' AND mailbox ="
 		" 0x01020300000000000000000000000000 AND bucket = 0 AND kind = 1 AND name ="
 		" 0x00000000000100000000000000000001");
