@@ -76,6 +76,11 @@ static const struct variant variants[] = {
 	{ "s3 with old signatures", "s3($POMBAL_TEST_S3$/$RANDOM$/deep/er?region=)",
 		.is_persistent = true, .has_metadata = true, .forgets_missing = true,
 		SAME_EVERYWHERE },
+	{ "fscache:compress:crypt:s3",
+		"fscache(%s/cache,40000000):compress(zstd):crypt(" KEYS
+		"):s3($POMBAL_TEST_S3$/$RANDOM$)",
+		.is_persistent = true, .has_metadata = true, .is_cached = true,
+		.forgets_missing = true, SAME_EVERYWHERE },
 	{ "compress:crypt:s3", "compress(zstd):crypt(" KEYS "):s3($POMBAL_TEST_S3$/$RANDOM$)",
 		.is_persistent = true, .has_metadata = true, .forgets_missing = true,
 		SAME_EVERYWHERE },
