@@ -414,6 +414,7 @@ static void run_event(void *arg)
 	close(fd);
 	cluster_start(&k, 1);
 	k.settings.logs_queries = true;
+	k.settings.warn_us = 1; /* both are slow, one line says so */
 	cluster_client(&k);
 	assert_ok(event_log_open(&k.op, "json", str_from(path), EVENT_DEBUG, EVENT_FATAL));
 	script(&k, (struct step){ .kind = STEP_VOID });
@@ -430,6 +431,10 @@ static void run_event(void *arg)
 		if (str_find(buf_str(&text), str_from(parts[i])) < 0)
 			fail_msg("no %s in %.*s", parts[i], STRF(buf_str(&text)));
 	assert_true(str_find(buf_str(&text), STR("\"key\"")) < 0);
+	ssize_t slow = str_find(buf_str(&text), STR("cql_query_slow"));
+	assert_true(slow > 0 && str_find(str_slice(buf_str(&text), (size_t)slow + 1, text.n),
+					STR("cql_query_slow")) < 0);
+	assert_int_equal(cql_counters(k.client).slow, 2);
 	assert_int_equal(unlink(path), 0);
 	cluster_stop(&k);
 }
