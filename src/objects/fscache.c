@@ -78,8 +78,9 @@ static bool find(struct op *op, struct fscache *c, struct cache_dir *d, struct s
 {
 	struct cache_query q = { .key = key, .offset = offset, .length = length };
 	const struct adding *a = fscache_adding_find(c, key);
-	if (a)
-		return cut(op, a->body, offset, length, out) == ERR_NONE;
+	if (a && cut(op, a->body, offset, length, out) == ERR_NONE)
+		return true;
+	op_forgive(op); /* no room: the store will say so too */
 	enum cache_found found = cache_dir_find_now(op, d, &q);
 	if (found == CACHE_HIT)
 		*out = q.body;
@@ -189,38 +190,37 @@ static enum err fscache_put(struct op *op, struct objects *o, const struct objec
 	return ERR_NONE;
 }
 
-/* Nobody reads from the cache what is deleted, also what is on its way there. */
-static void forget(struct op *op, struct fscache *c, const struct str *keys, size_t count)
+/* WAITS. Nobody reads from the cache what is deleted, also what is on its way there, and also when it is not
+ * certain that it was. What the store said stays in `op`. */
+static void forget(const struct op *op, struct fscache *c, const struct str *keys, size_t count)
 {
+	struct op aside;
+	op_init(&aside, op->arena, op->event, op->deadline_us);
 	for (size_t i = 0; i < count; i++) {
 		struct flight *f = map_get(&c->flights, keys[i]);
 		if (f)
 			f->is_doomed = true;
-		struct cache_dir *d = dir_of(op, c, keys[i]);
+		struct cache_dir *d = dir_of(&aside, c, keys[i]);
 		if (d)
-			fscache_forget(op, c, d, keys[i]);
+			fscache_forget(&aside, c, d, keys[i]);
 		else
-			op_forgive(op);
+			op_forgive(&aside);
 	}
 }
 
 static enum err fscache_remove(struct op *op, struct objects *o, struct str key)
 {
 	enum err e = objects_delete(op, o->inner, key);
-	if (e == ERR_NONE || e == ERR_NOT_FOUND) {
-		struct op aside;
-		op_init(&aside, op->arena, op->event, op->deadline_us);
-		forget(&aside, fscache_of(o), &key, 1);
-	}
+	forget(op, fscache_of(o), &key, 1);
 	return e;
 }
 
 static enum err fscache_remove_many(
 	struct op *op, struct objects *o, const struct str *keys, size_t count)
 {
-	TRY(objects_delete_many(op, o->inner, keys, count));
+	enum err e = objects_delete_many(op, o->inner, keys, count);
 	forget(op, fscache_of(o), keys, count);
-	return ERR_NONE;
+	return e;
 }
 
 static enum err fscache_stat(
