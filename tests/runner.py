@@ -433,8 +433,13 @@ def part_clouds(report, args):
 
 
 def cloud_tests():
-    """Names of the unit tests that look for servers in the environment: folder/subject."""
-    tests = [p for p in (TOP / "src").rglob("*_test.c") if "POMBAL_TEST_" in p.read_text()]
+    """Names of the unit tests that look for servers in the environment, themselves or by a header:
+    folder/subject."""
+    sources = {p: p.read_text() for p in (TOP / "src").rglob("*_test.[ch]")}
+    headers = [f'"{p.parent.name}/{p.name}"' for p, text in sources.items()
+               if p.suffix == ".h" and "POMBAL_TEST_" in text]
+    tests = [p for p, text in sources.items()
+             if p.suffix == ".c" and any(word in text for word in ["POMBAL_TEST_", *headers])]
     return [f"{p.parent.name}/{p.stem.removesuffix('_test')}" for p in sorted(tests)]
 
 
