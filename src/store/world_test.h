@@ -41,6 +41,9 @@ static inline void world_open_store(struct world *w)
 /* The catalog in memory is one that writes batches in groups and keeps by stamps. */
 static bool world_is_loose;
 
+/* Opened instead of files where they are set: drivers of remote stores as text. */
+static struct str world_remote_objects, world_remote_catalog;
+
 /* `is_on_disk`: posix objects and SQLite; else memory, with faults to be set. */
 static inline struct world *world_new(bool is_on_disk)
 {
@@ -67,6 +70,10 @@ static inline struct world *world_new(bool is_on_disk)
 	struct str catalog = is_on_disk ? str_printf(&w->arena, "sqlite(%s/catalog,2)", w->dir)
 			     : world_is_loose ? STR("fault:mem(2,loose)")
 					      : STR("fault:mem(2)");
+	if (is_on_disk && world_remote_catalog.n > 0)
+		catalog = world_remote_catalog;
+	if (is_on_disk && world_remote_objects.n > 0)
+		objects = world_remote_objects;
 	assert_ok(objects_open_text(&w->op, objects, &w->objects));
 	assert_ok(catalog_open_text(&w->op, catalog, &w->catalog));
 	return w;
