@@ -149,8 +149,9 @@ static enum err fail(const struct exchange *x, enum err e, const char *why)
 
 static const char *given_up_text(const struct exchange *x)
 {
-	return str_printf(x->op->arena, "the server kept failing and is not asked for %lld ms",
-		(long long)(x->breaker_wait_us / US_PER_MS + 1))
+	int64_t ms = x->breaker_wait_us / US_PER_MS + 1;
+	return str_printf(
+		x->op->arena, "the server kept failing and is not asked for %" PRId64 " ms", ms)
 		.p;
 }
 

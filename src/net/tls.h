@@ -53,8 +53,9 @@ enum err tls_context_new_client(struct op *op, struct str ca_pem, struct tls_con
 
 /* The rules of a client that shows a certificate, or trusts in another way. */
 struct tls_client_settings {
-	struct str authorities_pem; /* with authorities_dir "": the system's list when both are "" */
-	struct str authorities_dir; /* hashed names, as OpenSSL wants them */
+	struct str
+		authorities_pem; /* with authorities_dir "": the system's list when both are "" */
+	struct str authorities_dir;         /* hashed names, as OpenSSL wants them */
 	struct tls_certificate certificate; /* shown if asked for; chain empty: none */
 	bool accepts_any;                   /* no certificate is checked */
 };

@@ -72,7 +72,7 @@ static void add(struct state *s, size_t box, uint32_t uid, uint32_t word, unsign
 static uint32_t word_of(struct str body)
 {
 	struct str line, rest = body;
-	uint32_t word;
+	uint32_t word = 0;
 	assert_true(str_cut_line(&rest, &line) && str_cut_line(&rest, &line));
 	assert_true(str_skip(&line, STR("Subject: w")) && number_parse_u32(line, &word));
 	return word;
