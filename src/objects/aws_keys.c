@@ -11,6 +11,7 @@
 #define PAUSE_US     US_PER_SEC        /* after a failure, without keys: nobody asks sooner */
 #define MARGIN_US    (30 * US_PER_SEC) /* keys that end so soon are not used any more, */
 #define MARGIN_PART  8                 /* or that part of their life, if it is shorter */
+#define DOUBT_US     (60 * US_PER_SEC) /* keys that came within it are not asked for again */
 #define FETCH_MEMORY ((size_t)1 << 20)
 
 /* ---- life ---- */
@@ -152,6 +153,7 @@ static enum err fetch_succeeded(struct op *op, struct aws_source *s, const struc
 		return op_fail(op, ERR_UNAVAILABLE,
 			"the keys handed out have ended already: is this host's clock right?");
 	keys_take(s, &f->keys);
+	s->fetched_us = now_us();
 	s->failed_us = 0;
 	s->ends_us = TIME_NEVER;
 	if (life == TIME_NEVER)
@@ -233,7 +235,10 @@ bool aws_source_refuse(struct aws_source *s, uint64_t generation)
 {
 	if (s->kind == AWS_FIXED)
 		return false;
-	if (s->keys.generation == generation)
-		s->has_keys = false;
+	if (s->keys.generation != generation)
+		return true;
+	if (s->has_keys && now_us() - s->fetched_us < DOUBT_US)
+		return false;
+	s->has_keys = false;
 	return true;
 }

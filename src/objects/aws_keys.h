@@ -55,7 +55,7 @@ void aws_source_close(struct aws_source *s);
  * are none. */
 enum err aws_source_keys(struct op *op, struct aws_source *s, struct aws_keys *out);
 /* The store does not take these keys any more. True: the next aws_source_keys() has others or fails; false: there
- * can be no others. */
+ * can be no others, or these have just come and others would fare no better. */
 bool aws_source_refuse(struct aws_source *s, uint64_t generation);
 
 /* ---- the answers, pure ---- */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Keys of roles: what the services answer with, and who asks them when. */
-#include "objects/aws_keys.h"
+#include "objects/aws_private.h"
 
 #include "base/test.h"
 
@@ -218,6 +218,9 @@ static void refused_keys_are_replaced(void *arg)
 	then_metadata(&w, "second", 3600 * US_PER_SEC);
 	script(&w);
 	assert_ok(aws_source_keys(&w.op, w.source, &keys));
+	/* A server that refuses what just came would refuse what comes next. */
+	assert_false(aws_source_refuse(w.source, keys.generation));
+	w.source->fetched_us -= 60 * US_PER_SEC;
 	assert_true(aws_source_refuse(w.source, keys.generation));
 	assert_ok(aws_source_keys(&w.op, w.source, &keys));
 	assert_str(keys.access_key, STR("second"));

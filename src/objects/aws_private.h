@@ -17,6 +17,7 @@ struct aws_source {
 	char *keys_memory; /* one block for the texts of `keys` */
 	struct aws_keys keys;
 	bool has_keys;
+	int64_t fetched_us; /* monotonic: when `keys` came */
 	int64_t ends_us;    /* monotonic: until when `keys` are used; TIME_NEVER */
 	struct timer timer; /* when others are to be fetched */
 	/* the fetch under way */

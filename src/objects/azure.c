@@ -166,8 +166,13 @@ static void add_fixed_headers(
 	for (size_t i = 0; i < ask->header_count; i++)
 		http_headers_add(op, headers, ask->headers[i].name, ask->headers[i].value);
 	http_headers_add(op, headers, STR("x-ms-version"), STR(AZURE_VERSION));
-	if (event_get_str(op->event, "session", &session) && session.n <= REQUEST_ID_BYTES)
-		http_headers_add(op, headers, STR("x-ms-client-request-id"), session);
+	if (!event_get_str(op->event, "session", &session))
+		return;
+	/* A client may have chosen it, and the service signs what it reads. */
+	AUTO_BUF(id, 0);
+	http_percent_encode(&id, session, STR("!#$&'()*+,/:;<=>?@[]^`{|}"));
+	if (id.n && id.n <= REQUEST_ID_BYTES)
+		http_headers_add(op, headers, STR("x-ms-client-request-id"), buf_str(&id));
 }
 
 /* *out_fetch: of the user-delegation key that was used. */
@@ -184,7 +189,7 @@ static enum err request_once(struct op *op, struct azure *a, const struct azure_
 	*out_fetch = a->keys.fetches;
 	add_fixed_headers(op, ask, &headers);
 	bool is_shared = a->settings.auth == AZURE_AUTH_SHARED_KEY;
-	return http_request(op, a->http,
+	return remote_request(op, a->http,
 		&(struct http_request){ .method = ask->method,
 			.url = buf_str(&url),
 			.headers = headers.items,
@@ -199,6 +204,19 @@ static enum err request_once(struct op *op, struct azure *a, const struct azure_
 		answer);
 }
 
+/* Something that answers everything with a page of its own must be neither a mail nor the proof that one was
+ * stored. */
+static enum err check_origin(
+	struct op *op, const struct azure_ask *ask, const struct http_answer *answer)
+{
+	bool is_theirs = http_answer_header(answer, STR("x-ms-request-id")).n > 0;
+	if (is_theirs || (answer->status / 100 != 2 && answer->status != 416))
+		return ERR_NONE;
+	return op_fail(op, ERR_UNAVAILABLE,
+		"%s %.*s: status %u, but the answer is not one of Azure's: see fs_azure_url",
+		ask->what, STRF(ask->key), answer->status);
+}
+
 enum err azure_request(
 	struct op *op, struct azure *a, const struct azure_ask *ask, struct http_answer *answer)
 {
@@ -207,7 +225,7 @@ enum err azure_request(
 		uint64_t fetch;
 		TRY(request_once(op, a, ask, &fetch, answer));
 		if (answer->status != 401 && answer->status != 403)
-			return ERR_NONE;
+			return check_origin(op, ask, answer);
 		/* A key can be revoked before its end. */
 		if (!may_renew || !azure_keys_refuse(&a->keys, fetch))
 			return azure_fail(op, ask, answer);
@@ -446,7 +464,13 @@ static enum err azure_open(struct op *op, const struct config_scope *scope, stru
 	a->http = http;
 	arena_init(&a->arena, 0);
 	settings_keep(a, &settings);
-	azure_keys_init(&a->keys, &a->settings, http, op->event);
+	enum err e = azure_keys_open(op, &a->keys, &a->settings, &settings.http);
+	if (e != ERR_NONE) {
+		http_client_close(http);
+		arena_done(&a->arena);
+		mem_free(a);
+		return e;
+	}
 	*out = &a->base;
 	return ERR_NONE;
 }

@@ -3,10 +3,11 @@
  *
  *      none --get--> fetching --ok--> good --75 % of its life--> good and fetching beside --ok--> good
  *                        |                                            | failed: tried again later
- *                        +--failed: all who wait hear it              +--its end comes: none
+ *                        +--failed: all who wait hear it,             +--its end comes: none
+ *                           and who comes soon after
  *
- * Invariants: at most one fetch at a time. A good key is used to its end, whatever happens to its successor.
- * Nobody waits while there is a good one. */
+ * Invariants: at most one fetch at a time, in a task of its own: it outlives who asked. A good key is used to its
+ * end, whatever happens to its successor. Nobody waits while there is a good one. */
 #include "objects/azure_private.h"
 
 #include "event/event.h"
@@ -18,20 +19,35 @@
 #define KEY_MARGIN_US    (INT64_C(30) * US_PER_SEC) /* of life that a request may need */
 #define KEY_RETRY_US     (INT64_C(60) * US_PER_SEC)
 #define KEY_FETCH_MAX_US (INT64_C(60) * US_PER_SEC)
+#define PAUSE_US         US_PER_SEC /* after a failure: nobody asks sooner */
 #define ANSWER_MAX       ((size_t)64 << 10)
 
-void azure_keys_init(struct azure_keys *k, const struct azure_settings *settings,
-	struct http_client *http, struct event *event)
+/* Whose request needs a key first is chance: nothing of users, and nothing that the administrator adds for the
+ * store, goes to Entra. */
+enum err azure_keys_open(struct op *op, struct azure_keys *k, const struct azure_settings *settings,
+	const struct http_settings *http)
 {
-	*k = (struct azure_keys){ .settings = settings, .http = http, .event = event };
+	struct http_settings own = *http;
+	own.redirects_max = 0;
+	own.add_headers = NULL;
+	own.add_header_count = 0;
+	own.sends_trace_headers = false;
+	own.reason_max = 0;
+	own.breaker_failures = 0; /* PAUSE_US */
+	*k = (struct azure_keys){ .settings = settings };
+	TRY(http_client_open_with(op, &own, "azure keys", &k->http));
+	k->event = event_new(op->event, "azure");
 	arena_init(&k->arena, 0);
+	return ERR_NONE;
 }
 
 void azure_keys_done(struct azure_keys *k)
 {
-	task_cancel(k->refresher);
-	while (task_is_alive(k->refresher))
+	task_cancel(k->fetcher);
+	while (task_is_alive(k->fetcher))
 		task_yield();
+	http_client_close(k->http);
+	event_unref(k->event);
 	arena_done(&k->arena);
 }
 
@@ -133,79 +149,77 @@ static void keep(struct azure_keys *k, const struct azure_delegation *d)
 	k->has_current = true;
 }
 
-/* WAITS. One at a time; wakes whoever waits for its end. */
+/* Is the current key good for a request that starts now? A key of a short life may be used to its last tenth. */
+static bool is_good(const struct azure_keys *k)
+{
+	if (!k->has_current)
+		return false;
+	int64_t life = k->current.expiry_wall_us - k->current.start_wall_us;
+	return now_wall_us() < k->current.expiry_wall_us - MIN(KEY_MARGIN_US, life / 10);
+}
+
+/* WAITS. */
 static enum err fetch(struct op *op, struct azure_keys *k)
 {
 	struct azure_delegation d;
 	struct str token;
-	ASSERT(!k->is_fetching);
-	k->is_fetching = true;
-	enum err e = fetch_token(op, k, &token);
-	if (e == ERR_NONE)
-		e = fetch_delegation(op, k, token, &d);
-	if (e == ERR_NONE && d.expiry_wall_us <= now_wall_us())
-		e = op_fail(op, ERR_UNAVAILABLE,
+	TRY(fetch_token(op, k, &token));
+	TRY(fetch_delegation(op, k, token, &d));
+	if (d.expiry_wall_us <= now_wall_us())
+		return op_fail(op, ERR_UNAVAILABLE,
 			"Azure gave a user-delegation key that has expired: is the clock right?");
-	if (e == ERR_NONE)
-		keep(k, &d);
-	k->failure = op->failure;
-	k->failure.class = e;
-	k->fetches++;
-	k->is_fetching = false;
-	wait_queue_wake_all(&k->waiters);
-	return e;
+	keep(k, &d);
+	if (!is_good(k))
+		return op_fail(op, ERR_UNAVAILABLE,
+			"Azure gives user-delegation keys that expire at once");
+	return ERR_NONE;
 }
 
-/* ---- refreshing beside the use ---- */
+static void fetch_failed(struct azure_keys *k, struct op *op)
+{
+	k->failed_us = now_us();
+	memcpy(k->failure, op->failure.text, sizeof(k->failure));
+	if (!is_good(k))
+		return; /* those who wait tell it */
+	k->refresh_wall_us = now_wall_us() + KEY_RETRY_US;
+	event_send_failure(k->event, EVENT_WARNING, "azure_key_refresh_failed", op,
+		"fetching a user-delegation key; the old one is used to its end");
+}
 
-static void refresh_task(void *arg)
+static void fetch_task(void *arg)
 {
 	struct azure_keys *k = arg;
 	AUTO_ARENA(arena, 0);
 	struct op op;
 	op_init(&op, &arena, k->event, now_us() + KEY_FETCH_MAX_US);
 	op.doing = STR("fetching a user-delegation key of Azure");
-	enum err e = k->is_fetching ? ERR_NONE : fetch(&op, k);
-	if (e == ERR_NONE || e == ERR_CANCELLED)
-		return;
-	k->refresh_wall_us = now_wall_us() + KEY_RETRY_US;
-	event_send_failure(k->event, EVENT_WARNING, "azure_key_refresh_failed", &op,
-		"fetching a user-delegation key; the old one is used to its end");
+	k->failed_us = 0;
+	if (fetch(&op, k) != ERR_NONE)
+		fetch_failed(k, &op);
+	k->fetches++;
+	wait_queue_wake_all(&k->waiters);
 }
 
-/* Is the current key good for a request that starts now? A key of a short life may be used to its last tenth. */
-static bool is_good(const struct azure_keys *k, int64_t wall_us)
+static void fetch_start(struct azure_keys *k)
 {
-	if (!k->has_current)
-		return false;
-	int64_t life = k->current.expiry_wall_us - k->current.start_wall_us;
-	return wall_us < k->current.expiry_wall_us - MIN(KEY_MARGIN_US, life / 10);
+	if (!task_is_alive(k->fetcher))
+		k->fetcher = task_start("azure key", fetch_task, k);
 }
+
+/* ---- asking ---- */
 
 enum err azure_keys_get(struct op *op, struct azure_keys *k, const struct azure_delegation **out)
 {
-	int64_t now = now_wall_us();
-	while (!is_good(k, now)) {
-		if (k->is_fetching) {
-			uint64_t seen = k->fetches;
+	while (!is_good(k)) {
+		/* Whatever Entra answers: no object is damaged, and no mail is at fault. */
+		if (k->failed_us > 0 && now_us() - k->failed_us < PAUSE_US)
+			return op_fail(op, ERR_UNAVAILABLE, "%s", k->failure);
+		fetch_start(k);
+		for (uint64_t seen = k->fetches; k->fetches == seen;)
 			TRY(wait_queue_wait(op, &k->waiters));
-			now = now_wall_us();
-			/* A fetch that was only cancelled says nothing about the next one. */
-			if (k->fetches != seen && k->failure.class != ERR_NONE &&
-				k->failure.class != ERR_CANCELLED && !is_good(k, now)) {
-				op->failure = k->failure;
-				return k->failure.class;
-			}
-			continue;
-		}
-		TRY(fetch(op, k));
-		now = now_wall_us();
-		if (!is_good(k, now))
-			return op_fail(op, ERR_UNAVAILABLE,
-				"Azure gives user-delegation keys that expire at once");
 	}
-	if (now >= k->refresh_wall_us && !k->is_fetching && !task_is_alive(k->refresher))
-		k->refresher = task_start("azure key", refresh_task, k);
+	if (now_wall_us() >= k->refresh_wall_us)
+		fetch_start(k);
 	*out = &k->current;
 	return ERR_NONE;
 }

@@ -39,23 +39,24 @@ enum err azure_settings_parse(struct op *op, struct str argument, struct azure_s
 
 struct azure_keys {
 	const struct azure_settings *settings; /* borrowed */
-	struct http_client *http;              /* borrowed */
-	struct event *event;                   /* borrowed */
+	struct http_client *http;              /* owned: says nothing of users to who gives keys */
+	struct event *event;                   /* owned */
 	struct arena arena;                    /* of `current` */
 	struct azure_delegation current;
 	bool has_current;
 	int64_t fetched_wall_us;
 	int64_t refresh_wall_us; /* from then on a new one is fetched beside the old */
-	bool is_fetching;
-	uint64_t fetches;          /* ended ones */
-	struct op_failure failure; /* of the last one; class ERR_NONE: none */
+	uint64_t fetches;        /* ended ones */
+	int64_t failed_us;       /* monotonic: when the last one failed; 0: it did not */
+	char failure[OP_FAILURE_TEXT_MAX];
 	struct wait_queue waiters;
-	struct task_handle refresher;
+	struct task_handle fetcher;
 };
-void azure_keys_init(struct azure_keys *k, const struct azure_settings *settings,
-	struct http_client *http, struct event *event);
-void azure_keys_done(struct azure_keys *k); /* WAITS for a refresh under way, which is cancelled */
-/* WAITS when there is no key that is still good. The key is borrowed until the next wait. */
+/* `settings` are borrowed until azure_keys_done(), `http` for the call. */
+enum err azure_keys_open(struct op *op, struct azure_keys *k, const struct azure_settings *settings,
+	const struct http_settings *http);
+void azure_keys_done(struct azure_keys *k); /* WAITS for a fetch under way, which is cancelled */
+/* WAITS when there is no key that is still good. ERR_UNAVAILABLE: none is to be had. The key is borrowed until the next wait. */
 enum err azure_keys_get(struct op *op, struct azure_keys *k, const struct azure_delegation **out);
 /* The service refused what the key signed that was there when `fetches` was used_fetch. True: another one is there
  * or will be fetched, try again. False: it is too new for that to help. */

@@ -142,7 +142,7 @@ static void run_refresh(void *arg)
 	const struct azure_delegation *d;
 	k->refresh_wall_us = 0;
 	assert_ok(azure_keys_get(&w.op, k, &d));
-	while (task_is_alive(k->refresher))
+	while (task_is_alive(k->fetcher))
 		task_yield();
 	assert_int_equal(k->fetches, 2);
 	assert_str(k->current.key, STR("key"));
@@ -152,7 +152,7 @@ static void run_refresh(void *arg)
 	k->refresh_wall_us = 0;
 	assert_ok(azure_keys_get(&w.op, k, &d));
 	assert_str(d->key, STR("key"));
-	while (task_is_alive(k->refresher))
+	while (task_is_alive(k->fetcher))
 		task_yield();
 	assert_int_equal(k->fetches, 3);
 	assert_str(k->current.key, STR("new"));
@@ -191,7 +191,62 @@ static void a_revoked_key_is_replaced(void **state)
 	test_in_task(run_revoked, NULL);
 }
 
+/* Something between us and Entra that answers with a page: no mail is damaged, and nobody asks on and on. */
+static void run_captive_login(void *arg)
+{
+	struct str out;
+	SCRIPT(CLIENT,
+		{ STR("HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 6\r\n\r\n"
+		      "<html>") });
+	w.op.event = event_new(NULL, "test");
+	event_set_str(w.op.event, "user", STR("jane"));
+	assert_err(get(&w, &out), ERR_UNAVAILABLE);
+	assert_err(get(&w, &out), ERR_UNAVAILABLE);
+	assert_err(put(&w, STR("hello")), ERR_UNAVAILABLE);
+	assert_int_equal(w.server.request_count, 1);
+	SAW_NO(0, "jane"); /* whose mail it is, is no business of Entra's */
+	event_unref(w.op.event);
+	world_close(&w);
+}
+static void a_strange_answer_of_entra_hurts_no_mail(void **state)
+{
+	(void)state;
+	test_in_task(run_captive_login, NULL);
+}
+
 /* ---- statuses ---- */
+
+#define PAGE STR("HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n<html>")
+#define CUT                                                                                        \
+	{                                                                                          \
+		STR("HTTP/1.1 200 OK\r\nx-ms-request-id: r\r\nContent-Length: 9\r\n\r\nhel"),      \
+			.then = THEN_CLOSE                                                         \
+	}
+
+static void run_pages_of_others(void *arg)
+{
+	struct str out;
+	struct object_info info;
+	SCRIPT("", { PAGE }, { STR("HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n") }, CUT, CUT,
+		/* a put that was refused, and nothing is there */
+		{ REPLY(500, "", 0, "") }, { REFUSED(409, "BlobAlreadyExists") },
+		{ REFUSED(404, "BlobNotFound") });
+	assert_err(get(&w, &out), ERR_UNAVAILABLE);
+	assert_non_null(strstr(w.op.failure.text, "fs_azure_url"));
+	assert_err(objects_stat(&w.op, w.store, STR("k"), &info), ERR_UNAVAILABLE);
+	/* Cut on its way: what is stored may be whole. */
+	w.op.deadline_us = now_us() + 300 * US_PER_MS;
+	assert_err(get(&w, &out), ERR_UNAVAILABLE);
+	assert_int_equal(w.server.request_count, 4);
+	w.op.deadline_us = now_us() + 20 * US_PER_SEC;
+	assert_err(put(&w, STR("hello")), ERR_UNAVAILABLE);
+	world_close(&w);
+}
+static void only_the_service_is_believed(void **state)
+{
+	(void)state;
+	test_in_task(run_pages_of_others, NULL);
+}
 
 static void run_statuses(void *arg)
 {
@@ -246,7 +301,7 @@ static void run_damage(void *arg)
 	assert_int_equal(w.server.request_count, 5);
 	assert_err(objects_get(&w.op, w.store, STR("k"), 100, &out), ERR_CORRUPT);
 	assert_ok(objects_get_range(&w.op, w.store, STR("k"), 0, 5, &out));
-	assert_err(objects_get_range(&w.op, w.store, STR("k"), 0, 5, &out), ERR_CORRUPT);
+	assert_err(objects_get_range(&w.op, w.store, STR("k"), 0, 5, &out), ERR_UNAVAILABLE);
 	world_close(&w);
 }
 static void damaged_bodies_are_told(void **state)
@@ -292,11 +347,11 @@ static void run_trace(void *arg)
 	struct str out;
 	SCRIPT("", { REPLY(200, "", 5, "hello") });
 	w.op.event = event_new(NULL, "test");
-	event_set_str(w.op.event, "session", STR("abc"));
+	event_set_str(w.op.event, "session", STR("a c\r\nx: \xc3\xbc"));
 	event_set_str(w.op.event, "user", STR("u"));
 	assert_ok(get(&w, &out));
-	SAW(0, "x-ms-client-request-id: abc\r\n");
-	SAW(0, "X-Dovecot-Session-Id: abc\r\n");
+	SAW(0, "x-ms-client-request-id: a%20c%0D%0Ax:%20%C3%BC\r\n");
+	SAW(0, "X-Dovecot-Session-Id: a c%0D%0Ax: %C3%BC\r\n");
 	SAW(0, "X-Dovecot-Username: u\r\n");
 	event_unref(w.op.event);
 	world_close(&w);
@@ -371,6 +426,8 @@ int main(void)
 		cmocka_unit_test(many_share_one_key),
 		cmocka_unit_test(keys_are_replaced_before_their_end),
 		cmocka_unit_test(a_revoked_key_is_replaced),
+		cmocka_unit_test(a_strange_answer_of_entra_hurts_no_mail),
+		cmocka_unit_test(only_the_service_is_believed),
 		cmocka_unit_test(what_is_not_the_mails_fault_is_no_missing_mail),
 		cmocka_unit_test(damaged_bodies_are_told),
 		cmocka_unit_test(what_an_earlier_attempt_did_is_done),

@@ -69,7 +69,12 @@ enum err objects_put(struct op *op, struct objects *o, const struct object_put *
 	o->counters.puts++;
 	for (size_t i = 0; i < put->part_count; i++)
 		o->counters.bytes_in += put->parts[i].n;
-	return counted(o, o->driver->put(op, o, put));
+	enum err e = counted(o, o->driver->put(op, o, put));
+	if (e != ERR_NOT_FOUND)
+		return e;
+	/* Something was missing that must be there: to callers it would look like a missing user. */
+	const char *why = str_dup_z(op->arena, str_from(op->failure.text));
+	return op_fail(op, ERR_UNAVAILABLE, "storing %.*s: %s", STRF(put->key), why);
 }
 
 static enum err get(struct op *op, struct objects *o, struct str key, uint64_t offset,

@@ -167,13 +167,27 @@ struct str remote_iso_time(struct arena *arena, int64_t wall_us)
 		tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec);
 }
 
+/* ---- requests ---- */
+
+enum err remote_request(struct op *op, struct http_client *http, const struct http_request *request,
+	struct http_answer *out)
+{
+	enum err e = http_request(op, http, request, out);
+	bool is_too_large = e == ERR_LIMIT && str_eq(request->method, STR("GET"));
+	if (e == ERR_NONE || e == ERR_TIMEOUT || e == ERR_CANCELLED || e == ERR_UNAVAILABLE ||
+		is_too_large)
+		return e;
+	struct str why = str_dup(op->arena, str_from(op->failure.text));
+	return op_fail(op, ERR_UNAVAILABLE, "%.*s", STRF(why));
+}
+
 /* ---- answers ---- */
 
 enum err remote_info_read(struct op *op, const struct http_answer *answer, struct object_info *out)
 {
 	uint64_t size;
 	if (!number_parse_u64(http_answer_header(answer, STR("Content-Length")), &size))
-		return op_fail(op, ERR_CORRUPT, "the answer tells no length");
+		return op_fail(op, ERR_UNAVAILABLE, "the answer tells no length");
 	out->size_bytes = size;
 	out->wall_us = remote_date_read(http_answer_header(answer, STR("Last-Modified")));
 	return ERR_NONE;
@@ -193,6 +207,17 @@ bool remote_range_add(struct op *op, struct http_headers *headers, uint64_t offs
 	return true;
 }
 
+bool remote_range_of(
+	const struct http_answer *answer, uint64_t *from, uint64_t *to, uint64_t *total)
+{
+	struct str text = http_answer_header(answer, STR("Content-Range"));
+	return answer->status == 206 && str_skip_ci(&text, STR("bytes ")) &&
+	       number_cut_u64(&text, from) && str_skip(&text, STR("-")) &&
+	       number_cut_u64(&text, to) && str_skip(&text, STR("/")) &&
+	       number_parse_u64(text, total) && *to < *total && *from <= *to + 1 &&
+	       *to + 1 - *from == answer->body.n;
+}
+
 enum err remote_range_read(struct op *op, const struct http_answer *answer, uint64_t offset,
 	size_t length, struct str *out)
 {
@@ -204,12 +229,11 @@ enum err remote_range_read(struct op *op, const struct http_answer *answer, uint
 		*out = objects_slice(answer->body.p, answer->body.n, offset, length);
 		return ERR_NONE;
 	}
-	uint64_t from;
-	struct str range = http_answer_header(answer, STR("Content-Range"));
-	if (!str_skip_ci(&range, STR("bytes ")) || !number_cut_u64(&range, &from) ||
-		from != offset || answer->body.n > length)
+	uint64_t from, to, total;
+	if (!remote_range_of(answer, &from, &to, &total) || from != offset ||
+		answer->body.n > length || (answer->body.n < length && to + 1 < total))
 		return op_fail(
-			op, ERR_CORRUPT, "another range than the one asked for was answered");
+			op, ERR_UNAVAILABLE, "another range than the one asked for was answered");
 	*out = answer->body;
 	return ERR_NONE;
 }

@@ -32,13 +32,23 @@ int64_t remote_iso_time_read(struct str text);
 struct str remote_date(struct arena *arena, int64_t wall_us);
 struct str remote_iso_time(struct arena *arena, int64_t wall_us);
 
-/* What HEAD says: Content-Length and Last-Modified. ERR_CORRUPT: no length. */
+/* WAITS. http_request() in the classes of a store: whatever is the matter with the way there or with what is sent
+ * is ERR_UNAVAILABLE, since no object is damaged and no mail is at fault. ERR_LIMIT: a GET's body is larger
+ * than request->answer_max. ERR_TIMEOUT, ERR_CANCELLED as they are. */
+enum err remote_request(struct op *op, struct http_client *http, const struct http_request *request,
+	struct http_answer *out);
+
+/* What HEAD says: Content-Length and Last-Modified. ERR_UNAVAILABLE: no length. */
 enum err remote_info_read(struct op *op, const struct http_answer *answer, struct object_info *out);
 
 /* Adds "Range" for offset and length, unless they are the whole object. False: nothing can be there. */
 bool remote_range_add(struct op *op, struct http_headers *headers, uint64_t offset, size_t length);
+/* What a 206 says of itself: bytes from..to of total, as many as the body has. Behind the end some say "10-9/10". */
+bool remote_range_of(
+	const struct http_answer *answer, uint64_t *from, uint64_t *to, uint64_t *total);
 /* The part of an answer to GET that was asked for: a server may send all (200) instead of the range (206), or
- * say that nothing is there (416). Statuses other than these three are the caller's. */
+ * say that nothing is there (416). Statuses other than these three are the caller's. ERR_UNAVAILABLE: another
+ * range, or a part of it; a short body would look like the object's end. */
 enum err remote_range_read(struct op *op, const struct http_answer *answer, uint64_t offset,
 	size_t length, struct str *out);
 

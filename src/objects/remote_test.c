@@ -94,10 +94,14 @@ static void ranges_are_what_was_asked_for(void **state)
 	struct http_answer a = ranged(&op, 206, STR("bytes 5-7/9"), STR("567"));
 	assert_ok(remote_range_read(&op, &a, 5, 3, &out));
 	assert_str(out, STR("567"));
-	assert_err(remote_range_read(&op, &a, 4, 3, &out), ERR_CORRUPT);
-	assert_err(remote_range_read(&op, &a, 5, 2, &out), ERR_CORRUPT);
+	assert_err(remote_range_read(&op, &a, 4, 3, &out), ERR_UNAVAILABLE);
+	assert_err(remote_range_read(&op, &a, 5, 2, &out), ERR_UNAVAILABLE);
+	assert_err(remote_range_read(&op, &a, 5, 4, &out), ERR_UNAVAILABLE); /* not the end */
 	a = ranged(&op, 206, STR("nonsense"), STR("567"));
-	assert_err(remote_range_read(&op, &a, 5, 3, &out), ERR_CORRUPT);
+	assert_err(remote_range_read(&op, &a, 5, 3, &out), ERR_UNAVAILABLE);
+	a = ranged(&op, 206, STR("bytes 5-7/8"), STR("567"));
+	assert_ok(remote_range_read(&op, &a, 5, 9, &out));
+	assert_str(out, STR("567"));
 	a = ranged(&op, 200, STR(""), STR("0123456789"));
 	assert_ok(remote_range_read(&op, &a, 8, 5, &out));
 	assert_str(out, STR("89"));
@@ -125,7 +129,7 @@ static void statuses_have_classes(void **state)
 	assert_string_equal(op.failure.text, "x PUT k: status 302 Code after 2 attempts");
 	struct object_info info;
 	struct http_answer none = { .status = 200 };
-	assert_err(remote_info_read(&op, &none, &info), ERR_CORRUPT);
+	assert_err(remote_info_read(&op, &none, &info), ERR_UNAVAILABLE);
 }
 
 static void ring_keys_have_the_documented_layout(void **state)

@@ -230,31 +230,14 @@ static enum err s3_put(struct op *op, struct objects *o, const struct object_put
 
 /* ---- get ---- */
 
-/* "bytes 0-9/100". */
-static bool content_range(struct str text, uint64_t *from, uint64_t *to, uint64_t *total)
+/* Where an answer holds the whole object: is it what was stored? ERR_CORRUPT: no. */
+static enum err check_content(struct op *op, struct str key, const struct http_answer *answer)
 {
-	return str_skip_ci(&text, STR("bytes ")) && number_cut_u64(&text, from) &&
-	       str_skip(&text, STR("-")) && number_cut_u64(&text, to) &&
-	       str_skip(&text, STR("/")) && number_parse_u64(text, total) && *from <= *to &&
-	       *to < *total;
-}
-
-/* Is the answer what was asked for, and, where it holds the whole object, what was stored? ERR_CORRUPT: it is
- * not what was stored. */
-static enum err check_content(
-	struct op *op, struct str key, uint64_t offset, const struct http_answer *answer)
-{
-	uint64_t from = 0, to = 0, total = answer->body.n;
+	uint64_t from, to, total;
 	uint32_t crc;
-	if (answer->status == 206) {
-		struct str range = http_answer_header(answer, STR("content-range"));
-		if (!content_range(range, &from, &to, &total) || from != offset ||
-			to - from + 1 != answer->body.n)
-			return op_fail(op, ERR_UNAVAILABLE,
-				"S3 GET %.*s: another range than the one asked for was answered",
-				STRF(key));
-	}
-	if (answer->body.n != total || !crc_of(answer, &crc) || crc == s3_crc(&answer->body, 1))
+	bool is_whole = answer->status == 200 ||
+			(remote_range_of(answer, &from, &to, &total) && answer->body.n == total);
+	if (!is_whole || !crc_of(answer, &crc) || crc == s3_crc(&answer->body, 1))
 		return ERR_NONE;
 	return op_fail(op, ERR_CORRUPT,
 		"object %.*s: %zu bytes came with another checksum than they were stored with",
@@ -275,9 +258,9 @@ static enum err get_once(struct op *op, struct s3_store *s, struct str key, uint
 	TRY(s3_call(op, s, &call, &answer));
 	if (answer.status != 200 && answer.status != 206 && answer.status != 416)
 		return s3_refusal(op, s, &call, &answer);
-	if (answer.status != 416)
-		TRY(check_content(op, key, offset, &answer));
-	return remote_range_read(op, &answer, offset, length, out);
+	TRY(check_content(op, key, &answer));
+	return op_within(
+		op, remote_range_read(op, &answer, offset, length, out), "S3 GET %.*s", STRF(key));
 }
 
 static enum err s3_get(struct op *op, struct objects *o, struct str key, uint64_t offset,

@@ -179,6 +179,25 @@ static bool is_worth_another_try(struct op *op, struct s3_store *s, const struct
 	return aws_source_refuse(s->keys, g->generation);
 }
 
+/* Something that answers everything with a page of its own must be neither a mail nor the proof that one was
+ * stored. Answers of other kinds are looked at by those who read them. */
+static enum err check_origin(
+	struct op *op, const struct s3_call *call, const struct http_answer *answer)
+{
+	bool is_put = str_eq(call->method, STR("PUT"));
+	bool is_read = str_eq(call->method, STR("GET")) || str_eq(call->method, STR("HEAD"));
+	if ((answer->status / 100 != 2 && answer->status != 416) || call->key.n == 0 ||
+		!(is_put || is_read))
+		return ERR_NONE;
+	for (size_t i = 0; i < answer->header_count; i++)
+		if (str_starts_ci(answer->headers[i].name, STR("x-amz-")) ||
+			(is_put && str_eq_ci(answer->headers[i].name, STR("etag"))))
+			return ERR_NONE;
+	return op_fail(op, ERR_UNAVAILABLE,
+		"S3 %.*s %.*s: %u, but the answer is not one of an S3 server: see fs_s3_url",
+		STRF(call->method), (int)MIN(call->key.n, 150u), call->key.p, answer->status);
+}
+
 enum err s3_call(struct op *op, struct s3_store *s, struct s3_call *call, struct http_answer *out)
 {
 	static const unsigned conflict[] = { 409 };
@@ -201,15 +220,12 @@ enum err s3_call(struct op *op, struct s3_store *s, struct s3_call *call, struct
 		.kind = remote_kind_name(remote_kind(call->key)),
 	};
 	for (unsigned tries = 1;; tries++) {
-		enum err e = http_request(op, s->http, &request, out);
-		if (e == ERR_CORRUPT) /* cut short on its way: what is stored may be in order */
-			e = op_fail(op, ERR_UNAVAILABLE, "%.*s",
-				STRF(str_dup(op->arena, str_from(op->failure.text))));
+		enum err e = remote_request(op, s->http, &request, out);
 		if (e != ERR_NONE)
 			return op_within(
 				op, e, "S3 %.*s %.*s", STRF(call->method), STRF(call->key));
 		if (tries == TRIES_MAX || !is_worth_another_try(op, s, &g, out))
-			return ERR_NONE;
+			return check_origin(op, call, out);
 	}
 }
 

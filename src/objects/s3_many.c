@@ -59,6 +59,14 @@ static enum err remove_or_forget(struct op *op, struct s3_store *s, struct str k
 	return ERR_NONE;
 }
 
+/* Keys first..end-1, one by one. */
+static enum err remove_each(struct op *op, struct removal *r, size_t first, size_t end)
+{
+	for (size_t i = first; i < end; i++)
+		TRY(remove_or_forget(op, r->store, r->keys[i]));
+	return ERR_NONE;
+}
+
 /* The next keys as a request's body; those that XML cannot say are put into *odd. */
 static struct str bulk_body(struct op *op, struct removal *r, size_t limit, struct str **odd,
 	size_t *odd_count, size_t *out_count)
@@ -118,10 +126,28 @@ static bool own_key(const struct s3_store *s, struct str key, struct str *out)
 	return str_skip(out, s->place.key_prefix) && out->n > 0;
 }
 
+/* Deletes one by one what was refused. A refusal that names none of keys first..end-1 may be of any of them. */
+static enum err remove_refused(struct op *op, struct removal *r, size_t first, size_t end,
+	const struct s3_refused *refused, size_t count)
+{
+	struct str key;
+	for (size_t i = 0; i < count; i++) {
+		size_t at = first;
+		bool has_key = own_key(r->store, refused[i].key, &key);
+		while (has_key && at < end && !str_eq(r->keys[at], key))
+			at++;
+		if (!has_key || at == end)
+			return remove_each(op, r, first, end);
+		if (!str_eq(refused[i].code, STR("NoSuchKey")))
+			TRY(remove_or_forget(op, r->store, key));
+	}
+	return ERR_NONE;
+}
+
 static enum err remove_bulk(struct op *op, struct removal *r)
 {
 	struct s3_store *s = r->store;
-	struct str *odd, key;
+	struct str *odd;
 	struct s3_refused *refused = NULL;
 	size_t first = r->next, odd_count, count, refused_count = 0;
 	bool is_unknown = false;
@@ -131,16 +157,11 @@ static enum err remove_bulk(struct op *op, struct removal *r)
 		TRY(bulk_send(op, s, body, &refused, &refused_count, &is_unknown));
 	if (is_unknown) {
 		s->bulk_delete_limit = 0;
-		for (size_t i = first; i < end; i++)
-			TRY(remove_or_forget(op, s, r->keys[i]));
-		return ERR_NONE;
+		return remove_each(op, r, first, end);
 	}
 	for (size_t i = 0; i < odd_count; i++)
 		TRY(remove_or_forget(op, s, odd[i]));
-	for (size_t i = 0; i < refused_count; i++)
-		if (!str_eq(refused[i].code, STR("NoSuchKey")) && own_key(s, refused[i].key, &key))
-			TRY(remove_or_forget(op, s, key));
-	return ERR_NONE;
+	return remove_refused(op, r, first, end, refused, refused_count);
 }
 
 static enum err remove_some(struct op *op, void *arg)
@@ -230,6 +251,9 @@ enum err s3_iter(
 		TRY(page_tell(op, s, &page, fn, arg));
 		if (!page.is_truncated)
 			return ERR_NONE;
+		if (str_eq(page.next, buf_str(&from)))
+			return op_fail(op, ERR_CORRUPT, "S3 listing of bucket %.*s does not get on",
+				STRF(s->place.bucket));
 		buf_clear(&from);
 		buf_put(&from, page.next);
 	}

@@ -37,6 +37,56 @@ static void keys_that_a_bulk_refused_are_deleted_again(void *arg)
 	world_close(&w);
 }
 
+/* A refusal that names no key of ours must neither be taken for success nor delete what nobody named. */
+static void refusals_of_unknown_keys_are_not_believed(void *arg)
+{
+	static const char *const bodies[] = {
+		"<DeleteResult><Error><Key>at/other</Key><Code>InternalError</Code></Error>"
+		"</DeleteResult>",
+		"<DeleteResult><Error><Code>InternalError</Code></Error></DeleteResult>",
+	};
+	const struct str keys[] = { STR("a"), STR("b") };
+	struct world w;
+	(void)arg;
+	world_open(&w, "");
+	for (size_t i = 0; i < ARRAY_COUNT(bodies); i++) {
+		then(&w, "200 OK", "", bodies[i]);
+		then(&w, "204 No Content", "", "");
+		script(&w);
+		assert_ok(objects_delete_many(&w.op, w.store, keys, 2));
+		assert_int_equal(w.server.request_count, 3);
+		assert_true(sent(&w, 1, "DELETE /bucket/at/a "));
+		assert_true(sent(&w, 2, "DELETE /bucket/at/b "));
+	}
+	world_close(&w);
+}
+
+static enum err count_key(struct op *op, struct str key, const struct object_info *info, void *arg)
+{
+	(void)op;
+	(void)key;
+	(void)info;
+	(*(int *)arg)++;
+	return ERR_NONE;
+}
+
+static void a_listing_that_turns_in_a_circle_ends(void *arg)
+{
+	struct world w;
+	int count = 0;
+	(void)arg;
+	world_open(&w, "");
+	then(&w, "200 OK", "",
+		"<ListBucketResult><Contents><Key>at/k</Key><Size>1</Size></Contents><IsTruncated>"
+		"true</IsTruncated><NextContinuationToken>t</NextContinuationToken>"
+		"</ListBucketResult>");
+	script(&w);
+	assert_failure(&w, objects_iter(&w.op, w.store, STR(""), count_key, &count), ERR_CORRUPT,
+		"does not get on");
+	assert_int_equal(w.server.request_count, 2);
+	world_close(&w);
+}
+
 static void a_server_without_bulk_deletes_is_found_out(void *arg)
 {
 	const struct str keys[] = { STR("a"), STR("b") };
@@ -123,6 +173,8 @@ static void failed_uploads_are_aborted(void *arg)
 }
 
 IN_TASK(keys_that_a_bulk_refused_are_deleted_again)
+IN_TASK(refusals_of_unknown_keys_are_not_believed)
+IN_TASK(a_listing_that_turns_in_a_circle_ends)
 IN_TASK(a_server_without_bulk_deletes_is_found_out)
 IN_TASK(a_copy_may_fail_with_status_200)
 IN_TASK(big_bodies_go_in_parts)
@@ -132,6 +184,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(keys_that_a_bulk_refused_are_deleted_again_),
+		cmocka_unit_test(refusals_of_unknown_keys_are_not_believed_),
+		cmocka_unit_test(a_listing_that_turns_in_a_circle_ends_),
 		cmocka_unit_test(a_server_without_bulk_deletes_is_found_out_),
 		cmocka_unit_test(a_copy_may_fail_with_status_200_),
 		cmocka_unit_test(big_bodies_go_in_parts_),

@@ -100,7 +100,8 @@ struct s3_call {
 /* Empty values are passed over; more headers than there is room for abort. */
 void s3_call_header(struct s3_call *call, struct str name, struct str value);
 /* WAITS. Signs, sends, and does it again when the signature was refused for a reason that is known by
- * then: the clock, keys that have ended. Any status is ERR_NONE. */
+ * then: the clock, keys that have ended. Any status is ERR_NONE, but a success for an object that no S3 server
+ * told is ERR_UNAVAILABLE. */
 enum err s3_call(struct op *op, struct s3_store *s, struct s3_call *call, struct http_answer *out);
 /* The failure that an answer with an unwelcome status is: ERR_NOT_FOUND for an object that is not
  * there, else ERR_UNAVAILABLE with what the operator can do. */

@@ -69,6 +69,44 @@ static void a_refused_put_may_have_been_our_own(void *arg)
 	world_close(&w);
 }
 
+/* For who delivers a mail "not found" is the user: the sender would get it back. */
+static void a_put_never_finds_something_missing(void *arg)
+{
+	struct world w;
+	(void)arg;
+	world_open(&w, "");
+	then(&w, "500 Oops", "", ERROR("InternalError"));
+	then(&w, "412 Precondition Failed", "", ERROR("PreconditionFailed"));
+	w.acts[w.act_count++].reply = STR("HTTP/1.1 404 Not Found\r\n\r\n");
+	then(&w, "404 Not Found", "", ERROR("NoSuchKey"));
+	script(&w);
+	assert_err(put(&w, "k", "hello"), ERR_UNAVAILABLE);
+	then(&w, "404 Not Found", "", ERROR("NoSuchKey"));
+	script(&w);
+	assert_err(put(&w, "k", "hello"), ERR_UNAVAILABLE);
+	world_close(&w);
+}
+
+/* Something between us and the store that answers everything with a page of its own. */
+static void what_answers_like_a_web_server_is_no_store(void *arg)
+{
+	struct world w;
+	struct str body;
+	struct object_info info;
+	(void)arg;
+	world_open(&w, "");
+	w.acts[w.act_count++].reply = STR("HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n"
+					  "Content-Length: 5\r\n\r\nlogin");
+	script(&w);
+	assert_failure(&w, put(&w, "k", "hello"), ERR_UNAVAILABLE, "see fs_s3_url");
+	assert_failure(&w, get(&w, "k", &body), ERR_UNAVAILABLE, "see fs_s3_url");
+	w.acts[w.act_count++].reply = STR("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n");
+	script(&w);
+	assert_failure(&w, objects_stat(&w.op, w.store, STR("k"), &info), ERR_UNAVAILABLE,
+		"see fs_s3_url");
+	world_close(&w);
+}
+
 static void a_server_that_cannot_refuse_is_found_out(void *arg)
 {
 	struct world w;
@@ -164,6 +202,11 @@ static void ranges_are_those_asked_for(void *arg)
 		assert_failure(&w, objects_get_range(&w.op, w.store, STR("k"), 2, 5, &body),
 			ERR_UNAVAILABLE, "another range");
 	}
+	/* Less than was asked for, and not the object's end. */
+	then(&w, "206 Partial Content", "Content-Range: bytes 2-6/9\r\n", "hello");
+	script(&w);
+	assert_failure(&w, objects_get_range(&w.op, w.store, STR("k"), 2, 6, &body),
+		ERR_UNAVAILABLE, "another range");
 	then(&w, "206 Partial Content", "Content-Range: bytes 2-6/9\r\n", "hello");
 	then(&w, "200 OK", "", "..hello..");
 	then(&w, "416 Range Not Satisfiable", "", ERROR("InvalidRange"));
@@ -255,6 +298,8 @@ static void a_wrong_clock_costs_one_request(void *arg)
 
 IN_TASK(puts_say_what_they_want)
 IN_TASK(a_refused_put_may_have_been_our_own)
+IN_TASK(a_put_never_finds_something_missing)
+IN_TASK(what_answers_like_a_web_server_is_no_store)
 IN_TASK(a_server_that_cannot_refuse_is_found_out)
 IN_TASK(a_body_that_changed_on_its_way_is_sent_again)
 IN_TASK(wrong_bytes_are_asked_for_again)
@@ -269,6 +314,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(puts_say_what_they_want_),
 		cmocka_unit_test(a_refused_put_may_have_been_our_own_),
+		cmocka_unit_test(a_put_never_finds_something_missing_),
+		cmocka_unit_test(what_answers_like_a_web_server_is_no_store_),
 		cmocka_unit_test(a_server_that_cannot_refuse_is_found_out_),
 		cmocka_unit_test(a_body_that_changed_on_its_way_is_sent_again_),
 		cmocka_unit_test(wrong_bytes_are_asked_for_again_),

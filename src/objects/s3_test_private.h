@@ -22,9 +22,9 @@ struct world {
 static inline void then(struct world *w, const char *status, const char *headers, const char *body)
 {
 	ASSERT(w->act_count < ARRAY_COUNT(w->acts));
-	w->acts[w->act_count++].reply =
-		str_printf(&w->arena, "HTTP/1.1 %s\r\nContent-Length: %zu\r\n%s\r\n%s", status,
-			strlen(body), headers, body);
+	w->acts[w->act_count++].reply = str_printf(&w->arena,
+		"HTTP/1.1 %s\r\nContent-Length: %zu\r\nx-amz-request-id: R\r\n%s\r\n%s", status,
+		strlen(body), headers, body);
 }
 
 static inline void world_open(struct world *w, const char *parameters)

@@ -103,6 +103,18 @@ struct ask {
 	size_t answer_max;
 };
 
+/* Nothing of ours is a page: what answers so must be neither a mail nor the proof that one was stored. */
+static enum err check_origin(struct op *op, const struct ask *ask, const struct http_answer *answer)
+{
+	struct str type = http_answer_header(answer, STR("Content-Type"));
+	if (answer->status / 100 != 2 || !str_starts_ci(type, STR("text/html")) ||
+		str_eq(ask->method, STR("DELETE")))
+		return ERR_NONE;
+	return op_fail(op, ERR_UNAVAILABLE,
+		"%s %.*s: status %u, but the answer is a web page: see fs_sproxyd_url", ask->what,
+		STRF(ask->key), answer->status);
+}
+
 static enum err request(
 	struct op *op, struct sproxyd *s, struct ask *ask, struct http_answer *answer)
 {
@@ -117,7 +129,7 @@ static enum err request(
 	}
 	if (s->authorization.n)
 		http_headers_add(op, &ask->headers, STR("Authorization"), s->authorization);
-	enum err e = http_request(op, s->http,
+	enum err e = remote_request(op, s->http,
 		&(struct http_request){ .method = ask->method,
 			.url = buf_str(&url),
 			.headers = ask->headers.items,
@@ -132,7 +144,7 @@ static enum err request(
 		answer);
 	if (!str_eq(ask->method, STR("DELETE")))
 		touch(s, ask->key);
-	return e;
+	return e == ERR_NONE ? check_origin(op, ask, answer) : e;
 }
 
 static enum err refused(struct op *op, const struct ask *ask, const struct http_answer *answer)

@@ -84,6 +84,20 @@ static void requests_are_as_the_ring_wants_them(void **state)
 	test_in_task(run_requests, NULL);
 }
 
+static void run_page(void *arg)
+{
+	struct str out;
+	SCRIPT("", { REPLY(200, "Content-Type: text/html; charset=utf-8\r\n", 6, "<html>") });
+	assert_err(put(&w), ERR_UNAVAILABLE);
+	assert_err(objects_get(&w.op, w.store, STR("u1/mails/a"), SIZE_MAX, &out), ERR_UNAVAILABLE);
+	world_close(&w);
+}
+static void a_web_page_is_no_object(void **state)
+{
+	(void)state;
+	test_in_task(run_page, NULL);
+}
+
 static void run_path(void *arg)
 {
 	struct str out;
@@ -187,6 +201,7 @@ static void what_cannot_be_done_is_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_web_page_is_no_object),
 		cmocka_unit_test(requests_are_as_the_ring_wants_them),
 		cmocka_unit_test(paths_may_be_used_instead),
 		cmocka_unit_test(locked_is_asked_again),
