@@ -259,7 +259,7 @@ static void try_origin(struct op *op, struct http_client *c, struct http_origin 
 	bool is_probe;
 	int64_t wait_us;
 	assert_true(http_origin_may_try(c, o, &is_probe, &wait_us));
-	http_origin_report(op, c, o, is_good, is_probe);
+	http_origin_report(op, c, o, 0, is_good, is_probe);
 }
 
 static void run_breaker_rules(void *arg)
@@ -291,9 +291,9 @@ static void run_breaker_rules(void *arg)
 	assert_ok(task_sleep(&op, wait_us));
 	assert_true(http_origin_may_try(c, o, &is_probe, &wait_us) && is_probe);
 	assert_false(http_origin_may_try(c, o, &is_probe, &wait_us));
-	http_origin_report(&op, c, o, false, false); /* one from before: changes nothing */
+	http_origin_report(&op, c, o, 0, false, false); /* one from before: changes nothing */
 	assert_true(o->is_probed);
-	http_origin_report(&op, c, o, false, true);
+	http_origin_report(&op, c, o, 0, false, true);
 	assert_false(http_origin_may_try(c, o, &is_probe, &wait_us));
 	assert_int_equal(wait_us, 2 * US_PER_SEC); /* twice as long */
 	assert_ok(task_sleep(&op, wait_us));
@@ -313,6 +313,33 @@ static void breakers_open_and_close(void **state)
 	test_in_virtual_task(run_breaker_rules, NULL);
 }
 
+/* One object that a server always fails for: others are still asked for. */
+static void run_one_broken_target(void *arg)
+{
+	SCRIPT({ REPLY_STATUS(500) });
+	settings.attempts_max[HTTP_READ] = 1;
+	settings.breaker_failures = 2;
+	settings.breaker_us = 20 * US_PER_MS;
+	settings.breaker_max_us = US_PER_SEC;
+	client_again(&w, &settings);
+	for (int i = 0; i < 10; i++) {
+		assert_ok(ask(&w, "GET", &a));
+		assert_ok(task_sleep(&w.op, 10 * US_PER_MS));
+	}
+	assert_int_equal(http_counters(w.client).broken_off, 0);
+	/* Another one too: it is the server. */
+	w.url = str_printf(&w.arena, "http://127.0.0.1:%u/other", w.server.port);
+	assert_ok(ask(&w, "GET", &a));
+	assert_err(ask(&w, "GET", &a), ERR_UNAVAILABLE);
+	world_close(&w);
+}
+
+static void one_broken_target_is_not_the_server(void **state)
+{
+	(void)state;
+	test_in_task(run_one_broken_target, NULL);
+}
+
 static void run_breaker(void *arg)
 {
 	const struct act good[] = { { REPLY_OK(1, "1") } };
@@ -321,8 +348,9 @@ static void run_breaker(void *arg)
 	settings.breaker_failures = 2;
 	settings.breaker_us = settings.breaker_max_us = 300 * US_PER_MS;
 	client_again(&w, &settings);
-	while (ask(&w, "GET", &a) == ERR_NONE) {
+	for (unsigned i = 0; ask(&w, "GET", &a) == ERR_NONE; i++) {
 		assert_int_equal(a.status, 500);
+		w.url = str_printf(&w.arena, "http://127.0.0.1:%u/%u", w.server.port, i);
 		assert_ok(task_sleep(&w.op, 50 * US_PER_MS));
 	}
 	assert_int_equal(w.op.failure.class, ERR_UNAVAILABLE);
@@ -445,6 +473,7 @@ int main(void)
 		cmocka_unit_test(what_only_queued_was_not_done),
 		cmocka_unit_test(names_are_looked_up_beside_the_loop),
 		cmocka_unit_test(breakers_open_and_close),
+		cmocka_unit_test(one_broken_target_is_not_the_server),
 		cmocka_unit_test(servers_that_keep_failing_are_left_alone),
 		cmocka_unit_test(chaos_ends_well),
 	};

@@ -14,8 +14,9 @@
  *             each shortened by chance by up to a fifth; Retry-After lengthens them, to 30 s at most.
  *          3. Class of failure: ERR_UNAVAILABLE says that nothing was done; ERR_TIMEOUT that it may
  *             have been done (a request that changes something was sent and has no answer).
- *          4. An origin (scheme, host, port) that fails many times in a row is left alone for a while:
- *             requests fail at once, until one of them, alone, finds it in order again.
+ *          4. An origin (scheme, host, port) that fails many times in a row, and not about one path alone,
+ *             is left alone for a while: requests fail at once, until one of them, alone, finds it in
+ *             order again.
  *          5. Redirects are followed within the origin; to another one only for GET and HEAD, never
  *             from https to http, and without signature, credentials or headers of the client's own.
  *          6. Secrets in a target (signatures, tokens) are masked wherever it is told.

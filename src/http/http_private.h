@@ -42,6 +42,8 @@ struct http_origin {
 	/* the breaker */
 	unsigned failures; /* in a row */
 	int64_t failing_since_us;
+	uint64_t failing_about;  /* the first of the row, as in http_origin_report() */
+	bool fails_widely;       /* the row is about several things, or the server itself */
 	int64_t opened_until_us; /* while is_open */
 	int64_t opened_for_us;   /* the last time */
 	bool is_open, is_probed;
@@ -85,8 +87,9 @@ void http_origin_leave(struct http_origin *o);
  * http_origin_report() follows, or o->is_probed is taken back. */
 bool http_origin_may_try(
 	struct http_client *c, struct http_origin *o, bool *out_is_probe, int64_t *out_wait_us);
-void http_origin_report(
-	struct op *op, struct http_client *c, struct http_origin *o, bool is_good, bool is_probe);
+/* How it went. `about`: a hash of what was asked for, 0: the server itself could not be reached. */
+void http_origin_report(struct op *op, struct http_client *c, struct http_origin *o, uint64_t about,
+	bool is_good, bool is_probe);
 void http_origins_done(struct http_client *c);
 
 /* ---- one attempt ---- */

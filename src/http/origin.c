@@ -7,7 +7,9 @@
  *     | good answer          the time is over: one   |  | bad again: open for twice as long
  *     +--------------------- request goes, alone <---+--+
  *
- * Many requests that fail in one moment are one failure of the server, so a row must have lasted some time. */
+ * Many requests that fail in one moment are one failure of the server, so a row must have lasted some time. And
+ * one object that a server always fails for, or is silent about, says nothing of the others: a row counts when it
+ * is about several things, or when the server could not be reached at all. */
 #include "http/http_private.h"
 
 /* Forgets servers without a history when there are many: redirects may name any. */
@@ -110,15 +112,15 @@ static void open_breaker(struct op *op, struct http_client *c, struct http_origi
 		http_tell_opened(op, c, o, o->opened_for_us);
 }
 
-/* A row of failures that is long enough, in number and time. */
+/* A row of failures that is long enough, in number and time, and not about one thing alone. */
 static bool is_due(const struct http_settings *s, const struct http_origin *o)
 {
-	return s->breaker_failures > 0 && o->failures >= s->breaker_failures &&
+	return s->breaker_failures > 0 && o->failures >= s->breaker_failures && o->fails_widely &&
 	       now_us() - o->failing_since_us >= s->breaker_us;
 }
 
-void http_origin_report(
-	struct op *op, struct http_client *c, struct http_origin *o, bool is_good, bool is_probe)
+void http_origin_report(struct op *op, struct http_client *c, struct http_origin *o, uint64_t about,
+	bool is_good, bool is_probe)
 {
 	if (is_probe)
 		o->is_probed = false;
@@ -129,8 +131,12 @@ void http_origin_report(
 		o->failures = 0;
 		return;
 	}
-	if (o->failures++ == 0)
+	if (o->failures++ == 0) {
 		o->failing_since_us = now_us();
+		o->failing_about = about;
+		o->fails_widely = false;
+	}
+	o->fails_widely = o->fails_widely || about == 0 || about != o->failing_about;
 	if (is_probe || (!o->is_open && is_due(&c->settings, o)))
 		open_breaker(op, c, o);
 }
