@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A connection's life after it was opened: requests out, answers to who waits for them, its end.
  *
- * Tasks:   the reader owns the stream and lives as long; a flusher runs while there is output.
+ * Tasks:   the reader lives as long as the stream; a flusher runs while there is output. Of the two who
+ *          ends last frees the stream: one event may wake both.
  * States:  works -> broken (broken_why set, calls lost, stream being closed) -> freed when the owner, the
  *          reader and the flusher have let go. */
 #include "cql/connection_private.h"
@@ -121,7 +122,17 @@ void cql_connection_break(struct cql_connection *c, const char *why)
 	c->in_flight = 0;
 	c->orphans = 0;
 	task_cancel(c->reader);
+	if (c->is_flushing)
+		task_cancel(c->flusher);
 	wait_queue_wake_all(&c->ended);
+}
+
+static void free_stream(struct cql_connection *c)
+{
+	if (c->is_reading || c->is_flushing)
+		return;
+	stream_abandon(c->stream);
+	c->stream = NULL;
 }
 
 void cql_connection_close(struct cql_connection *c)
@@ -142,11 +153,12 @@ static void flusher(void *arg)
 	op_init(&op, NULL, NULL, now_us() + FLUSH_US);
 	enum err e = ERR_NONE;
 	/* Others add while this one waits: stream_flush() returns when all of it has left. */
-	while (e == ERR_NONE && c->stream && stream_output(c->stream)->n > 0)
+	while (e == ERR_NONE && !c->broken_why && stream_output(c->stream)->n > 0)
 		e = stream_flush(&op, c->stream);
 	c->is_flushing = false;
 	if (e != ERR_NONE)
 		cql_connection_break(c, op.failure.text);
+	free_stream(c);
 	connection_unref(c);
 }
 
@@ -156,7 +168,7 @@ static void flush_soon(struct cql_connection *c)
 		return;
 	c->is_flushing = true;
 	c->references++;
-	task_start("cql flush", flusher, c);
+	c->flusher = task_start("cql flush", flusher, c);
 }
 
 static void put_frame(
@@ -179,7 +191,7 @@ static void put_frame(
 
 static bool has_room(struct cql_connection *c, size_t n)
 {
-	return !c->broken_why && c->stream && n <= CQL_BODY_MAX &&
+	return !c->broken_why && n <= CQL_BODY_MAX &&
 	       stream_output(c->stream)->n + n <= OUTPUT_MAX;
 }
 
@@ -368,9 +380,9 @@ static void reader(void *arg)
 		if (e == ERR_NONE)
 			e = serve_input(&op, c);
 	}
+	c->is_reading = false;
 	cql_connection_break(c, op.failure.text);
-	stream_abandon(c->stream);
-	c->stream = NULL;
+	free_stream(c);
 	connection_unref(c);
 }
 
@@ -404,6 +416,7 @@ struct cql_connection *cql_connection_new(const struct cql_dial *dial, struct st
 	c->event = event_ref(event);
 	c->last_read_us = now_us();
 	c->references = 2; /* the owner's and the reader's */
+	c->is_reading = true;
 	c->reader = task_start("cql reader", reader, c);
 	timer_init(&c->heartbeat, beat, c);
 	if (dial->heartbeat_us > 0)

@@ -53,7 +53,7 @@ struct cql_call {
 struct cql_connection {
 	/* borrowed */
 	const struct cql_dial *dial;
-	struct stream *stream; /* owned by the reader; NULL once it ended */
+	struct stream *stream; /* owned by reader and flusher; NULL once both ended */
 	cql_event_fn *on_event;
 	void *on_event_arg;
 	struct wait_queue *room; /* one is woken when a stream id is free again; may be NULL */
@@ -69,11 +69,11 @@ struct cql_connection {
 	size_t orphans;
 	struct address address;
 	struct timer heartbeat;
-	struct task_handle reader;
+	struct task_handle reader, flusher;
 	struct wait_queue ended;
 	int64_t last_read_us;
 	unsigned references;
-	bool has_lz4, has_keyspace, is_flushing, is_beating;
+	bool has_lz4, has_keyspace, is_reading, is_flushing, is_beating;
 	uint64_t bytes_in, bytes_out;
 };
 
