@@ -61,8 +61,11 @@ static enum err change_check(struct op *op, const struct catalog_change *change)
 
 static enum err counted(struct catalog *c, enum err e)
 {
-	if (e != ERR_NONE)
-		c->counters.failures++;
+	c->counters.failures += e != ERR_NONE;
+	if (e == ERR_NONE)
+		c->failing_since_wall_us = 0;
+	else if (c->failing_since_wall_us == 0 && (e == ERR_UNAVAILABLE || e == ERR_TIMEOUT))
+		c->failing_since_wall_us = now_wall_us();
 	return e;
 }
 
@@ -90,6 +93,13 @@ static enum partition change_partition(const struct catalog_change *change)
 	return PARTITION_ALONE;
 }
 
+uint32_t catalog_object_part(struct str object)
+{
+	uint8_t first = object.n ? (uint8_t)object.p[0] : 0;
+	uint32_t digit = first >= 'a' && first <= 'f' ? first - 'a' + 10u : first;
+	return digit % CATALOG_PARTS;
+}
+
 static bool share_partition(const struct catalog_change *a, const struct catalog_change *b)
 {
 	enum partition partition = change_partition(a);
@@ -102,7 +112,7 @@ static bool share_partition(const struct catalog_change *a, const struct catalog
 	case PARTITION_HEADS:
 		return true;
 	case PARTITION_REVERSE:
-		return str_eq(a->object, b->object);
+		return catalog_object_part(a->object) == catalog_object_part(b->object);
 	case PARTITION_ALONE:
 		break;
 	}

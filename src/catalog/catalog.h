@@ -40,6 +40,7 @@ struct catalog;
 #define CATALOG_NAME_BYTES  16
 #define CATALOG_GROUP_MAX   ((size_t)40 * 1024) /* bytes of keys and values */
 #define CATALOG_GROUP_COUNT 100
+#define CATALOG_PARTS       16
 #define CATALOG_FADING_US   (INT64_C(11) * 86400 * 1000000)
 struct catalog_guid {
 	uint8_t bytes[CATALOG_GUID_BYTES]; /* a mailbox; all zero: the user's root scope */
@@ -122,8 +123,11 @@ struct catalog_change {
 };
 /* Is a batch all or nothing? */
 bool catalog_is_atomic(const struct catalog *c);
+/* Reverse rows of a user are kept in CATALOG_PARTS parts, so that one group holds those of many objects:
+ * the part of an object, by its first byte (a hexadecimal digit is evenly spread). */
+uint32_t catalog_object_part(struct str object);
 /* Where the group ends that begins at changes[from]: a run of rows of one (mailbox, bucket), of heads,
- * of reverse rows of one object, each at most CATALOG_GROUP_MAX and CATALOG_GROUP_COUNT (one larger
+ * of reverse rows of one part, each at most CATALOG_GROUP_MAX and CATALOG_GROUP_COUNT (one larger
  * change is a group alone); an entry of garbage, and each bucket of CATALOG_DELETE_MAILBOX, alone. */
 size_t catalog_group_end(const struct catalog_change *changes, size_t count, size_t from);
 /* WAITS until durable. */
@@ -195,6 +199,7 @@ struct catalog {
 	struct catalog *inner; /* owned; NULL unless a wrapper */
 	uint32_t shard_count;
 	struct catalog_counters counters;
+	int64_t failing_since_wall_us; /* no request was answered since then; 0: the last one was */
 };
 extern const struct catalog_driver *const catalog_drivers[]; /* NULL-terminated */
 

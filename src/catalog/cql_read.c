@@ -324,7 +324,8 @@ enum err catalog_cql_count_reverse(
 	uint32_t count = 0;
 	TRY(catalog_cql_ready(op, c));
 	TRY(catalog_cql_user_key(op, c, &arena, user, &key));
-	const struct cql_value values[] = { cql_text(key), cql_text(object),
+	const struct cql_value values[] = { cql_text(key),
+		cql_int(&arena, (int32_t)catalog_object_part(object)), cql_text(object),
 		cql_int(&arena, REVERSE_COUNT_MAX) };
 	const struct cql_bound b =
 		catalog_cql_bind(c, CATALOG_CQL_COUNT_REVERSE, values, ARRAY_COUNT(values));

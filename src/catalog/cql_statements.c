@@ -29,11 +29,11 @@ const struct catalog_cql_text_row catalog_cql_texts[CATALOG_CQL_TEXT_COUNT] = {
 		"DELETE FROM user_heads USING TIMESTAMP ?"
 		" WHERE user = ? AND mailbox = ? AND key = ?" },
 	[CATALOG_CQL_PUT_REVERSE] = { CQL_WRITE, "put_reverse",
-		"INSERT INTO user_mailbox_reverse (user, object, mailbox, name, bucket)"
-		" VALUES (?, ?, ?, ?, ?) USING TIMESTAMP ?" },
+		"INSERT INTO user_mailbox_reverse (user, part, object, mailbox, name, bucket)"
+		" VALUES (?, ?, ?, ?, ?, ?) USING TIMESTAMP ?" },
 	[CATALOG_CQL_DELETE_REVERSE] = { CQL_DELETE, "delete_reverse",
 		"DELETE FROM user_mailbox_reverse USING TIMESTAMP ?"
-		" WHERE user = ? AND object = ? AND mailbox = ? AND name = ?" },
+		" WHERE user = ? AND part = ? AND object = ? AND mailbox = ? AND name = ?" },
 	[CATALOG_CQL_PUT_GARBAGE] = { CQL_WRITE, "put_garbage",
 		"INSERT INTO gc_queue (prefix, shard, hour, queued, user, object, value)"
 		" VALUES (?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ?" },
@@ -56,7 +56,8 @@ const struct catalog_cql_text_row catalog_cql_texts[CATALOG_CQL_TEXT_COUNT] = {
 	[CATALOG_CQL_HAS_ROW] = { CQL_QUORUM, "has_row",
 		"SELECT name FROM user_mailbox_rows WHERE " ROW_KEY " AND kind = ? AND name = ?" },
 	[CATALOG_CQL_COUNT_REVERSE] = { CQL_QUORUM, "count_reverse",
-		"SELECT name FROM user_mailbox_reverse WHERE user = ? AND object = ? LIMIT ?" },
+		"SELECT name FROM user_mailbox_reverse"
+		" WHERE user = ? AND part = ? AND object = ? LIMIT ?" },
 	[CATALOG_CQL_READ_HOURS] = { CQL_QUORUM, "read_hours",
 		"SELECT hour FROM gc_hours WHERE prefix = ? AND shard = ?" },
 	[CATALOG_CQL_READ_GARBAGE] = { CQL_QUORUM, "read_garbage",

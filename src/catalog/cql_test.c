@@ -215,6 +215,13 @@ static void costs(struct place *p)
 	write_all(p, changes, ARRAY_COUNT(changes));
 	assert_int_equal(requests(p) - before, 3); /* groups of a hundred */
 
+	for (unsigned i = 0; i < ARRAY_COUNT(changes); i++)
+		changes[i] = (struct catalog_change){ .kind = CATALOG_PUT_REVERSE,
+			.object = str_printf(p->op->arena, "%x-%u", i / CATALOG_PARTS, i) };
+	before = requests(p);
+	write_all(p, changes, ARRAY_COUNT(changes));
+	assert_int_equal(requests(p) - before, CATALOG_PARTS);
+
 	uint64_t now_ms = (uint64_t)(now_wall_us() / US_PER_MS);
 	for (uint64_t i = 0; i < ARRAY_COUNT(changes); i++)
 		changes[i] = garbage(now_ms, i, str_printf(p->op->arena, "o%u", (unsigned)i));

@@ -142,15 +142,16 @@ static void delete_head(struct writer *w, struct request *r, const struct catalo
 static void reverse(struct writer *w, struct request *r, const struct catalog_change *change)
 {
 	const struct catalog_row *row = &change->row;
-	const struct cql_value key[] = { cql_text(w->key), cql_text(change->object),
+	const struct cql_value key[] = { cql_text(w->key),
+		number(w, catalog_object_part(change->object)), cql_text(change->object),
 		catalog_cql_guid(&change->mailbox), catalog_cql_name(&row->name) };
 	if (change->kind == CATALOG_PUT_REVERSE) {
-		const struct cql_value values[] = { key[0], key[1], key[2], key[3],
+		const struct cql_value values[] = { key[0], key[1], key[2], key[3], key[4],
 			number(w, row->bucket), stamp(w, change) };
 		request_add(w, r, CATALOG_CQL_PUT_REVERSE, values, ARRAY_COUNT(values));
 	} else {
 		const struct cql_value values[] = { stamp(w, change), key[0], key[1], key[2],
-			key[3] };
+			key[3], key[4] };
 		request_add(w, r, CATALOG_CQL_DELETE_REVERSE, values, ARRAY_COUNT(values));
 	}
 }

@@ -145,22 +145,31 @@ static enum batch_rank usual_rank(const struct catalog_change *change)
 	return RANK_GONE_REVERSE;
 }
 
+/* Reverse rows of a rank stand together by their parts: one group takes many. */
+static size_t sort_place(const struct batch *b, size_t i)
+{
+	enum catalog_change_kind kind = b->changes[i].kind;
+	bool is_reverse = kind == CATALOG_PUT_REVERSE || kind == CATALOG_DELETE_REVERSE;
+	return b->items[i].rank * CATALOG_PARTS +
+	       (is_reverse ? catalog_object_part(b->changes[i].object) : 0);
+}
+
 /* Stable: within a rank the order of adding is kept, in which names rise. */
 static void batch_sort(struct batch *b)
 {
 	struct catalog_change *changes =
 		ARENA_NEW_ARRAY(&b->arena, struct catalog_change, MAX(b->count, 1));
 	struct batch_item *items = ARENA_NEW_ARRAY(&b->arena, struct batch_item, MAX(b->count, 1));
-	size_t count[RANK_COUNT + 1] = { 0 };
+	size_t count[RANK_COUNT * CATALOG_PARTS + 1] = { 0 };
 	for (size_t i = 0; i < b->count; i++) {
 		if (b->items[i].rank == RANK_USUAL)
 			b->items[i].rank = usual_rank(&b->changes[i]);
-		count[b->items[i].rank + 1]++;
+		count[sort_place(b, i) + 1]++;
 	}
-	for (size_t rank = 1; rank <= RANK_COUNT; rank++)
-		count[rank] += count[rank - 1];
+	for (size_t place = 1; place < ARRAY_COUNT(count); place++)
+		count[place] += count[place - 1];
 	for (size_t i = 0; i < b->count; i++) {
-		size_t at = count[b->items[i].rank]++;
+		size_t at = count[sort_place(b, i)]++;
 		changes[at] = b->changes[i];
 		items[at] = b->items[i];
 	}
