@@ -26,10 +26,10 @@ static void survive_snapshot(struct op *op, const struct config *cfg)
 	struct config *copy;
 	AUTO_BUF(first, 0);
 	AUTO_BUF(second, 0);
-	config_write_snapshot(cfg, &first);
+	config_write_snapshot(cfg, CONFIG_READER_ALL, &first);
 	enum err e = config_read_snapshot(op, buf_str(&first), &copy);
 	ASSERT(e == ERR_NONE);
-	config_write_snapshot(copy, &second);
+	config_write_snapshot(copy, CONFIG_READER_ALL, &second);
 	ASSERT(str_eq(buf_str(&first), buf_str(&second)));
 	walk(config_scope(copy, &(struct config_place){ .protocol = STR("imap") }), 0);
 	config_unref(copy);

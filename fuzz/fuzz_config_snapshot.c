@@ -22,7 +22,7 @@ static struct str head(struct op *op)
 							     "dovecot_storage_version = 3.2.0\n") };
 		enum err e = config_load(op, &args, &problems, &cfg);
 		ASSERT(e == ERR_NONE);
-		config_write_snapshot(cfg, &out);
+		config_write_snapshot(cfg, CONFIG_READER_ALL, &out);
 		/* A line, then a varint: its last byte has no high bit. */
 		while (out.p[n++] != '\n')
 			continue;

@@ -2,7 +2,7 @@
 /* config/config.h - the configuration: read once, immutable, shared, cheap to ask.
  *
  * Life:     The master calls config_load(): files -> checked tree, or *all* the problems at once.
- * It writes config_write_snapshot() into a memory file; every child gets the descriptor and calls
+ * It writes config_write_snapshot() into a memory file for each role; a child gets that of its role and calls
  * config_read_snapshot(): children read no files, certificates are inside. A reload is a new
  * config; whoever uses the old one keeps it with config_ref(). Asking:   A value depends on where
  * one stands: protocol, addresses, TLS name, and the chain of named blocks ("service imap",
@@ -102,9 +102,19 @@ void config_problem_text(const struct config_problem *problem, struct buf *out);
 struct config *config_ref(struct config *cfg);
 void config_unref(struct config *cfg); /* NULL is fine */
 
+/* Who reads a snapshot. What a role need not know is not in it (the flags FOR_ of schema.def): such a
+ * setting has its default there. */
+enum config_reader {
+	CONFIG_READER_LOGIN,
+	CONFIG_READER_AUTH,
+	CONFIG_READER_MAIL,
+	CONFIG_READER_COUNT, /* roles */
+	CONFIG_READER_ALL = CONFIG_READER_COUNT,
+};
+
 /* The checked configuration as bytes, and back. Snapshots are read by the same build that wrote
  * them: ERR_CORRUPT otherwise. `bytes` is copied. */
-void config_write_snapshot(const struct config *cfg, struct buf *out);
+void config_write_snapshot(const struct config *cfg, enum config_reader reader, struct buf *out);
 enum err config_read_snapshot(struct op *op, struct str bytes, struct config **out);
 
 struct str config_main_path(const struct config *cfg); /* "" when it was read from text */

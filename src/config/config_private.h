@@ -45,6 +45,9 @@ enum config_flag {
 	CONFIG_FLAG_NOGROUP = 8,
 	CONFIG_FLAG_EXTENSION = 16,
 	CONFIG_FLAG_ABSENT = 32, /* accepted and checked; the feature is not there */
+	CONFIG_FLAG_FOR_LOGIN = 64,
+	CONFIG_FLAG_FOR_AUTH = 128,
+	CONFIG_FLAG_FOR_MAIL = 256,
 };
 
 struct config_row {

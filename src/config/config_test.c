@@ -398,7 +398,7 @@ static void snapshots_say_the_same(void **state)
 			 "  protocol imap {\n    mail_plugins = a b\n  }\n}\n"
 			 "ssl_server_key_file = inline:KEY\n");
 	AUTO_BUF(bytes, 0);
-	config_write_snapshot(f.cfg, &bytes);
+	config_write_snapshot(f.cfg, CONFIG_READER_ALL, &bytes);
 	struct config *copy;
 	assert_int_equal(config_read_snapshot(&f.op, buf_str(&bytes), &copy), ERR_NONE);
 	struct config_place place = { .remote_ip = STR("10.0.0.1"), .protocol = STR("imap") };
@@ -409,7 +409,7 @@ static void snapshots_say_the_same(void **state)
 	assert_int_equal(
 		config_block_count(config_block_get(s, BLOCK_obox, STR_NONE), BLOCK_fs), 1);
 	AUTO_BUF(again, 0);
-	config_write_snapshot(copy, &again);
+	config_write_snapshot(copy, CONFIG_READER_ALL, &again);
 	assert_true(str_eq(buf_str(&bytes), buf_str(&again)));
 	config_unref(copy);
 

@@ -11,6 +11,9 @@
 #define NOGROUP   CONFIG_FLAG_NOGROUP
 #define EXTENSION CONFIG_FLAG_EXTENSION
 #define ABSENT    CONFIG_FLAG_ABSENT
+#define FOR_LOGIN CONFIG_FLAG_FOR_LOGIN
+#define FOR_AUTH  CONFIG_FLAG_FOR_AUTH
+#define FOR_MAIL  CONFIG_FLAG_FOR_MAIL
 
 /* The position in section_starts[] is found by counting: rows below take the last title before them. */
 static const struct config_row rows[SET_COUNT] = {

@@ -3,7 +3,8 @@
  *
  * Format: magic, hash of the schema, path, then nodes in order; parents come before their children, so a
  * parent is its position + 1 (0: none). All numbers are varints, texts have their length before them. The
- * service catalogue, groups and files' contents are in the nodes; origins are not needed any more. */
+ * service catalogue, groups and files' contents are in the nodes; origins are not needed any more. Values
+ * that are not for the reader are left out; defaults are public and complete. */
 #include "config/config_private.h"
 
 #include "base/hash.h"
@@ -74,11 +75,29 @@ static void put_block_lists(struct buf *out, const struct config_node *node)
 	}
 }
 
-static void put_node(struct buf *out, const struct config_node *node)
+static bool may_know(
+	enum config_reader reader, const struct config_node *node, enum config_setting id)
+{
+	static const unsigned flags_of[CONFIG_READER_COUNT] = {
+		[CONFIG_READER_LOGIN] = CONFIG_FLAG_FOR_LOGIN,
+		[CONFIG_READER_AUTH] = CONFIG_FLAG_FOR_AUTH,
+		[CONFIG_READER_MAIL] = CONFIG_FLAG_FOR_MAIL,
+	};
+	const unsigned for_some =
+		CONFIG_FLAG_FOR_LOGIN | CONFIG_FLAG_FOR_AUTH | CONFIG_FLAG_FOR_MAIL;
+	unsigned flags = config_row(id)->flags;
+	if (reader == CONFIG_READER_ALL || node->layer == CONFIG_LAYER_DEFAULT)
+		return true;
+	if (flags & (for_some | CONFIG_FLAG_SECRET))
+		return (flags & flags_of[reader]) != 0;
+	return true;
+}
+
+static void put_node(struct buf *out, enum config_reader reader, const struct config_node *node)
 {
 	uint64_t count = 0;
 	for (const struct config_assignment *a = node->first; a; a = a->next)
-		count++;
+		count += may_know(reader, node, a->id);
 	number_put_varint(out, node->parent ? node->parent->index + 1 : 0);
 	number_put_varint(out, node->layer);
 	number_put_varint(out, node->kind);
@@ -88,11 +107,13 @@ static void put_node(struct buf *out, const struct config_node *node)
 	put_networks(out, node);
 	put_block_lists(out, node);
 	number_put_varint(out, count);
-	for (const struct config_assignment *a = node->first; a; a = a->next)
-		put_value(out, a);
+	for (const struct config_assignment *a = node->first; a; a = a->next) {
+		if (may_know(reader, node, a->id))
+			put_value(out, a);
+	}
 }
 
-void config_write_snapshot(const struct config *cfg, struct buf *out)
+void config_write_snapshot(const struct config *cfg, enum config_reader reader, struct buf *out)
 {
 	CHECK(cfg, CONFIG_MAGIC);
 	buf_put(out, SNAPSHOT_MAGIC);
@@ -100,7 +121,7 @@ void config_write_snapshot(const struct config *cfg, struct buf *out)
 	put_str(out, cfg->path);
 	number_put_varint(out, cfg->tree.count);
 	for (size_t i = 0; i < cfg->tree.count; i++)
-		put_node(out, cfg->tree.nodes[i]);
+		put_node(out, reader, cfg->tree.nodes[i]);
 }
 
 /* ---- reading ---- */

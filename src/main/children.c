@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "event/event.h"
 #include "main/crash.h"
+#include "main/environment.h"
 #include "main/master_private.h"
 
 #define ARGS_MAX         (10 + 2 * ROLE_LISTENERS_MAX)
@@ -63,13 +64,13 @@ static enum err move_high(struct op *op, int *fd)
 }
 
 /* In the new process: only async-signal-safe calls. */
-static _Noreturn void exec_child(
-	const struct master *m, const struct child *c, int control, char *const *args)
+static _Noreturn void exec_child(const struct master *m, const struct child *c, int control,
+	char *const *args, char *const *environment)
 {
 	const struct {
 		int from, to;
 	} places[] = {
-		{ m->config_fd, ROLE_FD_CONFIG },
+		{ m->config_fds.of[c->plan.role->reader], ROLE_FD_CONFIG },
 		{ control, ROLE_FD_CONTROL },
 		{ m->shared_fd, ROLE_FD_SHARED },
 		{ c->plan.role->needs_tls_seed ? m->seed_fd : m->key_fd, ROLE_FD_TICKET_KEY },
@@ -89,7 +90,7 @@ static _Noreturn void exec_child(
 		if (dup2(c->plan.listeners[i].fd, ROLE_FD_LISTENERS + (int)i) < 0)
 			_exit(EXIT_EXEC);
 	}
-	execv("/proc/self/exe", args);
+	execve("/proc/self/exe", args, environment);
 	_exit(EXIT_EXEC);
 }
 
@@ -136,9 +137,10 @@ enum err child_start(struct op *op, struct child *c)
 	c->control_fd = ends[0];
 	enum err e = move_high(op, &child_end);
 	char **args = make_args(op->arena, &c->plan);
+	char **environment = environment_of_children(op, m->config, m->args.environment);
 	pid_t pid = e == ERR_NONE ? fork() : -1;
 	if (pid == 0)
-		exec_child(m, c, child_end, args);
+		exec_child(m, c, child_end, args, environment);
 	if (pid < 0) {
 		if (e == ERR_NONE)
 			e = op_fail_errno(op, "fork for role %s", c->plan.role->name);

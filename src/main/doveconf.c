@@ -260,7 +260,7 @@ static int show(struct op *op, struct config *cfg, const struct command_line *cl
 	int status = 0;
 	const struct config_scope *scope = config_scope(cfg, &cl->place);
 	if (cl->prints_snapshot) {
-		config_write_snapshot(cfg, &out);
+		config_write_snapshot(cfg, CONFIG_READER_ALL, &out);
 	} else if (*names) {
 		status = show_named(op, scope, cl, names, &out) == ERR_NONE ? 0 : fail(op);
 	} else if (!cl->is_check) {

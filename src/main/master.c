@@ -136,7 +136,7 @@ static enum err make_shared_descriptors(struct op *op, struct master *m)
 {
 	const struct config_scope *global = config_scope(m->config, NULL);
 	int fd;
-	TRY(master_write_snapshot(op, m->config, &m->config_fd));
+	TRY(snapshots_write(op, m->config, &m->config_fds));
 	if (m->key_fd < 0)
 		TRY(make_key(op, m));
 	TRY(make_seed(op, m));

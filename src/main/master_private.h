@@ -63,6 +63,11 @@ struct quarantine {
 	bool is_used;
 };
 
+/* Memory files with a snapshot of the configuration for each reader; -1: none. */
+struct snapshots {
+	int of[CONFIG_READER_COUNT];
+};
+
 struct master {
 	struct master_args args;
 	struct config *config;
@@ -71,7 +76,8 @@ struct master {
 	struct process_plans plans;
 	struct list children;
 	struct shared_page *shared;
-	int config_fd, shared_fd, key_fd, seed_fd, ready_fd;
+	struct snapshots config_fds;
+	int shared_fd, key_fd, seed_fd, ready_fd;
 	bool is_ready, is_stopping, is_upgrading;
 	struct wait_queue changed;  /* a child died, drained, served, answered */
 	struct task_mutex changing; /* one reload or upgrade at a time */
@@ -114,7 +120,9 @@ void children_reopen_logs(struct master *m, struct config *config);
 enum err master_reload(struct op *op, struct master *m, struct buf *out);
 /* A child that was starting during a reload takes what counts now. */
 void child_catch_up(struct child *c);
-enum err master_write_snapshot(struct op *op, const struct config *config, int *out_fd);
+/* On failure none is left open. */
+enum err snapshots_write(struct op *op, const struct config *config, struct snapshots *out);
+void snapshots_close(struct snapshots *s);
 enum err master_memory_file(struct op *op, const char *name, struct str content, int *out_fd);
 
 /* ---- stop.c ---- */

@@ -59,11 +59,28 @@ enum err master_memory_file(struct op *op, const char *name, struct str content,
 	return ERR_NONE;
 }
 
-enum err master_write_snapshot(struct op *op, const struct config *config, int *out_fd)
+void snapshots_close(struct snapshots *s)
 {
-	AUTO_BUF(snapshot, 0);
-	config_write_snapshot(config, &snapshot);
-	return master_memory_file(op, "pombal-config", buf_str(&snapshot), out_fd);
+	for (unsigned i = 0; i < CONFIG_READER_COUNT; i++)
+		file_close_fd(&s->of[i]);
+}
+
+enum err snapshots_write(struct op *op, const struct config *config, struct snapshots *out)
+{
+	struct snapshots made = { { -1, -1, -1 } };
+	_Static_assert(CONFIG_READER_COUNT == 3, "all begin closed");
+	enum err e = ERR_NONE;
+	for (unsigned i = 0; i < CONFIG_READER_COUNT && e == ERR_NONE; i++) {
+		AUTO_BUF(snapshot, 0);
+		config_write_snapshot(config, (enum config_reader)i, &snapshot);
+		e = master_memory_file(op, "pombal-config", buf_str(&snapshot), &made.of[i]);
+		mem_wipe(snapshot.p, snapshot.n);
+	}
+	if (e != ERR_NONE)
+		snapshots_close(&made);
+	else
+		*out = made;
+	return e;
 }
 
 /* ---- one attempt ---- */
@@ -71,7 +88,7 @@ enum err master_write_snapshot(struct op *op, const struct config *config, int *
 struct attempt {
 	struct config *config;
 	struct process_plans plans;
-	int config_fd;
+	struct snapshots config_fds;
 };
 
 static void warn_of_start_settings(const struct master *m, struct config *next, struct buf *out)
@@ -149,14 +166,15 @@ static struct process_plan *find_plan(struct process_plans *plans, const struct 
 }
 
 /* Sends the configuration, and the listeners of those who face clients. */
-static void send_reload(struct child *c, int config_fd, const struct process_plan *plan)
+static void send_reload(
+	struct child *c, const struct snapshots *config_fds, const struct process_plan *plan)
 {
 	AUTO_ARENA(arena, 0);
 	AUTO_BUF(names, 0);
 	struct op op;
-	struct control_message m = {
-		.command = CONTROL_RELOAD, .fds = { config_fd }, .fd_count = 1
-	};
+	struct control_message m = { .command = CONTROL_RELOAD,
+		.fds = { config_fds->of[c->plan.role->reader] },
+		.fd_count = 1 };
 	op_init(&op, &arena, NULL, TIME_NEVER);
 	for (size_t i = 0; plan->role == &role_login && i < plan->listener_count; i++) {
 		const struct role_listener *l = &plan->listeners[i];
@@ -189,8 +207,8 @@ static bool is_waiting(struct master *m)
 
 /* WAITS for everybody's answer; a child that died meanwhile starts with what counts then. `number` is
  * that of the configuration. */
-static enum err ask_children(struct op *op, struct master *m, int config_fd, uint32_t number,
-	struct process_plans *plans, struct buf *text)
+static enum err ask_children(struct op *op, struct master *m, const struct snapshots *config_fds,
+	uint32_t number, struct process_plans *plans, struct buf *text)
 {
 	struct child *c, *next;
 	enum err e = ERR_NONE;
@@ -202,7 +220,7 @@ static enum err ask_children(struct op *op, struct master *m, int config_fd, uin
 		if (!takes_part(c))
 			continue;
 		c->config_number = number;
-		send_reload(c, config_fd, plan ? plan : &c->plan);
+		send_reload(c, config_fds, plan ? plan : &c->plan);
 	}
 	while (is_waiting(m) && wait_queue_wait(&until, &m->changed) == ERR_NONE)
 		continue;
@@ -227,18 +245,18 @@ static enum err try_it(struct op *op, struct master *m, struct attempt *a, struc
 		e = process_plans_make(
 			op, a->config, &m->sockets, m->plans.worker_count, &a->plans);
 	if (e == ERR_NONE)
-		e = master_write_snapshot(op, a->config, &a->config_fd);
+		e = snapshots_write(op, a->config, &a->config_fds);
 	if (e != ERR_NONE) {
 		buf_putf(text, "Error: %s\n", op->failure.text);
 		return e;
 	}
-	e = ask_children(op, m, a->config_fd, m->config_number + 1, &a->plans, text);
+	e = ask_children(op, m, &a->config_fds, m->config_number + 1, &a->plans, text);
 	if (e != ERR_NONE) {
 		AUTO_BUF(ignored, 0);
 		struct op back;
 		op_init(&back, op->arena, NULL, TIME_NEVER);
 		/* They had it a moment ago: what fails now is told when it is used. */
-		if (ask_children(&back, m, m->config_fd, m->config_number, &m->plans, &ignored) !=
+		if (ask_children(&back, m, &m->config_fds, m->config_number, &m->plans, &ignored) !=
 			ERR_NONE)
 			event_send_failure(NULL, EVENT_ERROR, NULL, &back,
 				"going back to the running configuration");
@@ -286,7 +304,7 @@ void child_catch_up(struct child *c)
 	if (!takes_part(c) || c->config_number == m->config_number)
 		return;
 	c->config_number = m->config_number;
-	send_reload(c, m->config_fd, plan ? plan : &c->plan);
+	send_reload(c, &m->config_fds, plan ? plan : &c->plan);
 	c->is_answering = false; /* nobody waits for it */
 }
 
@@ -294,9 +312,9 @@ static void use(struct op *op, struct master *m, struct attempt *a)
 {
 	struct child *c, *next;
 	config_unref(m->config);
-	close(m->config_fd);
+	snapshots_close(&m->config_fds);
 	m->config = a->config;
-	m->config_fd = a->config_fd;
+	m->config_fds = a->config_fds;
 	m->config_number++;
 	m->plans = a->plans;
 	sockets_commit(&m->sockets);
@@ -323,7 +341,7 @@ static enum err keep_own_sockets(struct op *op, struct master *m)
 enum err master_reload(struct op *op, struct master *m, struct buf *out)
 {
 	struct attempt *a = ARENA_NEW(op->arena, struct attempt);
-	a->config_fd = -1;
+	a->config_fds = (struct snapshots){ { -1, -1, -1 } };
 	TRY(task_mutex_lock(op, &m->changing));
 	notify_reloading();
 	sockets_begin(&m->sockets);
@@ -339,7 +357,7 @@ enum err master_reload(struct op *op, struct master *m, struct buf *out)
 	} else {
 		sockets_rollback(&m->sockets);
 		config_unref(a->config);
-		file_close_fd(&a->config_fd);
+		snapshots_close(&a->config_fds);
 		event_send(NULL, EVENT_ERROR, "master_reload_failed",
 			"the running configuration stays in use: %s", op->failure.text);
 	}

@@ -2,7 +2,7 @@
 /* main/role.h - what a process of the platform is given, and what each role does with it.
  *
  * The master re-executes the program as "pombal --role NAME --slot N" with these descriptors:
- *   3 the configuration's snapshot   4 the control socket to the master   5 the table of shards
+ *   3 its snapshot of the configuration   4 the control socket to the master   5 the table of shards
  *   6 the ticket key (auth and mail), or the seed of TLS tickets (login)
  *   7 the page in which the process says how it is
  *   8 ... listening sockets, named by --listen
@@ -55,6 +55,7 @@ struct role {
 	const char *service; /* of the configuration: whose limits count */
 	/* Which user it runs as: the setting that names it; SET_COUNT: stays as it is. */
 	enum config_setting user_setting;
+	enum config_reader reader; /* what it may know of the configuration */
 	bool is_confined; /* closed in, once it has started (main/sandbox.h): no files, no programs */
 	bool needs_ticket_key;
 	bool needs_tls_seed;

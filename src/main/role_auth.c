@@ -82,6 +82,7 @@ const struct role role_auth = {
 	.name = "auth",
 	.service = "auth",
 	.user_setting = SET_default_internal_user,
+	.reader = CONFIG_READER_AUTH,
 	.needs_ticket_key = true,
 	.start = auth_role_start,
 	.reload = auth_role_reload,

@@ -208,6 +208,7 @@ const struct role role_login = {
 	.name = "login",
 	.service = "imap-login",
 	.user_setting = SET_default_login_user,
+	.reader = CONFIG_READER_LOGIN,
 	.needs_tls_seed = true,
 	.is_confined = true,
 	.spool_dir = spool_dir,

@@ -425,3 +425,4 @@ const struct role role_mail = {
 	.stop = mail_role_stop,
 	.clients = mail_role_clients,
 };
+	.reader = CONFIG_READER_MAIL,

@@ -38,6 +38,11 @@ def tell(name, status, seconds, reason=""):
     print(json.dumps({"name": name, "status": status, "seconds": seconds, "reason": reason}), flush=True)
 
 
+VARIABLES = ("POWERLOSS_DIR", "POWERLOSS_STATE", "POWERLOSS_BOOT_ID", "POWERLOSS_IGNORE_SYNC")
+CONFIG = "mail_worker_count = 2\nimport_environment {\n" + "".join(
+    f"  {name} = %{{env:{name}}}\n" for name in VARIABLES) + "}\n"
+
+
 class Recorder:
     """The journal of one instance, on the same file system, outside the watched tree."""
 
@@ -164,7 +169,7 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     os.umask(0o022)
     try:
-        instance = Instance.create(build=args.build, users=50, config="mail_worker_count = 2\n")
+        instance = Instance.create(build=args.build, users=50, config=CONFIG)
     except Exception as e:
         tell("start", "fail", 0, str(e))
         return 1
