@@ -79,7 +79,7 @@ struct http_settings {
 	unsigned breaker_failures;
 	int64_t breaker_us, breaker_max_us;
 };
-/* What the sheet gives to storage drivers: 10 s, 5 attempts, 10 connections and so on. */
+/* What the sheet gives to storage drivers: 10 s, 5 attempts, 10 connections and so on; see settings.c. */
 struct http_settings http_settings_default(void);
 
 /* ---- clients ---- */

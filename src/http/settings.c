@@ -3,7 +3,11 @@
  *
  * The settings' own defaults are those of a plain client (one connection, one attempt); object stores have
  * others (sheet storage §9.1). So a value counts where somebody set it. "unlimited" sizes of headers are ours:
- * no input is without a limit. */
+ * no input is without a limit.
+ *
+ * One default is not the sheet's: connections are kept for 30 s instead of 1. Mail comes in sparsely, and a
+ * handshake costs more than the request. A connection that the server closed meanwhile is noticed before it is
+ * used, or repeated on a new one with the caller told (maybe_repeated); 30 s is below what firewalls forget. */
 #include "config/config.h"
 #include "http/http_private.h"
 
@@ -21,7 +25,7 @@ struct http_settings http_settings_default(void)
 		.retry_max_us = 10 * US_PER_SEC,
 		.redirects_max = 2,
 		.connections_max = 10,
-		.idle_max_us = US_PER_SEC,
+		.idle_max_us = 30 * US_PER_SEC,
 		.dns_ttl_us = 30 * 60 * US_PER_SEC,
 		.header_bytes_max = 256 * 1024,
 		.header_line_max = 64 * 1024,

@@ -176,6 +176,49 @@ static void handshakes_are_resumed_after_a_rest(void **state)
 	test_in_task(run_resumed, NULL);
 }
 
+/* Kept for as long as stores want it, and closed by the server meanwhile. Its leave looks to libcurl like a sign of
+ * life, so the request is written there before it goes, at once, over a new connection. */
+static void run_closed(void *arg)
+{
+	const struct act closing[] = { { REPLY_OK(1, "x"), .then = THEN_CLOSE } };
+	AUTO_ARENA(arena, 0);
+	struct op op;
+	struct side side;
+	struct http_client *c;
+	struct http_answer a;
+	(void)arg;
+	op_init(&op, &arena, NULL, now_us() + 20 * US_PER_SEC);
+	side_open(&op, &side, "localhost");
+	test_server_script(&side.server, closing, ARRAY_COUNT(closing));
+	struct http_settings s = http_settings_default();
+	assert_true(s.idle_max_us >= 20 * US_PER_SEC);
+	s.ca_pem = buf_str(&side.cert);
+	assert_ok(http_client_open_with(&op, &s, "test", &c));
+	static char big[300000];
+	const struct str bodies[] = { STR("mail"), { big, sizeof big } };
+	for (unsigned i = 0; i < 20; i++) {
+		const struct http_request request = { .method = STR("PUT"),
+			.url = side.url,
+			.parts = &bodies[i % 2],
+			.part_count = 1,
+			.answer_max = 9,
+			.is_repeatable = true };
+		assert_ok(http_request(&op, c, &request, &a));
+		assert_int_equal(a.status, 200);
+		while (side.server.live > 0)
+			assert_ok(wait_queue_wait(&op, &side.server.ended));
+	}
+	assert_int_equal(side.server.request_count, 20);
+	http_client_close(c);
+	side_close(&side);
+}
+
+static void connections_that_the_server_closed_do_not_matter(void **state)
+{
+	(void)state;
+	test_in_task(run_closed, NULL);
+}
+
 static void run_shown(void *arg)
 {
 	AUTO_ARENA(arena, 0);
@@ -277,6 +320,7 @@ int main(void)
 		cmocka_unit_test(only_named_authorities_are_trusted),
 		cmocka_unit_test(nothing_leads_from_tls_to_plain),
 		cmocka_unit_test(handshakes_are_resumed_after_a_rest),
+		cmocka_unit_test(connections_that_the_server_closed_do_not_matter),
 		cmocka_unit_test(certificates_of_clients_are_shown),
 		cmocka_unit_test(settings_are_those_of_storage),
 	};
