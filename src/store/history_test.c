@@ -88,6 +88,73 @@ static void withheld_expunges_hold_the_modseq_down(struct world *w)
 	mailbox_unref(m);
 }
 
+/* ---- another host in between ---- */
+
+static void change_host(struct world *w, enum world_end how, const char *host)
+{
+	if (how == WORLD_STOP)
+		world_stop(w);
+	else
+		world_crash(w);
+	w->settings.local_dir = str_printf(&w->arena, "%s/%s", w->dir, host);
+	world_open_store(w);
+}
+
+/* What this host's log has is not what the other one's had. */
+static void an_old_log_does_not_stand_for_another_hosts_flags(struct world *w)
+{
+	struct mailbox *m = world_box(w, "INBOX");
+	world_append(w, m, "x");
+	struct view *v = world_view(w, m);
+	world_flags(w, v, 1, 1, FLAGS_ADD, MAIL_FLAGGED);
+	assert_ok(task_sleep(&w->op, 2 * US_PER_SEC));
+	view_close(v);
+	mailbox_unref(m);
+	change_host(w, WORLD_CRASH, "other");
+	m = world_box(w, "INBOX");
+	v = world_view(w, m);
+	world_flags(w, v, 1, 1, FLAGS_ADD, MAIL_SEEN);
+	uint64_t told = index_modseq(m->index);
+	view_close(v);
+	mailbox_unref(m);
+	change_host(w, WORLD_CRASH, "local");
+	m = world_box(w, "INBOX");
+	assert_int_equal(index_hot(m->index, 0)->flags, MAIL_FLAGGED);
+	assert_true(index_modseq(m->index) > told);
+	assert_int_equal(index_settle_modseq(m->index, told), 0);
+	assert_ok(mailbox_verify(&w->op, m));
+	mailbox_unref(m);
+}
+
+/* Flags that waited for the journal here when the other host took over were given up then. */
+static void flags_that_were_given_up_do_not_come_back(struct world *w)
+{
+	for (enum world_end how = WORLD_STOP; how <= WORLD_CRASH; how++) {
+		struct mailbox *m = world_box(w, "INBOX");
+		uint32_t uid = world_append(w, m, "x"), at;
+		assert_ok(task_sleep(&w->op, 2 * US_PER_SEC));
+		struct view *v = world_view(w, m);
+		world_flags(w, v, 1, view_exists(v), FLAGS_ADD, MAIL_SEEN);
+		view_close(v);
+		mailbox_unref(m);
+		change_host(w, WORLD_CRASH, "other");
+		m = world_box(w, "INBOX");
+		assert_true(index_find(m->index, uid, &at));
+		assert_int_equal(index_hot(m->index, at)->flags, 0);
+		world_append(w, m, "y");
+		mailbox_unref(m);
+		change_host(w, how, "local");
+		m = world_box(w, "INBOX");
+		assert_true(index_find(m->index, uid, &at));
+		assert_int_equal(index_hot(m->index, at)->flags, 0);
+		assert_ok(mailbox_verify(&w->op, m));
+		mailbox_unref(m);
+	}
+}
+
+SCENARIO(an_old_log_does_not_stand_for_another_hosts_flags)
+SCENARIO(flags_that_were_given_up_do_not_come_back)
+
 /* ---- frozen views ---- */
 
 static struct view *world_thaw(struct world *w, struct str frozen)
@@ -189,6 +256,8 @@ SCENARIO(withheld_expunges_hold_the_modseq_down)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_an_old_log_does_not_stand_for_another_hosts_flags),
+		cmocka_unit_test(test_flags_that_were_given_up_do_not_come_back),
 		cmocka_unit_test(test_a_frozen_view_goes_on),
 		cmocka_unit_test(test_a_frozen_view_is_checked),
 		cmocka_unit_test(test_expunges_are_told_to_who_was_away),

@@ -99,6 +99,9 @@ static bool replay(struct open_job *j, const struct log_record *r)
 	case LOG_JOURNALLED:
 		drop_journalled(l, r->number);
 		return true;
+	case LOG_WRITER:
+		l->writer = (uint32_t)r->number;
+		return true;
 	case LOG_RECENT:
 		index_set_recent_uid(j->index, (uint32_t)MIN(r->number, UINT32_MAX));
 		return true;
@@ -258,6 +261,32 @@ void local_write(struct mailbox *m)
 	buf_clear(&l->out);
 }
 
+void local_add_writer(struct mailbox *m)
+{
+	local_add(m, &(struct log_record){ .type = LOG_WRITER, .number = m->user->writer });
+	local_write(m);
+}
+
+void local_distrust(struct mailbox *m)
+{
+	struct local *l = &m->local;
+	char path[4096];
+	give_up(l);
+	if (l->pending == 0)
+		return;
+	/* They are folded already, and may be in the snapshot: all is read again. */
+	index_free(m->index);
+	m->index = index_new(m->guid);
+	if (l->map)
+		(void)munmap(l->map, l->map_bytes);
+	l->map = NULL;
+	l->snapshot_bytes = 0;
+	l->pending = 0;
+	buf_clear(&l->pending_values);
+	if (path_of(l, "snapshot", path, sizeof(path)))
+		(void)unlink(path);
+}
+
 /* ---- a new snapshot ---- */
 
 struct rewrite_job {
@@ -317,6 +346,9 @@ static void begin_log(struct mailbox *m, uint32_t serial, bool has_snapshot, str
 		header.base = index_cover(m->index);
 	memcpy(header.boot_id, m->user->store->boot_id, sizeof(header.boot_id));
 	log_header_encode(out, &header);
+	if (m->is_claimed)
+		log_record_encode(out, serial,
+			&(struct log_record){ .type = LOG_WRITER, .number = m->user->writer });
 	if (m->pending.n == 0)
 		return;
 	const struct str *words;

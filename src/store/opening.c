@@ -41,6 +41,17 @@ static bool local_is_current(const struct mailbox *m, const struct handover *h)
 	       name_cmp(l->clean.cover, h->closed.cover) == 0;
 }
 
+/* Flag changes that wait in the log are facts while its writer's head is there. */
+static bool local_is_of_last_writer(const struct mailbox *m)
+{
+	const struct user *u = m->user;
+	for (size_t i = 0; i < u->head_count; i++)
+		if (u->heads[i].head.is_open && u->heads[i].writer == m->local.writer &&
+			memcmp(&u->heads[i].mailbox, &m->guid, sizeof(m->guid)) == 0)
+			return true;
+	return false;
+}
+
 void mailbox_set_fences(const struct mailbox *m, struct index *x)
 {
 	const struct user *u = m->user;
@@ -426,6 +437,8 @@ enum err mailbox_load(struct op *op, struct mailbox *m)
 	struct store *s = m->user->store;
 	struct handover h = user_handover(m->user, m->guid);
 	TRY(local_open(op, m));
+	if ((h.is_open || m->local.pending > 0) && !local_is_of_last_writer(m))
+		local_distrust(m);
 	name_observe(&s->clock, index_cover(m->index), now_wall_us());
 	mailbox_set_fences(m, m->index);
 	m->bucket = user_bucket_of(m->user, m->guid);

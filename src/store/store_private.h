@@ -137,12 +137,17 @@ struct local {
 	/* what the log said */
 	bool has_clean;
 	struct log_record clean;
+	uint32_t writer;           /* who wrote it last; 0: nobody */
 	struct buf pending_values; /* counted values of flags rows that were not journalled */
 };
 /* WAITS. Reads snapshot and log into a new index; whatever is damaged is dropped. Never fails for
  * what is missing. */
 enum err local_open(struct op *op, struct mailbox *m);
 void local_add(struct mailbox *m, const struct log_record *record);
+/* Notes that the open head of this process is durable, before anything is told that hangs on it. */
+void local_add_writer(struct mailbox *m);
+/* Files of a writer whom another host has replaced: what he did not journal is gone, here too. */
+void local_distrust(struct mailbox *m);
 void local_write(struct mailbox *m); /* what was added, to the page cache */
 /* WAITS. A new snapshot and an empty log. Hold the write lock. */
 enum err local_rewrite(struct op *op, struct mailbox *m);

@@ -33,6 +33,8 @@ static void publish_writer(struct user *u, const struct catalog_change *change, 
 	user_set_head(u, &own);
 	if (m)
 		m->is_claimed = own.head.is_open;
+	if (m && m->is_claimed)
+		local_add_writer(m);
 	if (memcmp(&change->mailbox, &root, sizeof(root)) == 0)
 		u->has_claimed_root = own.head.is_open;
 }

@@ -55,6 +55,7 @@ static void put_payload(struct buf *out, const struct log_record *r)
 		break;
 	case LOG_JOURNALLED:
 	case LOG_RECENT:
+	case LOG_WRITER:
 		number_put_varint(out, r->number);
 		break;
 	case LOG_SUMMARY:
@@ -105,6 +106,7 @@ static bool cut_payload(struct str body, struct log_record *r)
 		return true;
 	case LOG_JOURNALLED:
 	case LOG_RECENT:
+	case LOG_WRITER:
 		return number_cut_varint(&body, &r->number) && body.n == 0;
 	case LOG_SUMMARY:
 		return cut_u32(&body, &r->uid) && number_cut_varint(&body, &r->offset) &&

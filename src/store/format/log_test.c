@@ -14,6 +14,7 @@ static void build(struct buf *out)
 		{ .type = LOG_JOURNALLED, .number = 1 },
 		{ .type = LOG_RECENT, .number = 300 },
 		{ .type = LOG_SUMMARY, .uid = 5, .offset = UINT64_C(1) << 40, .length = 900 },
+		{ .type = LOG_WRITER, .number = 0xfedcba98 },
 		{ .type = LOG_CLEAN, .uid = 6, .number = 1234567, .cover = { { 7 } } },
 	};
 	for (size_t i = 0; i < ARRAY_COUNT(records); i++)
@@ -36,6 +37,7 @@ static void records_come_back_in_order(void **state)
 	assert_true(log_record_cut(&rest, SERIAL, &r) && r.number == 300);
 	assert_true(log_record_cut(&rest, SERIAL, &r));
 	assert_true(r.uid == 5 && r.offset == UINT64_C(1) << 40 && r.length == 900);
+	assert_true(log_record_cut(&rest, SERIAL, &r) && r.number == 0xfedcba98);
 	assert_true(log_record_cut(&rest, SERIAL, &r));
 	assert_true(r.uid == 6 && r.number == 1234567 && r.cover.bytes[0] == 7);
 	assert_int_equal(rest.n, 0);
