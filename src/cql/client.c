@@ -45,6 +45,17 @@ struct cql_client *cql_client_new(const struct cql_settings *settings)
 	return c;
 }
 
+/* Reads and writes of which neither meets the other lose what was written. */
+static void warn_weak(const struct cql_client *c)
+{
+	const char *setting = cql_settings_weak(&c->settings);
+	if (setting)
+		event_send(c->event, EVENT_WARNING, "cql_consistency_weak",
+			"%s, or its fallback, is weaker than a quorum: mail that was taken can be "
+			"missing where there are several copies",
+			setting);
+}
+
 enum err cql_open(struct op *op, const struct config_scope *scope, struct cql_client **out)
 {
 	struct cql_settings settings = { 0 };
@@ -54,6 +65,7 @@ enum err cql_open(struct op *op, const struct config_scope *scope, struct cql_cl
 		return e;
 	}
 	*out = cql_client_new(&settings);
+	warn_weak(*out);
 	return ERR_NONE;
 }
 
@@ -132,7 +144,7 @@ struct cql_counters cql_counters(const struct cql_client *c)
 	struct cql_counters n = c->counters;
 	for (size_t i = 0; i < c->host_count; i++) {
 		const struct cql_host *h = c->hosts[i];
-		n.hosts += !h->is_gone;
+		n.hosts += h->is_local && !h->is_gone;
 		if (!cql_host_is_up(h))
 			continue;
 		n.connections++;

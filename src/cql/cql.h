@@ -44,7 +44,9 @@ enum cql_class {
 	CQL_READ,
 	CQL_WRITE,
 	CQL_DELETE,
-	CQL_QUORUM, /* a read at QUORUM of all data centres, whatever is set, without fallback */
+	/* A read at a quorum of each data centre, whatever is set, without fallback: it meets every write
+	 * at the local quorum of any. A QUORUM over all of them would not. */
+	CQL_QUORUM,
 };
 #define CQL_CLASS_COUNT (CQL_QUORUM + 1)
 
@@ -120,7 +122,7 @@ struct cql_counters {
 	uint64_t retries, speculations, prepares;
 	uint64_t slow; /* above cassandra_warn_timeout */
 	uint64_t bytes_in, bytes_out;
-	uint64_t hosts, connections, in_flight; /* now */
+	uint64_t hosts, connections, in_flight; /* now, of our data centre */
 };
 struct cql_counters cql_counters(const struct cql_client *c);
 

@@ -42,6 +42,8 @@ enum err cql_settings_read(
 	struct op *op, const struct config_scope *scope, struct cql_settings *out);
 enum err cql_settings_parse(
 	struct op *op, struct str hosts, struct str keyspace, struct cql_settings *out);
+/* The setting of a class that may use less than a quorum; NULL: none does. */
+const char *cql_settings_weak(const struct cql_settings *s);
 void cql_settings_done(struct cql_settings *s);
 
 /* ---- fallback.c: which consistency counts now (sheet §11.6). Pure: time is given ---- */

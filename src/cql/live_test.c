@@ -92,14 +92,19 @@ static const struct cql_statement *insert(struct live *l)
 		make(l, "INSERT INTO @ (u, g, n, i, v) VALUES (?, ?, ?, ?, ?)"));
 }
 
-static enum err read_rows(struct live *l, struct seen *seen)
+static enum err read_rows_as(struct live *l, enum cql_class class, struct seen *seen)
 {
-	const struct cql_statement *s = cql_statement(l->client, CQL_READ, STR("read"),
+	const struct cql_statement *s = cql_statement(l->client, class, STR("read"),
 		make(l, "SELECT n, i, v, writetime(v) FROM @ WHERE u = ? AND g = ?"));
 	struct cql_value values[] = { cql_text(STR("user")), cql_blob(STR("guid")) };
 	struct cql_bound b = { s, values, ARRAY_COUNT(values), 0 };
 	*seen = (struct seen){ .arena = &l->arena };
 	return cql_query(&l->op, l->client, &b, see, seen);
+}
+
+static enum err read_rows(struct live *l, struct seen *seen)
+{
+	return read_rows_as(l, CQL_READ, seen);
 }
 
 static void run_values(void *arg)
@@ -120,6 +125,8 @@ static void run_values(void *arg)
 	assert_str(seen.v, STR("\0\1bytes"));
 	write_row(&l, s, INT64_MIN + 7, STR("newer"), 0);
 	assert_ok(read_rows(&l, &seen));
+	assert_str(seen.v, STR("newer"));
+	assert_ok(read_rows_as(&l, CQL_QUORUM, &seen));
 	assert_str(seen.v, STR("newer"));
 	tear_down(&l);
 }

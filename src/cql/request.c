@@ -183,6 +183,8 @@ static enum verdict judge_error(struct run *r, struct attempt *a, const struct c
 	case CQL_ERROR_WRITE_FAILURE:
 		return retry(r, false, true);
 	default:
+		/* Of errors with a class of their own it is known that they come before the write. */
+		r->is_uncertain |= r->failure == ERR_UNAVAILABLE;
 		return VERDICT_FAILED;
 	}
 }
@@ -354,9 +356,9 @@ enum err cql_request_run(struct op *op, struct cql_client *c, const struct cql_r
 	struct run r = { .op = op, .client = c, .rq = rq, .began_us = now_us() };
 	struct cql_fallback *f = &c->classes[rq->class];
 	r.until_us = MIN(op->deadline_us, r.began_us + c->settings.request_us);
-	r.consistency = rq->kind == CQL_REQUEST_TEXT ? CQL_AT_ONE
-			: rq->page_state.n > 0       ? f->primary
-						     : cql_fallback_choose(f, r.began_us);
+	r.consistency = rq->kind == CQL_REQUEST_TEXT || rq->page_state.n > 0
+				? f->primary
+				: cql_fallback_choose(f, r.began_us);
 	c->counters.requests++;
 	enum err e = run_loop(&r, out, out_host);
 	if (e != ERR_NONE && r.last_text[0] == '\0')

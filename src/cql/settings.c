@@ -22,7 +22,7 @@ static void init(struct cql_settings *s)
 	s->warn_us = 5 * US_PER_SEC;
 	for (unsigned i = 0; i < CQL_CLASS_COUNT; i++)
 		s->primary[i] = s->fallback[i] = CQL_AT_LOCAL_QUORUM;
-	s->primary[CQL_QUORUM] = s->fallback[CQL_QUORUM] = CQL_AT_QUORUM;
+	s->primary[CQL_QUORUM] = s->fallback[CQL_QUORUM] = CQL_AT_EACH_QUORUM;
 	s->dial = (struct cql_dial){ .connect_us = 5 * US_PER_SEC,
 		.heartbeat_us = 30 * US_PER_SEC,
 		.idle_us = IDLE_US,
@@ -101,6 +101,19 @@ static enum err read_consistencies(
 	return ERR_NONE;
 }
 
+static bool is_weak(enum cql_consistency c)
+{
+	return c == CQL_AT_ANY || c == CQL_AT_ONE || c == CQL_AT_LOCAL_ONE;
+}
+
+const char *cql_settings_weak(const struct cql_settings *s)
+{
+	for (unsigned i = 0; i < ARRAY_COUNT(classes); i++)
+		if (is_weak(s->primary[i]) || is_weak(s->fallback[i]))
+			return classes[i].name;
+	return NULL;
+}
+
 static enum err read_credentials(
 	struct op *op, const struct config_scope *scope, struct cql_settings *s)
 {
@@ -154,10 +167,17 @@ static int64_t time_of(const struct config_scope *scope, enum config_setting id)
 	return MIN(config_time_us(scope, id), TIME_MAX_US);
 }
 
+/* Of limits 0 is none. */
+static int64_t limit_of(const struct config_scope *scope, enum config_setting id)
+{
+	int64_t us = time_of(scope, id);
+	return us > 0 ? us : TIME_MAX_US;
+}
+
 static void read_times(const struct config_scope *scope, struct cql_settings *s)
 {
-	s->dial.connect_us = time_of(scope, SET_cassandra_connect_timeout);
-	s->request_us = time_of(scope, SET_cassandra_request_timeout);
+	s->dial.connect_us = limit_of(scope, SET_cassandra_connect_timeout);
+	s->request_us = limit_of(scope, SET_cassandra_request_timeout);
 	s->warn_us = time_of(scope, SET_cassandra_warn_timeout);
 	s->dial.heartbeat_us = time_of(scope, SET_cassandra_heartbeat_interval);
 	s->dial.idle_us = time_of(scope, SET_cassandra_idle_timeout);

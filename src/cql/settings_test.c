@@ -53,7 +53,7 @@ static void defaults_are_those_of_the_sheet(void **state)
 	for (unsigned i = 0; i < CQL_QUORUM; i++)
 		assert_true(s->primary[i] == CQL_AT_LOCAL_QUORUM &&
 			    s->fallback[i] == CQL_AT_LOCAL_QUORUM);
-	assert_true(s->primary[CQL_QUORUM] == CQL_AT_QUORUM);
+	assert_true(s->primary[CQL_QUORUM] == CQL_AT_EACH_QUORUM);
 	assert_null(s->dial.tls);
 	done(&w);
 }
@@ -116,12 +116,48 @@ static void what_cannot_be_is_named(void **state)
 	}
 }
 
+static void weak_consistencies_are_noticed(void **state)
+{
+	static const struct {
+		const char *text, *says;
+	} rows[] = {
+		{ NEEDED, NULL },
+		{ NEEDED "cassandra_read_consistency = two\n", NULL },
+		{ NEEDED "cassandra_read_consistency = one\n", "cassandra_read_consistency" },
+		{ NEEDED "cassandra_read_fallback_consistency = local-one\n",
+			"cassandra_read_consistency" },
+		{ NEEDED "cassandra_write_fallback_consistency = any\n",
+			"cassandra_write_consistency" },
+	};
+	(void)state;
+	for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+		struct world w;
+		assert_ok(read_text(&w, rows[i].text));
+		const char *says = cql_settings_weak(&w.settings);
+		assert_true(rows[i].says ? says && strcmp(says, rows[i].says) == 0 : !says);
+		done(&w);
+	}
+}
+
+static void zero_is_no_limit(void **state)
+{
+	struct world w;
+	(void)state;
+	assert_ok(read_text(&w, NEEDED "cassandra_request_timeout = 0\n"
+				       "cassandra_connect_timeout = 0\n"));
+	assert_true(w.settings.request_us > 3600 * US_PER_SEC &&
+		    w.settings.dial.connect_us > 3600 * US_PER_SEC);
+	done(&w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(defaults_are_those_of_the_sheet),
 		cmocka_unit_test(everything_can_be_set),
 		cmocka_unit_test(what_cannot_be_is_named),
+		cmocka_unit_test(weak_consistencies_are_noticed),
+		cmocka_unit_test(zero_is_no_limit),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

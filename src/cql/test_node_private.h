@@ -53,6 +53,7 @@ struct cluster {
 	struct taken taken[TAKEN_MAX];
 	size_t taken_count;
 	size_t prepares, connections, options;
+	uint16_t asked_at, changed_at; /* consistency of the last QUERY, and of the last that is no SELECT */
 	const char *datacenters[NODES_MAX];
 	bool has_no_keyspace, wants_password, is_mute, has_version_3;
 	bool is_silent; /* no step is answered */
@@ -158,6 +159,7 @@ static void answer_query(struct visit *v, uint16_t id, struct str text)
 		put_rows_head(&b, 1, 0, NULL);
 	} else {
 		cql_put_int(&b, CQL_RESULT_SCHEMA);
+		k->changed_at = k->asked_at;
 	}
 	answer(v, CQL_OP_RESULT, id, buf_str(&b));
 }
@@ -325,7 +327,8 @@ static void serve_frame(struct visit *v, const struct cql_header *h, struct str 
 {
 	struct cluster *k = v->node->cluster;
 	uint16_t id = (uint16_t)h->stream;
-	struct str text = body;
+	struct str rest = body;
+	struct cql_value text;
 	static const struct step again = { .kind = STEP_VOID };
 	switch (h->opcode) {
 	case CQL_OP_OPTIONS:
@@ -349,7 +352,8 @@ static void serve_frame(struct visit *v, const struct cql_header *h, struct str 
 		answer(v, CQL_OP_READY, id, STR(""));
 		break;
 	case CQL_OP_QUERY:
-		answer_query(v, id, str_slice(text, 4, text.n));
+		assert_true(cql_cut_value(&rest, &text) && cql_cut_short(&rest, &k->asked_at));
+		answer_query(v, id, text.bytes);
 		break;
 	case CQL_OP_PREPARE:
 		answer_prepare(v, id);
