@@ -401,6 +401,9 @@ static void explain(struct http_attempt *a)
 		text = curl_easy_strerror(a->code);
 	if (text)
 		snprintf(a->why, sizeof a->why, "%s", text);
+	size_t n = strlen(a->why);
+	if (a->is_done && a->code == CURLE_PEER_FAILED_VERIFICATION)
+		snprintf(a->why + n, sizeof a->why - n, "; see ssl_client_ca_file");
 }
 
 static void collect(struct http_attempt *a)

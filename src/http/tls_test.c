@@ -77,6 +77,7 @@ static void run_trust(void *arg)
 	s.ca_pem = buf_str(&other.cert);
 	assert_err(ask(&op, &s, good.url), ERR_UNAVAILABLE);
 	assert_true(strstr(op.failure.text, "certificate") != NULL);
+	assert_true(strstr(op.failure.text, "see ssl_client_ca_file") != NULL);
 	assert_err(ask(&op, &s, other.url), ERR_UNAVAILABLE); /* its name is another */
 	assert_true(strstr(op.failure.text, "localhost") != NULL);
 	s.accepts_any_cert = true;
