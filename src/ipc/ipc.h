@@ -28,6 +28,7 @@ enum ipc_type {
 	IPC_SESSION = 3,        /* login -> mail: a connection and its ticket (ipc/handover.h) */
 	IPC_MOVED_SESSION = 15, /* mail -> mail: a session of before an upgrade (main/moving.h) */
 	IPC_MASTER = 16,        /* doveadm -> master: a command (main/master.h) */
+	IPC_MAIL_ADMIN = 17,    /* doveadm -> mail: a command (main/mail_admin.h) */
 	IPC_DELIVER = 4,     /* login -> mail: a spooled mail and its ticket (deliver/deliver.h) */
 	IPC_AUTH_BEGIN = 20, /* login -> auth: a SASL exchange starts (auth/client.h) */
 	IPC_AUTH_RESPOND = 21,      /* its next message */

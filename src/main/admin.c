@@ -141,6 +141,26 @@ static enum err do_service_status(
 	return ERR_NONE;
 }
 
+/* ---- mail workers ---- */
+
+/* Slots, one a line: the worker that serves a user, or all that serve. */
+static enum err do_mail_workers(
+	struct op *op, struct master *m, struct str argument, struct buf *out)
+{
+	struct child *c, *next;
+	(void)op;
+	if (argument.n > 0) {
+		buf_putf(out, "%u\n", shared_worker_of(m->shared, argument));
+		return ERR_NONE;
+	}
+	LIST_FOR_EACH(c, next, &m->children, struct child, link)
+	{
+		if (c->plan.role == &role_mail && c->is_serving && !c->is_leaving)
+			buf_putf(out, "%u\n", c->plan.slot);
+	}
+	return ERR_NONE;
+}
+
 /* ---- quarantine ---- */
 
 static enum err do_quarantine_list(
@@ -178,6 +198,7 @@ static const struct {
 	{ "wait", do_wait },
 	{ "process status", do_process_status },
 	{ "service status", do_service_status },
+	{ "mail workers", do_mail_workers },
 	{ "quarantine list", do_quarantine_list },
 	{ "quarantine release", do_quarantine_release },
 };

@@ -59,6 +59,9 @@ int doveadm_process_status(struct doveadm *d);
 int doveadm_service_status(struct doveadm *d);
 int doveadm_quarantine_list(struct doveadm *d);
 int doveadm_quarantine_release(struct doveadm *d);
+int doveadm_storage_status(struct doveadm *d); /* doveadm_mail.c */
+int doveadm_mailbox_verify(struct doveadm *d);
+int doveadm_force_resync(struct doveadm *d);
 int doveadm_pw(struct doveadm *d);        /* doveadm_pw.c */
 int doveadm_auth_test(struct doveadm *d); /* doveadm_auth.c */
 int doveadm_auth_login(struct doveadm *d);

@@ -41,6 +41,14 @@ static const struct {
 	{ SET_mail_shard_count, "mail_shard_count" },
 };
 
+/* Where mails are and what opens them, by the beginnings of names: mail workers open their stores once,
+ * and one that is started again alone would look elsewhere than the others. Refused. */
+static const char *const of_storage[] = { "obox", "dict_server", "cassandra_", "crypt_" };
+
+/* What mail workers read when they open their stores: a reload says so. */
+static const char *const of_opening[] = { "namespace", "metacache_", "mail_max_keyword_length",
+	"http_client_", "ssl_client_" };
+
 enum err master_memory_file(struct op *op, const char *name, struct str content, int *out_fd)
 {
 	int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
@@ -103,27 +111,65 @@ static void warn_of_start_settings(const struct master *m, struct config *next, 
 	}
 }
 
-/* Where mails are, as text. */
-static void put_storage(struct op *op, struct config *config, struct buf *out)
+/* What stands outermost in the configuration under names that begin with `name`, as text, without what
+ * workers read anew each time. */
+static void put_items(struct config *config, struct str name, struct buf *out)
 {
 	const struct config_show_args args = {
 		.with_defaults = true, .with_hidden = true, .with_secrets = true
 	};
-	if (config_show_one(op, config_scope(config, NULL), STR("obox"), false, &args, out) !=
-		ERR_NONE)
-		op_forgive(op); /* there is none */
+	AUTO_BUF(all, 0);
+	bool is_wanted = false;
+	config_show_place(config_scope(config, NULL), &args, &all);
+	struct str rest = buf_str(&all), line;
+	while (str_cut_line(&rest, &line)) {
+		if (line.n > 0 && line.p[0] != ' ' && line.p[0] != '}')
+			is_wanted = str_starts(line, name);
+		if (!is_wanted || str_starts(str_trim(line), STR("obox_garbage_")))
+			continue;
+		buf_put(out, line);
+		buf_put_byte(out, '\n');
+	}
+	mem_wipe(all.p, all.n);
+}
+
+static bool has_changed(const struct master *m, struct config *next, const char *name)
+{
+	AUTO_BUF(before, 0);
+	AUTO_BUF(after, 0);
+	put_items(m->config, str_from(name), &before);
+	put_items(next, str_from(name), &after);
+	bool is_same = str_eq(buf_str(&before), buf_str(&after));
+	mem_wipe(before.p, before.n);
+	mem_wipe(after.p, after.n);
+	return !is_same;
+}
+
+/* Names that stand for several end with '_'. */
+static const char *rest_of_name(const char *name)
+{
+	return name[strlen(name) - 1] == '_' ? "*" : "";
+}
+
+static void warn_of_opening(const struct master *m, struct config *next, struct buf *out)
+{
+	for (size_t i = 0; i < ARRAY_COUNT(of_opening); i++) {
+		if (has_changed(m, next, of_opening[i]))
+			buf_putf(out,
+				"Warning: %s%s takes effect for mail workers at the next start\n",
+				of_opening[i], rest_of_name(of_opening[i]));
+	}
 }
 
 static enum err check_storage(struct op *op, const struct master *m, struct config *next)
 {
-	AUTO_BUF(before, 0);
-	AUTO_BUF(after, 0);
-	put_storage(op, m->config, &before);
-	put_storage(op, next, &after);
-	if (str_eq(buf_str(&before), buf_str(&after)))
-		return ERR_NONE;
-	return op_fail(
-		op, ERR_INVALID, "obox cannot change while Pombal runs: stop it, then start it");
+	for (size_t i = 0; i < ARRAY_COUNT(of_storage); i++) {
+		if (has_changed(m, next, of_storage[i]))
+			return op_fail(op, ERR_INVALID,
+				"%s%s cannot change while Pombal runs: stop it, then start it",
+				of_storage[i], rest_of_name(of_storage[i]));
+	}
+	return ERR_NONE;
 }
 
 static enum err check_places(struct op *op, const struct master *m, struct config *next)
@@ -240,6 +286,7 @@ static enum err try_it(struct op *op, struct master *m, struct attempt *a, struc
 {
 	TRY(read_files(op, m, &a->config, text));
 	warn_of_start_settings(m, a->config, text);
+	warn_of_opening(m, a->config, text);
 	enum err e = check_places(op, m, a->config);
 	if (e == ERR_NONE)
 		e = process_plans_make(

@@ -9,6 +9,7 @@
 #include "deliver/deliver.h"
 #include "event/event.h"
 #include "ipc/handover.h"
+#include "main/mail_admin.h"
 #include "main/moving.h"
 #include "main/role.h"
 #include "objects/objects.h"
@@ -16,11 +17,11 @@
 #include "store/store.h"
 #include "task/task.h"
 
-#define GARBAGE_EVERY_US (10 * 60 * US_PER_SEC)
-#define GARBAGE_AGE_US   (3600 * US_PER_SEC)
-#define HEAD_BYTES_MAX   (64 << 10)
-#define FINISH_US        (2 * US_PER_SEC)
-#define OLD_SESSIONS_US  (20 * US_PER_SEC)
+#define GARBAGE_EVERY_MIN_US US_PER_SEC
+#define GARBAGE_OP_US        (10 * 60 * US_PER_SEC) /* a round may last */
+#define HEAD_BYTES_MAX       (64 << 10)
+#define FINISH_US            (2 * US_PER_SEC)
+#define OLD_SESSIONS_US      (20 * US_PER_SEC)
 
 struct mail_role {
 	struct config *config;       /* a reference */
@@ -126,6 +127,18 @@ static enum err take_moved_session(struct op *op, struct mail_role *r, const str
 	return moving_take(op, request, r->imap, r->store);
 }
 
+/* Of doveadm: about this worker, or about one of its users. */
+static enum err take_command(struct op *op, struct mail_role *r, const struct ipc_peer *peer,
+	struct ipc_message *request, struct ipc_message *reply)
+{
+	struct str user;
+	if (peer->uid != 0 && peer->uid != geteuid())
+		return op_fail(op, ERR_DENIED, "only root may command mail workers");
+	if (ipc_get_str(request, "user", &user))
+		TRY(check_home(op, r, user));
+	return mail_admin_answer(op, r->store, r->slot, request, reply);
+}
+
 static enum err serve(struct op *op, const struct ipc_peer *peer, struct ipc_message *request,
 	struct ipc_message *reply, void *arg)
 {
@@ -140,6 +153,8 @@ static enum err serve(struct op *op, const struct ipc_peer *peer, struct ipc_mes
 		e = take_mail(op, r, request, reply);
 	else if (request->type == IPC_MOVED_SESSION)
 		e = take_moved_session(op, r, peer, request);
+	else if (request->type == IPC_MAIL_ADMIN)
+		e = take_command(op, r, peer, request, reply);
 	else
 		e = op_fail(op, ERR_UNSUPPORTED, "a mail worker does not take messages of type %d",
 			(int)request->type);
@@ -152,14 +167,21 @@ static enum err serve(struct op *op, const struct ipc_peer *peer, struct ipc_mes
 
 /* ---- garbage ---- */
 
+static int64_t garbage_interval_us(const struct mail_role *r)
+{
+	const struct config_scope *global = config_scope(r->config, NULL);
+	return MAX(config_time_us(global, SET_obox_garbage_interval), GARBAGE_EVERY_MIN_US);
+}
+
 /* The shards that this worker serves: touching another one would take it from its worker. */
 static void collect_own_shards(struct op *op, struct mail_role *r)
 {
+	int64_t age_us = config_time_us(config_scope(r->config, NULL), SET_obox_garbage_min_age);
 	for (uint32_t shard = 0; shard < r->shared->shard_count && !r->is_stopping; shard++) {
 		uint64_t deleted;
 		if (shared_worker_of_shard(r->shared, shard) != r->slot)
 			continue;
-		enum err e = store_collect_garbage(op, r->store, shard, GARBAGE_AGE_US, &deleted);
+		enum err e = store_collect_garbage(op, r->store, shard, age_us, &deleted);
 		if (e != ERR_NONE && e != ERR_CANCELLED)
 			event_send_failure(
 				NULL, EVENT_WARNING, NULL, op, "collecting deleted objects");
@@ -172,10 +194,10 @@ static void garbage_task(void *arg)
 	struct mail_role *r = arg;
 	AUTO_ARENA(arena, 0);
 	struct op op;
-	op_init(&op, &arena, NULL, now_us() + GARBAGE_EVERY_US);
+	op_init(&op, &arena, NULL, now_us() + MAX(garbage_interval_us(r), GARBAGE_OP_US));
 	collect_own_shards(&op, r);
 	if (!r->is_stopping)
-		timer_set(&r->garbage, now_us() + GARBAGE_EVERY_US);
+		timer_set(&r->garbage, now_us() + garbage_interval_us(r));
 	end_work(r);
 }
 
@@ -408,7 +430,7 @@ static enum err mail_role_start(struct op *op, struct role_context *context, voi
 		mail_role_stop(op, r);
 		return e;
 	}
-	timer_set(&r->garbage, now_us() + GARBAGE_EVERY_US);
+	timer_set(&r->garbage, now_us() + garbage_interval_us(r));
 	account_on_tight(drop_caches, r);
 	*out_state = r;
 	return ERR_NONE;
@@ -418,6 +440,7 @@ const struct role role_mail = {
 	.name = "mail",
 	.service = "imap",
 	.user_setting = SET_mail_uid,
+	.reader = CONFIG_READER_MAIL,
 	.needs_ticket_key = true,
 	.start = mail_role_start,
 	.reload = mail_role_reload,
@@ -425,4 +448,3 @@ const struct role role_mail = {
 	.stop = mail_role_stop,
 	.clients = mail_role_clients,
 };
-	.reader = CONFIG_READER_MAIL,

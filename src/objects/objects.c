@@ -45,8 +45,12 @@ static enum err key_check(struct op *op, struct str key)
 
 static enum err counted(struct objects *o, enum err e)
 {
-	if (e != ERR_NONE && e != ERR_NOT_FOUND && e != ERR_EXISTS)
-		o->counters.failures++;
+	bool is_answered = e == ERR_NONE || e == ERR_NOT_FOUND || e == ERR_EXISTS;
+	o->counters.failures += !is_answered;
+	if (is_answered)
+		o->failing_since_wall_us = 0;
+	else if (o->failing_since_wall_us == 0 && (e == ERR_UNAVAILABLE || e == ERR_TIMEOUT))
+		o->failing_since_wall_us = now_wall_us();
 	return e;
 }
 

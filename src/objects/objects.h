@@ -136,6 +136,7 @@ struct objects {
 	const struct objects_driver *driver;
 	struct objects *inner; /* owned; NULL for stores */
 	struct objects_counters counters;
+	int64_t failing_since_wall_us; /* no request was answered since then; 0: the last one was */
 };
 extern const struct objects_driver *const objects_drivers[]; /* NULL-terminated */
 

@@ -53,6 +53,11 @@ uint32_t mailbox_uid_validity(const struct mailbox *m);
 /* WAITS if it must be opened. From the heads' counters when that is exact. */
 enum err mailbox_status(struct op *op, struct user *u, struct str name, struct mailbox_status *out);
 
+/* WAITS. Writes what waits for the journal, then compares the mailbox with a fresh fold of all of it.
+ * ERR_CORRUPT: they differ, the text names the first difference. ERR_CONFLICT: flags change just now.
+ * Reads the whole journal: for tests and administrators. */
+enum err mailbox_verify(struct op *op, struct mailbox *m);
+
 /* Keywords of the mailbox: bit i of struct mail.keywords is keyword i. Borrowed until the next
  * wait. */
 size_t mailbox_keywords(const struct mailbox *m, const struct str **out);

@@ -190,6 +190,16 @@ static void store_free(struct store *s)
 	mem_free(s);
 }
 
+struct objects *store_get_objects(const struct store *s)
+{
+	return s->objects;
+}
+
+struct catalog *store_get_catalog(const struct store *s)
+{
+	return s->catalog;
+}
+
 enum err store_close(struct op *op, struct store *s)
 {
 	TRY(close_users(op, s));

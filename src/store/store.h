@@ -103,6 +103,13 @@ enum err tree_subscribe(struct op *op, struct user *u, struct str name, bool is_
 
 /* ---- maintenance ---- */
 
+/* Borrowed: what the store stands on, for those who look at it. */
+struct objects *store_get_objects(const struct store *s);
+struct catalog *store_get_catalog(const struct store *s);
+/* WAITS. Removes the local state of a user who has no session: his next opening makes it anew from the
+ * catalog, with the same UIDs. Flags that wait for the journal there are lost: mailbox_verify() first.
+ * ERR_CONFLICT: he has sessions, or changes that are not certain yet. */
+enum err user_forget_local(struct op *op, struct store *s, struct str name);
 /* Memory is short: closes the users that stay open without a session, in the background. No wait. */
 void store_drop_idle(struct store *s);
 

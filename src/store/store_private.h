@@ -398,9 +398,6 @@ enum err mailbox_close_cleanly(struct op *op, struct mailbox *m, struct batch *b
 void mailbox_free(struct mailbox *m);
 void mailbox_mark_removed(struct mailbox *m);
 
-/* WAITS. Compares the mailbox with a fresh fold of its journal; ERR_CORRUPT names the first difference.
- * Tests and the simulation ask it. */
-enum err mailbox_verify(struct op *op, struct mailbox *m);
 
 /* ---- append.c ---- */
 

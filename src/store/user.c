@@ -387,6 +387,50 @@ enum err user_open(struct op *op, struct store *s, struct str name, struct user 
 	return ERR_NONE;
 }
 
+/* WAITS. ERR_CONFLICT: he is not idle. */
+static enum err close_idle(struct op *op, struct store *s, struct str name)
+{
+	enum err e = ERR_NONE;
+	struct user *u = map_get(&s->users, name);
+	if (u && u->state == OPEN && u->refs == 0)
+		idle_user_close(u);
+	if (u && u->state == CLOSING) {
+		(void)user_ref(u);
+		e = wait_queue_wait(op, &u->changed);
+		drop(u);
+	}
+	if (e == ERR_NONE && map_get(&s->users, name))
+		e = op_fail(op, ERR_CONFLICT,
+			"%.*s has sessions or deliveries, or changes that are not certain yet",
+			STRF(name));
+	return e;
+}
+
+static enum err remove_files(struct op *op, struct user *u)
+{
+	TRY(lock_dir(op, u->dir, &u->lock_fd));
+	enum err e = local_remove_dir(op, u->dir);
+	file_close_fd(&u->lock_fd);
+	return e;
+}
+
+enum err user_forget_local(struct op *op, struct store *s, struct str name)
+{
+	if (!user_name_is_valid(name))
+		return op_fail(op, ERR_INVALID, "not a user name");
+	TRY(close_idle(op, s, name));
+	if (s->is_closing)
+		return op_fail(op, ERR_UNAVAILABLE, "the store is closing");
+	/* Whoever wants to open him meanwhile waits, and then does so himself. */
+	struct user *u = user_ref(user_new(s, name));
+	enum err e = remove_files(op, u);
+	u->has_failed = u->was_left = true;
+	(void)map_remove(&s->users, u->name);
+	wait_queue_wake_all(&u->changed);
+	drop(u);
+	return op_within(op, e, "removing local state of %.*s", STRF(name));
+}
+
 struct str user_name(const struct user *u)
 {
 	return u->name;

@@ -207,9 +207,12 @@ def test_places_do_not_change(instance):
     wait_for_log(instance, "base_dir cannot change")
     for line in (f"state_dir = {instance.dir}/elsewhere\n", "mail_uid = nobody\n",
                  "default_login_user = nobody\n",
-                 "obox {\n fs compress {\n  fs_posix_prefix = elsewhere/\n }\n}\n"):
+                 "obox {\n fs compress {\n  fs_posix_prefix = elsewhere/\n }\n}\n",
+                 "fs_s3_secret = other\n", "cassandra_keyspace = other\n", "cassandra_hosts = 192.0.2.1\n",
+                 "dict_server {\n dict mails {\n  cassandra_port = 1\n }\n}\n"):
         done = reload(instance, BASE + line)
-        name = line.split()[0]
+        word = line.split()[0]
+        name = "obox" if word.startswith("fs_") else "cassandra_*" if word.startswith("cassandra_") else word
         assert done.returncode != 0 and f"{name} cannot change" in done.stderr, (line, done.stderr)
     assert sorted(os.listdir(instance.dir / "run" / "ipc")) == sockets
     assert reload(instance, BASE).returncode == 0
@@ -224,6 +227,18 @@ def test_places_do_not_change(instance):
         except OSError:
             assert time.monotonic() < deadline, "nobody serves"
             time.sleep(0.1)
+
+
+def test_what_stores_keep_from_their_opening_is_told(instance):
+    for line, name in (("metacache_close_delay = 9s\n", "metacache_*"),
+                       ("http_client_request_max_attempts = 2\n", "http_client_*"),
+                       ("namespace inbox {\n mailbox Extra {\n  auto = create\n }\n}\n", "namespace")):
+        done = reload(instance, BASE + line)
+        assert done.returncode == 0 and f"Warning: {name} takes effect for mail workers" in done.stdout, done
+        reload(instance, BASE)
+    done = reload(instance, BASE + "obox_garbage_min_age = 2 hours\nobox_garbage_interval = 1 min\n")
+    assert done.returncode == 0 and done.stdout == "", done
+    assert reload(instance, BASE).returncode == 0
 
 
 def starting_login(instance):

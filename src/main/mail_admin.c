@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Commands of doveadm to a mail worker (mail_admin.h): its stores, and a user's mailboxes.
+ *
+ * To add a command: a function, a row in commands[], and its asker in doveadm_mail.c. */
+#include "main/mail_admin.h"
+
+#include "catalog/catalog.h"
+#include "ipc/ipc.h"
+#include "objects/objects.h"
+#include "store/mailbox.h"
+#include "store/store.h"
+
+#define ANSWER_BYTES_MAX (60 << 10)
+#define PROBE_US         (5 * US_PER_SEC)
+#define PROBE_KEY        STR("doveadm/mails/probe") /* nobody stores it */
+
+struct admin_call {
+	struct store *store;
+	uint32_t slot;
+	struct str user, mailbox;
+	struct buf out;
+};
+
+/* ---- storage status ---- */
+
+/* A text that stays one field. */
+static void put_field(struct buf *out, const char *text)
+{
+	for (; *text; text++)
+		buf_put_byte(out, *text == '\t' || *text == '\n' ? ' ' : *text);
+}
+
+/* The end of a line: whether the store answers, since when it did not, and why. */
+static void put_state(struct buf *out, const struct op *op, enum err e, int64_t since_wall_us)
+{
+	if (e == ERR_NONE || e == ERR_NOT_FOUND) {
+		buf_put(out, STR("reachable\t0\t\n"));
+		return;
+	}
+	buf_putf(out, "failing\t%" PRId64 "\t", since_wall_us / US_PER_SEC);
+	put_field(out, op->failure.text);
+	buf_put_byte(out, '\n');
+}
+
+/* WAITS. Every level of the stack counts what it is asked for; the innermost one asks the store. */
+static void put_objects(struct op *op, struct admin_call *c)
+{
+	struct objects *o = store_get_objects(c->store);
+	struct object_info info;
+	enum err e = objects_stat(op, o, PROBE_KEY, &info);
+	for (; o; o = o->inner) {
+		const struct objects_counters *n = &o->counters;
+		buf_putf(&c->out,
+			"%u\tobjects\t%s\t%" PRIu64 "\t%" PRIu64 "\t%" PRIu64 "\t%" PRIu64
+			"\t%" PRIu64 "\t%" PRIu64 "\t",
+			c->slot, o->driver->name, n->gets + n->stats, n->puts + n->copies,
+			n->deletes, n->bytes_out, n->bytes_in, n->failures);
+		put_state(&c->out, op, e, o->failing_since_wall_us);
+	}
+	op_forgive(op);
+}
+
+/* WAITS. */
+static void put_catalog(struct op *op, struct admin_call *c)
+{
+	struct catalog *catalog = store_get_catalog(c->store);
+	int64_t wall_us;
+	enum err e = catalog_clock(op, catalog, &wall_us);
+	for (; catalog; catalog = catalog->inner) {
+		const struct catalog_counters *n = &catalog->counters;
+		buf_putf(&c->out,
+			"%u\tcatalog\t%s\t%" PRIu64 "\t%" PRIu64 "\t0\t0\t0\t%" PRIu64 "\t",
+			c->slot, catalog->driver->name, n->reads, n->writes, n->failures);
+		put_state(&c->out, op, e, catalog->failing_since_wall_us);
+	}
+	op_forgive(op);
+}
+
+/* WAITS. Asks both stores for something small, so that the answer is of this moment. */
+static enum err do_storage_status(struct op *op, struct admin_call *c)
+{
+	int64_t deadline_us = op->deadline_us;
+	op->deadline_us = MIN(deadline_us, now_us() + PROBE_US);
+	put_objects(op, c);
+	op->deadline_us = MIN(deadline_us, now_us() + PROBE_US);
+	put_catalog(op, c);
+	op->deadline_us = deadline_us;
+	return ERR_NONE;
+}
+
+/* ---- a user's mailboxes ---- */
+
+static void put_mailbox(
+	struct op *op, struct admin_call *c, struct user *u, struct str name, enum err e)
+{
+	struct op_failure why = op->failure;
+	struct mailbox_status s;
+	op_forgive(op);
+	buf_putf(&c->out, "%.*s\t%s\t", STRF(name), e == ERR_NONE ? "same" : err_name(e));
+	if (mailbox_status(op, u, name, &s) == ERR_NONE)
+		buf_putf(&c->out, "%u\t%u\t%u\t%" PRIu64 "\t", s.messages, s.uid_validity,
+			s.uid_next, s.highest_modseq);
+	else
+		buf_put(&c->out, STR("-\t-\t-\t-\t"));
+	put_field(&c->out, e == ERR_NONE ? "" : why.text);
+	buf_put_byte(&c->out, '\n');
+	op_forgive(op);
+}
+
+/* WAITS. */
+static enum err verify_one(struct op *op, struct user *u, struct str name)
+{
+	struct mailbox *m;
+	TRY(mailbox_open(op, u, name, &m));
+	enum err e = mailbox_verify(op, m);
+	mailbox_unref(m);
+	return e;
+}
+
+/* WAITS. A line for each mailbox that was asked for. The failure of one does not keep the others from
+ * being looked at; the last one is the result. */
+static enum err verify_all(struct op *op, struct admin_call *c, struct user *u)
+{
+	struct tree_entry *entries;
+	size_t count;
+	bool is_found = false;
+	enum err worst = ERR_NONE;
+	TRY(tree_list(op, u, &entries, &count));
+	for (size_t i = 0; i < count; i++) {
+		struct str name = entries[i].name;
+		if (!(entries[i].flags & TREE_SELECTABLE) ||
+			(c->mailbox.n > 0 && !str_eq(c->mailbox, name)))
+			continue;
+		struct arena_mark mark = arena_mark(op->arena);
+		enum err e = verify_one(op, u, name);
+		put_mailbox(op, c, u, name, e);
+		arena_rewind(op->arena, mark);
+		worst = e == ERR_NONE ? worst : e;
+		is_found = true;
+	}
+	if (!is_found)
+		return op_fail(op, ERR_NOT_FOUND, "no mailbox %.*s", STRF(c->mailbox));
+	return worst == ERR_NONE ? ERR_NONE
+				 : op_fail(op, worst, "not all mailboxes are as the catalog says");
+}
+
+static enum err do_mailbox_verify(struct op *op, struct admin_call *c)
+{
+	struct user *u;
+	TRY(user_open(op, c->store, c->user, &u));
+	enum err e = verify_all(op, c, u);
+	user_unref(u);
+	return e;
+}
+
+/* The first look writes what waits for the journal in the local state, also of mailboxes that nobody
+ * opened since a crash; what differs is the reason for being here. */
+static enum err do_force_resync(struct op *op, struct admin_call *c)
+{
+	struct str asked = c->mailbox;
+	c->mailbox = STR("");
+	enum err e = do_mailbox_verify(op, c);
+	if (e != ERR_NONE && e != ERR_CORRUPT)
+		return e;
+	op_forgive(op);
+	buf_clear(&c->out);
+	TRY(user_forget_local(op, c->store, c->user));
+	c->mailbox = asked;
+	return do_mailbox_verify(op, c);
+}
+
+/* ---- the table ---- */
+
+static const struct {
+	const char *name;
+	enum err (*run)(struct op *op, struct admin_call *c);
+} commands[] = {
+	{ "storage status", do_storage_status },
+	{ "mailbox verify", do_mailbox_verify },
+	{ "force-resync", do_force_resync },
+};
+
+enum err mail_admin_answer(struct op *op, struct store *store, uint32_t slot,
+	const struct ipc_message *request, struct ipc_message *reply)
+{
+	struct str command = STR_NONE;
+	struct admin_call c = { .store = store, .slot = slot };
+	(void)ipc_get_str(request, "command", &command); /* absent: no such command */
+	(void)ipc_get_str(request, "user", &c.user);     /* absent: not about one */
+	(void)ipc_get_str(request, "mailbox", &c.mailbox);
+	for (size_t i = 0; i < ARRAY_COUNT(commands); i++) {
+		if (!str_eq(command, str_from(commands[i].name)))
+			continue;
+		buf_init(&c.out, 0);
+		enum err e = commands[i].run(op, &c);
+		ipc_put_int(reply, "failed", e);
+		if (e != ERR_NONE)
+			ipc_put_str(reply, "error", str_from(op->failure.text));
+		buf_truncate(&c.out, MIN(c.out.n, ANSWER_BYTES_MAX));
+		ipc_put_str(reply, "text", buf_str(&c.out));
+		buf_done(&c.out);
+		return ERR_NONE; /* the failure travels with its lines */
+	}
+	return op_fail(op, ERR_UNSUPPORTED, "a mail worker knows no command %.*s", STRF(command));
+}

@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an operator is told of the stores and of a user's local state: doveadm storage status, mailbox
+verify, force-resync, and what clients hear while a store is away."""
+
+import contextlib
+import subprocess
+import time
+import urllib.parse
+
+from kit import mails
+from kit.faultproxy import Proxy
+from kit.imap import ImapError
+from kit.storage import Storage
+
+STORAGES = ("s3-cql",)
+FORMS = ("roles",)
+OWN_INSTANCE = True
+TIMEOUT_S = 120
+
+
+def doveadm(instance, *words):
+    return subprocess.run(
+        [instance.build / "doveadm", "-c", instance.config, *words], capture_output=True, text=True, timeout=60)
+
+
+def table(done):
+    """Rows as dictionaries by the names of the first line."""
+    lines = [line.split("\t") for line in done.stdout.splitlines()]
+    return [dict(zip(lines[0], line)) for line in lines[1:]]
+
+
+@contextlib.contextmanager
+def behind_proxies(make):
+    """(instance, proxy of S3, proxy of Cassandra)"""
+    url = urllib.parse.urlsplit(Storage("s3-cql").server("POMBAL_TEST_S3"))
+    s3 = Proxy("http", f"{url.hostname}:{url.port}").start()
+    cql = Proxy("cql", Storage("s3-cql").server("POMBAL_TEST_CQL")).start()
+    try:
+        env = {"POMBAL_TEST_S3": f"http://{url.username}:{url.password}@127.0.0.1:{s3.port}{url.path}",
+               "POMBAL_TEST_CQL": f"127.0.0.1:{cql.port}"}
+        yield make(users=10, storage=Storage("s3-cql", env), config="mail_worker_count = 2\n"), s3, cql
+    finally:
+        s3.process.kill()
+        cql.process.kill()
+
+
+def states(instance, driver):
+    done = doveadm(instance, "storage", "status")
+    rows = [row for row in table(done) if row["driver"] == driver]
+    assert done.returncode == 0 and {row["worker"] for row in rows} == {"0", "1"}, done
+    return rows
+
+
+def until_all(instance, driver, state):
+    end = time.monotonic() + 40
+    while True:
+        rows = states(instance, driver)
+        if all(row["state"] == state for row in rows):
+            return rows
+        assert time.monotonic() < end, rows
+        time.sleep(0.3)
+
+
+def refusal(instance, user):
+    with instance.connect() as c:
+        try:
+            c.login(user, instance.password)
+        except ImapError as e:
+            return str(e)
+    raise AssertionError("the login went well")
+
+
+def test_status_tells_which_store_is_away(make):
+    with behind_proxies(make) as (instance, s3, cql):
+        instance.deliver(mails.small("x"), instance.user(2))
+        assert all(row["state"] == "reachable" for row in states(instance, "s3"))
+        assert sum(int(row["writes"]) for row in states(instance, "s3")) == 2  # and the welcome
+        began = int(time.time())
+        s3.set("down")
+        for row in until_all(instance, "s3", "failing"):
+            assert began - 1 <= int(row["failing_since"]) <= time.time(), row
+            assert "127.0.0.1" in row["failure"] and int(row["failures"]) > 0, row
+        assert all(row["state"] == "reachable" for row in states(instance, "cql"))
+        s3.clear()
+        assert all(row["failing_since"] == "0" for row in until_all(instance, "s3", "reachable"))
+        cql.set("down")
+        for row in until_all(instance, "cql", "failing"):
+            assert "no Cassandra node can be reached" in row["failure"], row
+        told = refusal(instance, instance.user(5))
+        assert "UNAVAILABLE" in told and "Mail storage is temporarily unavailable" in told, told
+        cql.clear()
+        until_all(instance, "cql", "reachable")
+        instance.imap(instance.user(5)).logout()
+
+
+def wait_idle(instance, user):
+    """His last session has ended."""
+    end = time.monotonic() + 20
+    while (done := doveadm(instance, "force-resync", "-u", user)).returncode == 75:
+        assert time.monotonic() < end, done
+        time.sleep(0.2)
+    return done
+
+
+def test_resync_makes_local_state_anew(make):
+    instance = make(users=3)
+    user = instance.user(2)
+    for i in range(5):
+        instance.deliver(mails.small(f"n {i}"), user)
+    with instance.imap(user) as c:
+        c.select()
+        c.do("STORE 2 +FLAGS (\\Flagged kept)")
+        c.do("STORE 1 +FLAGS (\\Deleted)")
+        c.do("EXPUNGE")
+        before = c.fetch("1:*", "(UID FLAGS)")
+        done = doveadm(instance, "force-resync", "-u", user)
+        assert done.returncode == 75 and "sessions" in done.stderr, done
+    (home,) = instance.dir.glob(f"state/metacache/*/{user}")
+    (home / "marker").touch()
+    done = wait_idle(instance, user)
+    rows = {row["mailbox"]: row for row in table(done)}
+    assert done.returncode == 0 and {row["result"] for row in rows.values()} == {"same"}, done
+    assert rows["INBOX"]["messages"] == "4" and rows["INBOX"]["uid_next"] == "6" and "Sent" in rows, rows
+    assert home.is_dir() and not (home / "marker").exists()
+    with instance.imap(user) as c:
+        c.select()
+        strip = [{seq: (m["UID"], set(m["FLAGS"]) - {b"\\Recent"}) for seq, m in got.items()}
+                 for got in (before, c.fetch("1:*", "(UID FLAGS)"))]
+        assert strip[0] == strip[1], strip
+
+
+def test_verify_and_mistakes(make):
+    instance = make(users=2)
+    user = instance.user(1)
+    done = doveadm(instance, "mailbox", "verify", "-u", user, "INBOX")
+    assert done.returncode == 0 and [row["mailbox"] for row in table(done)] == ["INBOX"], done
+    done = doveadm(instance, "mailbox", "verify", "-u", user, "nowhere")
+    assert done.returncode == 68 and "nowhere" in done.stderr, done
+    for words in (("mailbox", "verify"), ("force-resync", "INBOX"), ("storage", "status", "x"),
+                  ("force-resync", "-u", user, "a", "b")):
+        assert doveadm(instance, *words).returncode == 64, words
+    instance.stop()
+    done = doveadm(instance, "storage", "status")
+    assert done.returncode != 0 and "master" in done.stderr, done
