@@ -112,7 +112,11 @@ static enum err hand_over(struct op *op, struct login_connection *c, const struc
 		"handing over a session");
 	/* The password was right, whatever the worker dislikes (a ticket that expired while it
 	 * started again): only a limit is the client's business. */
-	return e == ERR_LIMIT ? e : ERR_UNAVAILABLE;
+	if (e == ERR_LIMIT)
+		return e;
+	if (op->failure.client_text[0] == '\0')
+		op_tell_client(op, "Mail storage is temporarily unavailable, try again later.");
+	return ERR_UNAVAILABLE;
 }
 
 static void limit_attempts(struct login_connection *c)
