@@ -318,10 +318,11 @@ def deliver_welcome(home, ports):
     user = f"u1@{DOMAIN}"
     date = time.strftime("%a, %d %b %Y %H:%M:%S +0000", time.gmtime())
     mail = WELCOME.format(domain=DOMAIN, user=user, date=date, stamp=int(time.time()))
-    with smtplib.LMTP(HOST, ports["LMTP"], timeout=30) as lmtp:
-        refused = lmtp.sendmail(f"postmaster@{DOMAIN}", [user], mail)
-    if refused:
-        raise Failure(f"the welcome mail was refused: {refused}")
+    try:
+        with smtplib.LMTP(HOST, ports["LMTP"], timeout=30) as lmtp:
+            lmtp.sendmail(f"postmaster@{DOMAIN}", [user], mail)
+    except smtplib.SMTPException as e:
+        raise Failure(f"it serves, but cannot take a mail: {e} (see below, and {home.log})\n{log_tails(home)}")
     home.welcomed.touch()
 
 
