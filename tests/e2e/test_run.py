@@ -148,8 +148,10 @@ def test_foreground_tells_how_to_connect(make):
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=30) == 0
     finally:
-        process.kill()
-        process.wait()
+        if process.poll() is None:  # killed, it would leave its master behind
+            stopped.stop()
+        process.stdout.close()
+        process.wait(timeout=30)
 
 
 def test_unknown_argument(_):
