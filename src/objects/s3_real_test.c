@@ -74,6 +74,49 @@ static void real_thousands(struct world *w, const char *url)
 	objects_close(store);
 }
 
+/* Every byte that a key may have, and what people put into addresses: URL, signature and XML agree with the
+ * server's own reading of them. */
+static size_t odd_keys(struct world *w, struct str *keys, size_t room)
+{
+	static const char *const more[] = { "a+b@x", "%2F", "%", "a%20b", "?x=1&y#z", " ", "a  b",
+		"j\xc3\xbcrgen@\xe4\xbe\x8b.test", "e\xcc\x81", "\xf0\x9f\x93\xa7", "...",
+		"a\xe2\x80\x8b", "\xc2\x85", "*", "~!$'()*,;:=@&" };
+	size_t count = 0;
+	for (unsigned char c = 1; c < 128; c++)
+		if (c != '/')
+			keys[count++] = str_printf(&w->arena, "odd/%02x%cx/mails/1", c, c);
+	for (size_t i = 0; i < ARRAY_COUNT(more); i++)
+		keys[count++] = str_printf(&w->arena, "odd/%s/mails/1", more[i]);
+	ASSERT(count <= room);
+	return count;
+}
+
+static void real_keys(struct world *w, const char *url, const char *end)
+{
+	struct str keys[160], body;
+	const struct object_meta meta = { STR("username"), STR(" two  blanks\r\nx: \xc3\xbc%") };
+	struct object_meta *found;
+	size_t count = odd_keys(w, keys, ARRAY_COUNT(keys)), listed = 0, n;
+	struct objects *store = real_store(w, url, end);
+	for (size_t i = 0; i < count; i++) {
+		assert_ok(objects_put(
+			&w->op, store, &(struct object_put){ keys[i], &keys[i], 1, &meta, 1 }));
+		assert_ok(objects_get(&w->op, store, keys[i], 1000, &body));
+		assert_str(body, keys[i]);
+		assert_ok(objects_metadata(&w->op, store, keys[i], &found, &n));
+		assert_int_equal(n, 1);
+		assert_str(found[0].value, meta.value);
+	}
+	assert_ok(objects_copy(&w->op, store, keys[count - 1], STR("odd/copy +%")));
+	assert_ok(objects_delete(&w->op, store, STR("odd/copy +%")));
+	assert_ok(objects_iter(&w->op, store, STR("odd/"), count_key, &listed));
+	assert_int_equal(listed, count);
+	assert_ok(objects_delete_many(&w->op, store, keys, count));
+	for (size_t i = 0; i < count; i++)
+		assert_err(objects_get(&w->op, store, keys[i], 1000, &body), ERR_NOT_FOUND);
+	objects_close(store);
+}
+
 static void real_refusals(struct world *w, const char *url)
 {
 	struct str body, at = str_from(url), user, bucket;
@@ -102,6 +145,8 @@ static void a_real_server(void *arg)
 		str_printf(&w.arena, "%s/s3-test-%016" PRIx64, (const char *)arg, random_u64()).p;
 	real_multipart(&w, url);
 	real_thousands(&w, url);
+	real_keys(&w, url, "/v4");
+	real_keys(&w, url, "/v2?region=");
 	real_refusals(&w, url);
 	arena_done(&w.arena);
 }

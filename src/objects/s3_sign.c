@@ -240,7 +240,7 @@ void s3_sign_v2(const struct s3_form *form, const struct aws_keys *keys, struct 
 			continue;
 		buf_put(&text, headers.at[i]->name);
 		buf_put_byte(&text, ':');
-		put_value(&text, headers.at[i]->value);
+		buf_put(&text, str_trim(headers.at[i]->value)); /* inner blanks stay as they are */
 		buf_put_byte(&text, '\n');
 	}
 	put_resource(&text, form);
