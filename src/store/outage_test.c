@@ -72,6 +72,42 @@ static void minutes_without_a_catalog(void **state)
 	world_in_memory(stay_away, (void *)(uintptr_t)&down_late);
 }
 
+static void come_back(void *arg)
+{
+	struct world *w = arg;
+	assert_ok(task_sleep(&w->op, 4 * US_PER_SEC));
+	catalog_fault_set(w->catalog, &up);
+}
+
+/* Another host may serve him next: it has nothing but the catalog. */
+static void end_meanwhile(void *arg)
+{
+	struct world *w = world_open(false);
+	(void)arg;
+	struct mailbox *m = world_box(w, "INBOX");
+	world_append(w, m, "one");
+	struct view *v = world_view(w, m);
+	world_flags(w, v, 1, 1, FLAGS_ADD, MAIL_SEEN);
+	view_close(v);
+	mailbox_unref(m);
+	catalog_fault_set(w->catalog, &down);
+	task_start("coming back", come_back, w);
+	w->store->is_closing = true;
+	world_stop(w);
+	assert_ok(file_remove_tree(&w->op, w->settings.local_dir.p));
+	world_open_store(w);
+	m = world_box(w, "INBOX");
+	assert_int_equal(index_hot(m->index, 0)->flags, MAIL_SEEN);
+	mailbox_unref(m);
+	world_close(w);
+}
+
+static void a_clean_end_waits_for_the_catalog(void **state)
+{
+	(void)state;
+	world_in_memory(end_meanwhile, NULL);
+}
+
 /* A user of whom nothing could be read is not a new one. */
 static void fail_to_login(void *arg)
 {
@@ -209,6 +245,7 @@ static void a_wrong_clock_writes_nothing(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_clean_end_waits_for_the_catalog),
 		cmocka_unit_test(minutes_without_a_catalog),
 		cmocka_unit_test(a_failed_read_makes_nobody_new),
 		cmocka_unit_test(a_stale_name_is_given_up),

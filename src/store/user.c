@@ -14,6 +14,10 @@
 
 #include "base/file.h"
 #include "base/hash.h"
+#include "event/event.h"
+
+#define CLOSE_AGAIN_US  (US_PER_SEC / 4)
+#define CLOSE_LATEST_US (8 * US_PER_SEC)
 
 static const struct catalog_guid root_scope;
 
@@ -220,26 +224,48 @@ static void put_closed_root(struct batch *b, struct user *u)
 	batch_put_head(b, root_scope, HEAD_ROOT_KEY, &head);
 }
 
-/* WAITS. Whatever cannot be written stays `open` in the heads: the next opening repairs it. */
-static void close_cleanly(struct op *op, struct user *u)
+/* WAITS. Whatever cannot be written stays `open` in the heads: the next opening repairs it. The first
+ * error is returned. */
+static enum err close_cleanly(struct op *op, struct user *u)
 {
 	struct mailbox *m, *next;
-	bool all_settled = user_settle(op, u) == ERR_NONE;
+	TRY(user_settle(op, u));
 	struct batch *b = batch_new(u);
+	enum err first = ERR_NONE;
 	LIST_FOR_EACH(m, next, &u->mailboxes, struct mailbox, link)
 	{
-		if (all_settled && mailbox_close_cleanly(op, m, b) != ERR_NONE)
-			op_forgive(op);
+		enum err e = mailbox_close_cleanly(op, m, b);
+		first = first == ERR_NONE ? e : first;
 	}
 	put_closed_root(b, u);
-	if (u->has_claimed_root && all_settled)
+	if (u->has_claimed_root)
 		tree_release(b, u);
-	if (!all_settled || b->count == 0) {
+	if (b->count == 0) {
 		batch_free(b);
-		return;
+		return first;
 	}
-	if (user_write(op, u, b) != ERR_NONE)
+	enum err e = user_write(op, u, b);
+	return first == ERR_NONE ? e : first;
+}
+
+/* WAITS. At the end of the process nobody comes later to write it: a catalog that was away comes back
+ * within seconds, and is waited for. */
+static void close_stubbornly(struct op *op, struct user *u)
+{
+	struct store *s = u->store;
+	int64_t latest_us = now_us() + CLOSE_LATEST_US;
+	enum err e = close_cleanly(op, u);
+	while (e != ERR_NONE && s->is_closing && now_us() < latest_us &&
+		task_sleep(op, CLOSE_AGAIN_US) == ERR_NONE) {
 		op_forgive(op);
+		e = close_cleanly(op, u);
+	}
+	if (e != ERR_NONE && s->is_closing)
+		event_send(s->event, EVENT_WARNING, "store_user_left_open",
+			"%.*s was not closed cleanly: changes wait in the local state of this "
+			"host: %s",
+			STRF(u->name), op->failure.text);
+	op_forgive(op);
 }
 
 /* A change whose fate is unknown may still be carried out: whoever opened him now could read a journal
@@ -261,7 +287,7 @@ static void close_task(void *arg)
 	op.doing = STR("closing a user");
 	task_shield();
 	if (!s->is_abandoned)
-		close_cleanly(&op, u);
+		close_stubbornly(&op, u);
 	task_unshield();
 	if (!list_is_empty(&u->unsettled) && !s->is_closing && !s->is_abandoned) {
 		stay_open(u);
