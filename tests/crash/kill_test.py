@@ -4,7 +4,11 @@
 
 A mail worker, the login process, auth or the master dies, or all at once. Then the service must be back
 by itself (but for the master: by ./run), and keep every promise of ledger.py. One JSON line per round
-goes to standard output (tests/runner.py)."""
+goes to standard output (tests/runner.py).
+
+With --storm the mails are in clouds (S3, Cassandra) that fail all the time (faults/storm.py), until the
+check. And more may be lost than processes: all local state, or the host, whose users another one serves;
+it comes back later with what it had, which is old. Flags of the last round may then be lost."""
 
 import argparse
 import functools
@@ -21,8 +25,10 @@ sys.path.insert(0, str(TESTS))
 
 from crash.ledger import Ledger  # noqa: E402
 from crash.load import Load  # noqa: E402
+from faults.clouds_kit import QUICK, Cloud  # noqa: E402
+from faults.storm import Storm  # noqa: E402
 from kit.instance import Instance, is_running, kill_process  # noqa: E402
-from kit.storage import PAIRS, Storage  # noqa: E402
+from kit.storage import PAIRS, Storage, remove_below  # noqa: E402
 from kit.testenv import Skip  # noqa: E402
 
 USER_COUNT = 6
@@ -30,6 +36,8 @@ BACK_WITHIN_S = 20
 ROUND_LIMIT_S = 120
 # Workers hold the mail: they die most often.
 VICTIMS = ("mail", "everything", "login", "mail", "auth", "master", "mail")
+STORM_VICTIMS = ("mail", "state", "host", "everything", "mail", "moved", "host", "auth", "master")
+FLAGS_LAG_S = 60  # while the catalog is away nothing is written there
 
 
 def tell(name, status, seconds, reason=""):
@@ -68,6 +76,39 @@ def run_round(instance, ledgers, rng, number, victim):
     """Load, kill, come back, check; the list of what is wrong."""
     load = Load(instance, ledgers, seed=f"r{number}x{rng.randrange(1 << 30):x}")
     time.sleep(rng.uniform(0.5, 2.5))
+    broken = lose(instance, load, rng, victim)
+    return broken + check_all(instance, ledgers, rng)
+
+
+def run_storm_round(cloud, ledgers, rng, number, victim):
+    """The same while the clouds fail."""
+    instance = cloud.instance
+    load = Load(instance, ledgers, seed=f"r{number}x{rng.randrange(1 << 30):x}")
+    storm = Storm({"s3": cloud.s3, "cql": cloud.cql}, rng.randrange(1 << 30))
+    try:
+        time.sleep(rng.uniform(2, 8))
+        for ledger in ledgers:
+            ledger.crashed_at = time.monotonic()
+            ledger.flags_lag_s = FLAGS_LAG_S if victim in ("state", "host") else 0
+        if victim == "moved":
+            storm.end()
+        broken = lose(instance, load, rng, victim)
+    finally:
+        storm.end()
+    return broken + check_all(instance, ledgers, rng)
+
+
+def check_all(instance, ledgers, rng):
+    broken = []
+    for ledger in ledgers:
+        broken += ledger.check(functools.partial(log_in, instance, ledger.user), rng)
+    return broken
+
+
+def lose(instance, load, rng, victim):
+    """Takes the victim away under load, brings it back; what the load has to say."""
+    if victim in ("state", "host", "moved"):
+        return lose_host(instance, load, victim)
     if victim in ("everything", "master"):
         if victim == "master":
             kill_master(instance)
@@ -79,8 +120,22 @@ def run_round(instance, ledgers, rng, number, victim):
         kill_one(instance, rng, victim)
         time.sleep(rng.uniform(0.2, 1.0))  # other processes, and the new one, are under load
         broken = load.stop()
-    for ledger in ledgers:
-        broken += ledger.check(functools.partial(log_in, instance, ledger.user), rng)
+    return broken
+
+
+def lose_host(instance, load, victim):
+    """"moved" is stopped cleanly."""
+    if victim == "moved":
+        broken = load.stop()
+        instance.stop()
+    else:
+        instance.kill()
+        broken = load.stop()
+    if victim == "state":
+        remove_below(instance.dir / "state")
+    else:
+        instance.move()
+    instance.start()
     return broken
 
 
@@ -88,14 +143,25 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 30))
+    parser.add_argument("--storm", action="store_true")
+    parser.add_argument("--victim", choices=sorted({*VICTIMS, *STORM_VICTIMS}), help="the same in each round")
+    parser.add_argument("--all-in-one", action="store_true", help="with --storm")
     parser.add_argument("--storage", choices=list(PAIRS), default="local")
     parser.add_argument("--build", type=pathlib.Path, default=TESTS.parent / "build")
     args = parser.parse_args()
     rng = random.Random(args.seed)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     try:
-        storage = Storage(args.storage)
-        instance = Instance.create(build=args.build, users=50, config="mail_worker_count = 2\n", storage=storage)
+        if args.storm:
+            make = functools.partial(Instance.create, build=args.build, is_all_in_one=args.all_in_one)
+            cloud = Cloud(make, QUICK, users=50)
+            instance = cloud.instance
+            one_round = functools.partial(run_storm_round, cloud)
+        else:
+            storage = Storage(args.storage)
+            instance = Instance.create(
+                build=args.build, users=50, config="mail_worker_count = 2\n", storage=storage)
+            one_round = functools.partial(run_round, instance)
     except Skip as e:
         tell("start", "skip", 0, str(e))
         return 0
@@ -103,7 +169,7 @@ def main():
         tell("start", "fail", 0, str(e))
         return 1
     try:
-        return run_rounds(instance, rng, args)
+        return run_rounds(instance, one_round, rng, args)
     finally:
         instance.destroy()
 
@@ -118,20 +184,21 @@ def prepare(instance, rng):
     return ledgers
 
 
-def run_rounds(instance, rng, args):
+def run_rounds(instance, one_round, rng, args):
     ledgers = prepare(instance, rng)
+    victims = STORM_VICTIMS if args.storm else VICTIMS
 
     def too_late(*_):
         raise TimeoutError(f"the round took more than {ROUND_LIMIT_S} s")
 
     signal.signal(signal.SIGALRM, too_late)
     for number in range(1, args.rounds + 1):
-        victim = VICTIMS[(number - 1) % len(VICTIMS)]
+        victim = args.victim or victims[(number - 1) % len(victims)]
         name = f"round-{number}-{victim}"
         began = time.monotonic()
         signal.alarm(ROUND_LIMIT_S)
         try:
-            broken = run_round(instance, ledgers, rng, number, victim)
+            broken = one_round(ledgers, rng, number, victim)
         except Exception as e:
             broken = [f"{type(e).__name__}: {e}\n{traceback.format_exc(limit=-4)}"]
         signal.alarm(0)

@@ -26,6 +26,12 @@ class InstanceError(Exception):
     pass
 
 
+def new_folder():
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="pombal-test-"))
+    folder.chmod(0o755)
+    return folder
+
+
 def free_port_base():
     """First of a run of ports on which nobody listens; below the ephemeral range."""
     for _ in range(200):
@@ -55,6 +61,7 @@ class Instance:
         self.storage = Storage()
         self.environment = None
         self.on_destroy = []  # called when everything has ended, before the directory goes
+        self.other_dir = None  # of move()
         self._next_user = itertools.count(2)
 
     # ---- life
@@ -63,8 +70,7 @@ class Instance:
     def create(cls, build=TOP / "build", is_all_in_one=False, users=200, config="", env=None, prepare=None, storage=None):
         """Makes a directory and starts an instance there; `config` is added to its settings;
         `prepare` gets the instance before its first start; `storage` says where its mails are."""
-        folder = pathlib.Path(tempfile.mkdtemp(prefix="pombal-test-"))
-        folder.chmod(0o755)
+        folder = new_folder()
         self = cls(folder, True, pathlib.Path(build), is_all_in_one)
         self.user_count = users
         self.environment = env
@@ -158,6 +164,20 @@ class Instance:
                 raise InstanceError("killed processes are still there")
             time.sleep(0.01)
 
+    def move(self):
+        """As if another host takes its users over: another directory and name, the same clouds. From the
+        second time on it comes back to what the host before last had. It must not run; start() then."""
+        old, self.dir = self.dir, self.other_dir or new_folder()
+        if not self.other_dir:
+            for name in ("crypt.key", "crypt.pub"):
+                shutil.copy2(old / name, self.dir / name)
+            (self.dir / ".welcomed").touch()
+            text = self.extra_config.read_text() if self.extra_config else ""
+            (self.dir / "extra.conf").write_text(f"{text}hostname = {self.dir.name}\n")
+            (self.dir / "storage.conf").write_text(self.storage.settings(self.dir))
+        self.other_dir = old
+        self.extra_config = self.dir / "extra.conf"
+
     def destroy(self):
         """Ends whatever runs and removes the directory."""
         if not self.is_owned:
@@ -168,7 +188,9 @@ class Instance:
             self.kill()
         for clean_up in self.on_destroy:
             clean_up()
-        shutil.rmtree(self.dir, ignore_errors=True)
+        for folder in (self.dir, self.other_dir):
+            if folder:
+                shutil.rmtree(folder, ignore_errors=True)
 
     # ---- looking at it
 
@@ -187,7 +209,8 @@ class Instance:
         bad = ("AddressSanitizer", "LeakSanitizer", "runtime error:", "ASSERT", "assertion",
                "Panic", "Fatal")
         out = []
-        for path in sorted((self.dir / "log").glob("*")):
+        folders = [self.dir, *([self.other_dir] if self.other_dir else [])]
+        for path in sorted(path for folder in folders for path in (folder / "log").glob("*")):
             lines = path.read_text(errors="replace").splitlines()
             for i, line in enumerate(lines):
                 if any(word in line for word in bad):
