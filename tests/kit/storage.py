@@ -18,7 +18,7 @@ from .s3 import Client
 from .testenv import Skip
 
 TOP = pathlib.Path(__file__).resolve().parent.parent.parent
-KEYSPACE = "mails"
+KEYSPACE = os.environ.get("POMBAL_TEST_KEYSPACE", "mails")
 
 # Name: (object store, catalog). "local" is what docs/default.conf says.
 PAIRS = {
