@@ -5,7 +5,9 @@
 #include "catalog/schema.h"
 #include "config/config.h"
 
-#define CLOCK_TRIES 5
+#define CLOCK_TRIES      5
+#define CONNECT_TRIES    20
+#define CONNECT_PAUSE_US (100 * US_PER_MS)
 
 struct teller {
 	struct op *op;
@@ -76,6 +78,20 @@ static enum err tell_clock(struct teller *t)
 	return ERR_NONE;
 }
 
+/* A tool has just begun: connections to nodes that nobody asked yet may be on their way. */
+static void tell_connections(struct teller *t)
+{
+	struct cql_counters counters = cql_counters(t->c->client);
+	for (int i = 0; i < CONNECT_TRIES && counters.connections < counters.hosts; i++) {
+		if (task_sleep(t->op, CONNECT_PAUSE_US) != ERR_NONE)
+			break;
+		counters = cql_counters(t->c->client);
+	}
+	op_forgive(t->op);
+	buf_putf(t->out, "connected to %" PRIu64 " of %" PRIu64 " nodes of the own data centre\n",
+		counters.connections, counters.hosts);
+}
+
 static enum err tell(struct teller *t)
 {
 	struct str keyspace = cql_keyspace(t->c->client);
@@ -96,8 +112,7 @@ static enum err tell(struct teller *t)
 			STRF(keyspace), t->c->base.shard_count, t->c->prefix);
 	note(t, e, "catalog");
 	note(t, tell_clock(t), "clock");
-	struct cql_counters counters = cql_counters(t->c->client);
-	buf_putf(t->out, "connected to %" PRIu64 " nodes\n", counters.hosts);
+	tell_connections(t);
 	if (t->error == ERR_NONE)
 		return ERR_NONE;
 	return op_fail(t->op, t->error, "%s", t->failure.text);

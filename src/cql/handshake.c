@@ -110,11 +110,13 @@ static enum err start(struct op *op, struct cql_connection *c)
 	struct cql_answer answer = { 0 };
 	AUTO_BUF(body, 0);
 	bool has_lz4 = false;
-	TRY(offer(op, c, &has_lz4));
+	enum err e = offer(op, c, &has_lz4);
+	if (e == ERR_UNAVAILABLE && !c->dial->tls)
+		return op_within(op, e, "before its first answer (cassandra_ssl is \"no\")");
+	TRY(e);
 	cql_put_startup(&body, has_lz4);
 	TRY(ask(op, c, CQL_OP_STARTUP, buf_str(&body), &answer));
 	c->has_lz4 = has_lz4;
-	enum err e = ERR_NONE;
 	if (answer.opcode == CQL_OP_AUTHENTICATE)
 		e = log_in(op, c, &answer);
 	else if (answer.opcode != CQL_OP_READY)

@@ -51,7 +51,7 @@ enum err cql_error_fail(struct op *op, const struct cql_error *error)
 	if (error->failures > 0)
 		buf_putf(&text, " (%d failed)", error->failures);
 	buf_putf(&text, ": %.*s", (int)MIN(error->message.n, (size_t)300), error->message.p);
-	if (class == ERR_INVALID && is_of_schema(error->message))
+	if (error->code == CQL_ERROR_INVALID && is_of_schema(error->message))
 		buf_put(&text, STR("; `doveadm dictmap init` makes keyspace and tables"));
 	return op_fail(op, class, "%.*s", STRF(buf_str(&text)));
 }

@@ -119,7 +119,9 @@ enum err run_no_host(struct run *r)
 		local += c->hosts[i]->is_local;
 	if (local == 0 && c->host_count > 0)
 		return op_fail(r->op, ERR_UNAVAILABLE,
-			"there is no Cassandra node in the data centre \"%s\"", c->datacenter);
+			"there is no Cassandra node in the data centre \"%s\" "
+			"(cassandra_datacenter); others are in \"%s\"",
+			c->datacenter, c->hosts[0]->datacenter ? c->hosts[0]->datacenter : "");
 	return op_fail(r->op, ERR_UNAVAILABLE, "no Cassandra node can be reached%s%s",
 		c->last_error ? ": " : "", c->last_error ? c->last_error : "");
 }

@@ -66,6 +66,7 @@ def check_commands_when_made(instance):
     assert again.returncode == 0 and again.stdout == "", again
     status = doveadm(instance, "status")
     assert status.returncode == 0 and "16 shards" in status.stdout and "clock: " in status.stdout, status
+    assert "connected to 1 of 1 nodes" in status.stdout, status
     other = doveadm(instance, "init", "--shards", "8")
     assert other.returncode == 1 and "mail_shard_count = 16" in other.stderr, other
     other = doveadm(instance, "init", "--replication", "elsewhere:3")
