@@ -536,6 +536,8 @@ def main():
     # Ended from outside: unwind, so that started processes end too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     report = Report()
+    if args.long:
+        os.environ["POMBAL_TEST_LONG"] = "1"  # unit tests that take a sample otherwise
     try:
         for part in parts:
             print(f"\n== {part}", flush=True)

@@ -7,8 +7,14 @@
  *   - acknowledged mail is there exactly once, whatever was moved; copies are whole or not at all;
  *   - what was acknowledged as expunged or removed stays away;
  *   - modseqs and next UIDs never fall; the journal folds to what is shown;
- *   - what arrives late changes nothing. */
+ *   - what arrives late changes nothing.
+ * A run of the suite takes one part in PARTS of the requests, another each time; the program's argument
+ * is the part. With POMBAL_TEST_LONG it takes all of them. */
 #include "store/world_test.h"
+
+#include "base/random.h"
+
+#define PARTS 5
 
 #define MAILS      4
 #define NAMED_MAX  4000
@@ -593,6 +599,8 @@ static void print_fault(const struct scenario *s, const struct fault *f, bool li
 			lives_on ? ", lives on" : "");
 }
 
+static int64_t part; /* 0: all */
+
 static void run_scenario(void *arg)
 {
 	const struct scenario *s = arg;
@@ -608,9 +616,10 @@ static void run_scenario(void *arg)
 		if (is_large && (f.hits_objects || !world_is_loose))
 			continue;
 		bool met = true;
-		/* A large batch has hundreds of groups: each kind of fault takes others of them. */
-		int64_t step = is_large ? 5 : 1;
-		for (f.at = 1 + kind % step; met && f.at < FAULTS_MAX; f.at += step, runs++) {
+		/* Each kind of fault takes others. A large batch has hundreds of groups. */
+		int64_t step = part == 0 ? 1 : is_large ? 2 * PARTS : PARTS;
+		for (f.at = 1 + (kind + part) % step; met && f.at < FAULTS_MAX;
+			f.at += step, runs++) {
 			print_fault(s, &f, kind & 8);
 			met = run_once(s, &f, f.at % 2 == 0, kind & 8);
 		}
@@ -626,8 +635,13 @@ static void every_request_may_fail(void **state)
 		world_in_memory(run_scenario, (void *)(uintptr_t)&scenarios[i]);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+	if (argc > 1)
+		part = 1 + strtol(argv[1], NULL, 10) % PARTS;
+	else if (!getenv("POMBAL_TEST_LONG"))
+		part = 1 + (int64_t)random_below(PARTS);
+	print_message("part %" PRId64 "\n", part);
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_request_may_fail),
 	};
