@@ -83,13 +83,20 @@ def test_status_tells_which_store_is_away(make):
         assert all(row["state"] == "reachable" for row in states(instance, "cql"))
         s3.clear()
         assert all(row["failing_since"] == "0" for row in until_all(instance, "s3", "reachable"))
+        reader = instance.imap(instance.user(2))
+        reader.select()
         cql.set("down")
         for row in until_all(instance, "cql", "failing"):
             assert "no Cassandra node can be reached" in row["failure"], row
         told = refusal(instance, instance.user(5))
         assert "UNAVAILABLE" in told and "Mail storage is temporarily unavailable" in told, told
+        # Who is in can read on; only the mark is missing.
+        assert "BODY[]" in reader.fetch("1", "BODY[]")[1]
+        assert b"\\Seen" not in reader.fetch("1", "(FLAGS)")[1]["FLAGS"]
+        assert instance.log_text().count("not marked as seen") == 1
         cql.clear()
         until_all(instance, "cql", "reachable")
+        reader.logout()
         instance.imap(instance.user(5)).logout()
 
 
@@ -127,6 +134,22 @@ def test_resync_makes_local_state_anew(make):
         strip = [{seq: (m["UID"], set(m["FLAGS"]) - {b"\\Recent"}) for seq, m in got.items()}
                  for got in (before, c.fetch("1:*", "(UID FLAGS)"))]
         assert strip[0] == strip[1], strip
+
+
+def test_age_of_garbage_is_a_setting(make):
+    instance = make(users=2, config="obox_garbage_min_age = 1s\nobox_garbage_interval = 1s\n")
+    user = instance.user(2)
+    before = instance.storage.object_keys(instance.dir)
+    instance.deliver(mails.small("x"), user)
+    assert len(instance.storage.object_keys(instance.dir) - before) == 1
+    with instance.imap(user) as c:
+        c.select()
+        c.do("STORE 1 +FLAGS (\\Deleted)")
+        c.do("EXPUNGE")
+    end = time.monotonic() + 30
+    while instance.storage.object_keys(instance.dir) != before:
+        assert time.monotonic() < end, "the object stays"
+        time.sleep(0.3)
 
 
 def test_verify_and_mistakes(make):

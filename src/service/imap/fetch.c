@@ -159,11 +159,12 @@ static void put_summary_items(struct fetch *f)
 
 /* ---- a mail ---- */
 
-/* Bodies without PEEK set \Seen (RFC 3501 §6.4.5); the new flags stand in the same line. */
+/* Bodies without PEEK set \Seen (RFC 3501 §6.4.5); the new flags stand in the same line. A mail that can
+ * be read is told also when nobody can note that: the log says so, once a command. */
 static enum err set_seen(struct fetch *f, unsigned *items)
 {
 	struct imap_session *s = f->x->session;
-	if (!f->sets_seen || s->is_read_only || (f->at.mail.flags & MAIL_SEEN))
+	if (!f->sets_seen || f->is_unmarked || s->is_read_only || (f->at.mail.flags & MAIL_SEEN))
 		return ERR_NONE;
 	struct range_set seq;
 	range_set_init(&seq);
@@ -176,6 +177,13 @@ static enum err set_seen(struct fetch *f, unsigned *items)
 	};
 	enum err e = view_store_flags(f->x->op, s->view, &seq, &change, NULL);
 	range_set_done(&seq);
+	if (e == ERR_UNAVAILABLE) {
+		event_send_failure(s->event, EVENT_WARNING, NULL, f->x->op,
+			"FETCH: the mails are told, but not marked as seen");
+		f->is_unmarked = true;
+		op_forgive(f->x->op);
+		return ERR_NONE;
+	}
 	TRY(e);
 	(void)view_get(s->view, f->at.mail.seq, &f->at.mail); /* with its new modseq */
 	*items |= IMAP_FETCH_FLAGS;

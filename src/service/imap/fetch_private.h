@@ -26,6 +26,7 @@ struct fetch {
 	struct range_set seqs;
 	struct range_set_iter at_seq;
 	bool sets_seen;
+	bool is_unmarked; /* \Seen could not be set: the catalog is away */
 	bool has_missing; /* a mail was expunged meanwhile */
 	bool is_unknown_encoding;
 	bool is_refused; /* there is no memory for a body just now */
