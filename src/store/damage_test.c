@@ -316,10 +316,39 @@ static void test_damaged_catalogs_are_errors(void **state)
 	test_in_task(damaged_catalogs_are_errors, NULL);
 }
 
+/* Local state that was removed is made anew: the same UIDs and flags. Not under anybody's feet. */
+static void forgotten_local_state_comes_back(struct world *w)
+{
+	struct str name = STR("u1@example.test");
+	struct mailbox *m = world_box(w, "INBOX");
+	world_append(w, m, "x");
+	world_append(w, m, "y");
+	struct view *v = world_view(w, m);
+	world_flags(w, v, 2, 2, FLAGS_ADD, MAIL_FLAGGED);
+	view_close(v);
+	assert_err(user_forget_local(&w->op, w->store, name), ERR_CONFLICT);
+	op_forgive(&w->op);
+	assert_ok(mailbox_verify(&w->op, m));
+	mailbox_unref(m);
+	user_unref(w->user);
+	uint64_t rebuilt = w->store->counters.opens_rebuilt;
+	assert_ok(user_forget_local(&w->op, w->store, name));
+	assert_ok(user_forget_local(&w->op, w->store, name)); /* nothing is there: as good */
+	assert_ok(user_open(&w->op, w->store, name, &w->user));
+	m = world_box(w, "INBOX");
+	assert_int_equal(w->store->counters.opens_rebuilt, rebuilt + 1);
+	assert_int_equal(index_count(m->index), 2);
+	assert_int_equal(index_hot(m->index, 1)->uid, 2);
+	assert_int_equal(index_hot(m->index, 1)->flags, MAIL_FLAGGED);
+	assert_ok(mailbox_verify(&w->op, m));
+	mailbox_unref(m);
+}
+
 SCENARIO(any_damage_of_local_files_is_made_good)
 SCENARIO(summaries_are_compacted)
 SCENARIO(strange_things_in_the_place_of_files)
 SCENARIO(a_directory_that_cannot_be_made)
+SCENARIO(forgotten_local_state_comes_back)
 
 int main(void)
 {
@@ -328,6 +357,7 @@ int main(void)
 		cmocka_unit_test(test_summaries_are_compacted),
 		cmocka_unit_test(test_strange_things_in_the_place_of_files),
 		cmocka_unit_test(test_a_directory_that_cannot_be_made),
+		cmocka_unit_test(test_forgotten_local_state_comes_back),
 		cmocka_unit_test(test_damaged_objects_are_errors),
 		cmocka_unit_test(test_damaged_catalogs_are_errors),
 	};
