@@ -218,6 +218,36 @@ enum err catalog_has_row(struct op *op, struct catalog *c, struct str user,
 	return counted(c, c->driver->has_row(op, c, user, mailbox, bucket, name, out));
 }
 
+static enum err find_each(struct op *op, struct catalog *c, struct str user,
+	const struct catalog_garbage *entries, size_t count, bool *is_used)
+{
+	for (size_t i = 0; i < count; i++) {
+		const struct catalog_garbage *g = &entries[i];
+		uint32_t references;
+		TRY(catalog_count_reverse(op, c, user, g->object, &references));
+		is_used[i] = references > 0;
+		if (!is_used[i])
+			TRY(catalog_has_row(
+				op, c, user, g->mailbox, g->bucket, g->row, &is_used[i]));
+	}
+	return ERR_NONE;
+}
+
+enum err catalog_find_used(struct op *op, struct catalog *c, struct str user,
+	const struct catalog_garbage *entries, size_t count, bool *out_is_used)
+{
+	TRY(user_check(op, user));
+	bool *is_used = ARENA_NEW_ARRAY(op->arena, bool, MAX(count, 1));
+	if (c->driver->find_used) {
+		c->counters.reads++;
+		TRY(counted(c, c->driver->find_used(op, c, user, entries, count, is_used)));
+	} else {
+		TRY(find_each(op, c, user, entries, count, is_used));
+	}
+	memcpy(out_is_used, is_used, count * sizeof(*is_used));
+	return ERR_NONE;
+}
+
 static enum err shard_check(struct op *op, const struct catalog *c, uint32_t shard)
 {
 	if (shard >= c->shard_count)

@@ -151,6 +151,10 @@ enum err catalog_count_reverse(
 /* WAITS. Does this append row exist? */
 enum err catalog_has_row(struct op *op, struct catalog *c, struct str user,
 	struct catalog_guid mailbox, uint32_t bucket, struct catalog_name name, bool *out);
+/* WAITS. Of entries of one user's garbage: is there a reverse row of its object, or the append row that
+ * it names? Many entries cost few requests. */
+enum err catalog_find_used(struct op *op, struct catalog *c, struct str user,
+	const struct catalog_garbage *entries, size_t count, bool *out_is_used);
 /* WAITS. The oldest entries of a shard's queue, at most `max`. */
 enum err catalog_read_garbage(struct op *op, struct catalog *c, uint32_t shard, size_t max,
 	struct catalog_garbage **out, size_t *out_count);
@@ -187,6 +191,9 @@ struct catalog_driver {
 		struct str object, uint32_t *out_count);
 	enum err (*has_row)(struct op *op, struct catalog *c, struct str user,
 		struct catalog_guid mailbox, uint32_t bucket, struct catalog_name name, bool *out);
+	enum err (*find_used)(struct op *op, struct catalog *c, struct str user,
+		const struct catalog_garbage *entries, size_t count,
+		bool *out_is_used); /* NULL: each is asked by the two above */
 	enum err (*read_garbage)(struct op *op, struct catalog *c, uint32_t shard, size_t max,
 		struct catalog_garbage **out, size_t *out_count);
 	enum err (*list_users)(

@@ -440,6 +440,43 @@ static void references_are_counted(void **state)
 	run(state, reverse);
 }
 
+/* Of 300 entries in several partitions: each third has a reverse row, each fifth its append row. */
+static void used(struct place *p)
+{
+	static struct catalog_garbage entries[300];
+	static struct catalog_change changes[200];
+	static bool is_used[ARRAY_COUNT(entries)];
+	size_t count = 0;
+	for (unsigned i = 0; i < ARRAY_COUNT(entries); i++) {
+		entries[i] = (struct catalog_garbage){ .user = user,
+			.mailbox = i % 2 ? inbox : trash,
+			.bucket = i / 100,
+			.row = name(i + 1),
+			.object = str_printf(p->op->arena, "%xo%u", i % 16, i) };
+		struct catalog_change row_of = row(CATALOG_APPEND, i / 100, i + 1, STR("v"));
+		row_of.mailbox = entries[i].mailbox;
+		if (i % 5 == 0)
+			changes[count++] = row_of;
+		if (i % 3 == 0)
+			changes[count++] = (struct catalog_change){ .kind = CATALOG_PUT_REVERSE,
+				.mailbox = inbox,
+				.object = entries[i].object,
+				.row = { .name = name(1000) } };
+	}
+	assert_ok(catalog_write(p->op, p->catalog, user, changes, count));
+	assert_ok(
+		catalog_find_used(p->op, p->catalog, user, entries, ARRAY_COUNT(entries), is_used));
+	for (unsigned i = 0; i < ARRAY_COUNT(entries); i++)
+		assert_int_equal(is_used[i], i % 3 == 0 || i % 5 == 0);
+	assert_ok(catalog_find_used(p->op, p->catalog, STR("other"), entries, 4, is_used));
+	for (unsigned i = 0; i < 4; i++)
+		assert_false(is_used[i]);
+}
+static void what_is_used_is_found(void **state)
+{
+	run(state, used);
+}
+
 static void garbage(struct place *p)
 {
 	uint32_t shard = catalog_user_shard(p->catalog, user);
@@ -740,6 +777,7 @@ int main(void)
 		TEST(heads_are_one_query),
 		TEST(users_are_listed_by_shard),
 		TEST(references_are_counted),
+		TEST(what_is_used_is_found),
 		TEST(the_oldest_garbage_comes_first),
 		TEST(limits_hold),
 		TEST(the_highest_stamp_wins),

@@ -344,6 +344,7 @@ const struct catalog_driver catalog_in_cql = {
 	.read_rows = catalog_cql_read_rows,
 	.count_reverse = catalog_cql_count_reverse,
 	.has_row = catalog_cql_has_row,
+	.find_used = catalog_cql_find_used,
 	.read_garbage = catalog_cql_read_garbage,
 	.list_users = list_users,
 	.clock = tell_clock,

@@ -2,7 +2,7 @@
 /* catalog/cql_private.h - the catalog in Cassandra: what its files share.
  *
  * cql.c opens it and asks for users and the clock; cql_write.c cuts batches into requests; cql_read.c
- * reads heads, rows and references; cql_garbage.c is the queue; cql_cell.c turns fields into cells and
+ * reads heads, rows and references; cql_garbage.c is the queue, cql_used.c what of it is still needed; cql_cell.c turns fields into cells and
  * back; cql_statements.c has what is run, schema.c the tables.
  *
  * Keys:     the setting dict_prefix stands before each user's name, and is a column of the queue's keys.
@@ -35,6 +35,8 @@ enum catalog_cql_text {
 	CATALOG_CQL_READ_BOTH, /* kinds */
 	CATALOG_CQL_HAS_ROW,
 	CATALOG_CQL_COUNT_REVERSE,
+	CATALOG_CQL_HAVE_ROWS,
+	CATALOG_CQL_HAVE_REVERSE,
 	CATALOG_CQL_READ_HOURS,
 	CATALOG_CQL_READ_GARBAGE,
 	CATALOG_CQL_LIST_USERS,
@@ -111,6 +113,8 @@ enum err catalog_cql_count_reverse(
 	struct op *op, struct catalog *c, struct str user, struct str object, uint32_t *out_count);
 enum err catalog_cql_has_row(struct op *op, struct catalog *c, struct str user,
 	struct catalog_guid mailbox, uint32_t bucket, struct catalog_name name, bool *out);
+enum err catalog_cql_find_used(struct op *op, struct catalog *c, struct str user,
+	const struct catalog_garbage *entries, size_t count, bool *out_is_used);
 enum err catalog_cql_read_garbage(struct op *op, struct catalog *c, uint32_t shard, size_t max,
 	struct catalog_garbage **out, size_t *out_count);
 

@@ -58,6 +58,11 @@ const struct catalog_cql_text_row catalog_cql_texts[CATALOG_CQL_TEXT_COUNT] = {
 	[CATALOG_CQL_COUNT_REVERSE] = { CQL_QUORUM, "count_reverse",
 		"SELECT name FROM user_mailbox_reverse"
 		" WHERE user = ? AND part = ? AND object = ? LIMIT ?" },
+	[CATALOG_CQL_HAVE_ROWS] = { CQL_QUORUM, "have_rows",
+		"SELECT name FROM user_mailbox_rows WHERE " ROW_KEY " AND kind = 1 AND name IN ?" },
+	[CATALOG_CQL_HAVE_REVERSE] = { CQL_QUORUM, "have_reverse",
+		"SELECT object FROM user_mailbox_reverse"
+		" WHERE user = ? AND part = ? AND object IN ? GROUP BY object" },
 	[CATALOG_CQL_READ_HOURS] = { CQL_QUORUM, "read_hours",
 		"SELECT hour FROM gc_hours WHERE prefix = ? AND shard = ?" },
 	[CATALOG_CQL_READ_GARBAGE] = { CQL_QUORUM, "read_garbage",

@@ -236,6 +236,11 @@ static void costs(struct place *p)
 	assert_ok(catalog_read_garbage(p->op, p->catalog, shard, 1000, &entries, &count));
 	assert_int_equal(count, ARRAY_COUNT(changes));
 	assert_int_equal(requests(p) - before, 2); /* the hours, and one of them */
+
+	static bool is_used[ARRAY_COUNT(changes)];
+	before = requests(p);
+	assert_ok(catalog_find_used(p->op, p->catalog, user, entries, count, is_used));
+	assert_int_equal(requests(p) - before, 6); /* a part and a bucket, a hundred at once */
 }
 static void requests_are_few(void **state)
 {

@@ -7,17 +7,21 @@
  * heads go. Nothing here needs the user to be open. */
 #include "store/store_private.h"
 
+#include <stdlib.h>
+
 #include "base/codec.h"
 
-#define ENTRIES_AT_ONCE 256
-#define PURGE_MAILS     250
+#define ENTRIES_AT_ONCE 1000 /* what S3 deletes at once */
+#define PURGE_MAILS     1000
 #define FAILURES_MAX    8 /* in a row: the store has trouble, and is left alone until the next round */
 
 struct collector {
 	struct store *store;
-	uint64_t deleted, collected; /* objects, entries */
-	unsigned failures;           /* in a row */
-	struct op_failure failure;   /* of an entry that was left; the last one */
+	uint64_t deleted, collected;         /* objects, entries */
+	unsigned failures;                   /* in a row */
+	struct op_failure failure;           /* of an entry that was left; the last one */
+	const struct catalog_garbage **done; /* collected; they leave the queue at the end */
+	size_t done_count;
 };
 
 /* WAITS. Nothing here belongs to a user's journal: what is written is repeated by the next round. */
@@ -46,27 +50,17 @@ static struct catalog_change entry_end(const struct catalog_garbage *g)
 		.queued = g->name };
 }
 
-static enum err entry_done(struct op *op, struct store *s, const struct catalog_garbage *g)
+/* WAITS. Collected entries leave the queue, those of a user in one batch. */
+static enum err write_done(struct op *op, struct collector *c)
 {
-	struct catalog_change done = entry_end(g);
-	return write_changes(op, s, g->user, &done, 1);
-}
-
-/* WAITS. The key of an object that nothing refers to any more; none if something does. */
-static enum err find_dead(
-	struct op *op, struct store *s, const struct catalog_garbage *g, struct str *out_key)
-{
-	struct row_id oid;
-	uint32_t references;
-	bool has_row;
-	*out_key = STR_NONE;
-	if (!oid_parse(g->object, &oid))
-		return op_fail(op, ERR_CORRUPT, "garbage entry names no object");
-	TRY(catalog_count_reverse(op, s->catalog, g->user, g->object, &references));
-	TRY(catalog_has_row(op, s->catalog, g->user, g->mailbox, g->bucket, g->row, &has_row));
-	struct user named = { .store = s, .name = g->user };
-	if (references == 0 && !has_row)
-		*out_key = store_object_key(op->arena, &named, oid);
+	struct catalog_change *gone =
+		ARENA_NEW_ARRAY(op->arena, struct catalog_change, MAX(c->done_count, 1));
+	for (size_t from = 0, to; from < c->done_count; from = to) {
+		struct str user = c->done[from]->user;
+		for (to = from; to < c->done_count && str_eq(c->done[to]->user, user); to++)
+			gone[to] = entry_end(c->done[to]);
+		TRY(write_changes(op, c->store, user, gone + from, to - from));
+	}
 	return ERR_NONE;
 }
 
@@ -82,9 +76,16 @@ struct purge {
 	struct catalog_name queued;
 };
 
+static int part_compare(const void *a, const void *b)
+{
+	const struct catalog_change *x = a, *y = b;
+	return (int)catalog_object_part(x->object) - (int)catalog_object_part(y->object);
+}
+
 static enum err purge_write(struct op *op, struct purge *p)
 {
 	struct str user = p->entry->user;
+	qsort(p->references, p->count, sizeof(p->references[0]), part_compare);
 	TRY(write_changes(op, p->store, user, p->garbage, p->count));
 	TRY(write_changes(op, p->store, user, p->references, p->count));
 	p->count = 0;
@@ -188,11 +189,11 @@ static enum err leave_entry(
 	return write_changes(op, c->store, g->user, changes, ARRAY_COUNT(changes));
 }
 
-static enum err entry_collected(struct op *op, struct collector *c, const struct catalog_garbage *g)
+static void entry_collected(struct collector *c, const struct catalog_garbage *g)
 {
 	c->failures = 0;
 	c->collected++;
-	return entry_done(op, c->store, g);
+	c->done[c->done_count++] = g;
 }
 
 struct dead {
@@ -222,26 +223,88 @@ static enum err delete_dead(
 			continue;
 		}
 		c->deleted++;
-		TRY(entry_collected(op, c, dead[i].entry));
+		entry_collected(c, dead[i].entry);
 		task_breathe();
 	}
 	return ERR_NONE;
 }
 
-/* WAITS. *key: the object is to be deleted; else the entry is done with, or was left. */
-static enum err look_at_entry(
-	struct op *op, struct collector *c, const struct catalog_garbage *g, struct str *key)
+static enum err store_is_open(struct op *op, const struct collector *c)
 {
-	bool is_mailbox = str_eq(g->object, STORE_PURGE_OBJECT);
-	*key = STR_NONE;
-	if (c->store->is_closing)
-		return op_fail(op, ERR_CANCELLED, "the store is closing");
-	enum err e = is_mailbox ? purge_mailbox(op, c->store, g) : find_dead(op, c->store, g, key);
+	return c->store->is_closing ? op_fail(op, ERR_CANCELLED, "the store is closing") : ERR_NONE;
+}
+
+static enum err look_at_mailbox(struct op *op, struct collector *c, const struct catalog_garbage *g)
+{
+	enum err e = purge_mailbox(op, c->store, g);
 	if (e != ERR_NONE)
 		return leave_entry(op, c, g, e);
-	if (key->n > 0)
-		return ERR_NONE;
-	return entry_collected(op, c, g);
+	entry_collected(c, g);
+	return ERR_NONE;
+}
+
+/* What nothing refers to is added to `dead`; the rest is done with, or was left. */
+static enum err sort_out(struct op *op, struct collector *c, const struct catalog_garbage *g,
+	bool is_used, struct dead *dead, size_t *dead_count)
+{
+	struct user named = { .store = c->store, .name = g->user };
+	struct row_id oid;
+	if (!oid_parse(g->object, &oid))
+		return leave_entry(
+			op, c, g, op_fail(op, ERR_CORRUPT, "garbage entry names no object"));
+	if (is_used)
+		entry_collected(c, g);
+	else
+		dead[(*dead_count)++] =
+			(struct dead){ g, store_object_key(op->arena, &named, oid) };
+	return ERR_NONE;
+}
+
+/* WAITS. Entries of one user. All are asked for at once; when that fails each by itself. */
+static enum err look_at_entries(struct op *op, struct collector *c,
+	const struct catalog_garbage *entries, size_t count, struct dead *dead, size_t *dead_count)
+{
+	bool *are_used = ARENA_NEW_ARRAY(op->arena, bool, count);
+	TRY(store_is_open(op, c));
+	enum err e =
+		catalog_find_used(op, c->store->catalog, entries->user, entries, count, are_used);
+	if (e != ERR_NONE && count == 1)
+		return leave_entry(op, c, entries, e);
+	if (e != ERR_NONE)
+		op_forgive(op);
+	for (size_t i = 0; i < count; i++) {
+		if (e == ERR_NONE)
+			TRY(sort_out(op, c, &entries[i], are_used[i], dead, dead_count));
+		else
+			TRY(look_at_entries(op, c, &entries[i], 1, dead, dead_count));
+		task_breathe();
+	}
+	return ERR_NONE;
+}
+
+static bool is_mailbox(const struct catalog_garbage *g)
+{
+	return str_eq(g->object, STORE_PURGE_OBJECT);
+}
+
+static enum err collect_entries(
+	struct op *op, struct collector *c, const struct catalog_garbage *entries, size_t count)
+{
+	struct dead *dead = ARENA_NEW_ARRAY(op->arena, struct dead, MAX(count, 1));
+	size_t dead_count = 0;
+	for (size_t from = 0, to; from < count; from = to) {
+		const struct catalog_garbage *g = &entries[from];
+		to = from + 1;
+		if (is_mailbox(g)) {
+			TRY(store_is_open(op, c));
+			TRY(look_at_mailbox(op, c, g));
+			continue;
+		}
+		while (to < count && !is_mailbox(&entries[to]) && str_eq(entries[to].user, g->user))
+			to++;
+		TRY(look_at_entries(op, c, g, to - from, dead, &dead_count));
+	}
+	return delete_dead(op, c, dead, dead_count);
 }
 
 /* *out_more: the shard's queue may have more that is old enough. */
@@ -250,19 +313,19 @@ static enum err collect_some(
 {
 	struct catalog_garbage *entries;
 	uint64_t before = c->collected;
-	size_t count, dead_count = 0, i;
+	size_t count, old = 0;
 	TRY(catalog_read_garbage(op, c->store->catalog, shard, ENTRIES_AT_ONCE, &entries, &count));
-	struct dead *dead = ARENA_NEW_ARRAY(op->arena, struct dead, MAX(count, 1));
-	for (i = 0; i < count && name_ms(entries[i].name) <= oldest_ms; i++) {
-		struct str key;
-		TRY(look_at_entry(op, c, &entries[i], &key));
-		if (key.n > 0)
-			dead[dead_count++] = (struct dead){ &entries[i], key };
-		task_breathe();
-	}
-	TRY(delete_dead(op, c, dead, dead_count));
-	*out_more = i == ENTRIES_AT_ONCE && c->collected > before;
-	return ERR_NONE;
+	while (old < count && name_ms(entries[old].name) <= oldest_ms)
+		old++;
+	c->done = ARENA_NEW_ARRAY(op->arena, const struct catalog_garbage *, MAX(old, 1));
+	c->done_count = 0;
+	enum err e = collect_entries(op, c, entries, old);
+	const struct op_failure why = op->failure;
+	enum err ended = write_done(op, c); /* also when the rest has to wait */
+	if (e != ERR_NONE)
+		return op_fail(op, e, "%s", why.text);
+	*out_more = old == ENTRIES_AT_ONCE && c->collected > before;
+	return ended;
 }
 
 static enum err collect_all(struct op *op, struct collector *c, uint32_t shard, uint64_t oldest_ms)
