@@ -182,6 +182,19 @@ static void run_old_protocol(void *arg)
 	cluster_stop(&k);
 }
 
+static void run_mixed_contacts(void *arg)
+{
+	struct cluster k = { 0 };
+	(void)arg;
+	cluster_start(&k, 2);
+	k.datacenters[1] = "elsewhere";
+	k.settings.contacts[k.settings.contact_count++] = STR("127.0.0.2");
+	cluster_client(&k);
+	wait_connections(&k, 1);
+	assert_true(k.client->is_mixed_told);
+	cluster_stop(&k);
+}
+
 static void run_no_keyspace(void *arg)
 {
 	struct cluster k = { .has_no_keyspace = true };
@@ -445,6 +458,7 @@ TEST(the_cluster_tells_of_new_nodes, topology)
 TEST(without_any_node_calls_fail_at_once, nobody)
 TEST(credentials_are_checked, passwords)
 TEST(an_older_protocol_is_named, old_protocol)
+TEST(contacts_of_two_data_centres_are_told, mixed_contacts)
 TEST(a_keyspace_may_be_made_later, no_keyspace)
 TEST_CROWDED(too_many_requests_are_refused, crowd)
 TEST(too_many_orphans_end_the_connection, orphans)
@@ -465,6 +479,7 @@ int main(void)
 		cmocka_unit_test(without_any_node_calls_fail_at_once),
 		cmocka_unit_test(credentials_are_checked),
 		cmocka_unit_test(an_older_protocol_is_named),
+		cmocka_unit_test(contacts_of_two_data_centres_are_told),
 		cmocka_unit_test(a_keyspace_may_be_made_later),
 		cmocka_unit_test(too_many_requests_are_refused),
 		cmocka_unit_test(too_many_orphans_end_the_connection),

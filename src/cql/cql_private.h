@@ -168,6 +168,7 @@ struct cql_client {
 	bool has_news;       /* topology or schema changed */
 	bool is_searching;   /* the first contact is being made */
 	bool is_unreachable; /* told that nobody answers */
+	bool is_mixed_told;  /* that contacts are of several data centres */
 	char *last_error;    /* owned; of the control task; NULL */
 	/* who waits for a node to come up */
 	struct wait_queue hosts_changed;

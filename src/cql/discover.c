@@ -174,6 +174,29 @@ static void settle_hosts(struct discovery *d)
 	}
 }
 
+/* Whoever answers first says which data centre is ours: processes that begin while its nodes are away
+ * would take the other one, and its local quorum does not see what was written at ours. */
+static void warn_of_contacts(struct cql_client *c)
+{
+	struct address at;
+	if (c->settings.datacenter.n > 0 || c->is_mixed_told)
+		return;
+	for (size_t i = 0; i < c->settings.contact_count; i++) {
+		struct str contact = c->settings.contacts[i];
+		for (size_t j = 0; address_parse(contact, &at) && j < c->host_count; j++) {
+			const struct cql_host *h = c->hosts[j];
+			if (h->is_gone || h->is_local || !address_equal_ip(&h->address, &at))
+				continue;
+			event_send(c->event, EVENT_WARNING, "cql_contact_elsewhere",
+				"cassandra_hosts names %.*s of the data centre \"%s\", while \"%s\" "
+				"is used: set cassandra_datacenter, or name nodes of one alone",
+				STRF(contact), h->datacenter, c->datacenter);
+			c->is_mixed_told = true;
+			return;
+		}
+	}
+}
+
 /* ---- the ring ---- */
 
 struct replication {
@@ -244,6 +267,7 @@ enum err cql_discover(struct op *op, struct cql_client *c, struct cql_connection
 		e = read_replication(op, &d, &r);
 	if (e == ERR_NONE) {
 		settle_hosts(&d);
+		warn_of_contacts(c);
 		build_ring(&d, &r);
 		wait_queue_wake_all(&c->hosts_changed);
 	}

@@ -220,13 +220,17 @@ static void run_silence(void *arg)
 	cluster_stop(&k);
 }
 
-static void write_and_end(void *arg)
+static enum err write_one_alone(struct cluster *k)
 {
-	struct cluster *k = arg;
 	struct op op = test_op(10 * US_PER_SEC);
 	struct cql_value v = cql_text(STR("key"));
 	struct cql_bound b = { k->write, &v, 1, 0 };
-	assert_err(cql_execute(&op, k->client, &b), ERR_CANCELLED);
+	return cql_execute(&op, k->client, &b);
+}
+
+static void write_and_end(void *arg)
+{
+	assert_err(write_one_alone(arg), ERR_CANCELLED);
 }
 
 static void run_cancelled(void *arg)
@@ -246,6 +250,36 @@ static void run_cancelled(void *arg)
 	script(&k, (struct step){ .kind = STEP_OLD });
 	assert_ok(write_one(&k));
 	cluster_stop(&k);
+}
+
+static void write_until_cancelled(void *arg)
+{
+	struct cluster *k = arg;
+	while (write_one_alone(k) != ERR_CANCELLED)
+		;
+}
+
+/* While it connects, prepares, sends, waits, tries the next node. */
+static void run_cancelled_anywhere(void *arg)
+{
+	(void)arg;
+	for (int64_t after_us = 0; after_us < 6000; after_us += 150) {
+		struct cluster k = { 0 };
+		cluster_start(&k, 2);
+		k.settings.speculation_us = 300;
+		k.settings.speculation_times = 1;
+		cluster_client(&k);
+		script_error(&k, CQL_ERROR_OVERLOADED);
+		script_error(&k, CQL_ERROR_UNPREPARED);
+		script(&k, (struct step){ .kind = STEP_SILENT });
+		script(&k, (struct step){ .kind = STEP_CLOSE });
+		struct task_handle t = task_start("writer", write_until_cancelled, &k);
+		assert_ok(task_sleep(&k.op, after_us));
+		task_cancel(t);
+		while (task_is_alive(t))
+			assert_ok(task_sleep(&k.op, 100));
+		cluster_stop(&k);
+	}
 }
 
 static void run_heartbeat(void *arg)
@@ -368,6 +402,7 @@ TEST(what_is_no_answer_ends_the_connection, broken_streams)
 TEST(an_answer_above_the_limit_is_dropped, too_big)
 TEST(a_late_answer_reaches_nobody, silence)
 TEST(a_cancelled_caller_leaves_nothing_behind, cancelled)
+TEST(a_caller_may_be_cancelled_at_any_time, cancelled_anywhere)
 TEST(who_misses_heart_beats_is_left, heartbeat)
 TEST(a_second_node_is_asked_when_the_first_is_slow, speculation)
 TEST(forgotten_statements_are_prepared_again, unprepared)
@@ -450,6 +485,7 @@ int main(void)
 		cmocka_unit_test(an_answer_above_the_limit_is_dropped),
 		cmocka_unit_test(a_late_answer_reaches_nobody),
 		cmocka_unit_test(a_cancelled_caller_leaves_nothing_behind),
+		cmocka_unit_test(a_caller_may_be_cancelled_at_any_time),
 		cmocka_unit_test(who_misses_heart_beats_is_left),
 		cmocka_unit_test(a_second_node_is_asked_when_the_first_is_slow),
 		cmocka_unit_test(forgotten_statements_are_prepared_again),
