@@ -19,6 +19,8 @@
 #include "objects/fscache_flight.h"
 #include "objects/objects_private.h"
 
+#define DIRS_MAX 64
+
 static struct fscache *fscache_of(struct objects *o)
 {
 	ASSERT(o->driver == &objects_fscache);
@@ -26,6 +28,18 @@ static struct fscache *fscache_of(struct objects *o)
 }
 
 /* ---- where a user's objects are kept ---- */
+
+/* Users' directories that are kept open: each holds descriptors. */
+static void dirs_limit(struct fscache *c)
+{
+	struct map_entry entry;
+	if (c->dirs.count < DIRS_MAX)
+		return;
+	for (size_t at = 0; map_next(&c->dirs, &at, &entry);)
+		cache_dir_unref(entry.value);
+	map_done(&c->dirs);
+	map_init(&c->dirs);
+}
 
 /* NULL: it is passed over at present. */
 static struct cache_dir *dir_open(struct op *op, struct fscache *c, struct str path)
@@ -38,12 +52,24 @@ static struct cache_dir *dir_open(struct op *op, struct fscache *c, struct str p
 		fscache_broken(c, op);
 		return NULL;
 	}
+	dirs_limit(c);
 	map_set(&c->dirs, cache_dir_path(d), d);
 	if (cache_dir_wants_count(d))
 		fscache_count_start(d);
 	return d;
 }
 
+/* Does a path lead to where its text says? */
+static bool is_straight(struct str path)
+{
+	struct str rest = path, part;
+	while (str_cut(&rest, '/', &part))
+		if (str_eq(part, STR("..")))
+			return false;
+	return !str_eq(rest, STR(".."));
+}
+
+/* Referenced; NULL: what is kept under the key is passed over at present, and `op` may say why. */
 static struct cache_dir *dir_of(struct op *op, struct fscache *c, struct str key)
 {
 	struct str path = c->path, rest = key, user;
@@ -60,9 +86,15 @@ static struct cache_dir *dir_of(struct op *op, struct fscache *c, struct str key
 			fscache_broken(c, op);
 			return NULL;
 		}
+		if (!is_straight(path))
+			return NULL;
 	}
 	struct cache_dir *d = map_get(&c->dirs, path);
-	return d ? d : dir_open(op, c, path);
+	if (!d)
+		d = dir_open(op, c, path);
+	if (d)
+		cache_dir_ref(d);
+	return d;
 }
 
 /* ---- get ---- */
@@ -140,16 +172,11 @@ static bool serves(struct str body, bool is_whole, uint64_t offset, size_t lengt
 	return is_whole || (offset <= body.n && length <= body.n - offset);
 }
 
-static enum err fscache_get(struct op *op, struct objects *o, struct str key, uint64_t offset,
-	size_t length, struct str *out)
+static enum err get_through(struct op *op, struct fscache *c, struct cache_dir *d, struct str key,
+	uint64_t offset, size_t length, struct str *out)
 {
-	struct fscache *c = fscache_of(o);
-	struct cache_dir *d = dir_of(op, c, key);
+	struct objects *inner = c->base.inner;
 	struct flight *f;
-	if (!d) {
-		op_forgive(op);
-		return objects_get_range(op, o->inner, key, offset, length, out);
-	}
 	for (;;) {
 		if (find(op, c, d, key, offset, length, out)) {
 			c->counters.hits++;
@@ -167,13 +194,27 @@ static enum err fscache_get(struct op *op, struct objects *o, struct str key, ui
 	c->counters.misses++;
 	size_t asked = bytes_to_ask(c, key, offset, length);
 	if (asked == 0 || f)
-		return objects_get_range(op, o->inner, key, offset, length, out);
+		return objects_get_range(op, inner, key, offset, length, out);
 	struct str body = STR_NONE;
 	TRY(lead(op, c, d, fscache_flight_new(c, key), asked, &body));
 	if (!serves(body, body.n < asked, offset, length))
-		return objects_get_range(op, o->inner, key, offset, length, out);
+		return objects_get_range(op, inner, key, offset, length, out);
 	*out = objects_slice(body.p, body.n, offset, length);
 	return ERR_NONE;
+}
+
+static enum err fscache_get(struct op *op, struct objects *o, struct str key, uint64_t offset,
+	size_t length, struct str *out)
+{
+	struct fscache *c = fscache_of(o);
+	struct cache_dir *d = dir_of(op, c, key);
+	if (!d) {
+		op_forgive(op);
+		return objects_get_range(op, o->inner, key, offset, length, out);
+	}
+	enum err e = get_through(op, c, d, key, offset, length, out);
+	cache_dir_unref(d);
+	return e;
 }
 
 /* ---- the rest ---- */
@@ -183,10 +224,12 @@ static enum err fscache_put(struct op *op, struct objects *o, const struct objec
 	struct fscache *c = fscache_of(o);
 	TRY(objects_put(op, o->inner, put));
 	struct cache_dir *d = dir_of(op, c, put->key);
-	if (d)
+	if (d) {
 		fscache_add_start(c, d, put->key, put->parts, put->part_count);
-	else
+		cache_dir_unref(d);
+	} else {
 		op_forgive(op);
+	}
 	return ERR_NONE;
 }
 
@@ -201,10 +244,12 @@ static void forget(const struct op *op, struct fscache *c, const struct str *key
 		if (f)
 			f->is_doomed = true;
 		struct cache_dir *d = dir_of(&aside, c, keys[i]);
-		if (d)
+		if (d) {
 			fscache_forget(&aside, c, d, keys[i]);
-		else
+			cache_dir_unref(d);
+		} else {
 			op_forgive(&aside);
+		}
 	}
 }
 

@@ -18,36 +18,70 @@
 #include "objects/fscache_private.h"
 #include "objects/objects_private.h"
 
-#define USAGE_MAGIC UINT64_C(0x3163737566636d70)
-
 /* ---- opening ---- */
+
+/* Reserved now: a full disk must not be a bus error later. */
+static int usage_reserve(int fd)
+{
+	return posix_fallocate(fd, 0, (off_t)sizeof(struct cache_usage));
+}
+
+struct cache_usage *cache_usage(struct cache_dir *d)
+{
+	struct stat st;
+	if (fstat(d->usage_fd, &st) == 0 && st.st_size >= (off_t)sizeof(*d->mapped))
+		return d->mapped;
+	if (usage_reserve(d->usage_fd) != 0)
+		return &d->aside;
+	atomic_store(&d->mapped->magic, 0);
+	return d->mapped;
+}
 
 static enum err usage_map(struct op *op, struct cache_dir *d)
 {
-	AUTO_FD(fd, openat(d->fd, "usage", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
-	if (fd < 0)
+	d->usage_fd = openat(d->fd, "usage", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (d->usage_fd < 0)
 		return op_fail_errno(op, "open %.*s/usage", STRF(d->path));
-	struct stat st;
-	if (fstat(fd, &st) < 0 || (st.st_size != (off_t)sizeof(*d->usage) &&
-					  ftruncate(fd, (off_t)sizeof(*d->usage)) < 0))
-		return op_fail_errno(op, "make %.*s/usage", STRF(d->path));
-	/* Reserved now: a full disk must not be a bus error later. */
-	int failure = posix_fallocate(fd, 0, (off_t)sizeof(*d->usage));
+	int failure = usage_reserve(d->usage_fd);
 	if (failure != 0) {
 		errno = failure;
 		return op_fail_errno(op, "make %.*s/usage", STRF(d->path));
 	}
-	void *p = mmap(NULL, sizeof(*d->usage), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	void *p =
+		mmap(NULL, sizeof(*d->mapped), PROT_READ | PROT_WRITE, MAP_SHARED, d->usage_fd, 0);
 	if (p == MAP_FAILED)
 		return op_fail_errno(op, "map %.*s/usage", STRF(d->path));
-	d->usage = p;
-	if (atomic_load(&d->usage->magic) != USAGE_MAGIC) {
-		atomic_store(&d->usage->counted_wall_us, 0);
+	d->mapped = p;
+	if (atomic_load(&d->mapped->magic) != CACHE_USAGE_MAGIC) {
+		atomic_store(&d->mapped->counted_wall_us, 0);
 		for (unsigned i = 0; i < CACHE_SHARDS; i++)
-			atomic_store(&d->usage->bytes[i], 0);
-		atomic_store(&d->usage->magic, USAGE_MAGIC);
+			atomic_store(&d->mapped->bytes[i], 0);
+		atomic_store(&d->mapped->magic, CACHE_USAGE_MAGIC);
 	}
 	return ERR_NONE;
+}
+
+/* Whoever may write to it could put another user's mail there, and take ours away. */
+static enum err owner_check(struct op *op, const struct cache_dir *d)
+{
+	struct stat st;
+	if (fstat(d->fd, &st) < 0)
+		return op_fail_errno(op, "look at %.*s", STRF(d->path));
+	if (st.st_uid != geteuid() && st.st_uid != 0)
+		return op_fail(op, ERR_DENIED, "%.*s belongs to another user", STRF(d->path));
+	if ((st.st_mode & S_IWOTH) || ((st.st_mode & S_IWGRP) && st.st_gid != getegid()))
+		return op_fail(op, ERR_DENIED, "others may write to %.*s", STRF(d->path));
+	return ERR_NONE;
+}
+
+static enum err dir_open(struct op *op, struct cache_dir *d)
+{
+	TRY(file_make_dirs(op, d->path.p, 0700));
+	d->fd = open(d->path.p, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (d->fd < 0)
+		return op_fail_errno(op, "open %s", d->path.p);
+	TRY(owner_check(op, d));
+	return usage_map(op, d);
 }
 
 enum err cache_dir_open(struct op *op, struct str path, uint64_t limit, struct cache_dir **out)
@@ -58,13 +92,8 @@ enum err cache_dir_open(struct op *op, struct str path, uint64_t limit, struct c
 	d->path = (struct str){ name, path.n };
 	d->limit = limit;
 	d->token = random_u64();
-	d->fd = -1;
-	enum err e = file_make_dirs(op, name, 0700);
-	if (e == ERR_NONE) {
-		d->fd = open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		e = d->fd < 0 ? op_fail_errno(op, "open %s", name) : usage_map(op, d);
-	}
-	if (e != ERR_NONE) {
+	d->fd = d->usage_fd = -1;
+	if (dir_open(op, d) != ERR_NONE) {
 		cache_dir_unref(d);
 		return op_fail(op, ERR_UNAVAILABLE, "%s",
 			str_dup_z(op->arena, str_from(op->failure.text)));
@@ -82,8 +111,9 @@ void cache_dir_unref(struct cache_dir *d)
 {
 	if (atomic_fetch_sub(&d->refs, 1) > 1)
 		return;
-	if (d->usage)
-		(void)munmap(d->usage, sizeof(*d->usage)); /* cannot fail: it was mapped */
+	if (d->mapped)
+		(void)munmap(d->mapped, sizeof(*d->mapped)); /* cannot fail: it was mapped */
+	file_close_fd(&d->usage_fd);
 	file_close_fd(&d->fd);
 	mem_free((void *)(uintptr_t)d->path.p);
 	mem_free(d);
@@ -164,7 +194,9 @@ static void note_age(const struct stat *st, struct cache_query *q)
 static int open_entry(const struct cache_dir *d, struct str key, uint64_t resolve)
 {
 	char name[CACHE_NAME_MAX];
-	struct open_how how = { .flags = O_RDONLY | O_CLOEXEC | O_NOFOLLOW, .resolve = resolve };
+	/* A pipe would wait for its writer. */
+	struct open_how how = { .flags = O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK,
+		.resolve = resolve };
 	cache_name(key, name);
 	long fd = syscall(SYS_openat2, d->fd, name, &how, sizeof(how));
 	if (fd < 0 && errno == ENOSYS && resolve == 0)
@@ -291,7 +323,7 @@ static int rename_new(const struct cache_dir *d, const char *tmp, const char *na
 	return errno == EINVAL ? renameat(d->fd, tmp, d->fd, name) : -1;
 }
 
-enum err cache_dir_add(struct op *op, struct cache_dir *d, struct str key, struct str body)
+static enum err add(struct op *op, struct cache_dir *d, struct str key, struct str body)
 {
 	char name[CACHE_NAME_MAX], tmp[64];
 	struct buf head;
@@ -311,9 +343,22 @@ enum err cache_dir_add(struct op *op, struct cache_dir *d, struct str key, struc
 		(void)unlinkat(d->fd, tmp, 0); /* else the next count takes it away */
 	file_close_fd(&fd);
 	buf_done(&head);
-	if (e != ERR_NONE)
-		return e;
-	atomic_fetch_add(&d->usage->bytes[cache_shard(name)], cache_bytes(size));
+	if (e == ERR_NONE)
+		atomic_fetch_add(&cache_usage(d)->bytes[cache_shard(name)], cache_bytes(size));
+	return e;
+}
+
+enum err cache_dir_add(struct op *op, struct cache_dir *d, struct str key, struct str body)
+{
+	enum err e = add(op, d, key, body);
+	/* A disk that is full before the limit is reached, of bytes or of files: old entries go. */
+	for (unsigned i = 0; e != ERR_NONE && e != ERR_EXISTS && i < CACHE_SHARDS; i++) {
+		if (!cache_dir_is_full(d) || !cache_dir_drop_some(d))
+			break;
+		op_forgive(op);
+		e = add(op, d, key, body);
+	}
+	TRY(e);
 	cache_dir_make_room(d);
 	return ERR_NONE;
 }
@@ -322,8 +367,8 @@ void cache_dir_unlink(struct cache_dir *d, const char *name)
 {
 	struct stat st;
 	if (fstatat(d->fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && unlinkat(d->fd, name, 0) == 0)
-		atomic_fetch_sub(
-			&d->usage->bytes[cache_shard(name)], cache_bytes((uint64_t)st.st_size));
+		atomic_fetch_sub(&cache_usage(d)->bytes[cache_shard(name)],
+			cache_bytes((uint64_t)st.st_size));
 }
 
 void cache_dir_remove(struct cache_dir *d, struct str key)

@@ -25,7 +25,8 @@
 
 struct cache_dir;
 
-/* Makes the directory if it is missing. ERR_UNAVAILABLE: it cannot be used, and the text says why. */
+/* Makes the directory if it is missing. ERR_UNAVAILABLE: it cannot be used, or others may write to it; the text
+ * says why. */
 enum err cache_dir_open(struct op *op, struct str path, uint64_t limit, struct cache_dir **out);
 void cache_dir_ref(struct cache_dir *d);
 void cache_dir_unref(struct cache_dir *d);
@@ -69,4 +70,4 @@ enum err cache_dir_count(
 	struct op *op, struct cache_dir *d, int64_t max_age_us, struct cache_count *out);
 /* Is it long enough ago that somebody counted? Then the caller is the one to do so. */
 bool cache_dir_wants_count(struct cache_dir *d);
-uint64_t cache_dir_usage(const struct cache_dir *d);
+uint64_t cache_dir_usage(struct cache_dir *d);

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -18,6 +19,7 @@
 #include "objects/objects_private.h"
 
 #define LEFTOVER_US    (60 * 60 * US_PER_SEC)
+#define FULL_BYTES     ((uint64_t)64 * 1024) /* so much is left where a disk is full */
 #define COUNT_EVERY_US (24 * 60 * 60 * US_PER_SEC)
 
 struct found {
@@ -85,38 +87,87 @@ static int by_use(const void *a, const void *b)
 	return x->used_us < y->used_us ? -1 : x->used_us > y->used_us;
 }
 
-uint64_t cache_dir_usage(const struct cache_dir *d)
+/* No sum of files: garbage, or more was taken away than was counted. */
+static bool is_plausible(int64_t bytes)
 {
-	int64_t sum = 0;
-	for (unsigned i = 0; i < CACHE_SHARDS; i++)
-		sum += atomic_load_explicit(&d->usage->bytes[i], memory_order_relaxed);
-	return sum > 0 ? (uint64_t)sum : 0;
+	return bytes >= 0 && bytes < INT64_MAX / CACHE_SHARDS;
+}
+
+uint64_t cache_dir_usage(struct cache_dir *d)
+{
+	struct cache_usage *usage = cache_usage(d);
+	uint64_t sum = 0;
+	for (unsigned i = 0; i < CACHE_SHARDS; i++) {
+		int64_t n = atomic_load_explicit(&usage->bytes[i], memory_order_relaxed);
+		sum += is_plausible(n) ? (uint64_t)n : 0;
+	}
+	return sum;
+}
+
+/* Counts shards of which nobody knows what they hold. */
+static void mend_usage(struct cache_dir *d)
+{
+	struct cache_usage *usage = cache_usage(d);
+	bool is_lost = atomic_load(&usage->magic) != CACHE_USAGE_MAGIC;
+	for (unsigned i = 0; i < CACHE_SHARDS; i++) {
+		struct shard s = { 0 };
+		if (!is_lost && is_plausible(atomic_load(&usage->bytes[i])))
+			continue;
+		if (shard_read(d, i, &s))
+			atomic_store(&cache_usage(d)->bytes[i], s.bytes);
+		mem_free(s.items);
+	}
+	atomic_store(&cache_usage(d)->magic, CACHE_USAGE_MAGIC);
+}
+
+/* The least recently used eighth of the next shard goes. False: there was nothing. */
+static bool drop_of_next_shard(struct cache_dir *d)
+{
+	struct shard s = { 0 };
+	unsigned number = (unsigned)(atomic_fetch_add(&cache_usage(d)->hand, 1) % CACHE_SHARDS);
+	bool has_some = shard_read(d, number, &s) && s.count > 0;
+	if (has_some) {
+		qsort(s.items, s.count, sizeof(s.items[0]), by_use);
+		atomic_store(&cache_usage(d)->bytes[number], s.bytes);
+		int64_t goal = s.bytes - s.bytes / 8, left = s.bytes;
+		for (size_t k = 0; k < s.count && (left > goal || k == 0); k++) {
+			left -= s.items[k].bytes;
+			cache_dir_unlink(d, s.items[k].name);
+		}
+	}
+	mem_free(s.items);
+	return has_some;
 }
 
 void cache_dir_make_room(struct cache_dir *d)
 {
-	for (unsigned i = 0; i < CACHE_SHARDS && cache_dir_usage(d) > d->limit; i++) {
-		struct shard s = { 0 };
-		unsigned number = (unsigned)(atomic_fetch_add(&d->usage->hand, 1) % CACHE_SHARDS);
-		if (shard_read(d, number, &s) && s.count > 0) {
-			qsort(s.items, s.count, sizeof(s.items[0]), by_use);
-			atomic_store(&d->usage->bytes[number], s.bytes);
-			int64_t goal = s.bytes - s.bytes / 8, left = s.bytes;
-			for (size_t k = 0; k < s.count && (left > goal || k == 0); k++) {
-				left -= s.items[k].bytes;
-				cache_dir_unlink(d, s.items[k].name);
-			}
-		}
-		mem_free(s.items);
-	}
+	mend_usage(d);
+	for (unsigned i = 0; i < CACHE_SHARDS && cache_dir_usage(d) > d->limit; i++)
+		(void)drop_of_next_shard(d); /* the loop ends */
+}
+
+bool cache_dir_drop_some(struct cache_dir *d)
+{
+	for (unsigned i = 0; i < CACHE_SHARDS; i++)
+		if (drop_of_next_shard(d))
+			return true;
+	return false;
+}
+
+bool cache_dir_is_full(const struct cache_dir *d)
+{
+	struct statvfs st;
+	return fstatvfs(d->fd, &st) == 0 &&
+	       (st.f_bavail * st.f_frsize < FULL_BYTES || (st.f_files && st.f_favail < 2));
 }
 
 bool cache_dir_wants_count(struct cache_dir *d)
 {
-	int64_t last = atomic_load(&d->usage->counted_wall_us), now = now_wall_us();
+	struct cache_usage *usage = cache_usage(d);
+	int64_t last = atomic_load(&usage->counted_wall_us), now = now_wall_us();
 	if (last <= now && now - last < COUNT_EVERY_US)
 		return false;
-	return atomic_compare_exchange_strong(&d->usage->counted_wall_us, &last, now);
+	return atomic_compare_exchange_strong(&usage->counted_wall_us, &last, now);
 }
 
 enum err cache_dir_count(
@@ -130,7 +181,7 @@ enum err cache_dir_count(
 			mem_free(s.items);
 			return op_fail_errno(op, "read %.*s/%02x", STRF(d->path), i);
 		}
-		atomic_store(&d->usage->bytes[i], s.bytes);
+		atomic_store(&cache_usage(d)->bytes[i], s.bytes);
 		out->bytes += (uint64_t)s.bytes;
 		out->files += s.count;
 		for (size_t k = 0; k < s.count; k++) {
@@ -144,7 +195,7 @@ enum err cache_dir_count(
 		}
 		mem_free(s.items);
 	}
-	atomic_store(&d->usage->counted_wall_us, now_wall_us());
+	atomic_store(&cache_usage(d)->counted_wall_us, now_wall_us());
 	cache_dir_make_room(d);
 	return ERR_NONE;
 }
