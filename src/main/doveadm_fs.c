@@ -162,6 +162,23 @@ static struct str word(const struct fs_call *c, int i)
 	return str_from(c->words[i]);
 }
 
+/* What a store says: it begins no line and gives the terminal no orders. Control characters are those of
+ * ASCII, and U+0080 to U+009F in UTF-8. */
+static void print_text(struct str s, char end)
+{
+	for (size_t i = 0; i < s.n; i++) {
+		unsigned char c = (unsigned char)s.p[i];
+		unsigned char next = i + 1 < s.n ? (unsigned char)s.p[i + 1] : 0;
+		if (c < 0x20 || c == 0x7f)
+			printf("\\x%02x", c);
+		else if (c == 0xc2 && next >= 0x80 && next < 0xa0)
+			printf("\\xc2\\x%02x", (unsigned char)s.p[++i]);
+		else
+			putchar(c);
+	}
+	putchar(end);
+}
+
 /* ---- one object ---- */
 
 static enum err get(struct op *op, struct fs_call *c)
@@ -249,8 +266,10 @@ static enum err metadata(struct op *op, struct fs_call *c)
 	size_t count;
 	TRY(objects_metadata(op, c->objects, word(c, 0), &meta, &count));
 	printf("key\tvalue\n");
-	for (size_t i = 0; i < count; i++)
-		printf("%.*s\t%.*s\n", STRF(meta[i].name), STRF(meta[i].value));
+	for (size_t i = 0; i < count; i++) {
+		print_text(meta[i].name, '\t');
+		print_text(meta[i].value, '\n');
+	}
 	return ERR_NONE;
 }
 
@@ -287,10 +306,10 @@ static enum err print_name(struct op *op, struct str key, const struct object_in
 		return ERR_NONE;
 	bool is_below = str_cut(&rest, '/', &dir);
 	if (!is_below && !l->wants_dirs)
-		printf("%.*s\n", STRF(rest));
+		print_text(rest, '\n');
 	if (is_below && l->wants_dirs && !map_get(&l->dirs, dir)) {
 		map_set(&l->dirs, str_dup(op->arena, dir), l);
-		printf("%.*s\n", STRF(dir));
+		print_text(dir, '\n');
 	}
 	return ERR_NONE;
 }

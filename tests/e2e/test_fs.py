@@ -127,3 +127,45 @@ def test_rescan_counts_a_cache(new_instance):
     assert "0 files removed" in fs(instance, "fscache", "rescan", cache, "1h")
     fs(instance, "fscache", "rescan", cache / "missing", status=68)
     fs(instance, "fscache", "rescan", cache, "soon", status=64)
+
+
+def test_a_store_that_lies_is_not_believed(new_instance):
+    """Who can write to the store cannot put other bytes under a name, nor plain ones for encrypted ones."""
+    instance = new_instance(config="# below", prepare=prepare)
+    user, other = instance.new_user(), instance.new_user()
+    for i in range(2):
+        instance.deliver(mails.small(f"mail {i}", body="x" * 200_000 + "\r\n"), user)
+    instance.deliver(mails.small("of another user"), other)
+    folder = instance.dir / "shared" / user / "mails"
+    first, second = sorted(folder.iterdir())
+    good, foreign = first.read_bytes(), second.read_bytes()
+    theirs = next((instance.dir / "shared" / other / "mails").iterdir()).read_bytes()
+    key = f"{user}/mails/{first.name}"
+    content = fs(instance, "fs", "get", "obox", key, binary=True)
+    plain_header = b"\x93PCRYPT\x01\x00\x10\x00\x00" + (32).to_bytes(4, "little") + bytes(16)
+    lies = {
+        "another mail": foreign, "another user's": theirs, "plain": b"From: a@b\r\n\r\nforged\r\n",
+        "plain by its header": plain_header + b"From: a@b\r\n\r\nforged\r\n", "short": good[:-1],
+        "long": good + b"x", "the head of one, the rest of another": good[:200] + foreign[200:], "empty": b"",
+    }
+    for what, lie in lies.items():
+        first.write_bytes(lie)
+        assert fs(instance, "fs", "get", "obox", key, status=75, binary=True) == b"", what
+    first.write_bytes(good)
+    assert fs(instance, "fs", "get", "obox", key, binary=True) == content
+    assert "forged" not in instance.log_text()
+
+
+def test_names_in_a_store_give_the_terminal_no_orders(new_instance):
+    instance = new_instance(config="# below", prepare=prepare)
+    folder = instance.dir / "shared" / "victim" / "mails"
+    folder.mkdir(parents=True)
+    for path in (folder.parent, folder):
+        path.chmod(0o777)
+    for name in ("one\ntwo", "\x1b]0;owned\x07", "\u009b2J", "tab\there", "ümlaut"):
+        (folder / name).write_bytes(b"x")
+    (instance.dir / "shared" / "\x1b[2J").mkdir(mode=0o777)
+    out = fs(instance, "fs", "iter", "obox", "victim/mails")
+    assert sorted(out.splitlines()[1:]) == sorted([
+        "one\\x0atwo", "\\x1b]0;owned\\x07", "\\xc2\\x9b2J", "tab\\x09here", "ümlaut"])
+    assert "\x1b" not in fs(instance, "fs", "iter-dirs", "obox", "")
