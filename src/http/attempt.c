@@ -332,10 +332,8 @@ void http_attempt_ended(struct http_attempt *a, CURLcode code)
 /* Bytes that the kernel has not got rid of: an upload over a slow line moves though we are silent. */
 static int unsent_bytes(const struct http_attempt *a)
 {
-	curl_socket_t fd = CURL_SOCKET_BAD;
 	int n = 0;
-	if (curl_easy_getinfo(a->easy, CURLINFO_ACTIVESOCKET, &fd) != CURLE_OK ||
-		fd == CURL_SOCKET_BAD || ioctl(fd, SIOCOUTQ, &n) != 0)
+	if (a->fd == CURL_SOCKET_BAD || ioctl(a->fd, SIOCOUTQ, &n) != 0)
 		return 0;
 	return n;
 }
@@ -446,6 +444,7 @@ enum err http_attempt_run(struct http_attempt *a)
 {
 	for (size_t i = 0; i < a->request->part_count; i++)
 		a->body_bytes += a->request->parts[i].n;
+	a->fd = CURL_SOCKET_BAD;
 	a->easy = take_handle(a->client);
 	if (!a->easy)
 		return op_fail(a->op, ERR_UNAVAILABLE, "libcurl gives no handle");

@@ -78,6 +78,73 @@ static enum err ask_task(struct op *op, void *arg)
 	return ERR_NONE;
 }
 
+struct upload {
+	struct world *w;
+	struct str body;
+	enum err e;
+	bool has_ended;
+};
+
+static void upload_main(void *arg)
+{
+	struct upload *u = arg;
+	struct http_answer a;
+	u->e = put(u->w, u->body, false, &a);
+	u->has_ended = true;
+}
+
+/* A listener that takes little at once; its connections inherit that. */
+static int narrow_listener(struct sockaddr_in *at)
+{
+	int bytes = 4096, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	socklen_t n = sizeof *at;
+	*at = (struct sockaddr_in){ .sin_family = AF_INET };
+	at->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes), 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)at, n), 0);
+	assert_int_equal(listen(fd, 1), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)at, &n), 0);
+	return fd;
+}
+
+/* All of a body is with the kernel, which gets rid of it slowly: that is no silence. */
+static void run_slow_upload(void *arg)
+{
+	static char body[120000], taken[4096];
+	struct sockaddr_in at;
+	size_t got = 0;
+	SCRIPT({ REPLY_OK(1, "1") });
+	settings.attempts_max[HTTP_WRITE] = 1;
+	settings.timeout_us[HTTP_WRITE] = 250 * US_PER_MS;
+	client_again(&w, &settings);
+	int listener = narrow_listener(&at);
+	w.url = str_printf(&w.arena, "http://127.0.0.1:%u/", ntohs(at.sin_port));
+	struct upload u = { .w = &w, .body = { body, sizeof body } };
+	(void)task_start("upload", upload_main, &u);
+	assert_ok(task_sleep(&w.op, 20 * US_PER_MS));
+	int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	assert_true(fd >= 0);
+	while (got < sizeof body && !u.has_ended) {
+		assert_ok(task_sleep(&w.op, 20 * US_PER_MS));
+		ssize_t n = read(fd, taken, sizeof taken);
+		got += n > 0 ? (size_t)n : 0;
+	}
+	struct str reply = REPLY_OK(1, "1");
+	assert_int_equal(write(fd, reply.p, reply.n), reply.n);
+	while (!u.has_ended)
+		assert_ok(task_sleep(&w.op, US_PER_MS));
+	assert_ok(u.e);
+	world_close(&w);
+	close(fd);
+	close(listener);
+}
+
+static void a_body_that_leaves_slowly_is_not_silent(void **state)
+{
+	(void)state;
+	test_in_task(run_slow_upload, NULL);
+}
+
 static void run_parallel(void *arg)
 {
 	SCRIPT({ REPLY_OK(1, "1"), .after_us = 20 * US_PER_MS });
@@ -467,6 +534,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(connections_closed_between_requests_do_not_matter),
 		cmocka_unit_test(idle_connections_end),
+		cmocka_unit_test(a_body_that_leaves_slowly_is_not_silent),
 		cmocka_unit_test(connections_are_limited_and_requests_queue),
 		cmocka_unit_test(cancelled_requests_leave_nothing),
 		cmocka_unit_test(refused_connections_are_certain_failures),

@@ -17,10 +17,21 @@
 #define EVENTS_PER_ROUND 32
 #define ROUNDS_PER_TURN  16
 
+/* NULL: libcurl acts on its own behalf, as when it ends an old connection. */
+static struct http_attempt *attempt_of(CURL *easy)
+{
+	char *attempt = NULL;
+	if (curl_easy_getinfo(easy, CURLINFO_PRIVATE, &attempt) != CURLE_OK)
+		return NULL;
+	return (struct http_attempt *)(void *)attempt;
+}
+
 static int on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *known)
 {
 	struct http_client *c = arg;
-	(void)easy;
+	struct http_attempt *a = attempt_of(easy);
+	if (a)
+		a->fd = what == CURL_POLL_REMOVE ? CURL_SOCKET_BAD : fd;
 	if (what == CURL_POLL_REMOVE) {
 		(void)epoll_ctl(c->epoll_fd, EPOLL_CTL_DEL, fd, NULL); /* closed already: gone */
 		return 0;
@@ -54,11 +65,9 @@ static void tell_ended(struct http_client *c)
 {
 	int left;
 	for (CURLMsg *m; (m = curl_multi_info_read(c->multi, &left));) {
-		char *attempt;
 		if (m->msg != CURLMSG_DONE)
 			continue;
-		ASSERT(curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, &attempt) == CURLE_OK);
-		http_attempt_ended((struct http_attempt *)(void *)attempt, m->data.result);
+		http_attempt_ended(attempt_of(m->easy_handle), m->data.result);
 	}
 }
 

@@ -123,6 +123,7 @@ struct http_attempt {
 	char why[CURL_ERROR_SIZE];
 	/* private to attempt.c */
 	CURL *easy;
+	curl_socket_t fd; /* as libcurl tells drive.c: CURLINFO_ACTIVESOCKET comes too late */
 	struct wait_queue waiter;
 	bool is_done;
 	CURLcode code;
