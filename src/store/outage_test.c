@@ -242,6 +242,36 @@ static void a_wrong_clock_writes_nothing(void **state)
 		world_in_memory(be_off, (void *)(uintptr_t)&skews_us[i]);
 }
 
+/* Between two looks at the catalog's clock ours is set an hour wrong: what is written then would have
+ * names that the tails of other hosts pass over. */
+static void be_set(void *arg)
+{
+	int64_t step_us = *(const int64_t *)arg;
+	struct world *w = world_open(false);
+	struct mailbox *m = world_box(w, "INBOX");
+	uint32_t uid;
+	world_append(w, m, "one");
+	clock_step_wall(step_us);
+	set_skew(w, -step_us);
+	assert_err(world_try_append(w, m, "x", &uid), ERR_UNAVAILABLE);
+	assert_true(str_find(str_from(w->op.failure.text), STR("clock")) >= 0);
+	assert_err(tree_create(&w->op, w->user, STR("x"), STR("")), ERR_UNAVAILABLE);
+	clock_step_wall(-step_us);
+	set_skew(w, 0);
+	assert_int_equal(world_append(w, m, "two"), 2);
+	assert_ok(mailbox_verify(&w->op, m));
+	mailbox_unref(m);
+	world_close(w);
+}
+
+static void a_clock_that_is_set_is_noticed_at_once(void **state)
+{
+	static const int64_t steps_us[] = { 3600 * US_PER_SEC, -3600 * US_PER_SEC };
+	(void)state;
+	for (size_t i = 0; i < ARRAY_COUNT(steps_us); i++)
+		world_in_memory(be_set, (void *)(uintptr_t)&steps_us[i]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -250,6 +280,7 @@ int main(void)
 		cmocka_unit_test(a_failed_read_makes_nobody_new),
 		cmocka_unit_test(a_stale_name_is_given_up),
 		cmocka_unit_test(a_wrong_clock_writes_nothing),
+		cmocka_unit_test(a_clock_that_is_set_is_noticed_at_once),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

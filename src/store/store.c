@@ -68,6 +68,7 @@ static bool clock_ask(struct op *op, struct store *s)
 	else if (theirs_us > after_us)
 		off_us = after_us - theirs_us;
 	clock_tell(s, off_us > CLOCK_OFF_US || off_us < -CLOCK_OFF_US ? off_us : 0);
+	s->clock_base_us = after_us - now_us();
 	return s->clock_off_us == 0;
 }
 
@@ -98,8 +99,27 @@ enum err store_wait_clock(struct op *op, struct store *s)
 	return ERR_NONE;
 }
 
-enum err store_check_clock(struct op *op, const struct store *s)
+/* Since the catalog's clock was asked: ours was set, or stood still while this host slept. */
+static bool clock_was_set(const struct store *s)
 {
+	int64_t by_us = now_wall_us() - now_us() - s->clock_base_us;
+	return by_us > CLOCK_OFF_US / 2 || by_us < -CLOCK_OFF_US / 2;
+}
+
+enum err store_check_clock(struct op *op, struct store *s)
+{
+	if (clock_was_set(s)) {
+		if (s->has_asked_clock) {
+			s->has_asked_clock = false;
+			timer_cancel(&s->clock_timer);
+			clock_due(s);
+		}
+		TRY(store_wait_clock(op, s));
+	}
+	if (clock_was_set(s))
+		return op_fail(op, ERR_UNAVAILABLE,
+			"the clock of this host was set and cannot be compared with the catalog's: "
+			"nothing is written until it is");
 	if (s->clock_off_us == 0)
 		return ERR_NONE;
 	return op_fail(op, ERR_UNAVAILABLE,

@@ -286,9 +286,10 @@ struct store {
 	struct catalog *catalog;
 	struct event *event;
 	struct name_clock clock;
-	uint32_t writer;      /* of what belongs to no user's journal */
-	int64_t stamp_us;     /* the last one */
-	int64_t clock_off_us; /* how far the wall is from the catalog's clock; 0: near enough */
+	uint32_t writer;       /* of what belongs to no user's journal */
+	int64_t stamp_us;      /* the last one */
+	int64_t clock_off_us;  /* how far the wall is from the catalog's clock; 0: near enough */
+	int64_t clock_base_us; /* wall minus monotonic clock when that was asked */
 	struct timer clock_timer;
 	bool has_asked_clock; /* at least once */
 	struct wait_queue clock_asked;
@@ -306,8 +307,9 @@ struct catalog_name store_name(
 	struct store *s); /* mints one, for what belongs to no user's journal */
 /* Gives stamps to those that have none: one, greater than all before, and deletions a greater one. */
 void store_stamp_changes(struct store *s, struct catalog_change *changes, size_t count);
-/* ERR_UNAVAILABLE while our clock is off: nothing is written with wrong stamps. */
-enum err store_check_clock(struct op *op, const struct store *s);
+/* WAITS if our clock was set since it was compared. ERR_UNAVAILABLE while it is off: nothing is written
+ * with wrong stamps. */
+enum err store_check_clock(struct op *op, struct store *s);
 /* WAITS for the first look at the catalog's clock, if it was not yet. */
 enum err store_wait_clock(struct op *op, struct store *s);
 char *store_host(void); /* on the heap */
@@ -397,7 +399,6 @@ void mailbox_published(struct mailbox *m); /* after the last row of a batch */
 enum err mailbox_close_cleanly(struct op *op, struct mailbox *m, struct batch *b);
 void mailbox_free(struct mailbox *m);
 void mailbox_mark_removed(struct mailbox *m);
-
 
 /* ---- append.c ---- */
 
