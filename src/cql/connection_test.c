@@ -62,7 +62,7 @@ static void read_slowly(void *arg)
 {
 	struct slow_peer *p = arg;
 	struct op op = test_op(TIME_NEVER);
-	char bytes[64 * 1024];
+	static char bytes[64 * 1024];
 	while (!p->is_over && task_sleep(&op, 10 * US_PER_SEC) == ERR_NONE)
 		if (read(p->fd, bytes, sizeof(bytes)) <= 0)
 			break;

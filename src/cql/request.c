@@ -204,9 +204,11 @@ static enum verdict judge(struct run *r, struct attempt *a)
 		(void)failed(r, a, ERR_UNAVAILABLE, "the connection was lost before the answer");
 		return retry(r, false, false);
 	}
-	if (a->call.state == CQL_CALL_TOO_BIG)
+	if (a->call.state == CQL_CALL_TOO_BIG) {
+		r->is_uncertain = true;
 		return failed(r, a, ERR_LIMIT,
 			"the answer is too big: set cassandra_page_size, or make it smaller");
+	}
 	cql_host_answered(a->host, now_us() - a->sent_us);
 	if (answer->opcode == CQL_OP_RESULT && cql_result_cut_kind(&answer->body, &r->kind))
 		return VERDICT_DONE;

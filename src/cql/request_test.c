@@ -194,6 +194,8 @@ static void run_too_big(void *arg)
 	cluster_client(&k);
 	script(&k, (struct step){ .kind = STEP_BIG });
 	assert_err(read_all(&k, &g), ERR_LIMIT);
+	script(&k, (struct step){ .kind = STEP_BIG });
+	assert_err(write_one(&k), ERR_TIMEOUT); /* it may say anything */
 	/* it was dropped, the connection is as it was */
 	script(&k, (struct step){ .kind = STEP_ROWS, .text = "x" });
 	assert_ok(read_all(&k, &g));
@@ -254,12 +256,10 @@ static void run_cancelled(void *arg)
 
 static void write_until_cancelled(void *arg)
 {
-	struct cluster *k = arg;
-	while (write_one_alone(k) != ERR_CANCELLED)
+	while (write_one_alone(arg) != ERR_CANCELLED)
 		;
 }
 
-/* While it connects, prepares, sends, waits, tries the next node. */
 static void run_cancelled_anywhere(void *arg)
 {
 	(void)arg;
