@@ -47,6 +47,7 @@ struct http_origin {
 	int64_t opened_until_us; /* while is_open */
 	int64_t opened_for_us;   /* the last time */
 	bool is_open, is_probed;
+	char why[128]; /* the last failure: a status, or libcurl's words */
 };
 
 struct http_client {
@@ -70,9 +71,6 @@ struct http_client {
 	struct timer timer; /* libcurl's */
 	struct timer again; /* the rest of a long turn */
 	struct timer idle_timer;
-	/* Tests: where connections come from. */
-	int (*open_socket)(void *arg);
-	void *open_socket_arg;
 };
 #define HTTP_CLIENT_MAGIC 0x68747470u
 

@@ -8,6 +8,8 @@
  *
  * What happened on the way counts for the class of failure: once a request that changes something was sent and
  * not answered, no later "no connection" makes it certain that nothing was done. */
+#include <stdio.h>
+
 #include "base/hash.h"
 #include "base/random.h"
 #include "http/http_private.h"
@@ -213,6 +215,11 @@ static enum err attempt(struct exchange *x, struct curl_slist *headers)
 	bool is_unreached = a->end == HTTP_NOT_SENT && a->issued == 0;
 	uint64_t about = is_unreached ? 0 : hash_bytes(x->url.path);
 	bool is_our_hurry = a->is_late && now_us() >= x->op->deadline_us;
+	if (!is_good && a->end == HTTP_ANSWERED)
+		(void)snprintf(
+			x->origin->why, sizeof(x->origin->why), "status %u", a->answer.status);
+	else if (!is_good)
+		(void)snprintf(x->origin->why, sizeof(x->origin->why), "%.120s", a->why);
 	if (is_good || !is_our_hurry)
 		http_origin_report(x->op, c, x->origin, about, is_good, is_probe);
 	else if (is_probe)

@@ -121,9 +121,9 @@ void http_tell_opened(
 	struct op *op, struct http_client *c, const struct http_origin *o, int64_t wait_us)
 {
 	event_send(op->event, EVENT_WARNING, "http_server_given_up",
-		"%s: %s failed %u times in a row and is left alone for %lld ms at a time, until it "
-		"answers again",
-		c->name, o->name, o->failures, (long long)(wait_us / US_PER_MS));
+		"%s: %s failed %u times in a row (%s) and is left alone for %lld ms at a time, "
+		"until it answers again",
+		c->name, o->name, o->failures, o->why, (long long)(wait_us / US_PER_MS));
 }
 
 void http_tell_closed(struct op *op, struct http_client *c, const struct http_origin *o)
