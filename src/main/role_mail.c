@@ -159,10 +159,7 @@ static enum err serve(struct op *op, const struct ipc_peer *peer, struct ipc_mes
 		e = op_fail(op, ERR_UNSUPPORTED, "a mail worker does not take messages of type %d",
 			(int)request->type);
 	end_work(r);
-	/* A delivery's failure was told by deliver_run() with all that is known about the mail. */
-	if (request->type == IPC_SESSION && e != ERR_NONE && e != ERR_LIMIT && e != ERR_CANCELLED)
-		event_send_failure(NULL, EVENT_ERROR, NULL, op, "taking a session");
-	return e;
+	return e; /* who asked logs it, with all that is known about the client or the mail */
 }
 
 /* ---- garbage ---- */
