@@ -221,7 +221,7 @@ struct search {
 	struct catalog_guid target;
 	struct row_id batch;
 	uint32_t writer;
-	struct catalog_name last, commit;
+	struct catalog_name last;
 	bool is_committed;
 };
 
@@ -229,7 +229,6 @@ static enum err search_row(struct op *op, const struct catalog_row *row, void *a
 {
 	struct search *s = arg;
 	struct row_op_value v;
-	struct row_mark mark;
 	(void)op;
 	const struct user_fence *fence = user_fence_of(s->user, s->target, name_writer(row->name));
 	if (fence && name_cmp(row->name, fence->last) > 0)
@@ -238,13 +237,9 @@ static enum err search_row(struct op *op, const struct catalog_row *row, void *a
 		s->last = row->name;
 	if (row->kind != CATALOG_OP || row_op_decode(row->value, &v) != ERR_NONE)
 		return ERR_NONE;
-	if (v.op == ROW_COMMIT && memcmp(&v.batch, &s->batch, sizeof(v.batch)) == 0) {
+	/* The batch of a move is never voided: it is repeated, or fenced off. */
+	if (v.op == ROW_COMMIT && memcmp(&v.batch, &s->batch, sizeof(v.batch)) == 0)
 		s->is_committed = true;
-		s->commit = row->name;
-	}
-	while (v.op == ROW_VOID && row_mark_next(v.op, &v.marks, &mark))
-		if (s->is_committed && name_cmp(mark.name, s->commit) == 0)
-			s->is_committed = false;
 	return ERR_NONE;
 }
 

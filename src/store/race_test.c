@@ -190,6 +190,121 @@ static void an_opening_may_be_left(void **state)
 		world_in_memory(leave_and_come_again, &patience_us);
 }
 
+/* ---- what a dead writer left lands while its mailboxes are opened one after the other ---- */
+
+static size_t count_mails(struct world *w, const char *name)
+{
+	struct mailbox *m = world_box(w, name);
+	size_t count = index_counters(m->index).messages;
+	assert_ok(mailbox_verify(&w->op, m));
+	mailbox_unref(m);
+	return count;
+}
+
+/* True if the fault was met. The rest of a move lands between the openings of its two mailboxes, in the
+ * order that is asked for: its mail is in one of them. */
+static bool land_between(int64_t at, const char *first, const char *second)
+{
+	struct world *w = world_open(false);
+	struct mailbox *m = world_box(w, "INBOX"), *sent = world_box(w, "Sent");
+	struct copy_result result;
+	world_append(w, m, "one");
+	world_append(w, m, "two");
+	struct view *v = world_view(w, m);
+	struct range_set both = world_set(1, 2);
+	catalog_fault_set(
+		w->catalog, &(struct catalog_fault_plan){
+				    .fail_at = at, .fail_from_there = true, .fail_late = true });
+	bool was_met = view_copy(&w->op, v, &both, sent, true, &result) != ERR_NONE;
+	range_set_done(&both);
+	view_close(v);
+	mailbox_unref(sent);
+	mailbox_unref(m);
+	world_crash(w);
+	catalog_fault_set(w->catalog, &(struct catalog_fault_plan){ 0 });
+	world_open_store(w);
+	size_t count = count_mails(w, first);
+	assert_ok(catalog_fault_replay(&w->op, w->catalog));
+	assert_int_equal(count + count_mails(w, second), 2);
+	for (int i = 0; i < 2; i++) {
+		world_reopen(w, i == 0 ? WORLD_CRASH_DROP : WORLD_STOP);
+		assert_int_equal(count_mails(w, first), count);
+		assert_int_equal(count_mails(w, second), 2 - count);
+	}
+	world_close(w);
+	return was_met;
+}
+
+static void land_late(void *arg)
+{
+	const char *const *boxes = arg;
+	int64_t at = 1;
+	while (land_between(at, boxes[0], boxes[1]))
+		at++;
+	assert_true(at > 5);
+}
+
+static void a_move_that_lands_between_two_openings_is_one(void **state)
+{
+	static const char *const orders[][2] = { { "INBOX", "Sent" }, { "Sent", "INBOX" } };
+	(void)state;
+	world_is_loose = true;
+	for (size_t i = 0; i < ARRAY_COUNT(orders); i++)
+		test_in_virtual_task(land_late, (void *)(uintptr_t)orders[i]);
+	world_is_loose = false;
+}
+
+static enum err count_rows(struct op *op, const struct catalog_row *row, void *arg)
+{
+	(void)op;
+	(void)row;
+	(*(size_t *)arg)++;
+	return ERR_NONE;
+}
+
+/* True if the fault was met. */
+static bool remove_and_die(int64_t at)
+{
+	struct world *w = world_open(false);
+	struct mailbox *m = world_box(w, "Junk");
+	struct catalog_guid guid = m->guid;
+	struct tree_entry entry;
+	uint64_t deleted;
+	size_t rows = 0;
+	world_append(w, m, "one");
+	mailbox_unref(m);
+	w->settings.default_count = 0; /* nobody makes it again */
+	catalog_fault_set(
+		w->catalog, &(struct catalog_fault_plan){ .fail_at = at, .fail_from_there = true });
+	bool was_met = tree_remove(&w->op, w->user, STR("Junk")) != ERR_NONE;
+	world_crash(w);
+	catalog_fault_set(w->catalog, &(struct catalog_fault_plan){ 0 });
+	world_open_store(w);
+	bool is_gone = tree_lookup(&w->op, w->user, STR("Junk"), &entry) != ERR_NONE;
+	assert_true(is_gone || was_met);
+	assert_ok(world_try_collect(w, -US_PER_SEC, &deleted));
+	assert_ok(world_try_collect(w, -US_PER_SEC, &deleted));
+	assert_ok(catalog_read_rows(&w->op, w->catalog, w->user->name, guid, 0, 1,
+		(struct catalog_name){ { 0 } }, count_rows, &rows));
+	assert_true(is_gone == (rows == 0));
+	world_close(w);
+	return was_met;
+}
+
+static void remove_at_each(void *arg)
+{
+	int64_t at = 1;
+	(void)arg;
+	while (remove_and_die(at))
+		at++;
+}
+
+static void nothing_stays_of_a_mailbox_whose_remover_died(void **state)
+{
+	(void)state;
+	world_in_memory(remove_at_each, NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -198,6 +313,8 @@ int main(void)
 		cmocka_unit_test(unsettled_users_stay),
 		cmocka_unit_test(no_mail_goes_with_a_mailbox),
 		cmocka_unit_test(flags_are_journalled_in_order),
+		cmocka_unit_test(a_move_that_lands_between_two_openings_is_one),
+		cmocka_unit_test(nothing_stays_of_a_mailbox_whose_remover_died),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
