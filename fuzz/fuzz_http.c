@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Any bytes as a server's answer, through libcurl and all of the client: what is told of it stays within the limits.
  * The first byte chooses method and limit. The same bytes are a URL, and the target of a redirect. */
+#include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -14,21 +15,26 @@ struct input {
 	struct http_client *client;
 	struct str answer;
 	unsigned choice;
-	int peer;
+	int peer, listener;
+	uint16_t port;
+	bool is_over;
 };
 
-/* The whole answer, and the end of it: nothing is waited for. */
-static int open_socket(void *arg)
+/* The whole answer, and the end of it. */
+static void serve(void *arg)
 {
 	struct input *in = arg;
-	int fds[2];
-	ASSERT(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) == 0);
-	ASSERT(send(fds[0], in->answer.p, in->answer.n, MSG_DONTWAIT) == (ssize_t)in->answer.n);
-	ASSERT(shutdown(fds[0], SHUT_WR) == 0);
+	int fd = -1;
+	while (!in->is_over && (fd = accept4(in->listener, NULL, NULL, SOCK_CLOEXEC)) < 0)
+		task_yield();
+	if (fd < 0)
+		return;
+	(void)send(
+		fd, in->answer.p, in->answer.n, MSG_DONTWAIT | MSG_NOSIGNAL); /* it may have left */
+	(void)shutdown(fd, SHUT_WR);
 	if (in->peer >= 0)
 		close(in->peer);
-	in->peer = fds[0];
-	return fds[1];
+	in->peer = fd;
 }
 
 static void check(const struct http_answer *a, size_t answer_max, bool is_head)
@@ -56,13 +62,14 @@ static void ask(void *arg)
 	struct str body = STR("body");
 	const struct http_request request = {
 		.method = str_from(methods[in->choice & 3]),
-		.url = STR("http://127.0.0.1:1/path?sig=secret"),
+		.url = str_printf(&arena, "http://127.0.0.1:%u/path?sig=secret", in->port),
 		.parts = &body,
 		.part_count = (in->choice & 3) == 2 ? 1 : 0,
 		.answer_max = (in->choice & 4) ? 100 : 1u << 20,
 	};
 	if (http_request(&op, in->client, &request, &a) == ERR_NONE)
 		check(&a, request.answer_max, (in->choice & 3) == 1);
+	in->is_over = true;
 	loop_stop();
 }
 
@@ -84,7 +91,19 @@ static void read_url(struct str text)
 	(void)http_url_target(&arena, &url);
 }
 
-static struct http_client *open_client(struct input *in)
+static void open_listener(struct input *in)
+{
+	struct sockaddr_in at = { .sin_family = AF_INET };
+	socklen_t n = sizeof at;
+	at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	in->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	ASSERT(bind(in->listener, (struct sockaddr *)&at, n) == 0);
+	ASSERT(listen(in->listener, 16) == 0);
+	ASSERT(getsockname(in->listener, (struct sockaddr *)&at, &n) == 0);
+	in->port = ntohs(at.sin_port);
+}
+
+static struct http_client *open_client(void)
 {
 	struct http_client *c;
 	struct op op;
@@ -100,8 +119,6 @@ static struct http_client *open_client(struct input *in)
 	op_init(&op, NULL, NULL, TIME_NEVER);
 	ASSERT(loop_open(&op, NULL) == ERR_NONE);
 	ASSERT(http_client_open_with(&op, &s, "fuzz", &c) == ERR_NONE);
-	c->open_socket = open_socket;
-	c->open_socket_arg = in;
 	return c;
 }
 
@@ -110,11 +127,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static struct input in = { .peer = -1 };
 	if (size == 0)
 		return 0;
-	if (!in.client)
-		in.client = open_client(&in);
+	if (!in.client) {
+		open_listener(&in);
+		in.client = open_client();
+	}
 	in.choice = data[0];
 	in.answer = (struct str){ (const char *)data + 1, MIN(size - 1, ANSWER_BYTES_MAX) };
 	read_url(in.answer);
+	in.is_over = false;
+	task_start("serve", serve, &in);
 	task_start("ask", ask, &in);
 	loop_run();
 	return 0;

@@ -172,17 +172,7 @@ static curl_socket_t on_open(void *arg, curlsocktype purpose, struct curl_sockad
 	struct http_client *c = arg;
 	(void)purpose;
 	c->counters.connections++;
-	if (c->open_socket)
-		return c->open_socket(c->open_socket_arg);
 	return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
-}
-
-static int on_opened(void *arg, curl_socket_t fd, curlsocktype purpose)
-{
-	struct http_client *c = arg;
-	(void)fd;
-	(void)purpose;
-	return c->open_socket ? CURL_SOCKOPT_ALREADY_CONNECTED : CURL_SOCKOPT_OK;
 }
 
 /* ---- handles ---- */
@@ -217,8 +207,6 @@ static bool configure(struct http_client *c, CURL *easy)
 	SET(CURLOPT_FORBID_REUSE, s->idle_max_us == 0 ? 1L : 0L);
 	SET(CURLOPT_OPENSOCKETFUNCTION, on_open);
 	SET(CURLOPT_OPENSOCKETDATA, c);
-	SET(CURLOPT_SOCKOPTFUNCTION, on_opened);
-	SET(CURLOPT_SOCKOPTDATA, c);
 	SET(CURLOPT_HEADERFUNCTION, on_header);
 	SET(CURLOPT_WRITEFUNCTION, on_body);
 	SET(CURLOPT_READFUNCTION, on_body_wanted);

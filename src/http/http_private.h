@@ -71,9 +71,6 @@ struct http_client {
 	struct timer timer; /* libcurl's */
 	struct timer again; /* the rest of a long turn */
 	struct timer idle_timer;
-	/* Tests: where connections come from. */
-	int (*open_socket)(void *arg);
-	void *open_socket_arg;
 };
 #define HTTP_CLIENT_MAGIC 0x68747470u
 
