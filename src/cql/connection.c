@@ -202,8 +202,7 @@ static void put_frame(
 
 static bool has_room(struct cql_connection *c, size_t n)
 {
-	return !c->broken_why && n <= CQL_BODY_MAX &&
-	       stream_output(c->stream)->n + n <= OUTPUT_MAX;
+	return !c->broken_why && n <= CQL_BODY_MAX && stream_output(c->stream)->n + n <= OUTPUT_MAX;
 }
 
 bool cql_connection_send(struct cql_connection *c, enum cql_opcode opcode, struct str body,

@@ -188,7 +188,8 @@ static void warn_of_contacts(struct cql_client *c)
 			if (h->is_gone || h->is_local || !address_equal_ip(&h->address, &at))
 				continue;
 			event_send(c->event, EVENT_WARNING, "cql_contact_elsewhere",
-				"cassandra_hosts names %.*s of the data centre \"%s\", while \"%s\" "
+				"cassandra_hosts names %.*s of the data centre \"%s\", while "
+				"\"%s\" "
 				"is used: set cassandra_datacenter, or name nodes of one alone",
 				STRF(contact), h->datacenter, c->datacenter);
 			c->is_mixed_told = true;

@@ -53,7 +53,8 @@ struct cluster {
 	struct taken taken[TAKEN_MAX];
 	size_t taken_count;
 	size_t prepares, connections, options;
-	uint16_t asked_at, changed_at; /* consistency of the last QUERY, and of the last that is no SELECT */
+	uint16_t asked_at,
+		changed_at; /* consistency of the last QUERY, and of the last that is no SELECT */
 	const char *datacenters[NODES_MAX];
 	bool has_no_keyspace, wants_password, is_mute, has_version_3;
 	bool is_silent; /* no step is answered */
