@@ -272,6 +272,40 @@ static void a_clock_that_is_set_is_noticed_at_once(void **state)
 		world_in_memory(be_set, (void *)(uintptr_t)&steps_us[i]);
 }
 
+/* The void of a batch that began with our open head begins with it too: a mailbox with rows of a writer
+ * has his head, or nobody would take over from him. */
+static void void_a_claim(void *arg)
+{
+	(void)arg;
+	struct world *w = world_open(false);
+	struct mailbox *source = world_box(w, "INBOX"), *m = world_box(w, "Sent");
+	struct range_set one = world_set(1, 1);
+	struct copy_result result;
+	struct catalog_head *heads;
+	size_t count, open = 0;
+	uint32_t writer;
+	world_append(w, source, "x");
+	catalog_fault_set(w->catalog, &down);
+	assert_err(mailbox_transfer(&w->op, source, m, &one, false, &result), ERR_UNAVAILABLE);
+	range_set_done(&one);
+	catalog_fault_set(w->catalog, &up);
+	assert_ok(user_settle(&w->op, w->user));
+	assert_ok(catalog_read_heads(&w->op, w->catalog, w->user->name, &heads, &count));
+	for (size_t i = 0; i < count; i++)
+		open += memcmp(&heads[i].mailbox, &m->guid, sizeof(m->guid)) == 0 &&
+			head_is_writer_key(heads[i].key, &writer) && writer == w->user->writer;
+	assert_int_equal(open, 1);
+	mailbox_unref(m);
+	mailbox_unref(source);
+	world_close(w);
+}
+
+static void a_void_begins_with_the_claim(void **state)
+{
+	(void)state;
+	world_in_memory(void_a_claim, NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -281,6 +315,7 @@ int main(void)
 		cmocka_unit_test(a_stale_name_is_given_up),
 		cmocka_unit_test(a_wrong_clock_writes_nothing),
 		cmocka_unit_test(a_clock_that_is_set_is_noticed_at_once),
+		cmocka_unit_test(a_void_begins_with_the_claim),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
