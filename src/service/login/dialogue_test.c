@@ -209,7 +209,7 @@ static void a_worker_that_refuses(void **state)
 			 "S * ID \n"
 			 "S 3 OK \n"
 			 "C 4 LOGIN u pencil\n"
-			 "S 4 NO [UNAVAILABLE] Temporary authentication failure. [\n"
+			 "S 4 NO [UNAVAILABLE] Mail storage is temporarily unavailable, try again later.\n"
 			 "C 5 LOGOUT\n"
 			 "S * BYE \n"
 			 "S 5 OK \n"
