@@ -8,10 +8,10 @@ Parts, in this order; a NAME picks a part, a test file ("e2e/lmtp", "lmtp"), or 
     unit       meson test in the release build and under ASan and UBSan
     task       the proofs of the task library
     e2e        dialogues and real clients, with real roles and with all roles in one process
-    stress     fifty sessions that change the same mailboxes
+    stress     fifty sessions that change the same mailboxes; also while S3 and Cassandra fail
     faults     full disks, wrong permissions, garbage in files
     crash      kill -9 under load
-    clouds     real object stores and a real Cassandra: contracts, other pairs, faults between, kill -9
+    clouds     real object stores and a real Cassandra: contracts, other pairs, faults between, kill -9 meanwhile
     powerloss  unsynced writes lost under load
     fuzz       every target for a short while
     bench      the load tools, briefly
@@ -366,6 +366,7 @@ def wanted_of(names, file):
 
 # Under the sanitizers everything is slower: a shorter time finds what it can.
 STRESS_FORMS = (("roles", 1), ("all-in-one", 0.4))
+STORM_SECONDS = 40
 
 
 def part_stress(report, args):
@@ -377,6 +378,15 @@ def part_stress(report, args):
         command = [sys.executable, TESTS / "stress" / "stress_test.py", "--build", build, *options]
         length = max(10, int(seconds * share))
         run_counted(report, f"stress/{form}", command + ["--seconds", str(length)], length * 4 + 400)
+    if args.form in (None, "s3-cql") and has_servers(report, "stress/storm", "POMBAL_TEST_S3", "POMBAL_TEST_CQL"):
+        run_storm_stress(report, args.stress_seconds or (600 if args.long else STORM_SECONDS), RELEASE, "storm")
+        if args.long:
+            run_storm_stress(report, 300, SANITIZED, "storm-asan")
+
+
+def run_storm_stress(report, seconds, build, label):
+    command = [sys.executable, TESTS / "stress" / "stress_test.py", "--build", build, "--storm"]
+    run_counted(report, f"stress/{label}", command + ["--seconds", str(seconds)], seconds * 4 + 400)
 
 
 def part_faults(report, args):
@@ -395,7 +405,8 @@ def run_crash(report, label, rounds, *options):
 
 
 # The other pairs run these alone: every operation of a store, and a client that compares everything.
-SMOKE_FILES = ("lmtp", "imap_messages", "imap_mailboxes", "mbsync")
+SMOKE_FILES = ("lmtp", "mbsync")
+LONG_SMOKE_FILES = ("imap_messages", "imap_mailboxes")
 SMOKE_PAIRS = {
     "s3-sqlite": ("POMBAL_TEST_S3",),
     "local-cql": ("POMBAL_TEST_CQL",),
@@ -415,11 +426,11 @@ def part_clouds(report, args):
             report.add(label, "skip", 0, missing[variable].replace("\n", " "))
         else:
             report.add(label, "ok", took / len(SERVERS.clouds.variables()))
-    for build, label in ((RELEASE, "release"), (SANITIZED, "asan")):
+    for build, label in ((RELEASE, "release"), *([(SANITIZED, "asan")] if args.long else [])):
         run_meson(report, build, f"clouds/{label}", cloud_tests())
     for pair, variables in SMOKE_PAIRS.items():
         if has_servers(report, f"clouds/{pair}", *variables):
-            run_smoke(report, pair)
+            run_smoke(report, pair, SMOKE_FILES + LONG_SMOKE_FILES if args.long else SMOKE_FILES)
     if has_servers(report, "clouds/faults", "POMBAL_TEST_S3", "POMBAL_TEST_CQL"):
         for form in ("roles", "all-in-one"):
             build, options = FORMS[form]
@@ -428,7 +439,7 @@ def part_clouds(report, args):
         long = ["--long"] if args.long else []
         script = TESTS / "faults" / "clouds.py"
         run_counted(report, "clouds/faults/load", [sys.executable, script, *long], 3600 if args.long else 600)
-        run_crash(report, "clouds/crash", 30 if args.long else 3, "--storage", "s3-cql")
+        run_crash(report, "clouds/crash", 45 if args.long else 6, "--storm")
         run_check(report, "clouds/bench", [sys.executable, TOP / "bench" / "clouds.py", "--smoke"], 300, cwd=TOP)
 
 
@@ -443,9 +454,9 @@ def cloud_tests():
     return [f"{p.parent.name}/{p.stem.removesuffix('_test')}" for p in sorted(tests)]
 
 
-def run_smoke(report, pair):
+def run_smoke(report, pair, files):
     build, _ = FORMS["roles"]
-    for name in SMOKE_FILES:
+    for name in files:
         command = [sys.executable, TESTS / "kit" / "run_file.py", TESTS / "e2e" / f"test_{name}.py"]
         command += ["--build", build, "--storage", pair]
         run_counted(report, f"clouds/{pair}/{name.replace('_', '-')}", command, FILE_TIMEOUT_S)

@@ -95,7 +95,20 @@ def run_storm_round(cloud, ledgers, rng, number, victim):
         broken = lose(instance, load, rng, victim)
     finally:
         storm.end()
+    for ledger in ledgers:
+        end_doubts(instance, ledger.user)
     return broken + check_all(instance, ledgers, rng)
+
+
+def end_doubts(instance, user):
+    """The first change after an outage settles what was in doubt before, if the process still lives."""
+    deadline = time.monotonic() + BACK_WITHIN_S
+    while True:
+        with log_in(instance, user) as client:
+            if all(client.run(f"{verb} settled").status == "OK" for verb in ("CREATE", "DELETE")):
+                return
+        assert time.monotonic() < deadline, f"nothing is written {BACK_WITHIN_S} s after the outage"
+        time.sleep(0.2)
 
 
 def check_all(instance, ledgers, rng):

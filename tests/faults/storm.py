@@ -29,12 +29,17 @@ LONGEST_S = 3
 
 
 class Storm:
-    """A thread that sets faults until end(). `proxies`: {"s3": ..., "cql": ...}."""
+    """A thread that sets faults until end(). `proxies`: {"s3": ..., "cql": ...}. Of `parties` there is bad
+    weather only while all wish for it."""
 
-    def __init__(self, proxies, seed):
+    def __init__(self, proxies, seed, parties=0):
         self.proxies = proxies
         self.rng = random.Random(f"storm-{seed}")
         self.ending = threading.Event()
+        self.parties = parties
+        self.for_it = set()
+        self.changed = threading.Condition()
+        self.is_bad = False
         self.hits = 0
         self.log = []  # (proxy, fault), for reports
         self.thread = threading.Thread(target=self.run, daemon=True)
@@ -42,18 +47,39 @@ class Storm:
 
     def run(self):
         while not self.ending.wait(self.rng.uniform(0.2, 1.5)):
+            with self.changed:
+                self.is_bad = len(self.for_it) >= self.parties
+                if not self.is_bad:
+                    continue
             place, fault, options = self.rng.choice(WEATHER)
             proxies = list(self.proxies.values()) if place == "both" else [self.proxies[place]]
             for proxy in proxies:
                 proxy.set(fault, **options)
             self.log.append(f"{place}-{fault}")
-            self.ending.wait(LONGEST_S if fault == "down" else self.rng.uniform(0.3, LONGEST_S))
-            for proxy in proxies:
-                self.hits += proxy.hits()
-                proxy.clear()
+            self.last(LONGEST_S if fault == "down" else self.rng.uniform(0.3, LONGEST_S))
+            with self.changed:
+                for proxy in proxies:
+                    self.hits += proxy.hits()
+                    proxy.clear()
+                self.is_bad = False
+                self.changed.notify_all()
+
+    def last(self, seconds):
+        with self.changed:
+            self.changed.wait_for(
+                lambda: self.ending.is_set() or len(self.for_it) < self.parties, seconds)
+
+    def wish(self, who, is_for_it):
+        """Returns when no fault is set any more, if that is what is wished for."""
+        with self.changed:
+            (self.for_it.add if is_for_it else self.for_it.discard)(who)
+            self.changed.notify_all()
+            self.changed.wait_for(lambda: is_for_it or not self.is_bad)
 
     def end(self):
         """All is well again; what it has done."""
         self.ending.set()
+        with self.changed:
+            self.changed.notify_all()
         self.thread.join()
         return f"{len(self.log)} faults hit {self.hits} requests"

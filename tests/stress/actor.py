@@ -10,7 +10,7 @@ import functools
 from kit import mails
 from kit.imap import quote, set_numbers
 from kit.mirror import Fault, Mirror
-from stress.client import Ended, connect
+from stress.client import Ended, NotNow, connect
 
 STABLE = ("INBOX", "Work", "Kept")
 VOLATILE = ("v1", "v2", "v3", "v4")
@@ -51,6 +51,9 @@ class Actor:
                 self.stress.count(act.__name__)
             except Ended as e:
                 self.lost(e)
+            except NotNow:
+                self.stress.count("refused")
+                await asyncio.sleep(0.05)
 
     async def settle(self):
         """At a quiet point: all that happened is told."""
@@ -76,10 +79,17 @@ class Actor:
             self.client = await connect(self.stress.instance, self.name, self.stress.fault, self.is_tls)
             self.mirror = None
             password = quote(self.stress.instance.password)
-            await self.client.do(f"LOGIN {quote(self.ledger.user)} {password}")
-            await self.enable()
+            try:
+                await self.client.do(f"LOGIN {quote(self.ledger.user)} {password}")
+                await self.enable()
+            except NotNow:
+                self.client.close()
+                self.client = None
+                raise
         while self.mirror is None:
             await self.select()
+            if self.mirror is None:
+                await asyncio.sleep(0.01)
 
     async def enable(self):
         command = await self.client.do("CAPABILITY")
@@ -185,7 +195,7 @@ class Actor:
                 self.after_store(command, asked)
             elif command.verb == "FETCH":
                 self.check_fetched(command, asked)
-            elif command.verb == "SEARCH":
+            elif command.verb == "SEARCH" and not command.is_for_now:
                 self.check_search_all(command)
 
     async def search(self):
@@ -282,7 +292,8 @@ class Actor:
         mail = mails.small(mail_id, mails.text(self.rng, self.rng.choice((100, 2000, 20000))))
         self.ledger.uncertain.add(mail_id)
         command = await self.client.run(f"APPEND {target} ({flags})", mail)
-        self.ledger.uncertain.discard(mail_id)  # the reply came
+        if not command.is_for_now:
+            self.ledger.uncertain.discard(mail_id)  # the reply came
         if command.status != "OK":
             self.check_missing(command, target)
         else:
@@ -292,6 +303,9 @@ class Actor:
         """A refusal is right only when a volatile mailbox was not there, or mails have gone."""
         code = command.code[0] if command.code else None
         names += (self.mirror.name if self.mirror else "",)
+        if command.is_for_now:
+            self.stress.count("refused")
+            return
         if code in MISSING and any(name in VOLATILE for name in names):
             return
         raise Fault(f"{self.name}: {command} {command.reply_text!r}")
@@ -312,9 +326,11 @@ class Actor:
         try:
             command = await self.client.run(f"{words} {target}")
         except Ended:
-            self.ledger.uncertain.update(self.ledger.id_of(validity, uid) for uid in uids)
+            self.ledger.copies_in_doubt(validity, uids)
             raise
         if command.status != "OK":
+            if command.is_for_now:
+                self.ledger.copies_in_doubt(validity, uids, verb == "MOVE")
             if not command.code or command.code[0] != b"EXPUNGEISSUED":
                 self.check_missing(command, target)
             return
@@ -391,6 +407,8 @@ class Actor:
         if command.status == "OK":
             self.ledger.boxes_created += command.verb == "CREATE"
             self.ledger.boxes_removed += command.verb == "DELETE"
+        elif command.is_for_now:
+            self.ledger.boxes_uncertain += 1
         elif not command.code or command.code[0] not in refusals:
             raise Fault(f"{self.name}: {command} {command.reply_text!r}")
 

@@ -20,6 +20,10 @@ class Ended(Exception):
     """The connection is gone; .text has the BYE."""
 
 
+class NotNow(Exception):
+    """Refused for now: what was asked for may have been done, or be done yet."""
+
+
 class Command:
     """One command: .reply is set when its tagged reply came."""
 
@@ -37,6 +41,10 @@ class Command:
     def numbers_stand(self):
         return self.verb in ("FETCH", "STORE", "SEARCH")
 
+    @property
+    def is_for_now(self):
+        return Client.may_be_refused and self.status == "NO" and self.code == [b"UNAVAILABLE"]
+
     def __str__(self):
         return f"{self.text!r} -> {self.status} {self.code}"
 
@@ -49,6 +57,7 @@ def verb_of(text):
 class Client(asyncio.Protocol):
     """`mirror` may be None; `on_fault` is called once, with the text."""
 
+    may_be_refused = False  # in a storm: the server may say "not now"
     deaf_every = 0  # of so many responses one is not heard: the control run, which must fail
 
     def __init__(self, name, on_fault):
@@ -220,6 +229,8 @@ class Client(asyncio.Protocol):
     async def do(self, text, literal=None):
         """run(), and the reply must be OK."""
         command = await self.run(text, literal)
+        if command.is_for_now:
+            raise NotNow(command)
         if command.status != "OK":
             raise Fault(f"refused: {command} {command.reply_text!r}")
         return command

@@ -22,6 +22,8 @@ class Ledger:
         self.doomed = set()
         self.gone = set()
         self.moved = set()
+        self.doubtful_copies = set()  # ids; a copy that was made after all may have come with \\Deleted
+        self.doubtful_moves = {}  # name -> id: refused for now, and nobody else doomed it
         self.copies = []  # (source, target): \\Deleted is copied too
         self.delivered = {}  # id -> acknowledged?
         self.boxes_created = 0
@@ -51,6 +53,16 @@ class Ledger:
 
     def doom(self, validity, uids):
         self.doomed.update((validity, uid) for uid in uids)
+        for uid in uids:
+            self.doubtful_moves.pop((validity, uid), None)
+
+    def copies_in_doubt(self, validity, uids, is_move=False):
+        """Nobody was told whether they were made."""
+        ids = {self.id_of(validity, uid) for uid in uids}
+        self.uncertain |= ids
+        self.doubtful_copies |= ids
+        if is_move:
+            self.doubtful_moves.update({(validity, uid): self.id_of(validity, uid) for uid in uids})
 
     def told_gone(self, validity, uid):
         self.gone.add((validity, uid))
@@ -83,18 +95,34 @@ class Ledger:
         self._doom_copies()
         if not self.is_shared:
             out += [f"UID {uid} of {validity} ({self.ids.get((validity, uid))}) was expunged, but nobody asked for it"
-                    for validity, uid in self.gone - self.doomed
-                    if self.ids.get((validity, uid)) not in self.uncertain]
+                    for validity, uid in self.gone - self.doomed if not self._may_be_uncertain((validity, uid))]
             for (validity, uid), mail_id in self.ids.items():
                 box = by_validity.get(validity)
-                if box and uid not in box.mails and (validity, uid) not in self.doomed:
+                is_doubtful = mail_id in self.doubtful_copies
+                if box and uid not in box.mails and (validity, uid) not in self.doomed and not is_doubtful:
                     out.append(f"{box.name}: UID {uid} ({mail_id}) is lost")
+            out += self._check_doubtful_moves(by_validity)
+        self.doubtful_moves = {}
+        self.doubtful_copies = set()
         out += self._check_deliveries()
         self.copies = [copy for copy in self.copies if copy[1][0] in by_validity]
         for known in (self.ids, self.named, self.doomed, self.gone, self.moved):
             for name in [name for name in known if name[0] not in by_validity]:
                 known.pop(name) if known is self.ids else known.discard(name)
         return [f"{self.user}: {text}" for text in out]
+
+    def _may_be_uncertain(self, name):
+        """Also a mail whose id nobody has met, while moves were in doubt."""
+        mail_id = self.ids.get(name)
+        return mail_id in self.uncertain if mail_id else bool(self.doubtful_copies)
+
+    def _check_doubtful_moves(self, by_validity):
+        """Moved or not, a mail is somewhere, unless its copies were doomed or went with their mailbox."""
+        there = {mail_id for box in by_validity.values() for _, mail_id in box.mails.values()}
+        ended = {self.ids.get(name) for name in self.doomed if name not in self.doubtful_moves}
+        return [f"UID {uid} of {validity} ({mail_id}) was lost in a move that was refused"
+                for (validity, uid), mail_id in self.doubtful_moves.items()
+                if mail_id not in there | ended and not self.boxes_have_gone]
 
     def _doom_copies(self):
         """A copy of a doomed mail may have come with \\Deleted."""
@@ -111,14 +139,17 @@ class Ledger:
             if abs(must - len(truth)) > self.boxes_uncertain:
                 out.append(f"{self.box_count} mailboxes, {self.boxes_created} created, "
                            f"{self.boxes_removed} deleted, but now there are {sorted(truth)}")
+        self.boxes_have_gone = self.boxes_removed or self.boxes_uncertain
         self.box_count = len(truth)
         self.boxes_created = self.boxes_removed = self.boxes_uncertain = 0
         return out
 
     def _check_there(self, box):
         out = []
-        for uid, (_, mail_id) in box.mails.items():
+        for uid, (flags, mail_id) in box.mails.items():
             name = (box.uid_validity, uid)
+            if mail_id in self.doubtful_copies and b"\\Deleted" in flags:
+                self.doomed.add(name)
             if name in self.gone or name in self.moved:
                 out.append(f"{box.name}: UID {uid} ({mail_id}) was told gone and is there")
             known = self.ids.get(name)

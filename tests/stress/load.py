@@ -22,7 +22,7 @@ sys.path.insert(0, str(TESTS))
 from kit.instance import Instance  # noqa: E402
 from kit.mirror import Fault  # noqa: E402
 from kit.testenv import Skip  # noqa: E402
-from stress.client import Client, Ended  # noqa: E402
+from stress.client import Client, Ended, NotNow  # noqa: E402
 from stress.replicas import Replicas  # noqa: E402
 from stress.users import User  # noqa: E402
 
@@ -64,11 +64,13 @@ class Stress:
         deadline = time.monotonic() + seconds
         await asyncio.gather(*(user.prepare() for user in self.users))
         self.start_replicas()
+        self.weather("bad")
         for number in itertools.count(1):
             await asyncio.gather(*(user.act(round_seconds) for user in self.users))
             await self.compare(number)
             if time.monotonic() > deadline:
                 break
+        self.weather("good")
         if self.replicas:
             self.end_replicas()
 
@@ -76,7 +78,7 @@ class Stress:
         for user in self.users:
             if user.ledger.is_shared:
                 try:
-                    self.replicas = Replicas(self.instance, user.name, self.prefix)
+                    self.replicas = Replicas(self.instance, user.name, self.prefix, Client.may_be_refused)
                 except Skip as e:
                     self.tell_replicas("skip", 0, str(e))
 
@@ -92,9 +94,16 @@ class Stress:
         seconds = time.monotonic() - began
         print(json.dumps({"replicas": text, "status": status, "seconds": seconds}), flush=True)
 
+    def weather(self, wish):
+        """Asks stress_test.py for faults, or for none, and waits for it."""
+        if Client.may_be_refused:
+            print(json.dumps({"weather": wish}), flush=True)
+            sys.stdin.readline()
+
     async def compare(self, number):
         if self.replicas:
             await asyncio.get_running_loop().run_in_executor(None, self.replicas.pause)
+        self.weather("good")
         try:
             found = await asyncio.gather(*(user.compare() for user in self.users))
         finally:
@@ -103,6 +112,7 @@ class Stress:
         self.faults += [text for differences in found for text in differences]
         if self.faults:
             raise Fault("differences")
+        self.weather("bad")
         mails = sum(len(user.ledger.ids) for user in self.users)
         print(json.dumps({"round": number, "acts": dict(self.acts), "mails": mails}), flush=True)
         self.acts.clear()
@@ -120,7 +130,9 @@ def main():
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--round-seconds", type=float, default=8)
     parser.add_argument("--deaf-every", type=int, default=0, help="the control: miss one response of so many")
+    parser.add_argument("--storm", action="store_true", help="the server may refuse; its weather is asked for")
     args = parser.parse_args()
+    Client.may_be_refused = args.storm
     Client.deaf_every = args.deaf_every
     stress = Stress(args)
     try:
@@ -128,7 +140,7 @@ def main():
         return 0
     except (Exception, asyncio.CancelledError) as e:
         faults = stress.faults or [f"{type(e).__name__}: {e}"]
-        if not isinstance(e, (Fault, Ended)):
+        if not isinstance(e, (Fault, Ended, NotNow)):
             faults.append(traceback.format_exc(limit=-5))
         for user in stress.users:
             for actor in user.actors:

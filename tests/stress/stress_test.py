@@ -8,9 +8,13 @@ mirror is compared with a fresh session, every mail with what was acknowledged (
 goes on. Two mbsync replicas follow one of the users, changing his mail too, and must hold the same in
 the end. One JSON line per result goes to standard output (tests/runner.py).
 
+With --storm the mails are in S3 and Cassandra, which fail all the time but for the comparisons
+(faults/storm.py): what is refused with [UNAVAILABLE] or 451 may have been done, once, or not.
+
     stress_test.py --seconds 600 --seed 7      the seed decides what sessions do, not how they meet"""
 
 import argparse
+import functools
 import json
 import pathlib
 import random
@@ -23,11 +27,16 @@ import time
 TESTS = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(TESTS))
 
+from faults.clouds_kit import QUICK, Cloud  # noqa: E402
+from faults.storm import Storm  # noqa: E402
 from kit.instance import Instance  # noqa: E402
+from kit.storage import PAIRS, Storage  # noqa: E402
+from kit.testenv import Skip  # noqa: E402
 
 PROCESSES = 2
 USERS_EACH = 5
 SHARED_USER = 1
+BACK_WITHIN_S = 6
 CONFIG = "mail_worker_count = 2\nmail_max_userip_connections = 100\n"
 
 
@@ -36,8 +45,9 @@ def tell(name, status, seconds, reason=""):
 
 
 class LoadProcess:
-    def __init__(self, instance, index, args, *more):
+    def __init__(self, instance, index, args, *more, storm=None):
         self.name = f"sessions-{index + 1}"
+        self.storm = storm
         self.acts = self.rounds = 0
         self.failure = ""
         self.replicas = None
@@ -45,7 +55,10 @@ class LoadProcess:
         command += ["--first-user", str(1 + index * USERS_EACH), "--users", str(USERS_EACH)]
         command += ["--sessions", str(args.sessions), "--seed", f"{args.seed}-{index}", "--prefix", "abc"[index]]
         command += ["--shared-user", str(SHARED_USER), "--seconds", str(args.seconds), *more]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        command += ["--storm"] if storm else []
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
         self.thread = threading.Thread(target=self.read)
         self.thread.start()
 
@@ -55,6 +68,10 @@ class LoadProcess:
             said = json.loads(line) if line.startswith("{") else None
             if said is None:
                 other.append(line)
+            elif "weather" in said:
+                self.storm.wish(self, said["weather"] == "bad")
+                self.process.stdin.write("so be it\n")
+                self.process.stdin.flush()
             elif "replicas" in said:
                 self.replicas = (said["status"], said["seconds"], said["replicas"])
             elif "failed" in said:
@@ -65,6 +82,8 @@ class LoadProcess:
             else:
                 self.rounds += 1
                 self.acts += sum(said["acts"].values())
+        if self.storm:
+            self.storm.wish(self, True)
         if self.process.wait() != 0 and not self.failure:
             self.failure = "".join(other[-30:]) or f"exit status {self.process.returncode}"
 
@@ -76,9 +95,10 @@ class LoadProcess:
             self.failure = self.failure or "hangs"
 
 
-def stress(instance, args):
+def stress(instance, args, cloud=None):
     began = time.monotonic()
-    loads = [LoadProcess(instance, index, args) for index in range(PROCESSES)]
+    storm = Storm({"s3": cloud.s3, "cql": cloud.cql}, args.seed, PROCESSES) if cloud else None
+    loads = [LoadProcess(instance, index, args, storm=storm) for index in range(PROCESSES)]
     try:
         for load in loads:
             load.end(args.seconds * 3 + 240)
@@ -89,6 +109,8 @@ def stress(instance, args):
     finally:
         for load in loads:
             load.process.kill()
+        if storm:
+            tell("storm", "ok", time.monotonic() - began, storm.end())
 
 
 def control(instance, args):
@@ -118,15 +140,24 @@ def main():
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 30))
     parser.add_argument("--build", type=pathlib.Path, default=TESTS.parent / "build")
     parser.add_argument("--all-in-one", action="store_true")
+    parser.add_argument("--storage", choices=list(PAIRS), default="local")
+    parser.add_argument("--storm", action="store_true")
     args = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    make = functools.partial(Instance.create, build=args.build, is_all_in_one=args.all_in_one)
     try:
-        instance = Instance.create(build=args.build, is_all_in_one=args.all_in_one, users=20, config=CONFIG)
+        cloud = Cloud(make, CONFIG + QUICK, users=20) if args.storm else None
+        instance = cloud.instance if cloud else make(users=20, config=CONFIG, storage=Storage(args.storage))
+    except Skip as e:
+        tell("start", "skip", 0, str(e))
+        return
     except Exception as e:
         tell("start", "fail", 0, str(e))
         return
     try:
-        stress(instance, args)
+        stress(instance, args, cloud)
+        if cloud:
+            time.sleep(BACK_WITHIN_S)
         control(instance, args)
         end_cleanly(instance)
     finally:

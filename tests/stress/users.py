@@ -9,11 +9,12 @@ from kit.imap import quote
 from kit.lmtp import stuffed
 from kit.mirror import RECENT, Fault, Mirror, id_of
 from stress.actor import STABLE, SUBJECT, Actor
-from stress.client import connect
+from stress.client import Client, Ended, NotNow, connect
 from stress.ledger import Box, Ledger
 
 SETTLE_LIMIT_S = 60
 ACT_LIMIT_S = 90
+BACK_WITHIN_S = 30
 
 
 class User:
@@ -62,27 +63,33 @@ class User:
         reader, writer = await asyncio.open_connection(self.stress.instance.host, self.stress.instance.lmtp_port)
 
         async def reply(code):
+            """False: not now."""
             while True:
                 line = await reader.readline()
+                if Client.may_be_refused and line[:1] == b"4" and line[3:4] == b" ":
+                    self.stress.count("refused")
+                    return False
                 if not line.startswith(str(code).encode()):
                     raise Fault(f"{self.name}: LMTP: {line!r} instead of {code}")
                 if line[3:4] != b"-":
-                    return
+                    return True
 
         async def say(line, code):
             writer.write(line)
-            await reply(code)
+            return await reply(code)
 
         await reply(220)
         await say(b"LHLO stress\r\n", 250)
         while not until.is_set():
             mail_id = self.stress.new_id("d")
             await say(b"MAIL FROM:<a@example.org>\r\n", 250)
-            await say(f"RCPT TO:<{self.name}>\r\n".encode(), 250)
+            if not await say(f"RCPT TO:<{self.name}>\r\n".encode(), 250):
+                await say(b"RSET\r\n", 250)
+                await asyncio.sleep(0.1)
+                continue
             await say(b"DATA\r\n", 354)
             self.ledger.delivered[mail_id] = False
-            await say(stuffed(mails.small(mail_id)), 250)
-            self.ledger.delivered[mail_id] = True
+            self.ledger.delivered[mail_id] = await say(stuffed(mails.small(mail_id)), 250)
             self.stress.count("deliver")
             await asyncio.sleep(self.rng.random() * 0.6)
         writer.close()
@@ -91,6 +98,8 @@ class User:
 
     async def compare(self):
         """Every mirror, and the ledger, against what a fresh session reads. The differences."""
+        if Client.may_be_refused:
+            await asyncio.wait_for(self.end_doubts(), BACK_WITHIN_S)
         await asyncio.wait_for(asyncio.gather(*(a.settle() for a in self.actors)), SETTLE_LIMIT_S)
         truth = await self.read_truth()
         by_validity = {box.uid_validity: box for box in truth.values()}
@@ -105,6 +114,21 @@ class User:
             await actor.client.do("UID FETCH 1:* (UID FLAGS)")
             out += self.differences_of(actor, box)
         return out
+
+    async def end_doubts(self):
+        """The first change after an outage settles what was in doubt before."""
+        while True:
+            client = None
+            try:
+                client = await self.fresh_session()
+                await client.do("CREATE settled")
+                await client.do("DELETE settled")
+                return
+            except (NotNow, Ended):
+                await asyncio.sleep(0.2)
+            finally:
+                if client:
+                    client.close()
 
     def differences_of(self, actor, box):
         found = actor.mirror.differences(box.rows())
