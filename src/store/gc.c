@@ -351,8 +351,10 @@ enum err store_collect_garbage(
 	uint64_t oldest_ms = oldest_us > 0 ? (uint64_t)(oldest_us / US_PER_MS) : 0;
 	if (s->is_closing)
 		return op_fail(op, ERR_CANCELLED, "the store is closing");
-	s->background++; /* store_close() waits for us */
-	enum err e = collect_all(op, &c, shard, oldest_ms);
+	s->background++;                       /* store_close() waits for us */
+	enum err e = store_check_clock(op, s); /* one that is ahead would make all look old */
+	if (e == ERR_NONE)
+		e = collect_all(op, &c, shard, oldest_ms);
 	*out_deleted = c.deleted;
 	store_background_end(s);
 	return e;

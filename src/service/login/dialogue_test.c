@@ -200,20 +200,21 @@ static void a_worker_that_refuses(void **state)
 {
 	(void)state;
 	kit_run("", false,
-		GREETING "C 1 ID (\"name\" \"crowd\")\n"
-			 "S * ID \n"
-			 "S 1 OK \n"
-			 "C 2 LOGIN u pencil\n"
-			 "S 2 NO [LIMIT] Maximum number of connections from user+IP exceeded\n"
-			 "C 3 ID (\"name\" \"down\")\n"
-			 "S * ID \n"
-			 "S 3 OK \n"
-			 "C 4 LOGIN u pencil\n"
-			 "S 4 NO [UNAVAILABLE] Mail storage is temporarily unavailable, try again later.\n"
-			 "C 5 LOGOUT\n"
-			 "S * BYE \n"
-			 "S 5 OK \n"
-			 "E\n");
+		GREETING
+		"C 1 ID (\"name\" \"crowd\")\n"
+		"S * ID \n"
+		"S 1 OK \n"
+		"C 2 LOGIN u pencil\n"
+		"S 2 NO [LIMIT] Maximum number of connections from user+IP exceeded\n"
+		"C 3 ID (\"name\" \"down\")\n"
+		"S * ID \n"
+		"S 3 OK \n"
+		"C 4 LOGIN u pencil\n"
+		"S 4 NO [UNAVAILABLE] Mail storage is temporarily unavailable, try again later.\n"
+		"C 5 LOGOUT\n"
+		"S * BYE \n"
+		"S 5 OK \n"
+		"E\n");
 }
 
 /* RFC 3501 §6.1.1, §7.2.1; sheet protocols §1.3 */
