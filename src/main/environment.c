@@ -34,11 +34,11 @@ char **environment_of_children(struct op *op, struct config *config, const char 
 	at = 0;
 	/* Those that are set come first: the first of a name counts. */
 	while (config_list_next(global, SET_import_environment, &at, &item)) {
-		if (config_expand(op, item.value, &vars, &value) == ERR_NONE)
+		if (config_expand(op, item.value, &vars, &value) != ERR_NONE)
+			op_forgive(op);
+		else if (value.n > 0) /* else of a variable that is not there: so it stays */
 			out[n++] = str_dup_z(op->arena,
 				str_printf(op->arena, "%.*s=%.*s", STRF(item.key), STRF(value)));
-		else
-			op_forgive(op); /* of a variable that is not there */
 	}
 	for (size_t i = 0; own && own[i]; i++) {
 		struct str rest = str_from(own[i]);
