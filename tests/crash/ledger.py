@@ -35,7 +35,7 @@ class Ledger:
         self.arriving = {}  # mark -> acknowledged?
         self.model = None
         self.open = None  # the change under way
-        self.stores = []  # (when it was acknowledged, change)
+        self.stores = []  # [when it was acknowledged, mailbox as it is called now, UIDs]
         self.crashed_at = 0
         self.told = {}  # UIDVALIDITY -> Numbers
         self.known = {}  # mailbox -> kit.resync.Known
@@ -56,8 +56,16 @@ class Ledger:
         """The change under way was acknowledged, with these new UIDs."""
         self.model = self.open.apply(self.model, uids)
         if self.open.touched():
-            self.stores.append((time.monotonic(), self.open))
+            self.stores.append([time.monotonic(), *self.open.touched()])
+        self._follow_rename(self.stores)
         self.open = None
+
+    def _follow_rename(self, stores):
+        what = self.open.what if self.open else {}
+        if what.get("kind") == "rename":
+            for store in stores:
+                if store[1] == what["box"]:
+                    store[1] = what["target"]
 
     def refused(self):
         self.open = None
@@ -126,9 +134,11 @@ class Ledger:
 
     def _compare(self, truth):
         lax = {}
-        for when, change in self.stores:
+        renamed = [list(store) for store in self.stores]
+        self._follow_rename(renamed)  # a rename under way may have been done
+        for when, box, uids in self.stores + renamed:
             if when > self.crashed_at - self.flags_lag_s:
-                lax.setdefault(change.what["box"], set()).update(change.what["uids"])
+                lax.setdefault(box, set()).update(uids)
         candidates = [("", self.model)]
         if self.open:
             candidates.append((f" after {self.open}", self.open.apply(self.model)))
