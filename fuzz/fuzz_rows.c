@@ -36,7 +36,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	AUTO_BUF(again, 0);
 	if (row_append_decode(in, &append) == ERR_NONE) {
 		row_append_encode(&again, &append);
-		ASSERT(str_eq(buf_str(&again), in));
+		/* The second byte says whether there is a summary, also when it has faded. */
+		ASSERT(again.n == in.n && again.p[0] == in.p[0]);
+		ASSERT(append.summary.n == 0 || again.p[1] == in.p[1]);
+		ASSERT(str_eq(str_slice(buf_str(&again), 2, again.n), str_slice(in, 2, in.n)));
 	}
 	if (row_op_decode(in, &op) == ERR_NONE)
 		walk(&op);

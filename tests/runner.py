@@ -366,7 +366,6 @@ def wanted_of(names, file):
 
 # Under the sanitizers everything is slower: a shorter time finds what it can.
 STRESS_FORMS = (("roles", 1), ("all-in-one", 0.4))
-STORM_SECONDS = 40
 
 
 def part_stress(report, args):
@@ -378,10 +377,11 @@ def part_stress(report, args):
         command = [sys.executable, TESTS / "stress" / "stress_test.py", "--build", build, *options]
         length = max(10, int(seconds * share))
         run_counted(report, f"stress/{form}", command + ["--seconds", str(length)], length * 4 + 400)
-    if args.form in (None, "s3-cql") and has_servers(report, "stress/storm", "POMBAL_TEST_S3", "POMBAL_TEST_CQL"):
-        run_storm_stress(report, args.stress_seconds or (600 if args.long else STORM_SECONDS), RELEASE, "storm")
-        if args.long:
-            run_storm_stress(report, 300, SANITIZED, "storm-asan")
+    # Its ledger does not know yet all that a refused command may have done: differences are to be looked into by hand.
+    is_storm_wanted = args.long or args.form == "s3-cql"
+    if is_storm_wanted and has_servers(report, "stress/storm", "POMBAL_TEST_S3", "POMBAL_TEST_CQL"):
+        run_storm_stress(report, args.stress_seconds or 600, RELEASE, "storm")
+        run_storm_stress(report, args.stress_seconds or 300, SANITIZED, "storm-asan")
 
 
 def run_storm_stress(report, seconds, build, label):
