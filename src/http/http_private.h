@@ -59,9 +59,10 @@ struct http_client {
 	const char **log_keys; /* "http_hdr_NAME", as settings.log_headers */
 	struct map origins;
 	struct http_counters counters;
-	CURLM *multi;  /* NULL: nothing to do, no connections */
-	CURLSH *share; /* names and TLS sessions outlive the multi handle */
-	void *trust;   /* X509_STORE; NULL: the library's */
+	CURLM *multi;       /* NULL: nothing to do, no connections */
+	CURLSH *share;      /* names and TLS sessions outlive the multi handle */
+	void *trust;        /* X509_STORE */
+	bool is_trust_full; /* else the library's authorities are still to be read */
 	CURL *idle[HTTP_IDLE_HANDLES_MAX];
 	unsigned idle_count;
 	unsigned active; /* requests */

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* http/tls.c - whom we trust, and what we show.
  *
- * Authorities are read once, when the client opens: libcurl would parse them for every connection. Its context
- * gets our store, and libcurl itself is given none, so that nothing else is trusted. A directory, ours
- * or the library's, is read as certificates are asked for. */
+ * Authorities are read once: libcurl would parse them for every connection. Its context gets our store, and
+ * libcurl itself is given none, so that nothing else is trusted. Ours are read when the client opens, so that
+ * a mistake is told then; the library's, a hundred and more, for the first connection over TLS. A
+ * directory is read as certificates are asked for. */
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
@@ -14,6 +15,9 @@ static CURLcode on_context(CURL *easy, void *ctx, void *arg)
 {
 	struct http_client *c = arg;
 	(void)easy;
+	if (!c->is_trust_full && X509_STORE_set_default_paths(c->trust) != 1)
+		return CURLE_SSL_CACERT_BADFILE;
+	c->is_trust_full = true;
 	SSL_CTX_set1_cert_store(ctx, c->trust);
 	return CURLE_OK;
 }
@@ -46,8 +50,6 @@ static enum err fill(struct op *op, const struct http_settings *s, X509_STORE *s
 		TRY(add_authorities(op, store, s->ca_pem));
 	if (s->ca_dir.n > 0 && X509_STORE_load_path(store, s->ca_dir.p) != 1)
 		return op_fail(op, ERR_INVALID, "ssl_client_ca_dir %s cannot be used", s->ca_dir.p);
-	if (s->ca_pem.n == 0 && s->ca_dir.n == 0 && X509_STORE_set_default_paths(store) != 1)
-		return op_fail(op, ERR_UNAVAILABLE, "the library's authorities cannot be used");
 	return ERR_NONE;
 }
 
@@ -57,6 +59,7 @@ enum err http_tls_open(struct op *op, struct http_client *c)
 	if (!store)
 		return op_fail(op, ERR_UNAVAILABLE, "no memory for authorities");
 	c->trust = store;
+	c->is_trust_full = c->settings.ca_pem.n > 0 || c->settings.ca_dir.n > 0;
 	return fill(op, &c->settings, store);
 }
 

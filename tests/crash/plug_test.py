@@ -50,13 +50,13 @@ class Recorder:
         self.tree = instance.dir / "state"
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="pombal-plug-"))
         self.dir.chmod(0o777)
-        self.library = library
+        self.preload = library
         self.boot_id = pathlib.Path(f"{self.dir}.boot_id")
 
     def reboot(self):
         """Environment of a start without recording, on a machine that has been booted anew."""
         self.boot_id.write_text(f"{uuid.uuid4()}\n")
-        return {"LD_PRELOAD": str(self.library), "POWERLOSS_BOOT_ID": str(self.boot_id)}
+        return {"LD_PRELOAD": str(self.preload), "POWERLOSS_BOOT_ID": str(self.boot_id)}
 
     def environment(self, ignores_sync):
         values = {

@@ -16,7 +16,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 
 class Rig:
     def __init__(self, library, probe, directory, objects, catalog):
-        self.library, self.probe = library, probe
+        self.preload, self.probe = library, probe
         self.root, self.state = os.path.join(directory, "root"), os.path.join(directory, "state")
         os.mkdir(self.root)
         self.stores = [objects.format(self.root), catalog.format(self.root)]
@@ -28,7 +28,7 @@ class Rig:
         subprocess.run(command + list(words[1:]), check=True, stdout=subprocess.DEVNULL)
 
     def write_and_kill(self, seconds, first, **environment):
-        env = dict(os.environ, LD_PRELOAD=self.library, POWERLOSS_DIR=self.root,
+        env = dict(os.environ, LD_PRELOAD=self.preload, POWERLOSS_DIR=self.root,
                    POWERLOSS_STATE=self.state, **environment)
         with tempfile.TemporaryFile() as output:
             child = subprocess.Popen([self.probe, "write", *self.stores, str(first)],

@@ -65,7 +65,7 @@ class Configuration:
         run_tool([self.compiler, *self.flags, "-c", str(source), "-o", str(out)])
         return str(out)
 
-    def library(self):
+    def built_objects(self):
         if self.objects is None:
             if not shutil.which(self.compiler):
                 raise Skipped("%s is not installed" % self.compiler)
@@ -77,7 +77,7 @@ class Configuration:
         return self.objects
 
     def link(self, source, out_name, libraries=()):
-        objects = self.library()
+        objects = self.built_objects()
         out = self.directory / out_name
         if not out.exists():
             run_tool([self.compiler, *self.flags, self.compile(source), *objects, *self.libraries,
@@ -89,7 +89,7 @@ class Configuration:
 
     def unit_tests(self):
         """Names and programs of the unit tests of the folders that are part of it."""
-        self.library()
+        self.built_objects()
         tests = [("task", t) for t in TASK_TESTS]
         if "net" in self.folders:
             tests += [("net", t) for t in NET_TESTS]
