@@ -14,6 +14,7 @@
 #include "base/map.h"
 #include "catalog/catalog.h"
 #include "objects/objects.h"
+#include "store/format/base.h"
 #include "store/format/head.h"
 #include "store/format/log.h"
 #include "store/index/index.h"
@@ -29,6 +30,9 @@
 #define STORE_SEEN_UID_MAX  (UINT32_MAX - 1)
 #define STORE_PURGE_OBJECT  STR("*") /* garbage entry: a whole mailbox */
 #define STORE_LOG_MAX_BYTES (4u << 20)
+/* A deletion's stamp lies so far above that of any write it removes: by another host's clock, under a
+ * name that was a minute old when it was written. */
+#define STORE_DELETION_AHEAD_US (10 * US_PER_SEC)
 
 /* ---- batch.c, write.c: changes that stand or fall together ---- */
 
@@ -109,6 +113,10 @@ bool batch_is_one_group(const struct user *u, size_t rows, size_t bytes);
 enum err user_write(struct op *op, struct user *u, struct batch *b);
 /* WAITS. Ends the uncertainty of earlier batches. */
 enum err user_settle(struct op *op, struct user *u);
+
+/* WAITS. Changes that belong to no user's journal: they are repeated by whoever finds them undone. */
+enum err store_write_changes(struct op *op, struct store *s, struct str user,
+	struct catalog_change *changes, size_t count);
 
 /* ---- local.c, summaries.c: the mailbox's files that may vanish ---- */
 
@@ -254,11 +262,21 @@ struct user {
 	size_t bucket_count;
 	struct user_fence *fences;
 	size_t fence_count;
+	struct user_base *bases;
+	size_t base_count;
 	struct timer idle;
 	struct list idle_link;
 };
 /* Starts to close a user without references. */
 void idle_user_close(struct user *u);
+/* WAITS. Keeps everybody from opening a user who has no session, in this process and this host: who wants
+ * to waits, and then opens him himself. Only his name, directory and writer's lock are set.
+ * ERR_CONFLICT: he has sessions, or changes that are not certain yet. */
+enum err user_hold(struct op *op, struct store *s, struct str name, struct user **out);
+void user_let_go(struct user *u);
+/* The root head's value (p NULL: none) and the generation head (generation 0: none). */
+enum err user_find_root(struct op *op, const struct catalog_head *heads, size_t count,
+	struct str *out_root, struct head_generation *out);
 /* ---- heads.c ---- */
 
 enum err user_keep_head(struct op *op, struct user *u, const struct catalog_head *head);
@@ -318,6 +336,49 @@ void store_background(struct store *s, const char *name, task_fn *fn, void *arg)
 void store_background_end(struct store *s);
 struct str store_object_key(struct arena *a, const struct user *u, struct row_id oid);
 
+/* ---- base*.c: a mailbox's fold in the object store ---- */
+
+/* Why a base is made, as the event says it. */
+enum base_reason { BASE_TAIL, BASE_CLOSE, BASE_IDLE, BASE_NIGHTLY, BASE_FLUSH, BASE_CLEAN };
+
+/* What the heads say of a mailbox's base, corrected by what this process writes. */
+struct user_base {
+	struct catalog_guid mailbox;
+	uint32_t writer; /* 0: the one under "base"; else that of this writer beside another */
+	struct head_base head;
+};
+/* Which objects a base stands on, for the next one. */
+struct base_parts {
+	struct row_id manifest;        /* of which base */
+	struct base_segment *segments; /* owned; retired ones too */
+	size_t count;
+	uint32_t summary_uid;
+};
+struct base_state {
+	bool exists;
+	bool is_uploading;
+	struct catalog_name cover;
+	int64_t made_wall_us;
+	size_t tail_rows, tail_bytes; /* folded since the base, as far as this process knows */
+	size_t due_rows, due_bytes;   /* the tail at the last upload that was tried */
+	int64_t tried_us;             /* when that was */
+	/* Of the newest manifest, owned; what a new base can go on using. Known after a base was opened
+	 * or made here. */
+	bool has_parts;
+	struct base_parts parts;
+};
+/* WAITS. Uploads the mailbox as it is now. ERR_NONE also when nothing changed since the last one, or one
+ * is being uploaded. ERR_UNAVAILABLE: the old base is still the one. */
+enum err mailbox_upload_base(struct op *op, struct mailbox *m, enum base_reason why);
+/* WAITS. The newest base that can be read into the new, empty index `x`; no base: it stays empty. A
+ * damaged one is passed over for the one before it, whose tail the journal still has. `m` keeps what
+ * bases go on using if `x` is its own index. */
+enum err base_read(struct op *op, struct mailbox *m, struct index *x);
+/* WAITS. The newest base into m->index, which must be new. */
+enum err base_open(struct op *op, struct mailbox *m);
+/* The journal has every op row with a name from here on; zero: all. A tail must not begin before it. */
+struct catalog_name base_journal_begin(const struct mailbox *m);
+
 /* ---- mailbox.c, opening.c ---- */
 
 #define MAILBOX_MAGIC 0x4d424f58u
@@ -347,6 +408,7 @@ struct mailbox {
 	/* append.c */
 	struct list commits;
 	bool is_committing;
+	struct base_state base;
 	/* flags.c: groups that wait for their journal row, in bits of the index's keywords */
 	struct buf pending;
 	size_t pending_mails;
