@@ -142,9 +142,9 @@ enum err store_open(struct op *op, const struct store_settings *settings, struct
 	s->objects = objects;
 	s->catalog = catalog;
 	s->event = op->event;
-	char *host = store_host();
-	s->clock.writer = s->writer = name_writer_new(str_from(host));
-	mem_free(host);
+	char *host = settings->host.n > 0 ? str_new_z(settings->host) : store_host();
+	s->settings.host = str_from(host);
+	s->clock.writer = s->writer = name_writer_new(s->settings.host);
 	read_boot_id(s->boot_id);
 	map_init(&s->users);
 	list_init(&s->idle_users);
@@ -207,6 +207,7 @@ static void store_free(struct store *s)
 	map_done(&s->users);
 	mem_free(s->local_dir);
 	mem_free(s->object_prefix);
+	mem_free((void *)(uintptr_t)s->settings.host.p);
 	mem_free(s);
 }
 

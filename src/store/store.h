@@ -33,6 +33,7 @@ struct store_default_mailbox {
 struct store_settings {
 	struct str local_dir;     /* users' local state: <local_dir>/<2 hex>/<user>/ */
 	struct str object_prefix; /* before "<user>/mails/<oid>"; usually "" */
+	struct str host;          /* "": this one's name; part of who writes */
 	uint32_t writer_slot; /* worker number: with host and boot epoch the writer's identity */
 	char separator;       /* '/' */
 	enum store_flags_journal flags_journal;

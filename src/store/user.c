@@ -108,17 +108,15 @@ char *user_dir(const struct store *s, struct str name)
 /* A writer that nobody of this user ever was. */
 static void choose_writer(struct user *u)
 {
-	char *host = store_host();
 	bool is_new = false;
 	while (!is_new) {
-		u->writer = name_writer_new(str_from(host));
+		u->writer = name_writer_new(u->store->settings.host);
 		is_new = true;
 		for (size_t i = 0; i < u->head_count; i++)
 			is_new = is_new && u->heads[i].writer != u->writer;
 		for (size_t i = 0; i < u->fence_count; i++)
 			is_new = is_new && u->fences[i].writer != u->writer;
 	}
-	mem_free(host);
 }
 
 static enum err read_root(struct op *op, struct user *u)
