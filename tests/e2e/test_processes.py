@@ -5,12 +5,12 @@ import os
 import pathlib
 import pwd
 import signal
-import time
 
 from kit import mails
 from kit.imap import ConnectionEnded
 from kit.instance import is_running, kill_process
 from kit.testenv import Skip
+from kit.waiting import wait_until
 
 FORMS = ("roles",)
 CONFIG = "mail_worker_count = 2\nshutdown_clients = no\n"
@@ -19,25 +19,6 @@ CONFIG = "mail_worker_count = 2\nshutdown_clients = no\n"
 def status_fields(pid):
     text = pathlib.Path(f"/proc/{pid}/status").read_text()
     return dict(line.split(":\t", 1) for line in text.splitlines() if ":\t" in line)
-
-
-def wait_until(is_true, what, seconds=15):
-    deadline = time.monotonic() + seconds
-    while not is_true():
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
-        time.sleep(0.05)
-
-
-def log_in_again(instance, user):
-    """A session, as soon as one can be had."""
-    deadline = time.monotonic() + 15
-    while True:
-        try:
-            return instance.imap(user)
-        except Exception:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.1)
 
 
 def test_roles_are_there(instance):
@@ -65,7 +46,7 @@ def test_mail_worker_that_dies_is_replaced(instance):
     sessions = [instance.imap(user) for user in users]
     for session in sessions:
         session.select()
-    victim = instance.pids_of("mail")[0]
+    victim = instance.settled("mail")[0]
     kill_process(victim)
     wait_until(lambda: len(set(instance.pids_of("mail")) - {victim}) == 2, "two workers again")
     ended = 0
@@ -78,18 +59,18 @@ def test_mail_worker_that_dies_is_replaced(instance):
     # Only the users of that worker felt it.
     assert 0 < ended < len(users), f"{ended} of {len(users)} sessions ended"
     for user in users:
-        log_in_again(instance, user).logout()
+        instance.imap_again(user).logout()
         instance.deliver(mails.small("after the crash"), user)
 
 
 def test_auth_that_dies_is_replaced(instance):
     user = instance.new_user()
     with instance.imap(user) as session:
-        (victim,) = instance.pids_of("auth")
+        (victim,) = instance.settled("auth")
         kill_process(victim)
         session.do("NOOP")
         wait_until(lambda: set(instance.pids_of("auth")) - {victim}, "another auth")
-        log_in_again(instance, user).logout()
+        instance.imap_again(user).logout()
         session.select()
 
 
@@ -97,12 +78,12 @@ def test_login_that_dies_is_replaced(instance):
     user = instance.new_user()
     for victim in instance.pids_of("login"):
         kill_process(victim)
-    log_in_again(instance, user).logout()
+    instance.imap_again(user).logout()
     instance.deliver(mails.small("lmtp again"), user)
 
 
 def test_children_die_with_the_master(instance):
-    children = [pid for pid, _ in instance.processes()]
+    children = [pid for role in ("mail", "auth", "login") for pid in instance.settled(role)]
     assert children
     os.kill(instance.pid, signal.SIGKILL)
     wait_until(lambda: not any(is_running(pid) for pid in children), "all children gone")
@@ -112,8 +93,9 @@ def test_children_die_with_the_master(instance):
 
 def test_reload_keeps_sessions(instance):
     with instance.imap(instance.new_user()) as session:
+        at = len(instance.log_text())
         os.kill(instance.pid, signal.SIGHUP)
-        time.sleep(0.5)
+        instance.wait_for_log("the configuration was read again", at)
         session.select()
         instance.imap(instance.user(1)).logout()
 

@@ -6,66 +6,51 @@ import signal
 import socket
 import ssl
 import subprocess
-import time
 
 from kit import mails
 from kit.imap import ConnectionEnded, quote
 from kit.testenv import Skip
+from kit.waiting import PATIENCE_S, wait_for_success, wait_until
 
 FORMS = ("roles",)
 BASE = "mail_worker_count = 2\nshutdown_clients = no\n"
 CONFIG = BASE
 
 
-def doveadm(instance, *words):
-    return subprocess.run(
-        [instance.build / "doveadm", "-c", instance.config, *words],
-        capture_output=True, text=True, timeout=60,
-    )
-
-
 def reload(instance, config):
     instance.extra_config.write_text(config)
-    return doveadm(instance, "reload")
+    return instance.doveadm("reload")
 
 
 def greeting(instance, port):
-    with socket.create_connection((instance.host, port), timeout=10) as s:
-        s.settimeout(10)
+    with socket.create_connection((instance.host, port), timeout=PATIENCE_S) as s:
         return s.recv(1000)
 
 
 def refuses(instance, port):
     try:
-        socket.create_connection((instance.host, port), timeout=5).close()
+        socket.create_connection((instance.host, port), timeout=PATIENCE_S).close()
     except OSError:
         return True
     return False
 
 
-def wait_for_log(instance, text, seconds=15):
-    deadline = time.monotonic() + seconds
-    while text not in instance.log_text():
-        assert time.monotonic() < deadline, f"not in the log: {text}"
-        time.sleep(0.05)
-
-
 def serial_of(instance):
     context = ssl.create_default_context(cafile=instance.ca_file)
-    with socket.create_connection((instance.host, instance.imaps_port), timeout=10) as raw:
+    with socket.create_connection((instance.host, instance.imaps_port), timeout=PATIENCE_S) as raw:
         with context.wrap_socket(raw, server_hostname="localhost") as s:
             return s.getpeercert()["serialNumber"]
 
 
 def test_good_settings_are_used_and_sessions_stay(instance):
-    before = [pid for pid, _ in instance.processes()]
+    before = {role: instance.settled(role) for role in ("mail", "auth", "login")}
     with instance.imap(instance.new_user()) as session:
         session.select()
         done = reload(instance, BASE + "login_greeting = Welcome to the new settings\n")
         assert done.returncode == 0, done.stderr
         assert b"Welcome to the new settings" in greeting(instance, instance.imap_port)
         session.do("NOOP")
-    assert [pid for pid, _ in instance.processes()] == before, "processes were started anew"
+    assert {role: instance.settled(role) for role in before} == before, "processes were started anew"
     instance.deliver(mails.small("after the reload"), instance.new_user())
 
 
@@ -77,7 +62,7 @@ def test_bad_settings_change_nothing(instance):
     assert b"Before" in greeting(instance, instance.imap_port)
     # The same over the signal: the problems are in the log.
     os.kill(instance.pid, signal.SIGHUP)
-    wait_for_log(instance, "the running configuration stays in use")
+    instance.wait_for_log("the running configuration stays in use")
     assert b"Before" in greeting(instance, instance.imap_port)
     assert reload(instance, BASE).returncode == 0
 
@@ -111,7 +96,7 @@ def test_a_certificate_whose_content_changed(instance):
     )
     session = instance.imap(instance.new_user())
     assert serial_of(instance) == before, "nobody asked for it yet"
-    done = doveadm(instance, "reload")
+    done = instance.doveadm("reload")
     assert done.returncode == 0, done.stderr
     assert serial_of(instance) != before
     session.do("NOOP")
@@ -154,20 +139,20 @@ def test_shutdown_clients_ends_sessions(instance):
 def test_settings_of_the_start_are_named(instance):
     done = reload(instance, BASE.replace("count = 2", "count = 3"))
     assert done.returncode == 0 and "mail_worker_count" in done.stdout, done.stdout
-    assert instance.pids_of("mail") and len(instance.pids_of("mail")) == 2
+    assert len(instance.settled("mail")) == 2
     assert reload(instance, BASE).returncode == 0
 
 
 def test_status(instance):
     session = instance.imap(instance.new_user())
-    time.sleep(1.5)  # processes tell the master each second
-    lines = doveadm(instance, "process", "status").stdout.splitlines()
-    names = lines[0].split("\t")
-    rows = [dict(zip(names, line.split("\t"))) for line in lines[1:]]
-    assert {int(row["pid"]) for row in rows} == {pid for pid, _ in instance.processes()}
-    assert all(row["state"] == "serving" for row in rows), rows
-    assert sum(int(row["clients"]) for row in rows if row["name"] == "mail") == 1, rows
-    service = doveadm(instance, "service", "status", "mail").stdout
+    serving = {pid for role in ("mail", "auth", "login") for pid in instance.settled(role)}
+    assert {int(row["pid"]) for row in instance.process_table()} == serving
+
+    def clients():
+        return sum(int(row["clients"]) for row in instance.process_table() if row["name"] == "mail")
+
+    wait_until(lambda: clients() == 1, instance.process_table)  # sessions of before may still be leaving
+    service = instance.doveadm("service", "status", "mail").stdout
     assert service.splitlines()[1].split("\t")[:3] == ["mail", "imap", "2"], service
     session.logout()
 
@@ -176,13 +161,13 @@ def test_logs_after_a_rotation(instance):
     """Roles cannot open files any more: the master does it for them."""
     log = instance.dir / "log" / "pombal.log"
     log.rename(log.with_suffix(".1"))
-    done = doveadm(instance, "log", "reopen")
+    done = instance.doveadm("log", "reopen")
     assert done.returncode == 0, done.stderr
     user = instance.new_user()
     instance.imap(user).logout()
     instance.deliver(mails.small("after the rotation"), user)
     for words in (f"Login: user=<{user}>", f"imap({user})", "saved mail to INBOX"):
-        wait_for_log(instance, words)
+        instance.wait_for_log(words)
 
 
 def test_a_worker_that_is_short_of_memory_refuses_sessions(instance):
@@ -193,7 +178,7 @@ def test_a_worker_that_is_short_of_memory_refuses_sessions(instance):
     with instance.connect() as session:
         reply = session.refused("LOGIN", quote(user), quote(instance.password))
         assert reply.code == [b"UNAVAILABLE"], reply
-    wait_for_log(instance, "memory account")
+    instance.wait_for_log("memory account")
     assert reload(instance, BASE).returncode == 0
     instance.imap(user).logout()
 
@@ -204,7 +189,7 @@ def test_places_do_not_change(instance):
     # doveadm would look for the master there.
     instance.extra_config.write_text(BASE + f"base_dir = {instance.dir}/elsewhere\n")
     os.kill(instance.pid, signal.SIGHUP)
-    wait_for_log(instance, "base_dir cannot change")
+    instance.wait_for_log("base_dir cannot change")
     for line in (f"state_dir = {instance.dir}/elsewhere\n", "mail_uid = nobody\n",
                  "default_login_user = nobody\n",
                  "obox {\n fs compress {\n  fs_posix_prefix = elsewhere/\n }\n}\n",
@@ -219,14 +204,7 @@ def test_places_do_not_change(instance):
     user = instance.new_user()
     for pid in instance.pids_of("login"):
         os.kill(pid, signal.SIGKILL)
-    deadline = time.monotonic() + 20
-    while True:
-        try:
-            instance.imap(user).logout()
-            return
-        except OSError:
-            assert time.monotonic() < deadline, "nobody serves"
-            time.sleep(0.1)
+    wait_for_success(lambda: instance.imap(user).logout(), "somebody serves", errors=(OSError, ConnectionEnded))
 
 
 def test_what_stores_keep_from_their_opening_is_told(instance):
@@ -246,13 +224,9 @@ def starting_login(instance):
     for _ in range(7):
         before = set(instance.pids_of("login"))
         os.kill(min(before), signal.SIGKILL)
-        deadline = time.monotonic() + 20
-        while not (new := set(instance.pids_of("login")) - before):
-            assert time.monotonic() < deadline, "no new login process"
-        pid = new.pop()
+        pid = wait_until(lambda: set(instance.pids_of("login")) - before, "a new login process").pop()
         os.kill(pid, signal.SIGSTOP)
-        lines = doveadm(instance, "process", "status", "login").stdout.splitlines()
-        if any(line.split("\t")[2:4] == [str(pid), "starting"] for line in lines):
+        if any((row["pid"], row["state"]) == (str(pid), "starting") for row in instance.process_table()):
             return pid
         os.kill(pid, signal.SIGCONT)
     raise Skip("they start faster than we look")
@@ -267,9 +241,7 @@ def test_who_starts_meanwhile_takes_the_new_settings(instance):
     for pid in set(instance.pids_of("login")) - {late}:
         os.kill(pid, signal.SIGSTOP)
     try:
-        deadline = time.monotonic() + 20
-        while b"New words" not in (said := greeting(instance, instance.imap_port)):
-            assert time.monotonic() < deadline, said
+        wait_until(lambda: b"New words" in greeting(instance, instance.imap_port), "the new greeting")
     finally:
         for pid in instance.pids_of("login"):
             os.kill(pid, signal.SIGCONT)

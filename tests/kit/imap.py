@@ -16,6 +16,8 @@ import socket
 import ssl
 import time
 
+from .waiting import PATIENCE_S
+
 
 class ImapError(Exception):
     """A command did not end the way the test expects; .reply is what came."""
@@ -170,7 +172,7 @@ def split_status(text):
 
 
 class Imap:
-    def __init__(self, host, port, tls=None, timeout=30):
+    def __init__(self, host, port, tls=None, timeout=PATIENCE_S):
         self.timeout = timeout
         self.sock = socket.create_connection((host, port), timeout)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -246,7 +248,7 @@ class Imap:
             return [word[0].upper(), code, text]
         return parse(pieces)
 
-    def wait_untagged(self, is_wanted, timeout):
+    def wait_untagged(self, is_wanted, timeout=PATIENCE_S):
         """Reads untagged responses until is_wanted(line); returns all that were read."""
         lines = []
         deadline = time.monotonic() + timeout

@@ -12,11 +12,11 @@ import socket
 import ssl
 import subprocess
 import tempfile
-import time
 
 from .imap import Imap
 from .lmtp import Lmtp
 from .storage import Storage
+from .waiting import PATIENCE_S, wait_for_success, wait_until
 
 TOP = pathlib.Path(__file__).resolve().parent.parent.parent
 PORTS_OF_AN_INSTANCE = 9
@@ -85,7 +85,7 @@ class Instance:
                 self.storage.prepare(self.build, folder)
             if prepare:
                 prepare(self)
-            self.start()
+            self._start_first()
         except BaseException:
             self.destroy()
             raise
@@ -112,6 +112,16 @@ class Instance:
         if done.returncode != 0:
             raise InstanceError(f"./run failed: {done.stdout}{done.stderr}")
         self._read_env()
+
+    def _start_first(self):
+        """Between the choice of ports and the start somebody else may take one of them."""
+        for attempts_left in (2, 1, 0):
+            try:
+                return self.start()
+            except InstanceError as e:
+                if "Address already in use" not in str(e) or not attempts_left:
+                    raise
+                self.port_base = free_port_base()
 
     def storage_options(self):
         """Of ./run: the file that says where the mails are."""
@@ -144,7 +154,7 @@ class Instance:
     def stop(self):
         """A clean stop; whatever is not clean about it fails the test."""
         done = subprocess.run(
-            [TOP / "run", "--stop", "--dir", self.dir], capture_output=True, text=True, timeout=60
+            [TOP / "run", "--stop", "--dir", self.dir], capture_output=True, text=True, timeout=120
         )
         if done.returncode != 0:
             raise InstanceError(f"./run --stop failed: {done.stdout}{done.stderr}")
@@ -158,19 +168,29 @@ class Instance:
         pids = [self.pid] + [pid for pid, _ in self.processes()]
         for pid in pids:
             kill_process(pid)
-        deadline = time.monotonic() + 10
-        while any(is_running(pid) for pid in pids):
-            if time.monotonic() > deadline:
-                raise InstanceError("killed processes are still there")
-            time.sleep(0.01)
+        wait_until(lambda: not any(is_running(pid) for pid in pids), "killed processes have gone")
+
+    def is_serving(self):
+        """Its master lives."""
+        return _is_ours(self.pid, self.dir) and is_running(self.pid)
+
+    def freeze(self):
+        """Everything stands still, as when a host is paused; thaw() lets it go on."""
+        self._signal_all(signal.SIGSTOP, [self.pid, *(pid for pid, _ in self.processes())])
+
+    def thaw(self):
+        """The master last, so that it finds its children alive."""
+        self._signal_all(signal.SIGCONT, [*(pid for pid, _ in self.processes()), self.pid])
+
+    def _signal_all(self, number, pids):
+        for pid in pids:
+            os.kill(pid, number)
 
     def move(self):
         """As if another host takes its users over: another directory and name, the same clouds. From the
         second time on it comes back to what the host before last had. It must not run; start() then."""
         old, self.dir = self.dir, self.other_dir or new_folder()
         if not self.other_dir:
-            for name in ("crypt.key", "crypt.pub"):
-                shutil.copy2(old / name, self.dir / name)
             (self.dir / ".welcomed").touch()
             text = self.extra_config.read_text() if self.extra_config else ""
             (self.dir / "extra.conf").write_text(f"{text}hostname = {self.dir.name}\n")
@@ -204,6 +224,28 @@ class Instance:
     def pids_of(self, role):
         return [pid for pid, name in self.processes() if name == role]
 
+    def settled(self, role):
+        """The processes of the role, once each of them serves: none is starting or leaving."""
+        def look():
+            rows = [row for row in self.process_table() if row["name"] == role]
+            pids = sorted(int(row["pid"]) for row in rows)
+            is_settled = pids and pids == sorted(self.pids_of(role)) and all(row["state"] == "serving" for row in rows)
+            return pids if is_settled else None
+
+        return wait_until(look, lambda: f"every process of {role} serves: {self.process_table()}")
+
+    def process_table(self):
+        """What doveadm process status tells, a dictionary a process."""
+        lines = self.doveadm("process", "status").stdout.splitlines()
+        return [dict(zip(lines[0].split("\t"), line.split("\t"))) for line in lines[1:]]
+
+    def doveadm(self, *words, config=None, **options):
+        """A finished process."""
+        return subprocess.run(
+            [self.build / "doveadm", "-c", config or self.config, *words],
+            **{"capture_output": True, "text": True, "timeout": 2 * PATIENCE_S, **options},
+        )
+
     def problems(self):
         """Lines of the logs that no healthy run has: failed checks, findings, errors."""
         bad = ("AddressSanitizer", "LeakSanitizer", "runtime error:", "ASSERT", "assertion",
@@ -223,6 +265,16 @@ class Instance:
         path = self.dir / "log" / "pombal.log"
         return path.read_text(errors="replace") if path.exists() else ""
 
+    def wait_for_log(self, words, after=0):
+        """Lines of the log, from character `after` on, in which the words or the compiled pattern are; as
+        soon as there is one."""
+        is_in = words.search if hasattr(words, "search") else lambda line: words in line
+
+        def look():
+            return [line for line in self.log_text()[after:].splitlines() if is_in(line)]
+
+        return wait_until(look, lambda: f"{words} in the log: {self.log_text()[-2000:]}")
+
     # ---- clients
 
     def user(self, number):
@@ -238,14 +290,18 @@ class Instance:
     def tls_context(self):
         return ssl.create_default_context(cafile=self.ca_file)
 
-    def connect(self, is_tls=True, timeout=30):
+    def connect(self, is_tls=True, timeout=PATIENCE_S):
         port = self.imaps_port if is_tls else self.imap_port
         return Imap(self.host, port, self.tls_context() if is_tls else None, timeout)
 
-    def imap(self, user, timeout=30):
+    def imap(self, user, timeout=PATIENCE_S):
         client = self.connect(timeout=timeout)
         client.login(user, self.password)
         return client
+
+    def imap_again(self, user):
+        """A session, as soon as one can be had."""
+        return wait_for_success(lambda: self.imap(user), f"{user} logs in")
 
     def lmtp(self, **options):
         return Lmtp((self.host, self.lmtp_port), **options)

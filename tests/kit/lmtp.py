@@ -4,6 +4,8 @@
 import re
 import socket
 
+from .waiting import PATIENCE_S
+
 
 class LmtpReply:
     def __init__(self, code, lines):
@@ -32,7 +34,7 @@ class LmtpEnded(Exception):
 class Lmtp:
     """`address` is (host, port) or the path of a UNIX socket."""
 
-    def __init__(self, address, timeout=30, hello="client.example.test"):
+    def __init__(self, address, timeout=PATIENCE_S, hello="client.example.test"):
         if isinstance(address, tuple):
             self.sock = socket.create_connection(address, timeout)
             self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
