@@ -3,30 +3,19 @@
 verify, force-resync, and what clients hear while a store is away."""
 
 import contextlib
-import subprocess
 import time
 import urllib.parse
 
 from kit import mails
+from kit.doveadm import table
 from kit.faultproxy import Proxy
 from kit.imap import ImapError
 from kit.storage import Storage
+from kit.waiting import wait_until
 
 STORAGES = ("s3-cql",)
 FORMS = ("roles",)
 OWN_INSTANCE = True
-TIMEOUT_S = 120
-
-
-def doveadm(instance, *words):
-    return subprocess.run(
-        [instance.build / "doveadm", "-c", instance.config, *words], capture_output=True, text=True, timeout=60)
-
-
-def table(done):
-    """Rows as dictionaries by the names of the first line."""
-    lines = [line.split("\t") for line in done.stdout.splitlines()]
-    return [dict(zip(lines[0], line)) for line in lines[1:]]
 
 
 @contextlib.contextmanager
@@ -45,20 +34,18 @@ def behind_proxies(make):
 
 
 def states(instance, driver):
-    done = doveadm(instance, "storage", "status")
+    done = instance.doveadm("storage", "status")
     rows = [row for row in table(done) if row["driver"] == driver]
     assert done.returncode == 0 and {row["worker"] for row in rows} == {"0", "1"}, done
     return rows
 
 
 def until_all(instance, driver, state):
-    end = time.monotonic() + 40
-    while True:
+    def look():
         rows = states(instance, driver)
-        if all(row["state"] == state for row in rows):
-            return rows
-        assert time.monotonic() < end, rows
-        time.sleep(0.3)
+        return rows if all(row["state"] == state for row in rows) else None
+
+    return wait_until(look, lambda: f"{driver} is {state}: {states(instance, driver)}")
 
 
 def refusal(instance, user):
@@ -103,7 +90,7 @@ def test_status_tells_which_store_is_away(make):
 def wait_idle(instance, user):
     """His last session has ended."""
     end = time.monotonic() + 20
-    while (done := doveadm(instance, "force-resync", "-u", user)).returncode == 75:
+    while (done := instance.doveadm("force-resync", "-u", user)).returncode == 75:
         assert time.monotonic() < end, done
         time.sleep(0.2)
     return done
@@ -120,7 +107,7 @@ def test_resync_makes_local_state_anew(make):
         c.do("STORE 1 +FLAGS (\\Deleted)")
         c.do("EXPUNGE")
         before = c.fetch("1:*", "(UID FLAGS)")
-        done = doveadm(instance, "force-resync", "-u", user)
+        done = instance.doveadm("force-resync", "-u", user)
         assert done.returncode == 75 and "sessions" in done.stderr, done
     (home,) = instance.dir.glob(f"state/metacache/*/{user}")
     (home / "marker").touch()
@@ -155,13 +142,13 @@ def test_age_of_garbage_is_a_setting(make):
 def test_verify_and_mistakes(make):
     instance = make(users=2)
     user = instance.user(1)
-    done = doveadm(instance, "mailbox", "verify", "-u", user, "INBOX")
+    done = instance.doveadm("mailbox", "verify", "-u", user, "INBOX")
     assert done.returncode == 0 and [row["mailbox"] for row in table(done)] == ["INBOX"], done
-    done = doveadm(instance, "mailbox", "verify", "-u", user, "nowhere")
+    done = instance.doveadm("mailbox", "verify", "-u", user, "nowhere")
     assert done.returncode == 68 and "nowhere" in done.stderr, done
     for words in (("mailbox", "verify"), ("force-resync", "INBOX"), ("storage", "status", "x"),
                   ("force-resync", "-u", user, "a", "b")):
-        assert doveadm(instance, *words).returncode == 64, words
+        assert instance.doveadm(*words).returncode == 64, words
     instance.stop()
-    done = doveadm(instance, "storage", "status")
+    done = instance.doveadm("storage", "status")
     assert done.returncode != 0 and "master" in done.stderr, done

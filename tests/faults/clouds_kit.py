@@ -23,11 +23,17 @@ dict_server {
 """
 
 
+def mark_welcomed(instance):
+    """The first mail was delivered by another instance."""
+    (instance.dir / ".welcomed").touch()
+
+
 class Cloud:
     """`make(storage=..., config=..., users=...)` makes the instance. `cluster`: a Cassandra of one's own,
-    then without a proxy. What is started here ends with the instance."""
+    then without a proxy. `beside`: another one, of whose mails this is a second backend. What is started
+    here ends with the instance."""
 
-    def __init__(self, make, config=QUICK, users=200, cluster=None):
+    def __init__(self, make, config=QUICK, users=200, cluster=None, beside=None):
         plain = Storage("s3-cql")
         url = urllib.parse.urlsplit(plain.server("POMBAL_TEST_S3"))
         address = plain.server("POMBAL_TEST_CQL")
@@ -38,9 +44,11 @@ class Cloud:
             env = {"POMBAL_TEST_S3": url._replace(netloc=netloc).geturl()}
             port = cluster.port if cluster else self.cql.port
             env["POMBAL_TEST_CQL"] = f"{address.rpartition(':')[0]}:{port}"
-            self.storage = Storage("s3-cql", env=env, hosts=cluster.hosts if cluster else ())
+            self.storage = Storage("s3-cql", env=env, hosts=cluster.hosts if cluster else (),
+                                   beside=beside.storage if beside else None)
             config = "mail_worker_count = 2\n" + config
-            self.instance = make(storage=self.storage, config=config, users=users)
+            options = {"prepare": mark_welcomed} if beside else {}
+            self.instance = make(storage=self.storage, config=config, users=users, **options)
         except BaseException:
             self.stop_proxies()
             raise

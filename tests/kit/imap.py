@@ -386,6 +386,22 @@ class Imap:
             parts.append(f'"{date}"')
         return self.do(*parts, Literal(mail, plus))
 
+    def idle(self):
+        """Starts IDLE; the tag that idle_done() wants."""
+        tag = self.start("IDLE")
+        while not (pieces := self.read_pieces())[0].startswith(b"+"):
+            if not pieces[0].startswith(b"* "):
+                raise ValueError(f"unexpected response {pieces!r}")
+        return tag
+
+    def idle_done(self, tag):
+        """What was told after idle() and is not read yet is in the reply."""
+        self.send(b"DONE\r\n")
+        reply = self.read_reply(tag)
+        if reply.status != "OK":
+            raise ImapError("DONE", reply)
+        return reply
+
     def logout(self):
         reply = self.do("LOGOUT")
         self.close()

@@ -13,6 +13,7 @@ import ssl
 import subprocess
 import tempfile
 
+from .doveadm import table
 from .imap import Imap
 from .lmtp import Lmtp
 from .storage import Storage
@@ -236,8 +237,7 @@ class Instance:
 
     def process_table(self):
         """What doveadm process status tells, a dictionary a process."""
-        lines = self.doveadm("process", "status").stdout.splitlines()
-        return [dict(zip(lines[0].split("\t"), line.split("\t"))) for line in lines[1:]]
+        return table(self.doveadm("process", "status"))
 
     def doveadm(self, *words, config=None, **options):
         """A finished process."""

@@ -18,11 +18,17 @@ class Replica:
         self.store = self.dir / "mail"
         self.store.mkdir()
         self.config = self.dir / "mbsyncrc"
+        self.user = user
+        self.patterns = patterns
+        self.follow(instance)
+
+    def follow(self, instance):
+        """From now on it talks to this instance."""
         self.config.write_text(f"""\
 IMAPAccount server
 Host localhost
 Port {instance.imaps_port}
-User {user}
+User {self.user}
 Pass {instance.password}
 SSLType IMAPS
 CertificateFile {instance.ca_file}
@@ -39,7 +45,7 @@ SubFolders Verbatim
 Channel all
 Far :far:
 Near :near:
-Patterns {patterns}
+Patterns {self.patterns}
 Create Both
 Remove Both
 Expunge Both

@@ -5,7 +5,6 @@ An instance on shared servers has a place of its own there: a prefix of its obje
 users in the catalog. The settings are what an operator would write: the platform's presets, and what
 is to be different here."""
 
-import functools
 import os
 import pathlib
 import secrets
@@ -34,13 +33,15 @@ PAIRS = {
 
 class Storage:
     """Of one instance. `env` takes the place of the environment: addresses of proxies, for example.
-    `hosts`: all nodes of a Cassandra of several."""
+    `hosts`: all nodes of a Cassandra of several. `beside`: the storage of another instance with the same
+    mails."""
 
-    def __init__(self, name="local", env=None, cache_mb=64, hosts=()):
+    def __init__(self, name="local", env=None, cache_mb=64, hosts=(), beside=None):
         self.name = name
         self.objects, self.catalog = PAIRS[name]
         self.env = {**os.environ, **(env or {})}
-        self.prefix = f"t{secrets.token_hex(6)}"
+        self.prefix = beside.prefix if beside else f"t{secrets.token_hex(6)}"
+        self.key_folders = beside.key_folders if beside else []  # of all instances with these mails
         self.cache_mb = cache_mb
         self.hosts = hosts
 
@@ -109,7 +110,7 @@ fs_azure_auth_user_sas_url = {self.server("POMBAL_TEST_ENTRA")}
 
     def _remote(self, folder):
         """What stacks over a network have in common: the cache, keys, and authorities."""
-        keys = key_pair(pathlib.Path(folder))
+        keys = self._keys(pathlib.Path(folder))
         authority = self.env.get("POMBAL_TEST_CA")
         return f"""\
 obox {{
@@ -124,6 +125,17 @@ crypt_global_private_key main {{
 }}
 {f"ssl_client_ca_file = {authority}" if authority else ""}
 """
+
+    def _keys(self, folder):
+        """All instances with these mails have the keys of the first one."""
+        if not self.key_folders:
+            key_pair(folder)
+        elif folder not in self.key_folders:
+            for name in ("crypt.key", "crypt.pub"):
+                shutil.copy2(self.key_folders[0] / name, folder / name)
+        if folder not in self.key_folders:
+            self.key_folders.append(folder)
+        return folder
 
     def _cassandra(self):
         host, _, port = self.server("POMBAL_TEST_CQL").rpartition(":")
@@ -173,15 +185,12 @@ def remove_below(folder):
             path.unlink(missing_ok=True)
 
 
-@functools.cache
 def key_pair(folder):
     """crypt.key and crypt.pub in `folder`; its owner alone and the roles' group read the key."""
     key, public = folder / "crypt.key", folder / "crypt.pub"
-    if not key.exists():
-        command = ["openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:prime256v1"]
-        subprocess.run([*command, "-out", key], check=True, capture_output=True)
-        subprocess.run(["openssl", "pkey", "-in", key, "-pubout", "-out", public], check=True, capture_output=True)
-    return folder
+    command = ["openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:prime256v1"]
+    subprocess.run([*command, "-out", key], check=True, capture_output=True)
+    subprocess.run(["openssl", "pkey", "-in", key, "-pubout", "-out", public], check=True, capture_output=True)
 
 
 _made = set()

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Backends of one platform: hosts of their own that have nothing in common but the same mails in S3 and
+Cassandra, and what must be true whichever of them a client meets.
+
+Each has its own directory, ports, name and proxies, so that its requests are counted apart and its way
+to the stores can be disturbed alone."""
+
+import time
+
+from crash.ledger import ITEMS, mark_of
+from faults.checks import deliver_some
+from faults.clouds_kit import QUICK, Cloud
+from kit import resync
+from kit.doveadm import table
+from kit.imap import ConnectionEnded, ImapError, fetched
+from kit.lmtp import LmtpEnded, LmtpError
+
+BACK_WITHIN_S = 20
+SIZE = 1500
+NOT_NOW = ([b"UNAVAILABLE"], [b"SERVERBUG"])
+# What a proxy counts besides the requests of users.
+PASSED_BY = ("connections", "OPTIONS", "STARTUP", "REGISTER", "bytes in", "bytes out", "PREPARE")
+SETTLED_S = 1.5
+
+
+def backends(make, count=2, config=QUICK, users=20):
+    """[Cloud] with the same mails."""
+    first = Cloud(make, f"{config}hostname = backend-1\n", users)
+    return [first] + [Cloud(make, f"{config}hostname = backend-{i}\n", users, beside=first) for i in range(2, count + 1)]
+
+
+# ---- what clients do
+
+
+def log_in(instance, user, timeout=20):
+    """A session, as soon as the backend serves the user."""
+    deadline = time.monotonic() + BACK_WITHIN_S
+    while True:
+        try:
+            return instance.imap(user, timeout=timeout)
+        except (ImapError, ConnectionEnded, OSError) as e:
+            if time.monotonic() > deadline:
+                raise AssertionError(f"no login within {BACK_WITHIN_S} s: {e}") from e
+            time.sleep(0.1)
+
+
+def patiently(what):
+    """The result of `what()`, which may be refused for now a few times."""
+    deadline = time.monotonic() + BACK_WITHIN_S
+    while True:
+        try:
+            return what()
+        except (ImapError, LmtpError, ConnectionEnded, LmtpEnded, OSError) as e:
+            is_for_now = not isinstance(e, ImapError) or e.reply.code in NOT_NOW
+            if not is_for_now or time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+
+
+def deliver(cloud, user, prefix, count):
+    """Marks of mails that were taken: all."""
+    saved, refused = deliver_some(cloud.instance, user, prefix, count, SIZE)
+    assert refused is None, refused
+    return saved
+
+
+class Picture:
+    """A mailbox as a fresh session sees it."""
+
+    def __init__(self, client, name="INBOX"):
+        selected = client.select(name)
+        self.uid_validity = selected.uid_validity
+        self.uid_next = selected.uid_next
+        self.modseq = selected.highest_modseq
+        self.mails = {}  # uid -> (mark, flags)
+        if selected.exists:
+            reply = client.do(f"UID FETCH 1:* {ITEMS}")
+            for uid, items in fetched(reply.lines, by_uid=True).items():
+                self.mails[uid] = (mark_of(items), resync.flags_of(items))
+
+    @property
+    def marks(self):
+        return [mark for _, (mark, _) in sorted(self.mails.items())]
+
+    def known(self):
+        """What a client that leaves now may resynchronise from."""
+        return resync.Known(self.uid_validity, self.modseq, {uid: flags for uid, (_, flags) in self.mails.items()})
+
+
+def look(cloud, user, name="INBOX"):
+    with log_in(cloud.instance, user) as client:
+        return Picture(client, name)
+
+
+def assert_follows(later, earlier, is_equal=False):
+    """Nothing that a client of `earlier` knew is contradicted by `later`."""
+    assert later.uid_validity == earlier.uid_validity, f"UIDVALIDITY {earlier.uid_validity} became {later.uid_validity}"
+    assert later.uid_next >= earlier.uid_next, f"UIDNEXT fell from {earlier.uid_next} to {later.uid_next}"
+    assert later.modseq >= earlier.modseq, f"HIGHESTMODSEQ fell from {earlier.modseq} to {later.modseq}"
+    for uid, (mark, flags) in earlier.mails.items():
+        have = later.mails.get(uid)
+        assert have, f"UID {uid} ({mark}) is lost"
+        assert have == (mark, flags), f"UID {uid} was {mark} {sorted(flags)}, is {have}"
+    strange = [uid for uid in later.mails if uid not in earlier.mails and (is_equal or uid < earlier.uid_next)]
+    assert not strange, f"UIDs {strange} came from nowhere, UIDNEXT was {earlier.uid_next}"
+
+
+def assert_resync(cloud, user, known, name="INBOX"):
+    """A client that knew an older state ends in the truth, in both ways of RFC 7162."""
+    for way in (resync.by_condstore, resync.by_qresync):
+        with log_in(cloud.instance, user) as client:
+            have = way(client, name, known)
+        with log_in(cloud.instance, user) as client:
+            client.select(name)
+            truth = resync.read_all(client)
+        assert have is not None, "another UIDVALIDITY"
+        wrong = resync.differences(name, way.__name__, known, have, truth)
+        assert not wrong, wrong
+
+
+def assert_verified(cloud, *users):
+    """What the backend holds in its files is what the journal says, of all their mailboxes."""
+    for user in users:
+        done = cloud.instance.doveadm("mailbox", "verify", "-u", user)
+        rows = table(done)
+        assert done.returncode == 0 and rows and all(row["result"] == "same" for row in rows), (user, done)
+
+
+def end(*clouds):
+    """A clean end, and nothing in the logs that no healthy run has."""
+    for cloud in clouds:
+        cloud.instance.stop()
+    for cloud in clouds:
+        assert not cloud.instance.problems(), cloud.instance.problems()[:30]
+
+
+# ---- what they cost
+
+
+def reset_counts(cloud):
+    settle(cloud)
+    cloud.s3.reset()
+    cloud.cql.reset()
+
+
+def settle(cloud, settled_s=SETTLED_S, within_s=15):
+    """Waits until nothing more follows; {kind: requests} to both stores since the last reset."""
+    deadline = time.monotonic() + within_s
+    before = None
+    while True:
+        now = {**cloud.s3.counts(), **cloud.cql.counts()}
+        if now == before or time.monotonic() > deadline:
+            return now
+        before = now
+        time.sleep(settled_s)
+
+
+def requests(cloud):
+    """({kind: requests} to S3, the same to Cassandra) once nothing more follows; what the catalog's clock is
+    asked is told by `system.local` and counts for nobody."""
+    counts = {kind: n for kind, n in settle(cloud).items() if kind.partition(" ")[0] not in PASSED_BY
+              and kind not in PASSED_BY}
+    s3 = {kind: n for kind, n in counts.items() if kind.split()[0] in ("GET", "PUT", "HEAD", "DELETE", "POST")}
+    return s3, {kind: n for kind, n in counts.items() if kind not in s3}
