@@ -76,7 +76,8 @@ class Actor:
 
     async def ensure_selected(self):
         if self.client is None or self.client.is_closed:
-            self.client = await connect(self.stress.instance, self.name, self.stress.fault, self.is_tls)
+            self.client = await connect(
+                self.stress.instance, self.name, self.stress.fault, self.is_tls, self.ledger.user)
             self.mirror = None
             password = quote(self.stress.instance.password)
             try:

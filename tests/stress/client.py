@@ -8,6 +8,7 @@ What the responses say about a mailbox goes to the mirror (kit/mirror.py)."""
 import asyncio
 import collections
 import re
+import time
 
 from kit.imap import Literal, parse, split_status
 from kit.mirror import Fault
@@ -59,9 +60,11 @@ class Client(asyncio.Protocol):
 
     may_be_refused = False  # in a storm: the server may say "not now"
     deaf_every = 0  # of so many responses one is not heard: the control run, which must fail
+    record = None  # a file that gets every line of every dialogue
 
-    def __init__(self, name, on_fault):
+    def __init__(self, name, on_fault, user=""):
         self.name = name
+        self.user = user
         self.on_fault = on_fault
         self.mirror = None
         self.input = bytearray()
@@ -105,6 +108,10 @@ class Client(asyncio.Protocol):
     def close(self):
         self.transport.close()
 
+    def note(self, line):
+        self.transcript.append(line[:220])
+        note_line(self.user, self.name, line)
+
     # ---- responses
 
     def _take_responses(self):
@@ -132,8 +139,8 @@ class Client(asyncio.Protocol):
 
     def _response(self, pieces):
         first = pieces[0]
-        self.transcript.append("S: " + " ".join(
-            p.decode("latin-1")[:200] if isinstance(p, bytes) else f"<{len(p.data)} bytes>" for p in pieces))
+        self.note("S: " + " ".join(
+            p.decode("latin-1") if isinstance(p, bytes) else text_of(p.data) for p in pieces))
         if first.startswith(b"* "):
             pieces[0] = first[2:]
             self._untagged(pieces)
@@ -204,7 +211,7 @@ class Client(asyncio.Protocol):
         command.was_sent_after_fixed = all(c.numbers_stand for c in self.pending)
         if self.is_closed:
             raise Ended(self.bye or "closed")
-        self.transcript.append(f"C: {command.tag} {text[:200]}")
+        self.note(f"C: {command.tag} {text}")
         data = f"{command.tag} {text}".encode()
         if literal is not None:
             data += b" {%d+}\r\n%s" % (len(literal), literal)
@@ -219,7 +226,7 @@ class Client(asyncio.Protocol):
             command.on_start()
 
     def send_raw(self, data):
-        self.transcript.append(f"C: {data!r}")
+        self.note(f"C: {data!r}")
         self.transport.write(data)
 
     async def run(self, text, literal=None, on_start=None):
@@ -236,10 +243,21 @@ class Client(asyncio.Protocol):
         return command
 
 
-async def connect(instance, name, on_fault, is_tls=False):
+def text_of(data):
+    return data[:80].decode("latin-1").strip() if len(data) < 200 else f"<{len(data)} bytes>"
+
+
+def note_line(user, name, line):
+    if Client.record:
+        now = time.time()
+        clock = time.strftime("%H:%M:%S", time.localtime(now)) + f"{now % 1:.3f}"[1:]
+        Client.record.write(f"{clock} {user} {name} {line}\n")
+
+
+async def connect(instance, name, on_fault, is_tls=False, user=""):
     loop = asyncio.get_running_loop()
     port = instance.imaps_port if is_tls else instance.imap_port
     tls = {"ssl": instance.tls_context(), "server_hostname": "localhost"} if is_tls else {}
-    _, client = await loop.create_connection(lambda: Client(name, on_fault), instance.host, port, **tls)
+    _, client = await loop.create_connection(lambda: Client(name, on_fault, user), instance.host, port, **tls)
     await client.greeting
     return client

@@ -131,7 +131,10 @@ def main():
     parser.add_argument("--round-seconds", type=float, default=8)
     parser.add_argument("--deaf-every", type=int, default=0, help="the control: miss one response of so many")
     parser.add_argument("--storm", action="store_true", help="the server may refuse; its weather is asked for")
+    parser.add_argument("--record", type=pathlib.Path, help="every line of every dialogue goes to this file")
     args = parser.parse_args()
+    if args.record:
+        Client.record = args.record.open("w")
     Client.may_be_refused = args.storm
     Client.deaf_every = args.deaf_every
     stress = Stress(args)

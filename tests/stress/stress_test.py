@@ -18,6 +18,7 @@ import functools
 import json
 import pathlib
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -56,6 +57,7 @@ class LoadProcess:
         command += ["--sessions", str(args.sessions), "--seed", f"{args.seed}-{index}", "--prefix", "abc"[index]]
         command += ["--shared-user", str(SHARED_USER), "--seconds", str(args.seconds), *more]
         command += ["--storm"] if storm else []
+        command += ["--record", args.keep / f"{self.name}.log"] if args.keep else []
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
@@ -142,6 +144,7 @@ def main():
     parser.add_argument("--all-in-one", action="store_true")
     parser.add_argument("--storage", choices=list(PAIRS), default="local")
     parser.add_argument("--storm", action="store_true")
+    parser.add_argument("--keep", type=pathlib.Path, help="an empty folder for all dialogues and the server's logs")
     args = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     make = functools.partial(Instance.create, build=args.build, is_all_in_one=args.all_in_one)
@@ -161,6 +164,8 @@ def main():
         control(instance, args)
         end_cleanly(instance)
     finally:
+        if args.keep:
+            shutil.copytree(instance.dir / "log", args.keep / "log")
         instance.destroy()
 
 

@@ -9,7 +9,7 @@ from kit.imap import quote
 from kit.lmtp import stuffed
 from kit.mirror import RECENT, Fault, Mirror, id_of
 from stress.actor import STABLE, SUBJECT, Actor
-from stress.client import Client, Ended, NotNow, connect
+from stress.client import Client, Ended, NotNow, connect, note_line
 from stress.ledger import Box, Ledger
 
 SETTLE_LIMIT_S = 60
@@ -34,7 +34,7 @@ class User:
         self.ledger.check(await self.read_truth())
 
     async def fresh_session(self):
-        client = await connect(self.stress.instance, "fresh", self.stress.fault)
+        client = await connect(self.stress.instance, "fresh", self.stress.fault, user=self.name)
         await client.do(f"LOGIN {quote(self.name)} {quote(self.stress.instance.password)}")
         return client
 
@@ -66,6 +66,7 @@ class User:
             """False: not now."""
             while True:
                 line = await reader.readline()
+                note_line(self.name, "lmtp", f"S: {line.decode('latin-1').strip()}")
                 if Client.may_be_refused and line[:1] == b"4" and line[3:4] == b" ":
                     self.stress.count("refused")
                     return False
@@ -89,6 +90,7 @@ class User:
                 continue
             await say(b"DATA\r\n", 354)
             self.ledger.delivered[mail_id] = False
+            note_line(self.name, "lmtp", f"C: {mail_id}")
             self.ledger.delivered[mail_id] = await say(stuffed(mails.small(mail_id)), 250)
             self.stress.count("deliver")
             await asyncio.sleep(self.rng.random() * 0.6)
