@@ -13,6 +13,7 @@ import tempfile
 from kit import mails
 from kit.sasl import Scram
 from kit.testenv import Skip
+from kit.waiting import PATIENCE_S
 
 FORMS = ("roles", "all-in-one")
 
@@ -76,14 +77,14 @@ def add(name, password, **fields):
 def doveadm(instance, *words):
     program = instance.build / "doveadm"
     done = subprocess.run(
-        [program, "-c", instance.config, *words], capture_output=True, text=True, timeout=60
+        [program, "-c", instance.config, *words], capture_output=True, text=True, timeout=PATIENCE_S
     )
     return done.returncode, done.stdout, done.stderr
 
 
 def client(instance):
     return imaplib.IMAP4_SSL(
-        "localhost", instance.imaps_port, ssl_context=instance.tls_context(), timeout=30
+        "localhost", instance.imaps_port, ssl_context=instance.tls_context(), timeout=PATIENCE_S
     )
 
 
@@ -125,7 +126,7 @@ def test_several_rows_are_an_error(instance):
     add("twice@sql.test", "{PLAIN}one")
     add("twice@sql.test", "{PLAIN}two")
     assert "UNAVAILABLE" in refusal(instance, "twice@sql.test", "one")
-    assert "several rows" in instance.log_text()
+    instance.wait_for_log("several rows")
 
 
 def test_nologin_says_its_reason_to_who_knows_the_password(instance):
@@ -168,7 +169,7 @@ def test_scram_with_channel_binding(instance):
                 ["gsasl", "--imap", "-m", mechanism, "-a", "bound@sql.test", "-p", password,
                  "--starttls", f"--x509-ca-file={instance.ca_file}", "--quality=qop-auth",
                  "--connect", f"localhost:{instance.imap_port}"],
-                input="", capture_output=True, text=True, timeout=60,
+                input="", capture_output=True, text=True, timeout=PATIENCE_S,
             )
             assert (". OK" in done.stdout.split("AUTHENTICATE")[1]) == is_right, done.stdout
     with instance.connect(is_tls=False) as c:
@@ -191,7 +192,7 @@ def test_mbsync_with_scram(instance):
         "SyncState *\n"
     )
     done = subprocess.run(
-        ["mbsync", "-c", folder / "rc", "c"], capture_output=True, text=True, timeout=60
+        ["mbsync", "-c", folder / "rc", "c"], capture_output=True, text=True, timeout=PATIENCE_S
     )
     if "SASL" in done.stderr and "mech" in done.stderr.lower():
         raise Skip("mbsync has no SCRAM here: " + done.stderr.strip())
@@ -230,7 +231,7 @@ def test_master_users(instance):
     subprocess.run(
         ["curl", "-sS", "--fail", "--cacert", instance.ca_file, "-u", "child@sql.test*boss:master",
          f"imaps://localhost:{instance.imaps_port}/INBOX", "-X", "NOOP"],
-        check=True, timeout=60,
+        check=True, timeout=PATIENCE_S,
     )
 
 
@@ -291,7 +292,7 @@ def test_doveadm_says_what_it_may_not(instance):
     done = subprocess.run(
         ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
          instance.build / "doveadm", "-c", instance.config, "user", "x"],
-        capture_output=True, text=True, timeout=60,
+        capture_output=True, text=True, timeout=PATIENCE_S,
     )
     assert done.returncode != 0 and "ermission" in done.stderr, done.stderr
 

@@ -9,7 +9,6 @@ from kit.storage import Storage
 
 OWN_INSTANCE = True
 STORAGES = ("s3-cql",)
-TIMEOUT_S = 120
 
 QUICK = """
 imap_fetch_failure = no-after

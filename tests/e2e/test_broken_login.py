@@ -7,6 +7,7 @@ import socket
 
 from kit import ipc, mails
 from kit.testenv import Skip
+from kit.waiting import PATIENCE_S
 
 FORMS = ("roles",)
 CONFIG = "mail_worker_count = 1\n"
@@ -40,7 +41,7 @@ def try_session(instance, ticket, protocol):
     result, _ = mail.call(ipc.SESSION, (theirs.fileno(),), protocol=protocol, ticket=ticket,
                           session=b"attack", tag=b"a")
     theirs.close()
-    ours.settimeout(10)
+    ours.settimeout(PATIENCE_S)
     said = ours.recv(4096)
     ours.close()
     mail.close()
@@ -89,7 +90,7 @@ def test_what_is_for_root_and_workers_alone(instance):
 def test_descriptors_of_other_kinds(instance):
     """A session or a mail that is no connection and no file hurts nobody else."""
     user = instance.new_user()
-    before = instance.pids_of("mail")
+    before = instance.settled("mail")
     listening = socket.socket()
     listening.listen()
     ends = os.pipe()
@@ -108,4 +109,4 @@ def test_descriptors_of_other_kinds(instance):
         auth.close(), mail.close()
     listening.close()
     instance.imap(user).logout()
-    assert instance.pids_of("mail") == before
+    assert instance.settled("mail") == before

@@ -7,6 +7,7 @@ import tempfile
 
 from kit import mails
 from kit.testenv import need_program
+from kit.waiting import PATIENCE_S
 
 FORMS = ("roles", "all-in-one")
 
@@ -16,7 +17,7 @@ def curl(instance, user, path, *options, scheme="imaps", is_ok=True):
     port = instance.imaps_port if scheme == "imaps" else instance.imap_port
     command = ["curl", "-sS", "--max-time", "20", "--cacert", instance.ca_file]
     command += ["-u", f"{user}:{instance.password}", *options, f"{scheme}://localhost:{port}/{path}"]
-    done = subprocess.run(command, capture_output=True, timeout=30)
+    done = subprocess.run(command, capture_output=True, timeout=PATIENCE_S)
     assert (done.returncode == 0) == is_ok, (done.returncode, done.stderr, done.stdout[:500])
     return done.stdout
 

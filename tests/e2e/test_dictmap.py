@@ -7,21 +7,15 @@ import os
 import secrets
 import select
 import subprocess
-import time
 
 from kit import mails
 from kit.faultproxy import Proxy
 from kit.storage import KEYSPACE, Storage
+from kit.waiting import PATIENCE_S, wait_until
 
 STORAGES = ("s3-cql",)
 FORMS = ("roles",)
 OWN_INSTANCE = True
-
-
-def doveadm(instance, *words):
-    return subprocess.run(
-        [instance.build / "doveadm", "-c", instance.config, "dictmap", *words],
-        capture_output=True, text=True, timeout=60)
 
 
 @contextlib.contextmanager
@@ -32,12 +26,12 @@ def started_alone(instance):
     process = subprocess.Popen(command, pass_fds=[tells], stdin=subprocess.DEVNULL, cwd=instance.dir)
     os.close(tells)
     try:
-        assert select.select([ready], [], [], 30)[0] and os.read(ready, 64) == b"READY\n"
+        assert select.select([ready], [], [], PATIENCE_S)[0] and os.read(ready, 64) == b"READY\n"
         yield
     finally:
         os.close(ready)
         process.terminate()
-        assert process.wait(timeout=30) == 0
+        assert process.wait(timeout=PATIENCE_S) == 0
 
 
 def try_delivery(instance, user):
@@ -45,13 +39,6 @@ def try_delivery(instance, user):
         c.envelope("s@example.org", user)
         (reply,) = c.send_data(mails.small("x"), 1)
         return reply.code
-
-
-def until(is_so, seconds=30):
-    end = time.monotonic() + seconds
-    while not is_so():
-        assert time.monotonic() < end, "not within time"
-        time.sleep(0.2)
 
 
 def refused_with(instance, user, word):
@@ -62,17 +49,17 @@ def refused_with(instance, user, word):
 
 
 def check_commands_when_made(instance):
-    again = doveadm(instance, "init")
+    again = instance.doveadm("dictmap", "init")
     assert again.returncode == 0 and again.stdout == "", again
-    status = doveadm(instance, "status")
+    status = instance.doveadm("dictmap", "status")
     assert status.returncode == 0 and "16 shards" in status.stdout and "clock: " in status.stdout, status
     assert "connected to 1 of 1 nodes" in status.stdout, status
-    other = doveadm(instance, "init", "--shards", "8")
+    other = instance.doveadm("dictmap", "init", "--shards", "8")
     assert other.returncode == 1 and "mail_shard_count = 16" in other.stderr, other
-    other = doveadm(instance, "init", "--replication", "elsewhere:3")
+    other = instance.doveadm("dictmap", "init", "--replication", "elsewhere:3")
     assert other.returncode == 1 and "ALTER KEYSPACE" in other.stderr, other
-    assert doveadm(instance, "init", "--shards", "x").returncode == 64
-    assert doveadm(instance, "init", "--replication", "a b").returncode == 89
+    assert instance.doveadm("dictmap", "init", "--shards", "x").returncode == 64
+    assert instance.doveadm("dictmap", "init", "--replication", "a b").returncode == 89
 
 
 def test_cluster_and_tables_may_come_later(make):
@@ -88,19 +75,19 @@ def test_cluster_and_tables_may_come_later(make):
         proxy.set("down")
         with started_alone(instance):
             assert refused_with(instance, user, "no Cassandra node can be reached")
-            assert doveadm(instance, "init").returncode == 75
+            assert instance.doveadm("dictmap", "init").returncode == 75
             proxy.clear()
-            until(lambda: refused_with(instance, user, "run `doveadm dictmap init`"))
-            missing = doveadm(instance, "status")
+            wait_until(lambda: refused_with(instance, user, "run `doveadm dictmap init`"))
+            missing = instance.doveadm("dictmap", "status")
             assert missing.returncode == 75 and "run `doveadm dictmap init`" in missing.stderr, missing
             assert "data centre" in missing.stdout, missing.stdout
-            shown = doveadm(instance, "init", "--dry-run")
+            shown = instance.doveadm("dictmap", "init", "--dry-run")
             assert shown.returncode == 0 and shown.stdout.count("CREATE TABLE") == 7, shown
             assert "NetworkTopologyStrategy" in shown.stdout and "'shards', '16'" in shown.stdout, shown.stdout
             assert refused_with(instance, user, "run `doveadm dictmap init`")
-            made = doveadm(instance, "init", "--shards", "16")
+            made = instance.doveadm("dictmap", "init", "--shards", "16")
             assert made.returncode == 0 and made.stdout == shown.stdout, made
-            until(lambda: try_delivery(instance, user) == 250)
+            wait_until(lambda: try_delivery(instance, user) == 250)
             with instance.imap(user) as c:
                 assert c.select().exists == 1
             check_commands_when_made(instance)

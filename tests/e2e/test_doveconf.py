@@ -6,6 +6,8 @@ import pathlib
 import subprocess
 import tempfile
 
+from kit.waiting import PATIENCE_S
+
 FORMS = ("all-in-one",)
 
 VERSIONS = "dovecot_config_version = 3.2.0\ndovecot_storage_version = 3.2.0\n"
@@ -21,7 +23,7 @@ def doveconf(instance, text, *words, **environment):
             path.write_text(text)
             command += ["-c", path]
         done = subprocess.run(
-            command + list(words), capture_output=True, text=True, timeout=30,
+            command + list(words), capture_output=True, text=True, timeout=PATIENCE_S,
             env={"PATH": os.environ["PATH"], **environment},
         )
         return done.returncode, done.stdout, done.stderr.replace(str(path), "FILE")
@@ -173,7 +175,7 @@ def test_machine_forms(instance):
         conf.write(VERSIONS)
         conf.flush()
         dump = subprocess.run([instance.build / "doveconf", "-c", conf.name, "-F"],
-                              capture_output=True, timeout=30, check=True).stdout
+                              capture_output=True, timeout=PATIENCE_S, check=True).stdout
     assert dump.startswith(b"pombal-config-")
 
 

@@ -7,6 +7,7 @@ import pathlib
 import subprocess
 
 from kit import mails
+from kit.waiting import PATIENCE_S
 
 OWN_INSTANCE = True
 STORAGES = ("local",)
@@ -26,7 +27,7 @@ crypt_global_private_key old {{
 
 
 def openssl(*words):
-    subprocess.run(["openssl", *words], check=True, capture_output=True, timeout=60)
+    subprocess.run(["openssl", *words], check=True, capture_output=True, timeout=PATIENCE_S)
 
 
 def make_keys(folder):
@@ -48,7 +49,7 @@ def prepare(instance, public="new.pub"):
 
 def fs(instance, *words, status=0, binary=False):
     done = subprocess.run([instance.build / "doveadm", "-c", instance.config, *words],
-                          capture_output=True, timeout=60)
+                          capture_output=True, timeout=PATIENCE_S)
     assert done.returncode == status, (done.returncode, done.stdout, done.stderr)
     return done.stdout if binary else done.stdout.decode()
 

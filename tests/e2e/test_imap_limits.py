@@ -2,6 +2,7 @@
 """Commands whose cost grows with what they name: they end well, and cost nobody else his session."""
 
 import json
+import re
 
 from kit.imap import Literal
 
@@ -66,6 +67,7 @@ def test_every_command_is_an_event(make):
         c.refused("COPY 1 nosuch")
         c.refused("LOGIN other secret-word", status="BAD")
         c.logout()
+    instance.wait_for_log(re.compile("imap_command_finished.*LOGOUT"))
     lines = [json.loads(line) for line in instance.log_text().splitlines() if line.startswith("{")]
     found = [line["fields"] for line in lines if line["event"] == "imap_command_finished"]
     told = [(e["cmd_name"], e["tagged_reply_state"], e.get("cmd_args")) for e in found]

@@ -501,7 +501,7 @@ def test_pipelined_commands_are_answered_in_order(instance):
 
 
 def test_large_answers_arrive_whole(instance):
-    with instance.imap(instance.new_user(), timeout=60) as c:
+    with instance.imap(instance.new_user()) as c:
         mail = mails.small("large") + (b"z" * 998 + b"\r\n") * 5_000
         for _ in range(3):
             c.append("INBOX", mail, plus=True)

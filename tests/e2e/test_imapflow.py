@@ -10,7 +10,6 @@ from kit import mails
 from kit.testenv import Skip, need_program, npm_package
 
 FORMS = ("roles", "all-in-one")
-TIMEOUT_S = 180
 NODE_MIN = 18
 
 

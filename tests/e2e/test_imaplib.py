@@ -5,13 +5,14 @@ import email
 import imaplib
 
 from kit import mails
+from kit.waiting import PATIENCE_S
 
 FORMS = ("roles", "all-in-one")
 
 
 def login(instance, user):
     client = imaplib.IMAP4_SSL(
-        "localhost", instance.imaps_port, ssl_context=instance.tls_context(), timeout=30
+        "localhost", instance.imaps_port, ssl_context=instance.tls_context(), timeout=PATIENCE_S
     )
     client.login(user, instance.password)
     return client
@@ -53,7 +54,7 @@ def test_session(instance):
 
 def test_starttls(instance):
     user = instance.new_user()
-    client = imaplib.IMAP4("localhost", instance.imap_port, timeout=30)
+    client = imaplib.IMAP4("localhost", instance.imap_port, timeout=PATIENCE_S)
     client.starttls(instance.tls_context())
     client.login(user, instance.password)
     good(client.select())

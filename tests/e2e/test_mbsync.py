@@ -8,7 +8,6 @@ from kit import mails
 from kit.mbsync import Replica, server_contents
 
 FORMS = ("roles", "all-in-one")
-TIMEOUT_S = 180
 
 
 def test_two_way(instance):

@@ -14,8 +14,7 @@ from kit import mails
 from kit.testenv import need_program
 
 FORMS = ("roles", "all-in-one")
-TIMEOUT_S = 120
-STEP_S = 20
+STEP_S = 60
 
 
 class Mutt:

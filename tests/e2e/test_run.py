@@ -9,10 +9,10 @@ import tempfile
 
 from kit import mails
 from kit.instance import TOP, free_port_base, is_running
+from kit.waiting import PATIENCE_S
 
 FORMS = ("roles", "all-in-one")
 OWN_INSTANCE = True
-TIMEOUT_S = 120
 
 KEYS = ("PID HOST IMAP_PORT IMAPS_PORT POP3_PORT POP3S_PORT LMTP_PORT SUBMISSION_PORT SIEVE_PORT "
         "HTTP_PORT METRICS_PORT USERS USER_FMT PASSWORD CONFIG CA_FILE").split()
@@ -96,7 +96,7 @@ def run(instance, *options):
     command += [*instance.storage_options(), *options]
     if instance.is_all_in_one:
         command.append("--all-in-one")
-    return subprocess.run(command, capture_output=True, text=True, timeout=90)
+    return subprocess.run(command, capture_output=True, text=True, timeout=2 * PATIENCE_S)
 
 
 def test_settings_of_ones_own(make):
@@ -143,17 +143,17 @@ def test_foreground_tells_how_to_connect(make):
             if "Ctrl-C" in line:
                 break
         (curl,) = [line.strip() for line in text.splitlines() if line.strip().startswith("curl")]
-        mail = subprocess.check_output(["bash", "-c", f"{curl} -sS --max-time 20"], text=True)
+        mail = subprocess.check_output(["bash", "-c", f"{curl} -sS --max-time {PATIENCE_S}"], text=True)
         assert "Subject: Welcome to Pombal" in mail, mail
         process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=30) == 0
+        assert process.wait(timeout=PATIENCE_S) == 0
     finally:
         if process.poll() is None:  # killed, it would leave its master behind
             stopped.stop()
         process.stdout.close()
-        process.wait(timeout=30)
+        process.wait(timeout=PATIENCE_S)
 
 
 def test_unknown_argument(_):
-    done = subprocess.run([TOP / "run", "--nonsense"], capture_output=True, text=True, timeout=20)
+    done = subprocess.run([TOP / "run", "--nonsense"], capture_output=True, text=True, timeout=PATIENCE_S)
     assert done.returncode == 2 and "usage" in done.stderr, done

@@ -6,17 +6,16 @@ import base64
 import json
 import os
 import random
-import time
 import urllib.parse
 
 from kit import imds, mails
 from kit.lmtp import LmtpError
 from kit.s3 import Client
 from kit.testenv import Skip
+from kit.waiting import wait_until
 
 OWN_INSTANCE = True
 STORAGES = ("local",)
-TIMEOUT_S = 120
 
 
 def server(variable="POMBAL_TEST_S3"):
@@ -53,13 +52,6 @@ def body(client, number=1):
     return client.fetch(str(number), "BODY.PEEK[]")[number]["BODY[]"]
 
 
-def wait_until(check, seconds=30):
-    end = time.monotonic() + seconds
-    while not check():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.1)
-
-
 class SessionImds(imds.Imds):
     """Hands out sessions of MinIO's own, so that requests without the right token are refused."""
 
@@ -81,13 +73,12 @@ def test_keys_of_a_role_are_renewed_and_outlive_their_service(new_instance):
         instance.deliver(mails.small("role", body="first\r\n"), user)
         fetched = service.fetched
         assert fetched >= 1
-        wait_until(lambda: service.fetched > fetched)
+        wait_until(lambda: service.fetched > fetched, "keys are renewed")
         instance.deliver(mails.small("role", body="second\r\n"), user)
         # Keys in hand are used while nobody renews them.
         service.life_s = 3600
         fetched = service.fetched
-        wait_until(lambda: service.fetched > fetched)
-        time.sleep(0.5)
+        wait_until(lambda: service.fetched > fetched, "keys are renewed")
         service.failing = True
         instance.deliver(mails.small("role", body="third\r\n"), user)
         with instance.imap(user) as client:
@@ -106,7 +97,7 @@ def refused(instance, words):
         assert e.reply.code // 100 == 4, e
     else:
         raise AssertionError("the delivery was accepted")
-    wait_until(lambda: words in instance.log_text())
+    instance.wait_for_log(words)
 
 
 def change(instance, old, new):

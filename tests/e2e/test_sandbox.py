@@ -6,10 +6,10 @@ import os
 import re
 import signal
 import subprocess
-import time
 
 from kit.lmtp import Lmtp
 from kit.testenv import Skip, need_program
+from kit.waiting import PATIENCE_S
 
 FORMS = ("roles",)
 
@@ -17,14 +17,6 @@ FORMS = ("roles",)
 def status_of(pid):
     lines = open(f"/proc/{pid}/status", encoding="ascii").read().splitlines()
     return {key: value.strip() for key, _, value in (line.partition(":") for line in lines)}
-
-
-def wait_for(instance, pattern):
-    deadline = time.monotonic() + 20
-    while not (found := re.search(pattern, instance.log_text())):
-        assert time.monotonic() < deadline, f"{pattern} is not in the log"
-        time.sleep(0.05)
-    return found
 
 
 def test_every_process_is_filtered_and_has_no_rights(instance):
@@ -49,7 +41,7 @@ def called(pid, expression):
     gdb = need_program("gdb")
     command = [gdb, "-q", "-nx", "-batch", "-p", str(pid), "-ex", f"print (int){expression}",
                "-ex", "print *(int *)__errno_location()"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=2 * PATIENCE_S, check=False)
     values = re.findall(r"^\$\d+ = (-?\d+)", done.stdout, re.M)
     return values, done.stdout + done.stderr
 
@@ -57,7 +49,7 @@ def called(pid, expression):
 def test_login_cannot_open_files_or_leave_the_host(instance):
     if os.geteuid() != 0:
         raise Skip("attaching takes root")
-    pid = instance.pids_of("login")[0]
+    pid = instance.settled("login")[0]
     for expression in ('((int(*)(const char*,int))open)("/etc/passwd", 0)',
                        '((int(*)(const char*,int))open)("../../../../etc/passwd", 0)',
                        '((int(*)(const char*,int))open)(".", 0)',
@@ -70,30 +62,22 @@ def test_login_cannot_open_files_or_leave_the_host(instance):
 def test_a_forbidden_call_ends_the_process_and_is_reported(instance):
     if os.geteuid() != 0:
         raise Skip("attaching takes root")
-    pid = instance.pids_of("login")[0]
+    pid = instance.settled("login")[0]
     called(pid, f"((int(*)(int,int))kill)({instance.pid}, 0)")
-    found = wait_for(instance, rf"child {pid} killed with signal 31 .*")
+    line = instance.wait_for_log(f"child {pid} killed with signal 31 ")[0]
     number = {"x86_64": 62, "aarch64": 129}[os.uname().machine]
-    assert f"system call {number} is not allowed in the sandbox" in found[0], found[0]
-    time.sleep(0.3)
-    instance.imap(instance.new_user()).logout()
+    assert f"system call {number} is not allowed in the sandbox" in line, line
+    instance.imap_again(instance.new_user()).logout()
 
 
 def test_a_crash_is_told_with_names_of_functions(instance):
     for role in ("mail", "login"):
-        pid = instance.pids_of(role)[-1]
+        pid = instance.settled(role)[-1]
         os.kill(pid, signal.SIGSEGV)
-        found = wait_for(instance, rf"service\({role}\): child {pid} killed with signal 11 .*")
+        line = instance.wait_for_log(f"service({role}): child {pid} killed with signal 11 ")[0]
         frames = r"build [0-9a-f]{40}: .*loop_run\+0x[0-9a-f]+ < .*main\+0x"
-        assert re.search(frames, found[0]), found[0]
-    deadline = time.monotonic() + 20
-    while True:
-        try:
-            instance.imap(instance.new_user()).logout()
-            return
-        except OSError:
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
+        assert re.search(frames, line), line
+    instance.imap_again(instance.new_user()).logout()
 
 
 def test_everything_still_works_inside(instance):

@@ -9,13 +9,14 @@ import subprocess
 import time
 
 from kit.imap import quote
-from kit.instance import free_port_base
 from kit.sasl import Scram
+from kit.server import free_port
+from kit.waiting import PATIENCE_S
 
 FORMS = ("roles", "all-in-one")
 # Known to no file of users: his password stands in the configuration, as SCRAM needs it.
 USER = "bound@static.test"
-BALANCED_PORT = free_port_base()
+BALANCED_PORT = free_port()
 CONFIG = f"""
 auth_mechanisms = plain login scram-sha-256 scram-sha-256-plus
 auth_failure_delay = 0
@@ -49,7 +50,7 @@ class Talk:
         self.text = b""
 
     def until(self, pattern):
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + PATIENCE_S
         while not (found := re.search(pattern, self.text)):
             ready = select.select([self.child.stdout], [], [], deadline - time.monotonic())[0]
             assert ready, self.text
@@ -116,7 +117,7 @@ def test_a_client_that_gives_up_may_try_again(instance):
 
 
 def balanced(instance, header):
-    sock = socket.create_connection((instance.host, BALANCED_PORT), 10)
+    sock = socket.create_connection((instance.host, BALANCED_PORT), PATIENCE_S)
     sock.sendall(header)
     return sock
 
@@ -128,10 +129,7 @@ def test_a_balancer_names_the_client(instance):
         sock.sendall(f"a LOGIN {quote(user)} {quote(instance.password)}\r\n".encode())
         assert b"a OK" in sock.recv(4096)
         sock.sendall(b"b LOGOUT\r\n")
-    deadline = time.monotonic() + 10
-    while not re.search(rf"Login: user=<{re.escape(user)}>.* rip=192\.0\.2\.77", instance.log_text()):
-        assert time.monotonic() < deadline, instance.log_text()[-1500:]
-        time.sleep(0.05)
+    instance.wait_for_log(re.compile(rf"Login: user=<{re.escape(user)}>.* rip=192\.0\.2\.77"))
 
 
 def test_without_a_header_nobody_comes_in(instance):

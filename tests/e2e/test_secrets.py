@@ -3,10 +3,9 @@
 
 import os
 import pathlib
-import subprocess
-import time
 
 from kit.testenv import Skip
+from kit.waiting import wait_until
 
 FORMS = ("roles",)
 STORAGES = ("local",)
@@ -69,7 +68,7 @@ def memory_of(pid):
 
 
 def found(instance, role, words):
-    held = [memory_of(pid) for pid in instance.pids_of(role)]
+    held = [memory_of(pid) for pid in instance.settled(role)]
     assert held and all(len(one) > 1 << 20 for one in held), f"memory of {role} cannot be read"
     return {word for word in words if any(word.encode() in one for one in held)}
 
@@ -85,8 +84,7 @@ def check(instance):
 
 
 def doveadm(instance, *words):
-    done = subprocess.run([instance.build / "doveadm", "-c", instance.config, *words],
-                          capture_output=True, text=True, timeout=120)
+    done = instance.doveadm(*words)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -101,18 +99,15 @@ def test_each_role_knows_what_it_needs(make):
     instance = make(config=settings(), env=ENVIRONMENT)
     log_in(instance)
     check(instance)
-    for pid in instance.pids_of("mail"):
+    for pid in instance.settled("mail"):
         environment = pathlib.Path(f"/proc/{pid}/environ").read_bytes()
         assert b"KEPT=what-is-imported\0" in environment and b"PLANTED" not in environment
-    before = instance.pids_of("login")
+    before = instance.settled("login")
     instance.extra_config.write_text(settings("-second"))
     doveadm(instance, "reload")
     log_in(instance)
     check(instance)
     doveadm(instance, "upgrade")
-    deadline = time.monotonic() + 60
-    while set(before) & set(instance.pids_of("login")):
-        assert time.monotonic() < deadline, "the old login processes stay"
-        time.sleep(0.1)
+    wait_until(lambda: not set(before) & set(instance.pids_of("login")), "the old login processes leave")
     log_in(instance)
     check(instance)

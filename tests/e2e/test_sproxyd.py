@@ -8,7 +8,6 @@ from kit.sproxyd import Sproxyd
 
 OWN_INSTANCE = True
 STORAGES = ("local",)
-TIMEOUT_S = 120
 
 QUICK = """
 imap_fetch_failure = no-after

@@ -7,6 +7,7 @@ import tempfile
 
 from kit import mails
 from kit.testenv import need_program
+from kit.waiting import PATIENCE_S
 
 FORMS = ("roles", "all-in-one")
 
@@ -17,7 +18,7 @@ def swaks(mail, *options):
         path = pathlib.Path(folder) / "mail"
         path.write_bytes(mail.replace(b"\r\n", b"\n"))
         command = ["swaks", "--protocol", "LMTP", "--from", "swaks@example.org", "--data", f"@{path}"]
-        done = subprocess.run(command + list(options), capture_output=True, text=True, timeout=40)
+        done = subprocess.run(command + list(options), capture_output=True, text=True, timeout=PATIENCE_S)
     return done.returncode, done.stdout + done.stderr
 
 

@@ -10,10 +10,10 @@ import socket
 import ssl
 import subprocess
 import tempfile
-import time
 
 from kit.imap import Imap
 from kit.sasl import base64_text
+from kit.waiting import PATIENCE_S, wait_until
 
 FORMS = ("roles", "all-in-one")
 
@@ -129,7 +129,7 @@ def test_settings_by_name(instance):
 def test_the_second_certificate_is_for_those_who_cannot_take_the_first(instance):
     command = ["openssl", "s_client", "-connect", f"{instance.host}:{instance.imaps_port}",
                "-servername", "a.wild.test", "-sigalgs", "RSA-PSS+SHA256:RSA+SHA256"]
-    done = subprocess.run(command, input=b"", capture_output=True, timeout=20, check=False)
+    done = subprocess.run(command, input=b"", capture_output=True, timeout=PATIENCE_S, check=False)
     assert b"CN = rsa.example.test" in done.stdout + done.stderr, done
 
 
@@ -207,7 +207,7 @@ def test_no_renegotiation(instance):
         out += chunk
     child.stdin.write(b"R\n")
     child.stdin.flush()
-    rest, _ = child.communicate(timeout=20)
+    rest, _ = child.communicate(timeout=PATIENCE_S)
     out += rest
     assert b"no renegotiation" in out or b"unexpected message" in out or b"alert" in out, out
     assert b"Compression: NONE" in out, out
@@ -228,10 +228,7 @@ def test_reload_brings_new_certificates_and_keeps_tickets(instance):
     make("one", "one.example.test")
     assert pem_of("one") != before
     reload(instance)
-    deadline = time.monotonic() + 20
-    while shown(instance, "one.example.test")[0] != pem_of("one"):
-        assert time.monotonic() < deadline, "the new certificate is not shown"
-        time.sleep(0.05)
+    wait_until(lambda: shown(instance, "one.example.test")[0] == pem_of("one"), "the new certificate is shown")
     with connect(instance, "localhost", context, session) as tls:
         tls.recv(4096)
         assert tls.session_reused
@@ -244,12 +241,8 @@ def test_a_key_that_does_not_belong_changes_nothing(instance):
     shutil.copy(HERE / "wild.key", HERE / "one.key")
     try:
         reload(instance)
-        wanted = "the private key does not belong to the certificate"
-        deadline = time.monotonic() + 20
-        while wanted not in instance.log_text():
-            assert time.monotonic() < deadline, instance.log_text()[-2000:]
-            time.sleep(0.05)
-        assert "one.example.test" in instance.log_text()
+        instance.wait_for_log("the private key does not belong to the certificate")
+        instance.wait_for_log("one.example.test")
         assert shown(instance, "one.example.test")[0] == pem_of("one")
     finally:
         shutil.copy(HERE / "kept.key", HERE / "one.key")

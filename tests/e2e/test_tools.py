@@ -5,12 +5,14 @@ import pathlib
 import subprocess
 import tempfile
 
+from kit.waiting import PATIENCE_S
+
 FORMS = ("roles", "all-in-one")
 
 
 def tool(instance, name, *words, text=None):
     done = subprocess.run(
-        [instance.build / name, *words], input=text, capture_output=True, text=True, timeout=30
+        [instance.build / name, *words], input=text, capture_output=True, text=True, timeout=PATIENCE_S
     )
     return done.returncode, done.stdout, done.stderr
 

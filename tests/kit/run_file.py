@@ -5,7 +5,7 @@
 A test file holds functions test_*(instance): plain code and assert. It may set
     USERS = 200           how many users its instance has
     CONFIG = "..."        settings added to its instance
-    TIMEOUT_S = 60        for each function, or a dict by function name with None for the rest
+    TIMEOUT_S = 300       for each function, or a dict by function name with None for the rest
     FORMS = ("roles", "all-in-one")   in which forms the runner runs it; on one line
     STORAGES = ("local",)   the only storages (kit/storage.py) it is about; on one line
     OWN_INSTANCE = True   functions get a function that makes instances instead of one
@@ -29,7 +29,7 @@ from kit.instance import Instance  # noqa: E402
 from kit.storage import PAIRS, Storage  # noqa: E402
 from kit.testenv import Skip  # noqa: E402
 
-DEFAULT_TIMEOUT_S = 60
+DEFAULT_TIMEOUT_S = 180
 
 
 class TestTimeout(BaseException):
