@@ -40,7 +40,7 @@ sys.path.insert(0, str(TESTS))
 
 from kit.clouds import Clouds  # noqa: E402
 
-FILE_TIMEOUT_S = 900
+FILE_TIMEOUT_S = 1800
 FUZZ_SECONDS = 20
 FUZZ_JOBS = 2
 
@@ -401,7 +401,7 @@ def part_crash(report, args):
 
 def run_crash(report, label, rounds, *options):
     command = [sys.executable, TESTS / "crash" / "kill_test.py", "--rounds", str(rounds), *options]
-    run_counted(report, label, command, 120 + 40 * rounds)
+    run_counted(report, label, command, 300 + 60 * rounds)
 
 
 # The other pairs run these alone: every operation of a store, and a client that compares everything.

@@ -32,8 +32,8 @@ from kit.storage import PAIRS, Storage, remove_below  # noqa: E402
 from kit.testenv import Skip  # noqa: E402
 
 USER_COUNT = 6
-BACK_WITHIN_S = 20
-ROUND_LIMIT_S = 120
+BACK_WITHIN_S = 60
+ROUND_LIMIT_S = 300
 # Workers hold the mail: they die most often.
 VICTIMS = ("mail", "everything", "login", "mail", "auth", "master", "mail")
 STORM_VICTIMS = ("mail", "state", "host", "everything", "mail", "moved", "host", "auth", "master")
@@ -49,7 +49,7 @@ def log_in(instance, user):
     deadline = time.monotonic() + BACK_WITHIN_S
     while True:
         try:
-            return instance.imap(user, timeout=20)
+            return instance.imap(user)
         except Exception as e:
             if time.monotonic() > deadline:
                 raise AssertionError(f"no login within {BACK_WITHIN_S} s after the kill: {e}") from e

@@ -41,7 +41,7 @@ class Load:
         for thread in self.threads:
             thread.start()
 
-    def stop(self, seconds=30):
+    def stop(self, seconds=90):
         """Waits for what is under way; the list of problems."""
         self.stopping.set()
         deadline = time.monotonic() + seconds

@@ -5,6 +5,7 @@ import contextlib
 
 from kit import mails
 from kit.lmtp import LmtpEnded
+from kit.waiting import wait_until
 
 
 def deliver_some(instance, user, prefix, count, size=2000):
@@ -71,7 +72,10 @@ def errors_since(instance, at):
 
 def assert_told(instance, at, *words):
     """The log tells the operator, with these words, and does not repeat itself without end."""
+    def is_told():
+        return any(all(word in line for word in words) for line in errors_since(instance, at))
+
+    wait_until(is_told, lambda: f"{words} in one of {errors_since(instance, at)[-10:]}")
     lines = errors_since(instance, at)
-    assert any(all(word in line for word in words) for line in lines), f"{words} in none of {lines[-10:]}"
     assert len(lines) < 200, f"{len(lines)} lines of errors: {lines[:3]}"
     return lines

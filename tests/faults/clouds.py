@@ -40,7 +40,7 @@ from kit.instance import Instance  # noqa: E402
 from kit.testenv import Skip  # noqa: E402
 
 USER_COUNT = 4
-BACK_WITHIN_S = 30
+BACK_WITHIN_S = 60
 ROUND_LIMIT_S = 180
 WRITES = ["EXECUTE INSERT", "EXECUTE UPDATE", "EXECUTE DELETE", "BATCH"]
 

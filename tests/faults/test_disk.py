@@ -15,7 +15,7 @@ from kit.testenv import Skip
 OWN_INSTANCE = True
 FORMS = ("roles", "all-in-one")
 STORAGES = ("local",)
-TIMEOUT_S = 120
+TIMEOUT_S = 240
 USERS = 5
 MAIL_BYTES = 100_000
 

@@ -83,7 +83,7 @@ def test_garbage_in_local_files(make):
         if is_clean:
             instance.stop()
         else:
-            time.sleep(2.5)  # flags are in the catalog within a second
+            time.sleep(5)  # flags are in the catalog within a second
             instance.kill()
         done = damage_all(instance, users, rng)
         assert any("snapshot" in text for text in done.values()), done
