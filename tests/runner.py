@@ -12,6 +12,7 @@ Parts, in this order; a NAME picks a part, a test file ("e2e/lmtp", "lmtp"), or 
     faults     full disks, wrong permissions, garbage in files
     crash      kill -9 under load
     clouds     real object stores and a real Cassandra: contracts, other pairs, faults between, kill -9 meanwhile
+    takeover   several backends on the same mails: handed over, killed under load, both at once, what it costs
     powerloss  unsynced writes lost under load
     fuzz       every target for a short while
     bench      the load tools, briefly
@@ -462,6 +463,16 @@ def run_smoke(report, pair, files):
         run_counted(report, f"clouds/{pair}/{name.replace('_', '-')}", command, FILE_TIMEOUT_S)
 
 
+def part_takeover(report, args):
+    if not has_servers(report, "takeover", "POMBAL_TEST_S3", "POMBAL_TEST_CQL"):
+        return
+    for path in sorted((TESTS / "takeover").glob("test_*.py")):
+        run_file(report, f"takeover/{path.stem.removeprefix('test_')}", path, [], args)
+    rounds = args.crash_rounds or (20 if args.long else 5)
+    command = [sys.executable, TESTS / "takeover" / "kill_test.py", "--rounds", str(rounds)]
+    run_counted(report, "takeover/kill", command, 200 + 60 * rounds)
+
+
 def part_powerloss(report, args):
     script = TESTS / "crash" / "plug_test.py"
     command = [sys.executable, script, "--rounds", str(20 if args.long else 3)]
@@ -508,6 +519,7 @@ PARTS = {
     "faults": part_faults,
     "crash": part_crash,
     "clouds": part_clouds,
+    "takeover": part_takeover,
     "powerloss": part_powerloss,
     "fuzz": part_fuzz,
     "bench": part_bench,

@@ -10,9 +10,9 @@ import time
 from crash.ledger import ITEMS, mark_of
 from faults.checks import deliver_some
 from faults.clouds_kit import QUICK, Cloud
-from kit import resync
+from kit import mails, resync
 from kit.doveadm import table
-from kit.imap import ConnectionEnded, ImapError, fetched
+from kit.imap import ConnectionEnded, ImapError, Literal, fetched
 from kit.lmtp import LmtpEnded, LmtpError
 
 BACK_WITHIN_S = 20
@@ -21,6 +21,9 @@ NOT_NOW = ([b"UNAVAILABLE"], [b"SERVERBUG"])
 # What a proxy counts besides the requests of users.
 PASSED_BY = ("connections", "OPTIONS", "STARTUP", "REGISTER", "bytes in", "bytes out", "PREPARE")
 SETTLED_S = 1.5
+CLOSED_S = 4  # metacache_close_delay and a little: a backend without sessions has let go of a user
+# What was told is durable: not even flags may be lost.
+SURE = f"{QUICK}obox_flags_journal = sync\n"
 
 
 def backends(make, count=2, config=QUICK, users=20):
@@ -62,6 +65,41 @@ def deliver(cloud, user, prefix, count):
     saved, refused = deliver_some(cloud.instance, user, prefix, count, SIZE)
     assert refused is None, refused
     return saved
+
+
+class Idler:
+    """A client that idles, and comes back with what it knew when its connection ends."""
+
+    def __init__(self, cloud, user):
+        self.user = user
+        self.client = log_in(cloud.instance, user)
+        self.client.do("ENABLE QRESYNC")
+        self.picture = Picture(self.client)
+        self.tag = self.client.idle()
+
+    def hears_the_end(self):
+        """The connection ends; what was told before that is known."""
+        try:
+            self.client.wait_untagged(lambda line: False, 20)
+        except (ConnectionEnded, OSError):
+            return
+        raise AssertionError("the client still idles at a dead backend")
+
+    def goes_on(self):
+        """The marks that it sees when it looks; None: its connection has ended."""
+        try:
+            self.client.idle_done(self.tag)
+            self.client.do("NOOP")
+            marks = [mark_of(items) for items in self.client.fetch("1:*", ITEMS).values()]
+            self.tag = self.client.idle()
+            return marks
+        except (ConnectionEnded, OSError):
+            return None
+
+    def comes_back(self, cloud):
+        """Resynchronises at another backend, from what it knew at first."""
+        self.client.close()
+        assert_resync(cloud, self.user, self.picture.known())
 
 
 class Picture:
@@ -132,6 +170,34 @@ def end(*clouds):
         cloud.instance.stop()
     for cloud in clouds:
         assert not cloud.instance.problems(), cloud.instance.problems()[:30]
+
+
+def start(make, count=6, config=SURE):
+    """Two backends, a user of the first with some history; (a, b, user, his INBOX)."""
+    a, b = backends(make, config=config)
+    user = a.instance.new_user()
+    deliver(a, user, "before", count)
+    with a.instance.imap(user) as client:
+        client.do("CREATE Kept")
+        client.select()
+        client.do("COPY 1:2 Kept")
+        client.do("STORE 3 +FLAGS (\\Flagged kept)")
+        client.do("STORE 2 +FLAGS (\\Deleted)")
+        client.do("EXPUNGE")
+        return a, b, user, Picture(client)
+
+
+def change(cloud, user, mark):
+    """Every kind of change at this backend; INBOX afterwards."""
+    with log_in(cloud.instance, user) as client:
+        client.do("APPEND INBOX (\\Answered)", Literal(mails.marked(f"{mark}~")))
+        client.select()
+        client.do("STORE 1 +FLAGS (\\Seen)")
+        client.do("STORE 2 -FLAGS (\\Flagged)")
+        client.do("COPY 3 Kept")
+        client.do("STORE 4 +FLAGS (\\Deleted)")
+        client.do("EXPUNGE")
+        return Picture(client)
 
 
 # ---- what they cost

@@ -4,52 +4,18 @@ follow."""
 
 import time
 
+from faults.clouds_kit import QUICK
 from kit import mails
-from kit.imap import ConnectionEnded, Literal, set_numbers
+from kit.imap import Literal, set_numbers
 from kit.mbsync import Replica, server_contents
 from takeover.backends import (
-    Picture, assert_follows, assert_resync, assert_verified, backends, deliver, end, log_in, look, patiently,
-    requests, reset_counts,
+    CLOSED_S, Idler, assert_follows, assert_resync, assert_verified, change, deliver, end, log_in, look, patiently, requests,
+    reset_counts, start,
 )
 
 OWN_INSTANCE = True
 FORMS = ("roles",)
 STORAGES = ("s3-cql",)
-TIMEOUT_S = 180
-CLOSED_S = 4  # metacache_close_delay and a little
-
-
-def start(make, count=6):
-    """Two backends, a user of the first with some history; (a, b, user, his INBOX)."""
-    a, b = backends(make)
-    user = a.instance.new_user()
-    deliver(a, user, "before", count)
-    with a.instance.imap(user) as client:
-        client.do("CREATE Kept")
-        client.select()
-        client.do("COPY 1:2 Kept")
-        client.do("STORE 3 +FLAGS (\\Flagged kept)")
-        client.do("STORE 2 +FLAGS (\\Deleted)")
-        client.do("EXPUNGE")
-        return a, b, user, Picture(client)
-
-
-def change(cloud, user, mark):
-    """Every kind of change at this backend; INBOX afterwards."""
-    with log_in(cloud.instance, user) as client:
-        client.do("APPEND INBOX (\\Answered)", Literal(mails.marked(f"{mark}~")))
-        client.select()
-        client.do("STORE 1 +FLAGS (\\Seen)")
-        client.do("STORE 2 -FLAGS (\\Flagged)")
-        client.do("COPY 3 Kept")
-        client.do("STORE 4 +FLAGS (\\Deleted)")
-        client.do("EXPUNGE")
-        return Picture(client)
-
-
-def is_closed(*users):
-    """Waits until a backend without sessions has let go of everybody."""
-    time.sleep(CLOSED_S)
 
 
 def test_clean_handover(make):
@@ -75,7 +41,7 @@ def test_back_and_forth_while_both_run(make):
     """Nobody is stopped: who has let go of a user believes nothing of what he had when the user returns."""
     a, b, user, picture = start(make)
     for number in range(4):
-        is_closed(user)
+        time.sleep(CLOSED_S)
         cloud = (b, a)[number % 2]
         assert_follows(look(cloud, user), picture, is_equal=True)
         deliver(cloud, user, f"r{number}", 2)
@@ -105,8 +71,8 @@ def test_stale_files_of_a_killed_backend(make):
 def test_flags_that_a_killed_backend_did_not_journal(make):
     """They are in its own log alone. Whoever takes over does not know them, and they do not come back when
     the dead backend does: by then they are older than what was told."""
-    a, b, user, before = start(make)
-    time.sleep(2)  # what is journalled within a second is
+    a, b, user, before = start(make, config=QUICK)
+    time.sleep(2)  # what was told earlier is in the journal
     with a.instance.imap(user) as client:
         client.select()
         client.do("STORE 1 +FLAGS (\\Draft)")
@@ -119,30 +85,6 @@ def test_flags_that_a_killed_backend_did_not_journal(make):
     assert_resync(a, user, before.known())
     assert_verified(a, user)
     end(a)
-
-
-class Idler:
-    """A client that idles, and comes back with what it knew when its connection ends."""
-
-    def __init__(self, cloud, user):
-        self.user = user
-        self.client = log_in(cloud.instance, user)
-        self.client.do("ENABLE QRESYNC")
-        self.picture = Picture(self.client)
-        self.tag = self.client.idle()
-
-    def hears_the_end(self):
-        """The connection ends; what was told before that is known."""
-        try:
-            self.client.wait_untagged(lambda line: False, 20)
-        except (ConnectionEnded, OSError):
-            return
-        raise AssertionError("the client still idles at a dead backend")
-
-    def comes_back(self, cloud):
-        """{uid: flags} after resynchronising at another backend."""
-        self.client.close()
-        assert_resync(cloud, self.user, self.picture.known())
 
 
 def test_idling_clients_come_back_elsewhere(make):
