@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* ledger.h - what clients were promised and told, and so what may and what must be true.
+ *
+ * A mail is known by (mailbox, UID) and has one content for ever, a *word*. It must be there, may be
+ * there (an operation on it runs, or ended in doubt), or is gone for good. An *intent* is an operation
+ * that makes mails: what appears must be in one, each of its words once, and all or none of them.
+ * Flags are known bit by bit; a bit is *open* while nobody can know it. look() ends all doubts. */
+#pragma once
+
+#include "sim.h"
+
+#define KEYWORD_A 0x100u
+#define KEYWORD_B 0x200u
+#define ALL_FLAGS (MAIL_STORABLE_FLAGS | KEYWORD_A | KEYWORD_B)
+
+enum known_state { KNOWN_MUST, KNOWN_MAY, KNOWN_GONE };
+
+struct intent;
+struct known_mail {
+	uint32_t uid, word;
+	enum known_state state;
+	bool may_be_expunged; /* an expunge that runs or is in doubt may have taken it */
+	unsigned movers;      /* moves of it that run or are in doubt */
+	bool was_seen;        /* by the look that runs */
+	unsigned flags, open;
+	unsigned recent; /* acknowledged since the journal was last known to be empty */
+	uint32_t recent_epoch;
+	unsigned risk; /* only the local files of a backend know these */
+	unsigned storing;
+	bool overlaps; /* changes of it run at the same time */
+	uint32_t changes;
+};
+struct known_box {
+	struct catalog_guid guid;
+	char name[32];
+	uint32_t uid_validity;
+	bool is_removed, is_doubtful, was_seen;
+	struct known_mail **mails; /* owned, by UID */
+	size_t count, cap;
+	uint32_t next_uid; /* told */
+	uint64_t modseq;   /* told */
+	uint32_t flags_epoch;
+	unsigned expunging;
+};
+
+enum intent_state { INTENT_RUNNING, INTENT_DOUBT, INTENT_DONE, INTENT_VOID };
+struct intent {
+	bool is_move;
+	enum intent_state state;
+	struct known_box *target, *source; /* source NULL: an append */
+	size_t count;
+	struct intent_mail {
+		uint32_t word, source_uid, seen_uid;
+		unsigned flags;
+		uint32_t changes; /* of the source when it began */
+	} * mails;
+};
+
+/* Names that scripts use, as bits. */
+#define TREE_NAMES 8
+extern const char *const tree_names[TREE_NAMES];
+struct tree_state {
+	unsigned exists, subscribed;
+};
+
+#define CLIENTS_MAX 12
+/* A client that went away, with what it knew. */
+struct client {
+	struct known_box *box;
+	uint64_t modseq;
+	size_t count;
+	struct client_mail {
+		uint32_t uid;
+		unsigned flags;
+	} * mails; /* owned */
+};
+
+struct ledger {
+	struct known_box **boxes;
+	size_t box_count, box_cap;
+	struct intent **intents; /* those that run or are in doubt */
+	size_t intent_count, intent_cap;
+	uint32_t words;
+	struct tree_state tree, tree_after; /* after: if the change in doubt was made */
+	bool tree_is_busy, tree_is_doubtful;
+	struct backend *risk_backend;
+	struct client clients[CLIENTS_MAX];
+};
+
+struct ledger *ledger_new(void);
+void ledger_free(struct ledger *l);
+uint32_t ledger_word(struct ledger *l);
+struct str word_mail(struct arena *a, uint32_t word);
+
+/* The mailbox as it is known; made when it is seen for the first time. */
+struct known_box *ledger_box(struct ledger *l, struct mailbox *m, const char *name);
+struct known_mail *box_find(const struct known_box *box, uint32_t uid);
+/* A client is told of a mail, or looks at it: it is one that was put there, and its flags are right. */
+struct known_mail *ledger_see(struct known_box *box, struct mailbox *m, const struct mail *mail);
+void ledger_see_expunged(struct known_box *box, uint32_t uid);
+/* A client is told the mailbox's numbers. */
+void ledger_see_numbers(struct known_box *box, uint32_t next_uid, uint64_t modseq);
+unsigned mail_flags(const struct mailbox *m, const struct mail *mail);
+
+/* Operations that make mails. The caller fills `mails`. */
+struct intent *intent_begin(
+	struct known_box *target, struct known_box *source, bool is_move, size_t count);
+void intent_run(struct intent *i);
+/* `uids` of the targets in order if it was acknowledged. Frees it unless it is in doubt. */
+void intent_end(struct intent *i, enum err e, const uint32_t *uids);
+bool is_doubtful(enum err e);
+
+/* Flags of one mail. */
+struct flags_change_one {
+	struct known_mail *mail;
+	unsigned open_before;
+};
+void flags_begin(struct known_box *box, struct mailbox *m, struct flags_change_one *one,
+	struct known_mail *mail, unsigned mask);
+enum flags_end { FLAGS_SET, FLAGS_UNTOUCHED, FLAGS_DOUBT };
+void flags_end(struct known_box *box, const struct flags_change_one *one, unsigned mask,
+	unsigned value, enum flags_end how);
+
+/* A crash: which flags do only the local files know? And a start: are they there? */
+void ledger_note_risk(struct ledger *l, struct process *p);
+void ledger_settle_risk(struct ledger *l, const struct backend *b, bool is_intact);
+
+/* ---- clients.c ---- */
+
+/* The session's client goes away with what it was told: the view was just synced. */
+void client_leave(struct ledger *l, struct known_box *box, struct view *v);
+/* A client that knows this mailbox comes back and is told what it missed: that ends in the truth. */
+void client_return(struct ledger *l, struct known_box *box, struct view *v);

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A look at everything while nothing else happens: ends all doubts, each of them in one of the ways that
+ * it may end, and finds the rest exactly as it was promised. */
+#include "ledger.h"
+
+struct looking {
+	struct process *process;
+	struct ledger *ledger;
+	struct arena arena; /* of a mailbox */
+	struct op op;
+};
+
+/* ---- names ---- */
+
+static struct tree_state read_tree(struct looking *k)
+{
+	struct tree_state t = { 0 };
+	struct tree_entry *entries;
+	size_t count;
+	sim_must(&k->op, tree_list(&k->op, k->process->user, &entries, &count), "listing names");
+	for (size_t i = 0; i < count; i++) {
+		unsigned bit = 0;
+		for (size_t n = 0; n < TREE_NAMES; n++)
+			if (str_eq(entries[i].name, str_from(tree_names[n])))
+				bit = 1u << n;
+		if (!bit)
+			sim_fail("there is a mailbox %.*s", STRF(entries[i].name));
+		t.exists |= entries[i].flags & TREE_SELECTABLE ? bit : 0;
+		t.subscribed |= entries[i].flags & TREE_SUBSCRIBED ? bit : 0;
+	}
+	return t;
+}
+
+static bool trees_agree(struct tree_state a, struct tree_state b)
+{
+	return a.exists == b.exists && a.subscribed == b.subscribed;
+}
+
+static void look_at_tree(struct looking *k)
+{
+	struct ledger *l = k->ledger;
+	struct tree_state now = read_tree(k);
+	if (!trees_agree(now, l->tree) && !(l->tree_is_doubtful && trees_agree(now, l->tree_after)))
+		sim_fail("names %x (subscribed %x), %x (%x) were promised", now.exists,
+			now.subscribed, l->tree.exists, l->tree.subscribed);
+	l->tree = now;
+	l->tree_is_doubtful = false;
+}
+
+/* ---- a mailbox ---- */
+
+static void look_at_mail(
+	struct looking *k, struct known_box *box, struct view *v, const struct mail *mail)
+{
+	struct arena_mark mark = arena_mark(&k->arena);
+	struct str body;
+	struct known_mail *known = ledger_see(box, v->mailbox, mail);
+	sim_must(&k->op, view_read_body(&k->op, v, mail, &body), "reading a mail");
+	if (!str_eq(body, word_mail(&k->arena, known->word)))
+		sim_fail("%s: UID %" PRIu32 " reads as another mail than w%" PRIu32, box->name,
+			mail->uid, known->word);
+	known->was_seen = true;
+	known->flags = mail_flags(v->mailbox, mail);
+	known->open = known->risk = 0;
+	arena_rewind(&k->arena, mark);
+}
+
+static void check_status(struct looking *k, const struct known_box *box, struct view *v)
+{
+	struct mailbox_status status, told;
+	uint32_t unseen = 0, deleted = 0, messages = 0;
+	struct mail mail;
+	for (uint32_t seq = 1; view_get(v, seq, &mail); seq++) {
+		messages++;
+		unseen += !(mail.flags & MAIL_SEEN);
+		deleted += (mail.flags & MAIL_DELETED) != 0;
+	}
+	view_status(v, &told);
+	sim_must(&k->op, mailbox_status(&k->op, k->process->user, str_from(box->name), &status),
+		"STATUS");
+	if (status.messages != messages || status.unseen != unseen || status.deleted != deleted)
+		sim_fail("%s: STATUS says %" PRIu32 " mails, %" PRIu32 " unseen, %" PRIu32
+			 " deleted; there are %" PRIu32 ", %" PRIu32 ", %" PRIu32,
+			box->name, status.messages, status.unseen, status.deleted, messages, unseen,
+			deleted);
+	if (status.uid_next != told.uid_next || status.highest_modseq < box->modseq)
+		sim_fail("%s: STATUS says UIDNEXT %" PRIu32 ", modseq %" PRIu64, box->name,
+			status.uid_next, status.highest_modseq);
+}
+
+static void look_at_box(struct looking *k, const char *name)
+{
+	struct mailbox *m;
+	struct view *v;
+	struct mail mail;
+	sim_must(&k->op, mailbox_open(&k->op, k->process->user, str_from(name), &m), name);
+	struct known_box *box = ledger_box(k->ledger, m, name);
+	sim_must(&k->op, view_open(&k->op, m, false, &v), name);
+	box->was_seen = true;
+	ledger_see_numbers(box, index_next_uid(m->index), view_highest_modseq(v));
+	for (uint32_t seq = 1; view_get(v, seq, &mail); seq++)
+		look_at_mail(k, box, v, &mail);
+	check_status(k, box, v);
+	client_return(k->ledger, box, v);
+	view_close(v);
+	sim_must(&k->op, mailbox_verify(&k->op, m), name);
+	mailbox_unref(m);
+	arena_reset(&k->arena);
+}
+
+/* ---- doubts ---- */
+
+static void end_move(const struct intent *i, bool is_done)
+{
+	for (size_t n = 0; i->is_move && n < i->count; n++) {
+		struct known_mail *from = box_find(i->source, i->mails[n].source_uid);
+		if (i->source->is_removed || --from->movers > 0)
+			continue;
+		if (is_done && from->was_seen)
+			sim_fail("%s: UID %" PRIu32 " (w%" PRIu32
+				 ") was moved to %s and is still there",
+				i->source->name, from->uid, from->word, i->target->name);
+		if (!is_done && !from->was_seen && !from->may_be_expunged &&
+			from->state == KNOWN_MAY && !i->target->is_removed)
+			sim_fail("%s: UID %" PRIu32 " (w%" PRIu32
+				 ") is lost: it should be moved to %s",
+				i->source->name, from->uid, from->word, i->target->name);
+	}
+}
+
+static void end_intent(const struct intent *i)
+{
+	size_t seen = 0;
+	for (size_t n = 0; n < i->count; n++)
+		seen += i->mails[n].seen_uid > 0;
+	if (seen > 0 && seen < i->count && !i->target->is_removed)
+		sim_fail("%s: %zu of %zu mails are there (w%" PRIu32 "...)", i->target->name, seen,
+			i->count, i->mails[0].word);
+	end_move(i, seen > 0);
+}
+
+static void end_mails(struct known_box *box)
+{
+	for (size_t i = 0; i < box->count; i++) {
+		struct known_mail *k = box->mails[i];
+		if (k->state == KNOWN_MUST && !k->was_seen)
+			sim_fail("%s: UID %" PRIu32 " (w%" PRIu32 ") is lost", box->name, k->uid,
+				k->word);
+		k->state = k->was_seen ? KNOWN_MUST : KNOWN_GONE;
+		k->was_seen = k->may_be_expunged = false;
+	}
+}
+
+static void end_doubts(struct ledger *l)
+{
+	for (size_t i = 0; i < l->box_count; i++) {
+		struct known_box *box = l->boxes[i];
+		if (!box->was_seen && !box->is_removed && !box->is_doubtful)
+			sim_fail("mailbox %s is lost", box->name);
+		box->is_removed = !box->was_seen;
+		box->is_doubtful = box->was_seen = false;
+	}
+	for (size_t i = 0; i < l->intent_count; i++) {
+		end_intent(l->intents[i]);
+		mem_free(l->intents[i]->mails);
+		mem_free(l->intents[i]);
+	}
+	l->intent_count = 0;
+	for (size_t i = 0; i < l->box_count; i++)
+		if (!l->boxes[i]->is_removed)
+			end_mails(l->boxes[i]);
+}
+
+void look(struct process *p)
+{
+	struct world *w = sim_world;
+	struct looking k = { .process = p, .ledger = w->ledger };
+	arena_init(&k.arena, 0);
+	op_init(&k.op, &k.arena, NULL, TIME_NEVER);
+	sim_trace("p%d a look", p->number);
+	w->counters->looks++;
+	sim_must(&k.op, process_open_user(&k.op, p), "opening the user");
+	sim_must(&k.op, user_settle(&k.op, p->user), "settling");
+	look_at_tree(&k);
+	for (size_t i = 0; i < TREE_NAMES; i++)
+		if (w->ledger->tree.exists & (1u << i))
+			look_at_box(&k, tree_names[i]);
+	end_doubts(w->ledger);
+	arena_done(&k.arena);
+}
