@@ -51,6 +51,7 @@ static enum err change_check(struct op *op, const struct catalog_change *change)
 	case CATALOG_DELETE_GARBAGE:
 		is_allowed = text_is_allowed(change->object, CATALOG_OBJECT_MAX);
 		break;
+	case CATALOG_DELETE_OPS:
 	case CATALOG_DELETE_MAILBOX:
 		break;
 	}
@@ -78,6 +79,7 @@ static enum partition change_partition(const struct catalog_change *change)
 	switch (change->kind) {
 	case CATALOG_PUT_ROW:
 	case CATALOG_DELETE_ROW:
+	case CATALOG_DELETE_OPS:
 		return PARTITION_ROWS;
 	case CATALOG_PUT_HEAD:
 	case CATALOG_DELETE_HEAD:

@@ -107,6 +107,7 @@ enum catalog_change_kind {
 	CATALOG_DELETE_REVERSE,
 	CATALOG_PUT_GARBAGE,
 	CATALOG_DELETE_GARBAGE,
+	CATALOG_DELETE_OPS,     /* every op row of row.bucket with a name below row.name */
 	CATALOG_DELETE_MAILBOX, /* every row of a mailbox, at least of buckets 0 to row.bucket */
 };
 struct catalog_change {

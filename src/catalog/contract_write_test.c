@@ -74,6 +74,28 @@ static void stamps(struct place *p)
 	assert_ok(write_one(p, stamped(row(CATALOG_APPEND, 2, 6, STR("later")), 41)));
 	check_rows(p, inbox, 0, 0, "2:a:6=later ");
 }
+static void ops_are_dropped_by_range(struct place *p)
+{
+	struct catalog_change drop = row(CATALOG_OP, 0, 3, STR_NONE);
+	drop.kind = CATALOG_DELETE_OPS;
+	for (uint64_t name = 1; name <= 4; name++) {
+		assert_ok(write_one(p, stamped(row(CATALOG_OP, 0, name, STR("x")), 10)));
+		assert_ok(write_one(p, stamped(row(CATALOG_APPEND, 0, name, STR("y")), 10)));
+	}
+	assert_ok(write_one(p, stamped(row(CATALOG_OP, 1, 1, STR("z")), 10)));
+	assert_ok(write_one(p, stamped(drop, 20)));
+	check_rows(p, inbox, 0, 0, "0:a:1=y 1:o:1=z 0:a:2=y 0:a:3=y 0:o:3=x 0:a:4=y 0:o:4=x ");
+	if (catalog_is_atomic(p->catalog))
+		return;
+	assert_ok(write_one(p, stamped(row(CATALOG_OP, 0, 2, STR("late")), 15)));
+	assert_ok(write_one(p, stamped(row(CATALOG_OP, 0, 4, STR("q")), 15)));
+	check_rows(p, inbox, 0, 0, "0:a:1=y 1:o:1=z 0:a:2=y 0:a:3=y 0:o:3=x 0:a:4=y 0:o:4=q ");
+}
+static void op_rows_go_by_one_deletion(void **state)
+{
+	run(state, ops_are_dropped_by_range);
+}
+
 static void the_highest_stamp_wins(void **state)
 {
 	run(state, stamps);
@@ -257,6 +279,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CONTRACT_TEST(limits_hold),
 		CONTRACT_TEST(the_highest_stamp_wins),
+		CONTRACT_TEST(op_rows_go_by_one_deletion),
 		CONTRACT_TEST(groups_are_of_one_partition),
 		CONTRACT_TEST(a_failure_leaves_a_prefix_of_groups),
 		CONTRACT_TEST(the_clock_is_told),

@@ -20,6 +20,9 @@ const struct catalog_cql_text_row catalog_cql_texts[CATALOG_CQL_TEXT_COUNT] = {
 	[CATALOG_CQL_DELETE_ROW] = { CQL_DELETE, "delete_row",
 		"DELETE FROM user_mailbox_rows USING TIMESTAMP ? WHERE " ROW_KEY
 		" AND kind = ? AND name = ?" },
+	[CATALOG_CQL_DELETE_OPS] = { CQL_DELETE, "delete_ops",
+		"DELETE FROM user_mailbox_rows USING TIMESTAMP ? WHERE " ROW_KEY
+		" AND kind = ? AND name < ?" },
 	[CATALOG_CQL_DELETE_BUCKET] = { CQL_DELETE, "delete_bucket",
 		"DELETE FROM user_mailbox_rows USING TIMESTAMP ? WHERE " ROW_KEY },
 	[CATALOG_CQL_PUT_HEAD] = { CQL_WRITE, "put_head",

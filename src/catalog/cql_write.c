@@ -111,12 +111,16 @@ static void put_row(struct writer *w, struct request *r, const struct catalog_ch
 	request_add(w, r, CATALOG_CQL_PUT_FADING, more, ARRAY_COUNT(more));
 }
 
+/* One row, or all op rows of a bucket below a name. */
 static void delete_row(struct writer *w, struct request *r, const struct catalog_change *change)
 {
 	const struct cql_value values[] = { stamp(w, change), cql_text(w->key),
 		catalog_cql_guid(&change->mailbox), number(w, change->row.bucket),
 		number(w, (uint32_t)change->row.kind), catalog_cql_name(&change->row.name) };
-	request_add(w, r, CATALOG_CQL_DELETE_ROW, values, ARRAY_COUNT(values));
+	request_add(w, r,
+		change->kind == CATALOG_DELETE_OPS ? CATALOG_CQL_DELETE_OPS
+						   : CATALOG_CQL_DELETE_ROW,
+		values, ARRAY_COUNT(values));
 }
 
 static void put_head(struct writer *w, struct request *r, const struct catalog_change *change)
@@ -251,6 +255,7 @@ static void add_group(struct writer *w, const struct catalog_change *changes, si
 			put_row(w, r, &changes[i]);
 			break;
 		case CATALOG_DELETE_ROW:
+		case CATALOG_DELETE_OPS:
 			delete_row(w, r, &changes[i]);
 			break;
 		case CATALOG_PUT_HEAD:

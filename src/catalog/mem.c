@@ -12,6 +12,7 @@
  *   'v' user 0 object 0 mailbox name             -> nothing
  *   'g' shard queued user 0 object 0             -> mailbox bucket row
  *   'd' user 0 mailbox bucket                    -> nothing; a tombstone of all its rows (loose)
+ *   'o' user 0 mailbox bucket name               -> nothing; one of its op rows below the name (loose)
  * Numbers are big-endian, so that bytes sort as the fields do. */
 #include <stdlib.h>
 
@@ -170,6 +171,7 @@ void mem_change_key(
 	switch (change->kind) {
 	case CATALOG_PUT_ROW:
 	case CATALOG_DELETE_ROW:
+	case CATALOG_DELETE_OPS: /* where the first row stands that is kept */
 		key_row(key, user, &change->mailbox, &change->row);
 		break;
 	case CATALOG_PUT_HEAD:
@@ -212,6 +214,7 @@ bool mem_is_put(const struct catalog_change *change)
 	case CATALOG_DELETE_HEAD:
 	case CATALOG_DELETE_REVERSE:
 	case CATALOG_DELETE_GARBAGE:
+	case CATALOG_DELETE_OPS:
 	case CATALOG_DELETE_MAILBOX:
 		break;
 	}
@@ -241,7 +244,9 @@ static void change_apply(struct mem_catalog *m, struct str key, const struct cat
 		return;
 	}
 	size_t at = mem_lower_bound(m, key), end = at;
-	if (change->kind == CATALOG_DELETE_MAILBOX)
+	if (change->kind == CATALOG_DELETE_OPS)
+		at = mem_lower_bound(m, str_slice(key, 0, key.n - sizeof(change->row.name)));
+	else if (change->kind == CATALOG_DELETE_MAILBOX)
 		end = prefix_end(m, at, key);
 	else if (mem_find(m, key))
 		end++;

@@ -44,6 +44,55 @@ static void loose_bury_bucket(struct mem_catalog *m, struct str user,
 	}
 }
 
+static void key_dead_ops(struct buf *key, struct str user, const struct catalog_guid *mailbox,
+	const struct catalog_row *row)
+{
+	mem_key_table(key, 'o', user);
+	mem_key_guid(key, mailbox);
+	mem_key_u32(key, row->bucket);
+	buf_put(key, (struct str){ (const char *)row->name.bytes, sizeof(row->name.bytes) });
+}
+
+static void loose_bury_ops(struct mem_catalog *m, struct str user,
+	const struct catalog_change *change, int64_t stamp_us)
+{
+	AUTO_BUF(key, 0);
+	key_dead_ops(&key, user, &change->mailbox, &change->row);
+	struct mem_entry *dead = mem_find(m, buf_str(&key));
+	if (!dead)
+		dead = mem_put(m, buf_str(&key), STR_NONE);
+	dead->stamp_us = MAX(dead->stamp_us, stamp_us);
+	mem_change_key(&key, 0, user, change);
+	size_t end = mem_lower_bound(m, buf_str(&key));
+	size_t at = mem_lower_bound(
+		m, str_slice(buf_str(&key), 0, key.n - sizeof(change->row.name)));
+	while (at < end) {
+		if (m->entries[at]->stamp_us <= stamp_us) {
+			mem_remove(m, at, at + 1);
+			end--;
+		} else {
+			at++;
+		}
+	}
+}
+
+/* Does a deletion of op rows hide what is put now? */
+static bool are_ops_buried(struct mem_catalog *m, struct str user,
+	const struct catalog_change *change, int64_t stamp_us)
+{
+	AUTO_BUF(key, 0);
+	if (change->row.kind != CATALOG_OP)
+		return false;
+	key_dead_ops(&key, user, &change->mailbox, &change->row);
+	struct str bucket = str_slice(buf_str(&key), 0, key.n - sizeof(change->row.name));
+	for (size_t at = mem_lower_bound(m, buf_str(&key));
+		at < m->count && str_starts(mem_entry_key(m->entries[at]), bucket); at++)
+		if (m->entries[at]->stamp_us >= stamp_us &&
+			str_cmp(mem_entry_key(m->entries[at]), buf_str(&key)) > 0)
+			return true;
+	return false;
+}
+
 static void loose_apply(struct mem_catalog *m, struct buf *key, struct str user, uint32_t shard,
 	const struct catalog_change *change)
 {
@@ -54,6 +103,12 @@ static void loose_apply(struct mem_catalog *m, struct buf *key, struct str user,
 			loose_bury_bucket(m, user, &change->mailbox, bucket, stamp_us);
 		return;
 	}
+	if (change->kind == CATALOG_DELETE_OPS) {
+		loose_bury_ops(m, user, change, stamp_us);
+		return;
+	}
+	if (change->kind == CATALOG_PUT_ROW && are_ops_buried(m, user, change, stamp_us))
+		return;
 	if (change->kind == CATALOG_PUT_ROW) {
 		key_dead_bucket(key, user, &change->mailbox, change->row.bucket);
 		const struct mem_entry *dead = mem_find(m, buf_str(key));

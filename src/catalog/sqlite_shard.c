@@ -40,6 +40,8 @@ static const char *const statement_sql[STATEMENT_COUNT] = {
 				  " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
 	[STATEMENT_DELETE_GARBAGE] =
 		"DELETE FROM gc_queue WHERE queued = ?1 AND user = ?2 AND object = ?3",
+	[STATEMENT_DELETE_OPS] = "DELETE FROM user_mailbox_rows WHERE user = ?1 AND mailbox = ?2"
+				 " AND bucket = ?3 AND kind = 2 AND name < ?4",
 	[STATEMENT_DELETE_MAILBOX] =
 		"DELETE FROM user_mailbox_rows WHERE user = ?1 AND mailbox = ?2",
 	[STATEMENT_READ_BEGIN] = "BEGIN",

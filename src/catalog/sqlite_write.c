@@ -59,6 +59,7 @@ static enum err change_apply(
 		[CATALOG_DELETE_REVERSE] = STATEMENT_DELETE_REVERSE,
 		[CATALOG_PUT_GARBAGE] = STATEMENT_PUT_GARBAGE,
 		[CATALOG_DELETE_GARBAGE] = STATEMENT_DELETE_GARBAGE,
+		[CATALOG_DELETE_OPS] = STATEMENT_DELETE_OPS,
 		[CATALOG_DELETE_MAILBOX] = STATEMENT_DELETE_MAILBOX,
 	};
 	const struct catalog_row *row = &change->row;
@@ -106,6 +107,10 @@ static enum err change_apply(
 		bind_text(st, 2, user);
 		bind_text(st, 3, change->object);
 		break;
+	case CATALOG_DELETE_OPS:
+		(void)sqlite3_bind_int64(st, 3, row->bucket);
+		bind_name(st, 4, &row->name);
+		__attribute__((fallthrough));
 	case CATALOG_DELETE_MAILBOX:
 		bind_text(st, 1, user);
 		bind_guid(st, 2, &change->mailbox);

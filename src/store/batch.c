@@ -136,6 +136,7 @@ static enum batch_rank usual_rank(const struct catalog_change *change)
 	case CATALOG_PUT_GARBAGE:
 		return RANK_GARBAGE;
 	case CATALOG_DELETE_ROW:
+	case CATALOG_DELETE_OPS:
 	case CATALOG_DELETE_MAILBOX:
 		return RANK_GONE_ROW;
 	case CATALOG_DELETE_REVERSE:
@@ -189,6 +190,7 @@ static int64_t change_stamp(const struct catalog_change *change, int64_t stamp_u
 		return MAX(stamp_us, name_us + NAME_STALE_US) + DELETION_AHEAD_US;
 	case CATALOG_DELETE_HEAD:
 	case CATALOG_DELETE_GARBAGE:
+	case CATALOG_DELETE_OPS:
 	case CATALOG_DELETE_MAILBOX:
 		return stamp_us + DELETION_AHEAD_US;
 	case CATALOG_PUT_ROW:

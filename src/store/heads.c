@@ -27,7 +27,7 @@ enum err user_keep_head(struct op *op, struct user *u, const struct catalog_head
 			return op_fail(op, e, "a bucket head cannot be read");
 		user_set_bucket(u, b.mailbox, b.bucket);
 	}
-	return ERR_NONE;
+	return user_keep_base(op, u, head);
 }
 
 uint32_t user_bucket_of(const struct user *u, struct catalog_guid mailbox)

@@ -267,6 +267,18 @@ void local_add_writer(struct mailbox *m)
 	local_write(m);
 }
 
+void local_replace_index(struct mailbox *m, struct index *x)
+{
+	struct local *l = &m->local;
+	index_free(m->index);
+	m->index = x;
+	if (l->map)
+		(void)munmap(l->map, l->map_bytes);
+	l->map = NULL;
+	l->snapshot_bytes = 0;
+	l->is_trusted = false; /* places of summaries and rows are of the one before */
+}
+
 void local_distrust(struct mailbox *m)
 {
 	struct local *l = &m->local;
@@ -275,12 +287,7 @@ void local_distrust(struct mailbox *m)
 	if (l->pending == 0)
 		return;
 	/* They are folded already, and may be in the snapshot: all is read again. */
-	index_free(m->index);
-	m->index = index_new(m->guid);
-	if (l->map)
-		(void)munmap(l->map, l->map_bytes);
-	l->map = NULL;
-	l->snapshot_bytes = 0;
+	local_replace_index(m, index_new(m->guid));
 	l->pending = 0;
 	buf_clear(&l->pending_values);
 	if (path_of(l, "snapshot", path, sizeof(path)))

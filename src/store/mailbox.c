@@ -43,6 +43,7 @@ void mailbox_free(struct mailbox *m)
 	list_remove(&m->link);
 	index_free(m->index);
 	local_close(&m->local);
+	base_state_done(&m->base);
 	buf_done(&m->pending);
 	m->user->store->counters.mailboxes_open--;
 	mem_free(m);
@@ -300,6 +301,7 @@ void mailbox_publish(struct mailbox *m, const struct catalog_row *row, struct st
 		log_append_row(m, row, summary);
 	else
 		local_add(m, &(struct log_record){ .type = LOG_ROW, .row = *row });
+	base_note_row(m, row);
 	m->is_touched = true;
 }
 
@@ -329,6 +331,7 @@ void mailbox_published(struct mailbox *m)
 	local_write(m);
 	views_trim(m);
 	views_notify(m);
+	base_consider(m);
 	if (m->local.log_bytes > STORE_LOG_MAX_BYTES + m->local.snapshot_bytes / 2 &&
 		!m->is_rewriting && m->state == OPEN && m->user->state == OPEN) {
 		m->is_rewriting = true;

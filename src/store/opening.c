@@ -86,6 +86,8 @@ enum err mailbox_load(struct op *op, struct mailbox *m)
 	TRY(local_open(op, m));
 	if ((h.is_open || m->local.pending > 0) && !local_is_of_last_writer(m))
 		local_distrust(m);
+	if ((h.has_closed || h.is_open) && !local_is_current(m, &h) && base_is_needed(m))
+		TRY(base_open(op, m));
 	name_observe(&s->clock, index_cover(m->index), now_wall_us());
 	mailbox_set_fences(m, m->index);
 	m->bucket = user_bucket_of(m->user, m->guid);

@@ -69,6 +69,23 @@ static enum err remake(struct op *op, struct view *v, const struct place *place,
 	return ERR_NONE;
 }
 
+/* WAITS. From the segment of a base, which is in the local file afterwards. *out stays empty when no base
+ * has it, or none can be read: then the mail is. */
+static enum err read_from_base(struct op *op, struct view *v, const struct mail *mail,
+	struct place *place, struct str *out)
+{
+	*out = STR_NONE;
+	enum err e = base_fetch_summary(op, v->mailbox, place->uid);
+	if (e == ERR_NONE) {
+		TRY(find_place(op, v, mail, place));
+		e = summary_read(op, v->mailbox, &place->cold, place->uid, out);
+	}
+	if (e == ERR_TIMEOUT || e == ERR_CANCELLED)
+		return e;
+	op_forgive(op);
+	return ERR_NONE;
+}
+
 enum err view_read_summary(
 	struct op *op, struct view *v, const struct mail *mail, struct message_summary *out)
 {
@@ -81,6 +98,9 @@ enum err view_read_summary(
 	if (e != ERR_NONE && e != ERR_NOT_FOUND)
 		return e;
 	op_forgive(op);
+	TRY(read_from_base(op, v, mail, &place, &bytes));
+	if (bytes.n > 0 && message_summary_decode(bytes, out) == ERR_NONE)
+		return ERR_NONE;
 	TRY(remake(op, v, &place, &bytes));
 	e = message_summary_decode(bytes, out);
 	return e == ERR_NONE ? e : op_fail(op, e, "the summary just made cannot be read");

@@ -122,5 +122,6 @@ enum err store_collect_garbage(
 	struct op *op, struct store *s, uint32_t shard, int64_t min_age_us, uint64_t *out_deleted);
 struct store_counters {
 	uint64_t users_open, mailboxes_open, appends, append_commits, expunges, copies, opens_clean,
-		opens_rebuilt, summary_misses;
+		opens_rebuilt, summary_misses, base_uploads, base_failures, base_reads,
+		bases_damaged, summary_segments;
 };

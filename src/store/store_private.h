@@ -159,6 +159,8 @@ void local_distrust(struct mailbox *m);
 void local_write(struct mailbox *m); /* what was added, to the page cache */
 /* WAITS. A new snapshot and an empty log. Hold the write lock. */
 enum err local_rewrite(struct op *op, struct mailbox *m);
+/* Takes another index in the place of the one that the files made; what is pending stays. */
+void local_replace_index(struct mailbox *m, struct index *x);
 void local_close(struct local *l);
 /* WAITS. Removes the files of a mailbox that was deleted. */
 void local_remove(struct op *op, struct user *u, struct catalog_guid mailbox);
@@ -356,7 +358,7 @@ struct base_parts {
 };
 struct base_state {
 	bool exists;
-	bool is_uploading;
+	bool is_uploading, is_due;
 	struct catalog_name cover;
 	int64_t made_wall_us;
 	size_t tail_rows, tail_bytes; /* folded since the base, as far as this process knows */
@@ -366,18 +368,43 @@ struct base_state {
 	 * or made here. */
 	bool has_parts;
 	struct base_parts parts;
+	uint64_t uploaded_bytes;    /* by the last upload */
+	struct task_mutex fetching; /* of summaries */
+	struct row_id *fetched;     /* segments of summaries that were read; owned */
+	size_t fetched_count;
 };
 /* WAITS. Uploads the mailbox as it is now. ERR_NONE also when nothing changed since the last one, or one
  * is being uploaded. ERR_UNAVAILABLE: the old base is still the one. */
 enum err mailbox_upload_base(struct op *op, struct mailbox *m, enum base_reason why);
-/* WAITS. The newest base that can be read into the new, empty index `x`; no base: it stays empty. A
- * damaged one is passed over for the one before it, whose tail the journal still has. `m` keeps what
- * bases go on using if `x` is its own index. */
-enum err base_read(struct op *op, struct mailbox *m, struct index *x);
-/* WAITS. The newest base into m->index, which must be new. */
+/* WAITS. A new index from the newest base that can be read; an empty one if there is no base. A damaged
+ * base is passed over for the one before it, whose tail the journal still has. */
+enum err base_read(struct op *op, struct mailbox *m, struct index **out);
+/* WAITS. Makes the newest base m's index; with the flag changes that this host's log still keeps. */
 enum err base_open(struct op *op, struct mailbox *m);
-/* The journal has every op row with a name from here on; zero: all. A tail must not begin before it. */
-struct catalog_name base_journal_begin(const struct mailbox *m);
+/* Is what the local files have older than what the journal still tells? Then base_open() comes first. */
+bool base_is_needed(const struct mailbox *m);
+/* The bucket that a tail with names above `after` begins in at least. */
+uint32_t base_tail_bucket(const struct mailbox *m, struct catalog_name after);
+/* A row of the tail was folded. */
+void base_note_row(struct mailbox *m, const struct catalog_row *row);
+/* Starts an upload in the background when the tail has grown enough. No wait. */
+void base_consider(struct mailbox *m);
+/* WAITS. Brings the segment that has the summary of a mail into the local file. ERR_NOT_FOUND: none has. */
+enum err base_fetch_summary(struct op *op, struct mailbox *m, uint32_t uid);
+void base_parts_done(struct base_parts *parts);
+void base_state_done(struct base_state *s);
+/* What the heads say; NULL: there is no base. */
+const struct user_base *user_base_of(const struct user *u, struct catalog_guid mailbox);
+void user_set_base(struct user *u, const struct user_base *base);
+enum err user_keep_base(struct op *op, struct user *u, const struct catalog_head *head);
+void user_drop_base(struct user *u, struct catalog_guid mailbox, uint32_t writer);
+/* Has somebody else an open head of this mailbox? */
+bool user_has_others(const struct user *u, struct catalog_guid mailbox);
+struct str base_object_key(
+	struct arena *a, const struct user *u, struct catalog_guid mailbox, struct row_id id);
+/* The object of a garbage entry, and back. */
+#define BASE_GARBAGE "idx/"
+bool base_is_garbage(struct str object, struct row_id *out_id);
 
 /* ---- mailbox.c, opening.c ---- */
 

@@ -88,6 +88,7 @@ static enum err fold_tail_row(struct op *op, const struct catalog_row *row, void
 	if (e != ERR_NONE)
 		return op_fail(op, e, "a journal row of the mailbox cannot be folded");
 	note_row(t, row);
+	base_note_row(m, row);
 	name_observe(&m->user->store->clock, row->name, now_wall_us());
 	task_breathe();
 	return ERR_NONE;
@@ -112,7 +113,7 @@ static struct catalog_name tail_begin(const struct mailbox *m, uint32_t *out_buc
 	int64_t from_ms =
 		(int64_t)MIN(name_ms(cover), (uint64_t)(now_wall_us() / US_PER_MS)) - STORE_TAIL_MS;
 	struct catalog_name after = name_at_ms(name_is_none(cover) ? 0 : from_ms);
-	*out_bucket = 0;
+	*out_bucket = base_tail_bucket(m, after);
 	/* The last bucket that was in use before the tail begins. */
 	for (uint32_t at = index_count(m->index); at > 0 && *out_bucket == 0; at--)
 		if (name_cmp(index_cold(m->index, at - 1)->name, after) <= 0)

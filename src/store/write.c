@@ -49,12 +49,23 @@ static void publish_bucket(struct user *u, struct catalog_guid mailbox, uint32_t
 	}
 }
 
+static void publish_base(struct user *u, const struct catalog_change *change, uint32_t writer)
+{
+	struct user_base base = { .mailbox = change->mailbox, .writer = writer };
+	if (change->kind == CATALOG_DELETE_HEAD)
+		user_drop_base(u, change->mailbox, writer);
+	else if (head_base_decode(change->value, &base.head) == ERR_NONE)
+		user_set_base(u, &base);
+}
+
 static void publish_head(struct user *u, const struct catalog_change *change)
 {
 	uint32_t number;
 	struct catalog_name last;
 	if (head_is_writer_key(change->key, &number))
 		publish_writer(u, change, number);
+	else if (head_is_base_key(change->key, &number))
+		publish_base(u, change, number);
 	else if (change->kind == CATALOG_DELETE_HEAD)
 		return;
 	else if (head_is_fence_key(change->key, &number) &&

@@ -249,6 +249,22 @@ void chunk_add_borrowed(
 		chunk_count_record(x, c, i, true);
 }
 
+void chunk_add_copies(struct index *x, const struct snapshot_hot *hot,
+	const struct snapshot_cold *cold, uint32_t count)
+{
+	uint32_t total = index_count(x);
+	struct chunk *c = chunk_new_at(x, x->chunk_count);
+	*c = (struct chunk){ .hot = mem_new_array(count, sizeof(*hot)),
+		.cold = mem_new_array(count, sizeof(*cold)),
+		.count = count,
+		.cap = count,
+		.start = total };
+	memcpy(c->hot, hot, count * sizeof(*hot));
+	memcpy(c->cold, cold, count * sizeof(*cold));
+	for (uint32_t i = 0; i < count; i++)
+		chunk_count_record(x, c, i, true);
+}
+
 void chunk_count_record(struct index *x, struct chunk *c, uint32_t in_chunk, bool is_added)
 {
 	const struct snapshot_hot *hot = &c->hot[in_chunk];

@@ -18,6 +18,7 @@
 
 #include "base/base.h"
 #include "catalog/catalog.h"
+#include "store/format/base.h"
 #include "store/format/row.h"
 #include "store/format/snapshot.h"
 
@@ -120,6 +121,27 @@ void index_save(struct index *x, uint64_t stamp_floor, struct buf *out);
 /* Into a new index. The index uses `file` in place and writes to it (a private mapping or heap
  * memory): it must live as long. ERR_CORRUPT, ERR_UNSUPPORTED: the index is unusable, free it. */
 enum err index_load(struct index *x, char *file, size_t bytes);
+
+/* ---- bases (format/base.h) ---- */
+
+/* Flag changes for mails, or appends for commit rows, that were not folded wait here, and nowhere in a
+ * base: the rows they came in must stay. */
+bool index_is_waiting(const struct index *x);
+/* The mailbox's numbers; what the index does not know is left alone. */
+void index_base_meta(const struct index *x, uint64_t stamp_floor, struct base_meta *out);
+#define INDEX_BASE_SECTIONS 4
+/* What is not of a single mail, as INDEX_BASE_SECTIONS sections in the arena. */
+void index_base_sections(const struct index *x, uint64_t stamp_floor, struct arena *arena,
+	struct base_section *out);
+/* Copies living records with UIDs `first_uid` to `last_uid`, at most `max`; how many there were. */
+uint32_t index_copy_records(const struct index *x, uint32_t first_uid, uint32_t last_uid,
+	uint32_t max, struct snapshot_hot *hot, struct snapshot_cold *cold);
+/* Into a new index: meta, then sections, then records. ERR_CORRUPT: the index is unusable. */
+void index_take_meta(struct index *x, const struct base_meta *meta);
+enum err index_take_section(struct index *x, const struct base_section *section);
+/* Copies. `hot` and `cold` are of the same mails, behind those that are there. */
+enum err index_take_records(struct index *x, const struct snapshot_hot *hot,
+	const struct snapshot_cold *cold, uint32_t count);
 
 /* Appends a readable line per record and number, for comparing two folds: equal text, equal fold. */
 void index_describe(const struct index *x, struct buf *out);

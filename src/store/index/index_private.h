@@ -84,6 +84,9 @@ void chunk_remove(struct index *x, uint32_t position);
 void chunk_sweep(struct index *x, uint8_t state);
 void chunk_add_borrowed(
 	struct index *x, struct snapshot_hot *hot, struct snapshot_cold *cold, uint32_t count);
+/* Adds copies of records behind all others, UIDs ascending, at most INDEX_CHUNK. */
+void chunk_add_copies(struct index *x, const struct snapshot_hot *hot,
+	const struct snapshot_cold *cold, uint32_t count);
 /* Adds what a living record counts for, or takes it away. */
 void chunk_count_record(struct index *x, struct chunk *c, uint32_t in_chunk, bool is_added);
 void chunk_free_all(struct index *x);

@@ -1,0 +1,360 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Bases: what is opened from one is what was uploaded; every request of an upload and of an opening may
+ * fail, the process may die in between; op rows go when they may; a damaged base costs nothing. */
+#include "store/world_test.h"
+
+#include "base/random.h"
+#include "task/test.h"
+
+#define HOUR_US (INT64_C(3600) * US_PER_SEC)
+
+/* ---- helpers ---- */
+
+/* Appends, flags, expunges at random. */
+static void shake(struct world *w, struct mailbox *m, int steps)
+{
+	struct view *v = world_view(w, m);
+	for (int i = 0; i < steps; i++) {
+		uint32_t exists = view_exists(v);
+		uint32_t seq = exists ? 1 + (uint32_t)random_below(exists) : 0;
+		switch (random_below(4)) {
+		case 0:
+		case 1:
+			world_append(w, m, "x");
+			break;
+		case 2:
+			if (seq)
+				world_flags(
+					w, v, seq, seq, FLAGS_REPLACE, (unsigned)random_below(32));
+			break;
+		case 3:
+			if (seq && random_below(3) == 0) {
+				world_flags(w, v, seq, seq, FLAGS_ADD, MAIL_DELETED);
+				assert_ok(view_expunge(&w->op, v, NULL));
+			}
+			break;
+		}
+		(void)world_sync(w, v, true);
+	}
+	view_close(v);
+	assert_ok(flags_journal_flush(&w->op, m));
+}
+
+static void upload(struct world *w, struct mailbox *m)
+{
+	assert_ok(mailbox_upload_base(&w->op, m, BASE_FLUSH));
+	assert_true(m->base.exists);
+}
+
+/* Without local files. */
+static struct str opened_cold(struct world *w, enum world_end how)
+{
+	if (how == WORLD_STOP) {
+		world_stop(w);
+		assert_ok(file_remove_tree(&w->op, w->settings.local_dir.p));
+		world_open_store(w);
+	} else {
+		world_reopen(w, WORLD_CRASH_DROP);
+	}
+	struct mailbox *m = world_box(w, "INBOX");
+	struct str text = world_describe(w, m);
+	mailbox_unref(m);
+	return text;
+}
+
+static void sleep_hours(struct world *w, int hours)
+{
+	assert_ok(task_sleep(&w->op, hours * HOUR_US + US_PER_SEC));
+}
+
+/* ---- round trips ---- */
+
+static void a_cold_opening_is_what_was_uploaded(struct world *w)
+{
+	struct mailbox *m = world_box(w, "INBOX");
+	shake(w, m, 60);
+	upload(w, m);
+	struct str before = world_describe(w, m);
+	mailbox_unref(m);
+	assert_str(opened_cold(w, WORLD_STOP), before);
+	assert_int_equal(w->store->counters.base_reads, 1);
+
+	m = world_box(w, "INBOX");
+	shake(w, m, 30); /* a tail behind the base */
+	before = world_describe(w, m);
+	mailbox_unref(m);
+	assert_str(opened_cold(w, WORLD_STOP), before);
+	m = world_box(w, "INBOX");
+	shake(w, m, 10);
+	upload(w, m);
+	upload(w, m); /* nothing new: nothing happens */
+	assert_int_equal(w->store->counters.base_uploads, 1);
+	assert_ok(mailbox_verify(&w->op, m));
+	mailbox_unref(m);
+}
+SCENARIO(a_cold_opening_is_what_was_uploaded)
+
+static void summaries_task(void *arg)
+{
+	(void)arg;
+	struct world *w = world_open(false);
+	struct mailbox *m = world_box(w, "INBOX");
+	for (int i = 0; i < 20; i++)
+		world_append(w, m, "first");
+	upload(w, m);
+	for (int i = 0; i < 5; i++)
+		world_append(w, m, "second");
+	upload(w, m);
+	sleep_hours(w, 1);
+	world_append(w, m, "third"); /* the tail behind it has no other */
+	upload(w, m);
+	size_t segments = 0;
+	for (size_t i = 0; i < m->base.parts.count; i++)
+		segments += !m->base.parts.segments[i].is_retired;
+	assert_int_equal(segments, 3);
+	mailbox_unref(m);
+	(void)opened_cold(w, WORLD_STOP);
+	m = world_box(w, "INBOX");
+	struct view *v = world_view(w, m);
+	for (uint32_t seq = 1; seq <= 26; seq++) {
+		struct mail mail;
+		struct message_summary summary;
+		assert_true(view_get(v, seq, &mail));
+		assert_ok(view_read_summary(&w->op, v, &mail, &summary));
+		assert_true(str_find(summary.envelope, str_from(seq > 25   ? "third"
+								: seq > 20 ? "second"
+									   : "first")) >= 0);
+	}
+	assert_int_equal(w->store->counters.summary_misses, 0);
+	assert_int_equal(w->store->counters.summary_segments, 2);
+	view_close(v);
+	mailbox_unref(m);
+	world_close(w);
+}
+
+static void summaries_come_from_segments(void **state)
+{
+	(void)state;
+	world_in_memory(summaries_task, NULL);
+}
+
+/* ---- dropping ---- */
+
+struct count {
+	size_t appends, ops;
+};
+
+static enum err count_row(struct op *op, const struct catalog_row *row, void *arg)
+{
+	struct count *c = arg;
+	(void)op;
+	c->appends += row->kind == CATALOG_APPEND;
+	c->ops += row->kind == CATALOG_OP;
+	return ERR_NONE;
+}
+
+static struct count rows_of(struct world *w, struct mailbox *m)
+{
+	static const struct catalog_name all;
+	struct count c = { 0 };
+	assert_ok(catalog_read_rows(&w->op, w->catalog, w->user->name, m->guid, 0,
+		user_last_bucket(w->user, m->guid), all, count_row, &c));
+	return c;
+}
+
+static void drop_task(void *arg)
+{
+	(void)arg;
+	struct world *w = world_open(false);
+	struct mailbox *m = world_box(w, "INBOX");
+	shake(w, m, 60);
+	upload(w, m);
+	size_t all = rows_of(w, m).ops;
+	assert_true(all > 0);
+	sleep_hours(w, 1);
+	shake(w, m, 10);
+	upload(w, m); /* those behind the first one's tail stay */
+	assert_true(rows_of(w, m).ops >= all);
+	sleep_hours(w, 1);
+	world_append(w, m, "y");
+	all = rows_of(w, m).ops;
+	upload(w, m);
+	struct count left = rows_of(w, m);
+	assert_true(left.ops < all);
+	assert_int_equal(left.appends, index_counters(m->index).messages);
+	struct str before = world_describe(w, m);
+	mailbox_unref(m);
+	assert_str(opened_cold(w, WORLD_STOP), before);
+	m = world_box(w, "INBOX");
+	shake(w, m, 10);
+	assert_ok(mailbox_verify(&w->op, m));
+	mailbox_unref(m);
+	world_close(w);
+}
+
+static void op_rows_are_dropped_in_time(void **state)
+{
+	(void)state;
+	world_in_memory(drop_task, NULL);
+}
+
+/* ---- what breaks ---- */
+
+static void damaged_task(void *arg)
+{
+	(void)arg;
+	struct world *w = world_open(false);
+	struct mailbox *m = world_box(w, "INBOX");
+	shake(w, m, 40);
+	upload(w, m);
+	sleep_hours(w, 2);
+	shake(w, m, 10);
+	upload(w, m);
+	sleep_hours(w, 2);
+	shake(w, m, 10);
+	upload(w, m);
+	struct str before = world_describe(w, m);
+	const struct user_base *b = user_base_of(w->user, m->guid);
+	struct str key = base_object_key(&w->arena, w->user, m->guid, b->head.base.id);
+	mailbox_unref(m);
+	assert_ok(objects_delete(&w->op, w->objects, key));
+	struct str after = opened_cold(w, WORLD_STOP);
+	assert_str(after, before);
+	assert_int_equal(w->store->counters.bases_damaged, 1);
+	m = world_box(w, "INBOX");
+	world_append(w, m, "z");
+	upload(w, m);
+	before = world_describe(w, m);
+	mailbox_unref(m);
+	assert_str(opened_cold(w, WORLD_STOP), before);
+	assert_int_equal(w->store->counters.bases_damaged, 0);
+	world_close(w);
+}
+
+static void a_lost_base_gives_way_to_the_one_before(void **state)
+{
+	(void)state;
+	world_in_memory(damaged_task, NULL);
+}
+
+/* Every single request of an upload fails, in three ways; the mailbox is what it was, cold too. */
+static void fail_upload(struct world *w, int64_t at, bool after, bool is_object)
+{
+	struct mailbox *m = world_box(w, "INBOX");
+	shake(w, m, 4);
+	if (is_object)
+		objects_fault_set(w->objects,
+			&(struct objects_fault_plan){ .fail_at = at, .fail_after_doing = after });
+	else
+		catalog_fault_set(w->catalog,
+			&(struct catalog_fault_plan){ .fail_at = at, .fail_after_doing = after });
+	enum err e = mailbox_upload_base(&w->op, m, BASE_TAIL);
+	objects_fault_set(w->objects, &(struct objects_fault_plan){ 0 });
+	catalog_fault_set(w->catalog, &(struct catalog_fault_plan){ 0 });
+	if (e != ERR_NONE)
+		op_forgive(&w->op);
+	world_append(w, m, "behind");
+	struct str before = world_describe(w, m);
+	mailbox_unref(m);
+	assert_str(opened_cold(w, WORLD_STOP), before);
+	m = world_box(w, "INBOX");
+	assert_ok(mailbox_upload_base(&w->op, m, BASE_TAIL));
+	before = world_describe(w, m);
+	mailbox_unref(m);
+	assert_str(opened_cold(w, WORLD_STOP), before);
+}
+
+static void faults_task(void *arg)
+{
+	(void)arg;
+	struct world *w = world_open(false);
+	for (int64_t at = 1; at <= 6; at++)
+		for (int kind = 0; kind < 4; kind++)
+			fail_upload(w, at, kind & 1, kind & 2);
+	world_close(w);
+}
+
+static void any_request_of_an_upload_may_fail(void **state)
+{
+	(void)state;
+	world_in_memory(faults_task, NULL);
+}
+
+static void fail_open_task(void *arg)
+{
+	(void)arg;
+	struct world *w = world_open(false);
+	struct mailbox *m = world_box(w, "INBOX");
+	shake(w, m, 30);
+	upload(w, m);
+	shake(w, m, 5);
+	struct str before = world_describe(w, m);
+	mailbox_unref(m);
+	for (int64_t at = 1; at <= 3; at++) {
+		world_stop(w);
+		assert_ok(file_remove_tree(&w->op, w->settings.local_dir.p));
+		world_open_store(w);
+		objects_fault_set(w->objects, &(struct objects_fault_plan){ .fail_at = at });
+		enum err e = mailbox_open(&w->op, w->user, STR("INBOX"), &m);
+		objects_fault_set(w->objects, &(struct objects_fault_plan){ 0 });
+		if (e == ERR_NONE) {
+			mailbox_unref(m);
+		} else {
+			assert_int_equal(e, ERR_UNAVAILABLE);
+			op_forgive(&w->op);
+		}
+		m = world_box(w, "INBOX");
+		assert_str(world_describe(w, m), before);
+		mailbox_unref(m);
+	}
+	world_close(w);
+}
+
+static void any_request_of_an_opening_may_fail(void **state)
+{
+	(void)state;
+	world_in_memory(fail_open_task, NULL);
+}
+
+/* ---- crashes ---- */
+
+static void crash_task(void *arg)
+{
+	(void)arg;
+	struct world *w = world_open(false);
+	for (int round = 0; round < 6; round++) {
+		struct mailbox *m = world_box(w, "INBOX");
+		shake(w, m, 10);
+		if (round % 2)
+			upload(w, m);
+		shake(w, m, round);
+		uint32_t messages = index_counters(m->index).messages;
+		mailbox_unref(m);
+		(void)opened_cold(w, round % 3 ? WORLD_CRASH_DROP : WORLD_STOP);
+		m = world_box(w, "INBOX");
+		assert_int_equal(index_counters(m->index).messages, messages);
+		assert_ok(mailbox_verify(&w->op, m));
+		mailbox_unref(m);
+	}
+	world_close(w);
+}
+
+static void a_crash_behind_a_base_loses_nothing(void **state)
+{
+	(void)state;
+	world_in_memory(crash_task, NULL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_a_cold_opening_is_what_was_uploaded),
+		cmocka_unit_test(summaries_come_from_segments),
+		cmocka_unit_test(op_rows_are_dropped_in_time),
+		cmocka_unit_test(a_lost_base_gives_way_to_the_one_before),
+		cmocka_unit_test(any_request_of_an_upload_may_fail),
+		cmocka_unit_test(any_request_of_an_opening_may_fail),
+		cmocka_unit_test(a_crash_behind_a_base_loses_nothing),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
