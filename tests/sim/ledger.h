@@ -21,6 +21,7 @@ struct known_mail {
 	enum known_state state;
 	bool may_be_expunged; /* an expunge that runs or is in doubt may have taken it */
 	unsigned movers;      /* moves of it that run or are in doubt */
+	bool was_moved;       /* as the look that runs has found */
 	bool was_seen;        /* by the look that runs */
 	unsigned flags, open;
 	unsigned recent; /* acknowledged since the journal was last known to be empty */
@@ -109,6 +110,8 @@ void intent_run(struct intent *i);
 /* `uids` of the targets in order if it was acknowledged. Frees it unless it is in doubt. */
 void intent_end(struct intent *i, enum err e, const uint32_t *uids);
 bool is_doubtful(enum err e);
+/* Another one may have put the same content there: who can tell? */
+bool intent_is_ambiguous(const struct intent *i);
 
 /* Flags of one mail. */
 struct flags_change_one {

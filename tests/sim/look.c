@@ -110,44 +110,50 @@ static void look_at_box(struct looking *k, const char *name)
 
 /* ---- doubts ---- */
 
-static void end_move(const struct intent *i, bool is_done)
+/* Mails that were to be moved: each is in one place. */
+static void end_move(const struct intent *i)
 {
-	for (size_t n = 0; i->is_move && n < i->count; n++) {
+	for (size_t n = 0; n < i->count; n++) {
 		struct known_mail *from = box_find(i->source, i->mails[n].source_uid);
-		if (i->source->is_removed || --from->movers > 0)
+		from->movers--;
+		if (i->source->is_removed || i->state != INTENT_DONE)
 			continue;
-		if (is_done && from->was_seen)
+		if (from->was_seen || from->was_moved)
 			sim_fail("%s: UID %" PRIu32 " (w%" PRIu32
-				 ") was moved to %s and is still there",
+				 ") was moved to %s and is still there, or moved twice",
 				i->source->name, from->uid, from->word, i->target->name);
-		if (!is_done && !from->was_seen && !from->may_be_expunged &&
-			from->state == KNOWN_MAY && !i->target->is_removed)
-			sim_fail("%s: UID %" PRIu32 " (w%" PRIu32
-				 ") is lost: it should be moved to %s",
-				i->source->name, from->uid, from->word, i->target->name);
+		from->was_moved = true;
 	}
 }
 
-static void end_intent(const struct intent *i)
+static void end_intent(struct intent *i)
 {
 	size_t seen = 0;
 	for (size_t n = 0; n < i->count; n++)
 		seen += i->mails[n].seen_uid > 0;
-	if (seen > 0 && seen < i->count && !i->target->is_removed)
+	bool is_vague = i->target->is_removed || intent_is_ambiguous(i);
+	if (seen > 0 && seen < i->count && !is_vague)
 		sim_fail("%s: %zu of %zu mails are there (w%" PRIu32 "...)", i->target->name, seen,
 			i->count, i->mails[0].word);
-	end_move(i, seen > 0);
+	i->state = seen > 0 && !is_vague ? INTENT_DONE : INTENT_VOID;
+	/* Whether a removed mailbox had them nobody can tell. */
+	for (size_t n = 0; is_vague && i->is_move && n < i->count; n++)
+		box_find(i->source, i->mails[n].source_uid)->may_be_expunged = true;
+	if (i->is_move)
+		end_move(i);
 }
 
 static void end_mails(struct known_box *box)
 {
 	for (size_t i = 0; i < box->count; i++) {
 		struct known_mail *k = box->mails[i];
-		if (k->state == KNOWN_MUST && !k->was_seen)
+		bool may = k->state != KNOWN_MUST &&
+			   (k->state == KNOWN_GONE || k->may_be_expunged || k->was_moved);
+		if (!k->was_seen && !may)
 			sim_fail("%s: UID %" PRIu32 " (w%" PRIu32 ") is lost", box->name, k->uid,
 				k->word);
 		k->state = k->was_seen ? KNOWN_MUST : KNOWN_GONE;
-		k->was_seen = k->may_be_expunged = false;
+		k->was_seen = k->may_be_expunged = k->was_moved = false;
 	}
 }
 
@@ -160,8 +166,9 @@ static void end_doubts(struct ledger *l)
 		box->is_removed = !box->was_seen;
 		box->is_doubtful = box->was_seen = false;
 	}
-	for (size_t i = 0; i < l->intent_count; i++) {
+	for (size_t i = 0; i < l->intent_count; i++)
 		end_intent(l->intents[i]);
+	for (size_t i = 0; i < l->intent_count; i++) {
 		mem_free(l->intents[i]->mails);
 		mem_free(l->intents[i]);
 	}
