@@ -1,136 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the catalog in Cassandra promises beyond the contract: how many requests things cost, damaged
- * cells, what fades, the queue's hours, tables that are not there, connections that are cut. All but the
- * cells need POMBAL_TEST_CQL. */
-#include "catalog/cql_private.h"
+/* The Cassandra driver beyond the contract: cells, costs, what fades, damage, tables, connections that are cut.
+ * With Cassandra at POMBAL_TEST_CQL. */
+#include "catalog/cql_test.h"
 
-#include "base/test.h"
-
-#include <stdio.h>
-
-#include "base/codec.h"
-#include "base/number.h"
-#include "catalog/cluster_test.h"
 #include "catalog/proxy_test.h"
-
-struct place {
-	struct op *op;
-	struct catalog *catalog;
-	struct str text;
-	void (*body)(struct place *p);
-};
-
-static const struct str user = { "u1", 2 };
-static const struct catalog_guid inbox = { { 1, 2, 3 } };
-
-static void place_task(void *arg)
-{
-	struct place *p = arg;
-	assert_ok(catalog_open_text(p->op, p->text, &p->catalog));
-	p->body(p);
-	catalog_close(p->op, p->catalog);
-	loop_stop();
-}
-
-static void run(void (*body)(struct place *p))
-{
-	if (!cluster_address())
-		skip();
-	AUTO_ARENA(arena, 0);
-	struct op op;
-	op_init(&op, &arena, NULL, TIME_NEVER);
-	struct place p = { .op = &op, .body = body, .text = cluster_catalog(&arena) };
-	assert_ok(loop_open(&op, NULL));
-	task_start("test", place_task, &p);
-	loop_run();
-	loop_close();
-}
-
-/* ---- shorthand ---- */
-
-static struct catalog_name name(uint64_t ms, uint64_t n)
-{
-	struct catalog_name v = { { 0 } };
-	put_be64(v.bytes, ms << 16);
-	put_be64(v.bytes + 8, n);
-	return v;
-}
-
-static struct catalog_change row(
-	enum catalog_kind kind, uint32_t bucket, uint64_t n, struct str value)
-{
-	return (struct catalog_change){ .kind = CATALOG_PUT_ROW,
-		.mailbox = inbox,
-		.row = { .kind = kind, .bucket = bucket, .name = name(n, 1), .value = value } };
-}
-
-static struct catalog_change head(const char *key, struct str value)
-{
-	return (struct catalog_change){
-		.kind = CATALOG_PUT_HEAD, .mailbox = inbox, .key = str_from(key), .value = value
-	};
-}
-
-static struct catalog_change garbage(uint64_t ms, uint64_t n, struct str object)
-{
-	return (struct catalog_change){ .kind = CATALOG_PUT_GARBAGE,
-		.mailbox = inbox,
-		.object = object,
-		.queued = name(ms, n),
-		.row = { .bucket = 7, .name = name(n, 2) } };
-}
-
-static void write_all(struct place *p, const struct catalog_change *changes, size_t count)
-{
-	enum err e = catalog_write(p->op, p->catalog, user, changes, count);
-	if (e != ERR_NONE)
-		print_error("%s\n", p->op->failure.text);
-	assert_ok(e);
-}
-
-static uint64_t requests(struct place *p)
-{
-	return cql_counters(catalog_cql(p->catalog)->client).requests;
-}
-
-/* Runs what an administrator could type; "%s" is the keyspace, "%p" the prefix. */
-static void type(struct place *p, const char *text)
-{
-	AUTO_BUF(out, 0);
-	struct str rest = str_from(text), part;
-	while (str_cut(&rest, '%', &part)) {
-		buf_put(&out, part);
-		char what = *str_take(&rest, 1).p;
-		buf_putf(&out, "%s",
-			what == 's' ? cluster_keyspace : catalog_cql(p->catalog)->prefix);
-	}
-	buf_put(&out, rest);
-	cluster_run(p->op, str_dup_z(p->op->arena, buf_str(&out)));
-}
-
-static size_t seen;
-static struct str seen_value;
-
-static enum err see(struct op *op, const struct catalog_row *r, void *arg)
-{
-	(void)arg;
-	seen++;
-	seen_value = str_dup(op->arena, r->value);
-	return ERR_NONE;
-}
-
-static enum err read_tail(struct place *p, uint32_t last_bucket)
-{
-	seen = 0;
-	return catalog_read_rows(p->op, p->catalog, user, inbox, 0, last_bucket,
-		(struct catalog_name){ { 0 } }, see, NULL);
-}
-
-static void assert_told(struct place *p, const char *text)
-{
-	if (str_find(str_from(p->op->failure.text), str_from(text)) < 0)
-		fail_msg("\"%s\" does not tell \"%s\"", p->op->failure.text, text);
-}
 
 /* ---- cells ---- */
 
@@ -351,134 +224,6 @@ static void damaged_cells_are_told(void **state)
 	run(damaged);
 }
 
-/* ---- the queue ---- */
-
-static size_t read_queue(
-	struct place *p, struct catalog *c, size_t max, struct catalog_garbage **out)
-{
-	size_t count = 0;
-	assert_ok(catalog_read_garbage(
-		p->op, c, catalog_user_shard(p->catalog, user), max, out, &count));
-	return count;
-}
-
-static void delete_entry(struct place *p, const struct catalog_garbage *entry)
-{
-	struct catalog_change change = {
-		.kind = CATALOG_DELETE_GARBAGE, .object = entry->object, .queued = entry->name
-	};
-	assert_ok(catalog_write(p->op, p->catalog, entry->user, &change, 1));
-}
-
-static enum err count_hour(struct op *op, const struct cql_row *r, void *arg)
-{
-	(void)op;
-	(void)r;
-	(*(size_t *)arg)++;
-	return ERR_NONE;
-}
-
-static size_t hours_listed(struct place *p)
-{
-	struct catalog_cql *c = catalog_cql(p->catalog);
-	size_t count = 0;
-	const struct cql_value values[] = { cql_text(str_from(c->prefix)),
-		cql_int(p->op->arena, (int32_t)catalog_user_shard(p->catalog, user)) };
-	const struct cql_bound b = catalog_cql_bind(c, CATALOG_CQL_READ_HOURS, values, 2);
-	assert_ok(cql_query(p->op, c->client, &b, count_hour, &count));
-	return count;
-}
-
-static void hours(struct place *p)
-{
-	const uint64_t hour_ms = 3600 * 1000, now_ms = (uint64_t)(now_wall_us() / US_PER_MS);
-	const struct catalog_change changes[] = { garbage(now_ms, 5, STR("today")),
-		garbage(3 * hour_ms, 4, STR("c")), garbage(hour_ms + 1, 2, STR("b")),
-		garbage(hour_ms, 1, STR("a")) };
-	struct catalog_garbage *entries;
-	write_all(p, changes, ARRAY_COUNT(changes));
-	assert_int_equal(hours_listed(p), 3);
-	assert_int_equal(read_queue(p, p->catalog, 9, &entries), 4);
-	assert_str(entries[0].object, STR("a"));
-	assert_str(entries[1].object, STR("b"));
-	assert_str(entries[2].object, STR("c"));
-	assert_str(entries[3].object, STR("today"));
-	for (size_t i = 0; i < 3; i++)
-		delete_entry(p, &entries[i]);
-	assert_int_equal(read_queue(p, p->catalog, 9, &entries), 1);
-
-	/* Hours that are long over leave the list when they are found empty from their beginning. */
-	struct catalog *other;
-	assert_ok(catalog_open_text(p->op, p->text, &other));
-	assert_int_equal(read_queue(p, other, 9, &entries), 1);
-	catalog_close(p->op, other);
-	/* ... unless they were listed within the last ten minutes, as these were. */
-	assert_int_equal(hours_listed(p), 3);
-
-	/* What comes late is found by who reads the hour from its beginning. */
-	const struct catalog_change late = garbage(hour_ms, 0, STR("late"));
-	write_all(p, &late, 1);
-	assert_int_equal(read_queue(p, p->catalog, 9, &entries), 1);
-	assert_ok(catalog_open_text(p->op, p->text, &other));
-	assert_int_equal(read_queue(p, other, 9, &entries), 2);
-	assert_str(entries[0].object, STR("late"));
-	catalog_close(p->op, other);
-}
-static void the_queue_is_read_by_hours(void **state)
-{
-	(void)state;
-	run(hours);
-}
-
-static void leave(struct place *p)
-{
-	struct catalog_garbage *entries;
-	/* As if it had been listed when it was the present hour. */
-	AUTO_BUF(text, 0);
-	buf_putf(&text,
-		"INSERT INTO %%s.gc_hours (prefix, shard, hour) VALUES ('%%p', %" PRIu32
-		", 5) USING TIMESTAMP 18000000000",
-		catalog_user_shard(p->catalog, user));
-	type(p, str_dup_z(p->op->arena, buf_str(&text)));
-	assert_int_equal(hours_listed(p), 1);
-	assert_int_equal(read_queue(p, p->catalog, 9, &entries), 0);
-	assert_int_equal(hours_listed(p), 0);
-	const struct catalog_change late = garbage(5 * 3600 * 1000, 0, STR("late"));
-	write_all(p, &late, 1);
-	assert_int_equal(read_queue(p, p->catalog, 9, &entries), 1);
-}
-static void an_empty_hour_leaves_the_list_and_comes_back(void **state)
-{
-	(void)state;
-	run(leave);
-}
-
-/* Many entries that were dealt with do not stand before those that were not. */
-static void consumed(struct place *p)
-{
-	enum { COUNT = 2000, AT_ONCE = 250 };
-	const uint64_t now_ms = (uint64_t)(now_wall_us() / US_PER_MS);
-	struct catalog_change *changes =
-		ARENA_NEW_ARRAY(p->op->arena, struct catalog_change, COUNT);
-	struct catalog_garbage *entries;
-	size_t count, total = 0;
-	for (uint64_t i = 0; i < COUNT; i++)
-		changes[i] = garbage(now_ms, i, str_printf(p->op->arena, "o%05u", (unsigned)i));
-	write_all(p, changes, COUNT);
-	while ((count = read_queue(p, p->catalog, AT_ONCE, &entries)) > 0) {
-		for (size_t i = 0; i < count; i++, total++) {
-			assert_int_equal(get_be64(entries[i].name.bytes + 8), total);
-			delete_entry(p, &entries[i]);
-		}
-	}
-	assert_int_equal(total, COUNT);
-}
-static void what_is_done_is_not_read_again(void **state)
-{
-	(void)state;
-	run(consumed);
-}
-
 /* ---- tables ---- */
 
 static void missing(struct place *p)
@@ -613,24 +358,16 @@ static void cut_connections_leave_it_uncertain(void **state)
 	run(cut);
 }
 
-#define TEST(fn)                                                                                   \
-	{                                                                                          \
-#fn, fn, NULL, NULL, NULL                                                          \
-	}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(cells_know_their_place_and_their_bytes),
-		TEST(entries_of_the_queue_are_forty_bytes_at_most),
-		TEST(requests_are_few),
-		TEST(what_faded_is_missing_at_the_end),
-		TEST(damaged_cells_are_told),
-		TEST(the_queue_is_read_by_hours),
-		TEST(an_empty_hour_leaves_the_list_and_comes_back),
-		TEST(what_is_done_is_not_read_again),
-		TEST(tables_are_made_once),
-		TEST(cut_connections_leave_it_uncertain),
+		cmocka_unit_test(cells_know_their_place_and_their_bytes),
+		cmocka_unit_test(entries_of_the_queue_are_forty_bytes_at_most),
+		cmocka_unit_test(requests_are_few),
+		cmocka_unit_test(what_faded_is_missing_at_the_end),
+		cmocka_unit_test(damaged_cells_are_told),
+		cmocka_unit_test(tables_are_made_once),
+		cmocka_unit_test(cut_connections_leave_it_uncertain),
 	};
 	return cmocka_run_group_tests(tests, cluster_setup, cluster_teardown);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* config/scope_private.h - a resolved place: scope.c makes them, lookup.c reads them. */
+/* config/scope_private.h - a resolved place: scope.c and scope_blocks.c make them, lookup.c reads them. */
 #pragma once
 
 #include "config/config_private.h"
@@ -58,6 +58,12 @@ struct config_view {
 	const struct config_scope *base; /* of a private view: the shared one's root */
 	bool is_shared;                  /* in the config's list; else it is a user's own */
 };
+
+/* ---- scope.c ---- */
+
+/* The scope of `block` with this name inside `parent`, resolved; it lives as long as the view. */
+struct config_scope *config_scope_make(struct config_view *view, const struct config_scope *parent,
+	enum config_block block, struct str name);
 
 /* ---- match.c ---- */
 
