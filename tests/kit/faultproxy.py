@@ -323,7 +323,8 @@ class CqlConnection:
         await self.up_writer.drain()
 
     async def answer(self, header, body):
-        version, flags, stream, opcode, _ = header
+        version, flags, stream, opcode, size = header
+        self.front.counts["bytes in"] += size
         if opcode == SUPPORTED:
             body = without_compression(body)
         text = self.preparing.pop(stream, None)

@@ -18,8 +18,8 @@ from kit.lmtp import LmtpEnded, LmtpError
 BACK_WITHIN_S = 20
 SIZE = 1500
 NOT_NOW = ([b"UNAVAILABLE"], [b"SERVERBUG"])
-# What a proxy counts besides the requests of users.
-PASSED_BY = ("connections", "OPTIONS", "STARTUP", "REGISTER", "bytes in", "bytes out", "PREPARE")
+# What a proxy counts besides the requests of users: connections, and what each process asks once in its life.
+PASSED_BY = ("connections", "OPTIONS", "STARTUP", "REGISTER", "PREPARE", "bytes", "EXECUTE SELECT meta")
 SETTLED_S = 1.5
 CLOSED_S = 4  # metacache_close_delay and a little: a backend without sessions has let go of a user
 # What was told is durable: not even flags may be lost.
@@ -222,9 +222,19 @@ def settle(cloud, settled_s=SETTLED_S, within_s=15):
 
 
 def requests(cloud):
-    """({kind: requests} to S3, the same to Cassandra) once nothing more follows; what the catalog's clock is
-    asked is told by `system.local` and counts for nobody."""
-    counts = {kind: n for kind, n in settle(cloud).items() if kind.partition(" ")[0] not in PASSED_BY
-              and kind not in PASSED_BY}
+    """({kind: requests} to S3, the same to Cassandra) since the last reset_counts(), once nothing more follows."""
+    counts = {kind: n for kind, n in settle(cloud).items() if not kind.startswith(PASSED_BY)}
     s3 = {kind: n for kind, n in counts.items() if kind.split()[0] in ("GET", "PUT", "HEAD", "DELETE", "POST")}
     return s3, {kind: n for kind, n in counts.items() if kind not in s3}
+
+
+def fill(client, count, mailbox="INBOX", first=100):
+    """Makes a mailbox of so many mails: some are appended, the others are copies of them."""
+    for number in range(min(first, count)):
+        client.do(f"APPEND {mailbox}", Literal(mails.marked(f"fill{number}~", 300), plus=True))
+    there = client.select(mailbox).exists
+    while there < count:
+        more = min(there, count - there)
+        client.do(f"COPY 1:{more} {mailbox}")
+        there += more
+        client.do("NOOP")
