@@ -291,11 +291,14 @@ class Actor:
         mail_id = self.stress.new_id(self.name)
         flags = " ".join(self.rng.sample(FLAGS, self.rng.randint(0, 2)))
         mail = mails.small(mail_id, mails.text(self.rng, self.rng.choice((100, 2000, 20000))))
-        self.ledger.uncertain.add(mail_id)
-        command = await self.client.run(f"APPEND {target} ({flags})", mail)
-        if not command.is_for_now:
-            self.ledger.uncertain.discard(mail_id)  # the reply came
+        try:
+            command = await self.client.run(f"APPEND {target} ({flags})", mail)
+        except Ended:
+            self.ledger.append_in_doubt(mail_id)
+            raise
         if command.status != "OK":
+            if command.is_for_now:
+                self.ledger.append_in_doubt(mail_id)
             self.check_missing(command, target)
         else:
             self.ledger.appended(int(command.code[1]), int(command.code[2]), mail_id)
@@ -320,18 +323,17 @@ class Actor:
             return
         validity = self.mirror.uid_validity
         uids = [mail.uid for mail in self.mails_at(numbers)]
-        if verb == "MOVE":
-            self.ledger.doom(validity, uids)
+        move_to = target if verb == "MOVE" else ""
         by_uid = self.rng.random() < 0.5
         words = f"UID {verb} {as_set(uids)}" if by_uid else f"{verb} {as_set(numbers)}"
         try:
             command = await self.client.run(f"{words} {target}")
         except Ended:
-            self.ledger.copies_in_doubt(validity, uids)
+            self.ledger.copies_in_doubt(validity, uids, move_to)
             raise
         if command.status != "OK":
             if command.is_for_now:
-                self.ledger.copies_in_doubt(validity, uids, verb == "MOVE")
+                self.ledger.copies_in_doubt(validity, uids, move_to)
             if not command.code or command.code[0] != b"EXPUNGEISSUED":
                 self.check_missing(command, target)
             return

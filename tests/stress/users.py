@@ -20,7 +20,7 @@ BACK_WITHIN_S = 30
 class User:
     def __init__(self, stress, name, sessions, seed, is_shared):
         self.stress = stress
-        self.ledger = Ledger(name, is_shared)
+        self.ledger = Ledger(name, STABLE, is_shared)
         self.name = name
         self.rng = random.Random(f"{seed}-{name}")
         self.actors = [Actor(stress, self.ledger, number, random.Random(f"{seed}-{name}-{number}"))
