@@ -17,6 +17,23 @@
 #define PARTS      5
 #define FAULTS_MAX 400
 
+static const struct scenario scenarios[] = {
+	{ "append", act_append, check_append, NULL },
+	{ "multiappend", act_multiappend, check_multiappend, NULL },
+	{ "copy", act_copy, check_copy, NULL },
+	{ "move", act_move, check_move, NULL },
+	{ "expunge", act_expunge, check_expunge, NULL },
+	{ "flags", act_flags, check_flags, NULL },
+	{ "create", act_create, check_create, NULL },
+	{ "rename", act_rename, check_rename, NULL },
+	{ "remove", act_remove, check_remove, NULL },
+	{ "reopen", act_reopen, check_reopen, NULL },
+	{ "collect", act_collect, check_collect, NULL },
+	{ "append many", act_append_many, check_append_many, NULL },
+	{ "copy many", act_copy_many, check_copy_many, prepare_many },
+	{ "move many", act_move_many, check_move_many, prepare_many },
+};
+
 /* ---- running ---- */
 
 static void fill(struct run *r)
