@@ -82,6 +82,9 @@ struct catalog_garbage {
 	struct catalog_guid mailbox; /* the append row that named it ... */
 	uint32_t bucket;
 	struct catalog_name row;
+	/* It cannot be read: only name, user and object are set, and user is "" if not even they are whole.
+	 * It does not stop those behind it. */
+	bool is_damaged;
 };
 
 /* ---- use ---- */

@@ -152,13 +152,6 @@ struct reading {
 	size_t cap;
 };
 
-static enum err entry_corrupt(struct op *op, const struct reading *r)
-{
-	return op_fail(op, ERR_CORRUPT,
-		"gc_queue with prefix \"%s\", shard %" PRIu32 ", hour %d: an entry is damaged",
-		r->c->prefix, r->shard, (int)r->hour);
-}
-
 static enum err see_entry(struct op *op, const struct cql_row *row, void *arg)
 {
 	struct reading *r = arg;
@@ -168,17 +161,18 @@ static enum err see_entry(struct op *op, const struct cql_row *row, void *arg)
 		.table = 'g', .user = user, .bucket = r->shard, .key = object
 	};
 	struct catalog_garbage entry = { 0 };
-	if (queued.n != CATALOG_NAME_BYTES || user.n == 0 || user.n > CATALOG_USER_MAX ||
-		object.n == 0 || object.n > CATALOG_OBJECT_MAX || str_has_nul(user) ||
-		str_has_nul(object))
-		return entry_corrupt(op, r);
-	memcpy(place.name.bytes, queued.p, queued.n);
-	if (!catalog_cql_unseal(&place, cql_column(row, 3), &value) ||
-		!catalog_garbage_decode(value, &entry))
-		return entry_corrupt(op, r);
+	(void)op;
+	bool has_key = queued.n == CATALOG_NAME_BYTES && user.n > 0 && user.n <= CATALOG_USER_MAX &&
+		       object.n > 0 && object.n <= CATALOG_OBJECT_MAX && !str_has_nul(user) &&
+		       !str_has_nul(object);
+	if (has_key)
+		memcpy(place.name.bytes, queued.p, queued.n);
+	entry.is_damaged = !has_key ||
+			   !catalog_cql_unseal(&place, cql_column(row, 3), &value) ||
+			   !catalog_garbage_decode(value, &entry);
 	entry.name = place.name;
-	entry.user = str_dup(r->arena, user);
-	entry.object = str_dup(r->arena, object);
+	entry.user = has_key ? str_dup(r->arena, user) : STR("");
+	entry.object = has_key ? str_dup(r->arena, object) : STR("");
 	if (r->count == r->cap) {
 		size_t cap = MAX(2 * r->cap, 32);
 		r->items = arena_grow(

@@ -317,6 +317,24 @@ enum err shard_has_row(struct op *op, struct shard *s, struct str user,
 
 /* ---- of a whole shard ---- */
 
+static enum err garbage_columns(
+	struct op *op, struct shard *s, sqlite3_stmt *st, struct catalog_garbage *g)
+{
+	*g = (struct catalog_garbage){ .user = STR("") };
+	TRY(column_fixed(op, s, st, 0, g->name.bytes, sizeof(g->name.bytes)));
+	g->user = column_bytes(op, st, 1);
+	g->object = column_bytes(op, st, 2);
+	TRY(column_fixed(op, s, st, 3, g->mailbox.bytes, sizeof(g->mailbox.bytes)));
+	g->bucket = (uint32_t)sqlite3_column_int64(st, 4);
+	TRY(column_fixed(op, s, st, 5, g->row.bytes, sizeof(g->row.bytes)));
+	const struct catalog_place place = {
+		.table = 'g', .user = g->user, .name = g->name, .key = g->object
+	};
+	char bytes[CATALOG_GARBAGE_BYTES];
+	catalog_garbage_encode(bytes, g);
+	return column_check(op, s, st, 6, &place, (struct str){ bytes, sizeof(bytes) });
+}
+
 static enum err garbage_read(struct op *op, struct shard *s, struct connection *c, sqlite3_stmt *st,
 	struct catalog_garbage **out, size_t *out_count)
 {
@@ -329,18 +347,13 @@ static enum err garbage_read(struct op *op, struct shard *s, struct connection *
 			break;
 		garbage = need_room(op, garbage, count, &cap, sizeof(*garbage));
 		struct catalog_garbage *g = &garbage[count++];
-		TRY(column_fixed(op, s, st, 0, g->name.bytes, sizeof(g->name.bytes)));
-		g->user = column_bytes(op, st, 1);
-		g->object = column_bytes(op, st, 2);
-		TRY(column_fixed(op, s, st, 3, g->mailbox.bytes, sizeof(g->mailbox.bytes)));
-		g->bucket = (uint32_t)sqlite3_column_int64(st, 4);
-		TRY(column_fixed(op, s, st, 5, g->row.bytes, sizeof(g->row.bytes)));
-		const struct catalog_place place = {
-			.table = 'g', .user = g->user, .name = g->name, .key = g->object
-		};
-		char bytes[CATALOG_GARBAGE_BYTES];
-		catalog_garbage_encode(bytes, g);
-		TRY(column_check(op, s, st, 6, &place, (struct str){ bytes, sizeof(bytes) }));
+		enum err e = garbage_columns(op, s, st, g);
+		if (e == ERR_CORRUPT) {
+			g->is_damaged = true;
+			op_forgive(op);
+		} else {
+			TRY(e);
+		}
 	}
 	*out = garbage;
 	*out_count = count;

@@ -11,13 +11,14 @@
 #include "config/config.h"
 
 /* Exit statuses, as sysexits(3) has them. */
-#define EXIT_FAILED    1 /* the command was understood, and refused */
-#define EXIT_USAGE     64
-#define EXIT_NO_USER   67
-#define EXIT_NOT_FOUND 68
-#define EXIT_TEMP_FAIL 75
-#define EXIT_DENIED    77
-#define EXIT_FATAL     89
+#define EXIT_FAILED     1 /* the command was understood, and refused */
+#define EXIT_USAGE      64
+#define EXIT_DATA_ERROR 65 /* also: still in use; not within the time given */
+#define EXIT_NO_USER    67
+#define EXIT_NOT_FOUND  68
+#define EXIT_TEMP_FAIL  75
+#define EXIT_DENIED     77
+#define EXIT_FATAL      89
 
 struct doveadm {
 	struct op *op;
@@ -62,6 +63,8 @@ int doveadm_quarantine_release(struct doveadm *d);
 int doveadm_storage_status(struct doveadm *d); /* doveadm_mail.c */
 int doveadm_mailbox_verify(struct doveadm *d);
 int doveadm_force_resync(struct doveadm *d);
+int doveadm_obox_user_delete(struct doveadm *d); /* doveadm_obox.c */
+int doveadm_obox_user_wait(struct doveadm *d);
 int doveadm_pw(struct doveadm *d);        /* doveadm_pw.c */
 int doveadm_auth_test(struct doveadm *d); /* doveadm_auth.c */
 int doveadm_auth_login(struct doveadm *d);

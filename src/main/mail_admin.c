@@ -12,6 +12,7 @@
 
 #define ANSWER_BYTES_MAX (60 << 10)
 #define PROBE_US         (5 * US_PER_SEC)
+#define REPLY_US         (US_PER_SEC / 4)
 #define PROBE_KEY        STR("doveadm/mails/probe") /* nobody stores it */
 
 struct admin_call {
@@ -169,6 +170,29 @@ static enum err do_force_resync(struct op *op, struct admin_call *c)
 	return do_mailbox_verify(op, c);
 }
 
+/* ---- a user as a whole ---- */
+
+static enum err do_user_delete(struct op *op, struct admin_call *c)
+{
+	struct user_obliterated gone;
+	enum err e = user_obliterate(op, c->store, c->user, &gone);
+	buf_putf(&c->out, "%.*s\t%" PRIu64 "\t%" PRIu64 "\t%" PRIu64 "\n", STRF(c->user),
+		gone.objects, gone.mailboxes, gone.mails);
+	return e;
+}
+
+static enum err do_user_wait(struct op *op, struct admin_call *c)
+{
+	int64_t deadline_us = op->deadline_us;
+	op->deadline_us = deadline_us - REPLY_US; /* for the answer */
+	enum err e = user_wait_idle(op, c->store, c->user);
+	op->deadline_us = deadline_us;
+	buf_putf(&c->out, "%.*s\t%s\n", STRF(c->user), e == ERR_NONE ? "idle" : "in use");
+	if (e == ERR_TIMEOUT)
+		return op_fail(op, e, "%.*s still has sessions or deliveries", STRF(c->user));
+	return e;
+}
+
 /* ---- the table ---- */
 
 static const struct {
@@ -178,6 +202,8 @@ static const struct {
 	{ "storage status", do_storage_status },
 	{ "mailbox verify", do_mailbox_verify },
 	{ "force-resync", do_force_resync },
+	{ "obox user delete", do_user_delete },
+	{ "obox user wait", do_user_wait },
 };
 
 enum err mail_admin_answer(struct op *op, struct store *store, uint32_t slot,
@@ -188,6 +214,7 @@ enum err mail_admin_answer(struct op *op, struct store *store, uint32_t slot,
 	(void)ipc_get_str(request, "command", &command); /* absent: no such command */
 	(void)ipc_get_str(request, "user", &c.user);     /* absent: not about one */
 	(void)ipc_get_str(request, "mailbox", &c.mailbox);
+	(void)ipc_get_str(request, "options", &c.options);
 	for (size_t i = 0; i < ARRAY_COUNT(commands); i++) {
 		if (!str_eq(command, str_from(commands[i].name)))
 			continue;

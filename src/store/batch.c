@@ -6,10 +6,6 @@
 
 #include "base/codec.h"
 
-/* A deletion's stamp lies above that of any write it removes: by another host's clock, under a name
- * that was a minute old when it was written. */
-#define DELETION_AHEAD_US (10 * US_PER_SEC)
-
 struct batch *batch_new(struct user *u)
 {
 	struct batch *b = MEM_NEW(struct batch);
@@ -187,12 +183,12 @@ static int64_t change_stamp(const struct catalog_change *change, int64_t stamp_u
 	switch (change->kind) {
 	case CATALOG_DELETE_ROW:
 	case CATALOG_DELETE_REVERSE:
-		return MAX(stamp_us, name_us + NAME_STALE_US) + DELETION_AHEAD_US;
+		return MAX(stamp_us, name_us + NAME_STALE_US) + STORE_DELETION_AHEAD_US;
 	case CATALOG_DELETE_HEAD:
 	case CATALOG_DELETE_GARBAGE:
 	case CATALOG_DELETE_OPS:
 	case CATALOG_DELETE_MAILBOX:
-		return stamp_us + DELETION_AHEAD_US;
+		return stamp_us + STORE_DELETION_AHEAD_US;
 	case CATALOG_PUT_ROW:
 	case CATALOG_PUT_HEAD:
 	case CATALOG_PUT_REVERSE:

@@ -4,12 +4,14 @@
  * A queue entry names an object and the append row that held it. The object goes when no reverse row
  * is left and that row is gone: row first, object later; a leak is allowed, a dangling row is not.
  * The entry of a deleted mailbox (STORE_PURGE_OBJECT) becomes one entry per mail, then its rows and
- * heads go. Nothing here needs the user to be open. */
+ * heads go; mails that another writer saved there after the removal are moved to INBOX first
+ * (rescue.c). Only that needs the user to be open. */
 #include "store/store_private.h"
 
 #include <stdlib.h>
 
 #include "base/codec.h"
+#include "event/event.h"
 
 #define ENTRIES_AT_ONCE 1000 /* what S3 deletes at once */
 #define PURGE_MAILS     1000
@@ -23,14 +25,6 @@ struct collector {
 	const struct catalog_garbage **done; /* collected; they leave the queue at the end */
 	size_t done_count;
 };
-
-/* WAITS. Nothing here belongs to a user's journal: what is written is repeated by the next round. */
-static enum err write_changes(struct op *op, struct store *s, struct str user,
-	struct catalog_change *changes, size_t count)
-{
-	store_stamp_changes(s, changes, count);
-	return catalog_write(op, s->catalog, user, changes, count);
-}
 
 static bool oid_parse(struct str text, struct row_id *out)
 {
@@ -59,7 +53,7 @@ static enum err write_done(struct op *op, struct collector *c)
 		struct str user = c->done[from]->user;
 		for (to = from; to < c->done_count && str_eq(c->done[to]->user, user); to++)
 			gone[to] = entry_end(c->done[to]);
-		TRY(write_changes(op, c->store, user, gone + from, to - from));
+		TRY(store_write_changes(op, c->store, user, gone + from, to - from));
 	}
 	return ERR_NONE;
 }
@@ -68,6 +62,8 @@ static enum err write_done(struct op *op, struct collector *c)
 
 struct purge {
 	struct store *store;
+	bool has_late;   /* mails that came behind the removal: rescued before they go */
+	bool takes_late; /* this walk is for those alone */
 	const struct catalog_garbage *entry;
 	/* First all garbage, then what kept the objects alive. */
 	struct catalog_change garbage[PURGE_MAILS], references[PURGE_MAILS];
@@ -86,8 +82,8 @@ static enum err purge_write(struct op *op, struct purge *p)
 {
 	struct str user = p->entry->user;
 	qsort(p->references, p->count, sizeof(p->references[0]), part_compare);
-	TRY(write_changes(op, p->store, user, p->garbage, p->count));
-	TRY(write_changes(op, p->store, user, p->references, p->count));
+	TRY(store_write_changes(op, p->store, user, p->garbage, p->count));
+	TRY(store_write_changes(op, p->store, user, p->references, p->count));
 	p->count = 0;
 	arena_reset(&p->arena);
 	return ERR_NONE;
@@ -97,11 +93,19 @@ static enum err purge_row(struct op *op, const struct catalog_row *row, void *ar
 {
 	struct purge *p = arg;
 	struct row_append a;
+	bool is_late = name_cmp(row->name, p->entry->row) > 0;
 	if (row->kind != CATALOG_APPEND)
 		return ERR_NONE;
-	enum err e = row_append_decode(row->value, &a);
-	if (e != ERR_NONE)
-		return op_fail(op, e, "a row of a deleted mailbox cannot be read");
+	p->has_late = p->has_late || is_late;
+	if (is_late != p->takes_late)
+		return ERR_NONE;
+	if (row_append_decode(row->value, &a) != ERR_NONE) {
+		event_send(p->store->event, EVENT_WARNING, "store_garbage_damaged",
+			"A row of a deleted mailbox of %.*s cannot be read: its object stays until "
+			"doveadm obox audit",
+			STRF(p->entry->user));
+		return ERR_NONE;
+	}
 	AUTO_BUF(hex, 0);
 	hex_encode(&hex, (struct str){ (const char *)a.oid.bytes, sizeof(a.oid.bytes) });
 	struct catalog_change change = { .kind = CATALOG_PUT_GARBAGE,
@@ -140,23 +144,34 @@ static enum err purge_read_heads(struct op *op, struct purge *p, struct catalog_
 	return ERR_NONE;
 }
 
-static enum err purge_all(struct op *op, struct purge *p)
+static enum err purge_walk(struct op *op, struct purge *p, uint32_t last_bucket)
 {
 	static const struct catalog_name all;
+	const struct catalog_garbage *g = p->entry;
+	for (uint32_t bucket = 0; bucket <= last_bucket; bucket++)
+		TRY(catalog_read_rows(op, p->store->catalog, g->user, g->mailbox, bucket, bucket,
+			all, purge_row, p));
+	return purge_write(op, p);
+}
+
+static enum err purge_all(struct op *op, struct purge *p)
+{
 	const struct catalog_garbage *g = p->entry;
 	struct catalog_change *heads = NULL;
 	size_t head_count = 0;
 	uint32_t last = 0;
 	TRY(purge_read_heads(op, p, &heads, &head_count, &last));
-	for (uint32_t bucket = 0; bucket <= last + 1; bucket++)
-		TRY(catalog_read_rows(op, p->store->catalog, g->user, g->mailbox, bucket, bucket,
-			all, purge_row, p));
-	TRY(purge_write(op, p));
+	TRY(purge_walk(op, p, last + 1));
+	if (p->has_late) {
+		TRY(store_rescue_late(op, p->store, g, last + 1));
+		p->takes_late = true;
+		TRY(purge_walk(op, p, last + 1));
+	}
 	struct catalog_change rows = { .kind = CATALOG_DELETE_MAILBOX,
 		.mailbox = g->mailbox,
 		.row = { .kind = CATALOG_OP, .bucket = last + 1 } };
-	TRY(write_changes(op, p->store, g->user, &rows, 1));
-	return write_changes(op, p->store, g->user, heads, head_count);
+	TRY(store_write_changes(op, p->store, g->user, &rows, 1));
+	return store_write_changes(op, p->store, g->user, heads, head_count);
 }
 
 static enum err purge_mailbox(struct op *op, struct store *s, const struct catalog_garbage *g)
@@ -186,7 +201,7 @@ static enum err leave_entry(
 	struct catalog_change changes[] = { entry_end(g), entry_end(g) };
 	changes[0].kind = CATALOG_PUT_GARBAGE;
 	changes[0].queued = store_name(c->store);
-	return write_changes(op, c->store, g->user, changes, ARRAY_COUNT(changes));
+	return store_write_changes(op, c->store, g->user, changes, ARRAY_COUNT(changes));
 }
 
 static void entry_collected(struct collector *c, const struct catalog_garbage *g)
@@ -194,6 +209,19 @@ static void entry_collected(struct collector *c, const struct catalog_garbage *g
 	c->failures = 0;
 	c->collected++;
 	c->done[c->done_count++] = g;
+}
+
+/* WAITS. An entry that nobody can read leaves the queue; what it named is for the audit. */
+static enum err set_aside(struct op *op, struct collector *c, const struct catalog_garbage *g)
+{
+	event_send(c->store->event, EVENT_WARNING, "store_garbage_damaged",
+		"An entry of the garbage queue is damaged (user \"%.*s\", object \"%.*s\"): it is "
+		"set aside, doveadm obox audit finds what it was about",
+		STRF(g->user), STRF(g->object));
+	if (g->user.n == 0)
+		return ERR_NONE; /* its key is damaged too: it cannot be named */
+	struct catalog_change gone = entry_end(g);
+	return store_write_changes(op, c->store, g->user, &gone, 1);
 }
 
 struct dead {
@@ -295,12 +323,17 @@ static enum err collect_entries(
 	for (size_t from = 0, to; from < count; from = to) {
 		const struct catalog_garbage *g = &entries[from];
 		to = from + 1;
+		if (g->is_damaged) {
+			TRY(set_aside(op, c, g));
+			continue;
+		}
 		if (is_mailbox(g)) {
 			TRY(store_is_open(op, c));
 			TRY(look_at_mailbox(op, c, g));
 			continue;
 		}
-		while (to < count && !is_mailbox(&entries[to]) && str_eq(entries[to].user, g->user))
+		while (to < count && !is_mailbox(&entries[to]) && !entries[to].is_damaged &&
+			str_eq(entries[to].user, g->user))
 			to++;
 		TRY(look_at_entries(op, c, g, to - from, dead, &dead_count));
 	}

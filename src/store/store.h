@@ -111,6 +111,26 @@ struct catalog *store_get_catalog(const struct store *s);
  * catalog, with the same UIDs. Flags that wait for the journal there are lost: mailbox_verify() first.
  * ERR_CONFLICT: he has sessions, or changes that are not certain yet. */
 enum err user_forget_local(struct op *op, struct store *s, struct str name);
+/* WAITS until he has no session and no delivery runs. ERR_TIMEOUT: not before the deadline. */
+enum err user_wait_idle(struct op *op, struct store *s, struct str name);
+
+struct user_obliterated {
+	uint64_t objects, mailboxes, mails; /* what went; of a resumed deletion, what was left */
+};
+/* WAITS. Deletes a user: his objects (all that the store lists under his name, else those that rows
+ * name), rows, heads, local state. Left is one head, so that the next user of his name has other
+ * mailboxes. What was begun and not ended goes on when it is called again; until then he cannot be
+ * opened (ERR_UNAVAILABLE). Whoever wants to open him meanwhile waits, and creates him anew.
+ * ERR_CONFLICT: he has sessions, or changes that are not certain yet. ERR_NOT_FOUND: nothing is there. */
+enum err user_obliterate(
+	struct op *op, struct store *s, struct str name, struct user_obliterated *out);
+
+/* WAITS. Uploads bases of the open mailboxes of a user that changed since their last one; important_only:
+ * of those alone whose changes no other host could know yet (flags with flags_journal_off). A user who is
+ * not open has nothing to upload. What cannot be uploaded is left for the next time: the first error. */
+enum err user_flush(struct op *op, struct store *s, struct str name, bool important_only,
+	size_t *out_uploaded);
+
 /* Memory is short: closes the users that stay open without a session, in the background. No wait. */
 void store_drop_idle(struct store *s);
 

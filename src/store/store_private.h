@@ -522,6 +522,13 @@ enum err flags_check_keywords(
 enum err mailbox_transfer(struct op *op, struct mailbox *source, struct mailbox *target,
 	const struct range_set *uids, bool is_move, struct copy_result *out);
 
+/* ---- rescue.c ---- */
+
+/* WAITS. Mails of a deleted mailbox that were saved after its removal (`entry` is that of the mailbox) are
+ * saved in INBOX, with flags and times. Opens the user. Done again, it does so again. */
+enum err store_rescue_late(
+	struct op *op, struct store *s, const struct catalog_garbage *entry, uint32_t last_bucket);
+
 /* ---- view.c, view_sync.c, view_history.c, view_freeze.c ---- */
 
 struct view {

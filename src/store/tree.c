@@ -191,7 +191,6 @@ enum err tree_create_first(struct op *op, struct user *u)
 {
 	struct batch *b = batch_new(u);
 	AUTO_BUF(head, 0);
-	u->tree.generation = 1;
 	tree_encode(&u->tree, &head);
 	tree_claim(b, u);
 	batch_put_head(b, root_scope, HEAD_ROOT_KEY, &head);

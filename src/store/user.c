@@ -18,6 +18,7 @@
 
 #define CLOSE_AGAIN_US  (US_PER_SEC / 4)
 #define CLOSE_LATEST_US (8 * US_PER_SEC)
+#define IDLE_POLL_US    (US_PER_SEC / 10)
 
 static const struct catalog_guid root_scope;
 
@@ -119,21 +120,41 @@ static void choose_writer(struct user *u)
 	}
 }
 
+enum err user_find_root(struct op *op, const struct catalog_head *heads, size_t count,
+	struct str *out_root, struct head_generation *out)
+{
+	*out_root = STR_NONE;
+	*out = (struct head_generation){ 0 };
+	for (size_t i = 0; i < count; i++) {
+		if (memcmp(&heads[i].mailbox, &root_scope, sizeof(root_scope)) != 0)
+			continue;
+		if (str_eq(heads[i].key, HEAD_ROOT_KEY))
+			*out_root = heads[i].value;
+		if (str_eq(heads[i].key, HEAD_GENERATION) &&
+			head_generation_decode(heads[i].value, out) != ERR_NONE)
+			return op_fail(op, ERR_CORRUPT, "the generation head cannot be read");
+	}
+	return ERR_NONE;
+}
+
 static enum err read_root(struct op *op, struct user *u)
 {
 	struct catalog *c = u->store->catalog;
 	struct catalog_head *heads;
 	size_t count;
-	struct str root = STR_NONE;
+	struct str root;
+	struct head_generation before;
 	TRY(catalog_read_heads(op, c, u->name, &heads, &count));
-	for (size_t i = 0; i < count; i++) {
-		if (memcmp(&heads[i].mailbox, &root_scope, sizeof(root_scope)) == 0 &&
-			str_eq(heads[i].key, HEAD_ROOT_KEY))
-			root = heads[i].value;
+	TRY(user_find_root(op, heads, count, &root, &before));
+	if (before.is_deleting)
+		return op_fail(op, ERR_UNAVAILABLE,
+			"the user's deletion was not finished: doveadm obox user delete");
+	for (size_t i = 0; i < count; i++)
 		TRY(user_keep_head(op, u, &heads[i]));
-	}
 	choose_writer(u);
-	if (count == 0)
+	u->tree.generation = MAX(before.generation, 1);
+	u->tree.last_uid_validity = before.last_uid_validity;
+	if (count == (before.generation > 0))
 		return tree_create_first(op, u);
 	if (!root.p)
 		return op_fail(op, ERR_CORRUPT, "the user has heads but no root head");
@@ -193,7 +214,6 @@ static void user_free(struct user *u)
 	tree_done(&u->tree);
 	mem_free(u->heads);
 	mem_free(u->buckets);
-	mem_free(u->fences);
 	mem_free(u->bases);
 	mem_free(u->dir);
 	mem_free((void *)(uintptr_t)u->name.p);
@@ -431,29 +451,49 @@ static enum err close_idle(struct op *op, struct store *s, struct str name)
 	return e;
 }
 
-static enum err remove_files(struct op *op, struct user *u)
+void user_let_go(struct user *u)
 {
-	TRY(lock_dir(op, u->dir, &u->lock_fd));
-	enum err e = local_remove_dir(op, u->dir);
+	struct store *s = u->store;
 	file_close_fd(&u->lock_fd);
-	return e;
+	u->has_failed = u->was_left = true;
+	(void)map_remove(&s->users, u->name);
+	wait_queue_wake_all(&u->changed);
+	drop(u);
+	store_background_end(s);
 }
 
-enum err user_forget_local(struct op *op, struct store *s, struct str name)
+enum err user_hold(struct op *op, struct store *s, struct str name, struct user **out)
 {
 	if (!user_name_is_valid(name))
 		return op_fail(op, ERR_INVALID, "not a user name");
 	TRY(close_idle(op, s, name));
 	if (s->is_closing)
 		return op_fail(op, ERR_UNAVAILABLE, "the store is closing");
-	/* Whoever wants to open him meanwhile waits, and then does so himself. */
+	s->background++; /* store_close() waits for us */
 	struct user *u = user_ref(user_new(s, name));
-	enum err e = remove_files(op, u);
-	u->has_failed = u->was_left = true;
-	(void)map_remove(&s->users, u->name);
-	wait_queue_wake_all(&u->changed);
-	drop(u);
+	enum err e = lock_dir(op, u->dir, &u->lock_fd);
+	if (e == ERR_NONE)
+		*out = u;
+	else
+		user_let_go(u);
+	return e;
+}
+
+enum err user_forget_local(struct op *op, struct store *s, struct str name)
+{
+	struct user *u;
+	TRY(user_hold(op, s, name, &u));
+	enum err e = local_remove_dir(op, u->dir);
+	user_let_go(u);
 	return op_within(op, e, "removing local state of %.*s", STRF(name));
+}
+
+enum err user_wait_idle(struct op *op, struct store *s, struct str name)
+{
+	struct user *u;
+	while ((u = map_get(&s->users, name)) != NULL && (u->state != OPEN || u->refs > 0))
+		TRY(task_sleep(op, IDLE_POLL_US));
+	return ERR_NONE;
 }
 
 struct str user_name(const struct user *u)

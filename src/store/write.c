@@ -202,6 +202,13 @@ enum err user_settle(struct op *op, struct user *u)
 	return pass_on(op, &inner, e);
 }
 
+enum err store_write_changes(struct op *op, struct store *s, struct str user,
+	struct catalog_change *changes, size_t count)
+{
+	store_stamp_changes(s, changes, count);
+	return catalog_write(op, s->catalog, user, changes, count);
+}
+
 enum err user_write(struct op *op, struct user *u, struct batch *b)
 {
 	struct op inner;

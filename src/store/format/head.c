@@ -115,6 +115,28 @@ enum err head_bucket_decode(struct str value, uint32_t *out)
 	return cut_u32(&rest, out) && rest.n == 0 ? ERR_NONE : ERR_CORRUPT;
 }
 
+void head_generation_encode(struct buf *out, const struct head_generation *head)
+{
+	buf_put_byte(out, HEAD_VERSION);
+	number_put_varint(out, head->generation);
+	number_put_varint(out, head->last_uid_validity);
+	buf_put_byte(out, head->is_deleting ? 1 : 0);
+}
+
+enum err head_generation_decode(struct str value, struct head_generation *out)
+{
+	struct head_generation h = { 0 };
+	struct str rest = value;
+	uint8_t is_deleting;
+	TRY(check_version(&rest));
+	if (!number_cut_varint(&rest, &h.generation) || !cut_u32(&rest, &h.last_uid_validity) ||
+		!cut_u8(&rest, &is_deleting) || is_deleting > 1 || rest.n > 0)
+		return ERR_CORRUPT;
+	h.is_deleting = is_deleting;
+	*out = h;
+	return ERR_NONE;
+}
+
 void head_root_encode(struct buf *out, const struct head_root *head)
 {
 	buf_put_byte(out, HEAD_VERSION);

@@ -8,19 +8,22 @@
  * fence head    key "fence/<8 hex digits of the writer>", scope mailbox or zero: that writer is dead, and
  *               rows of his with greater names do not count: they arrived after somebody took over.
  * root head     key "root", scope zero: a snapshot of the tree, with the cover after which tree ops
- *               count. It exists from the moment the user exists. */
+ *               count. It exists from the moment the user exists.
+ * generation    key "generation", scope zero: of a name whose user was deleted, for ever; what the next
+ *               user of that name must not repeat. */
 #pragma once
 
 #include "base/base.h"
 #include "catalog/catalog.h"
 #include "store/format/row.h"
 
-#define HEAD_VERSION   1
-#define HEAD_ROOT_KEY  STR("root")
-#define HEAD_BUCKET    STR("bucket")
-#define HEAD_OPEN      "open/"
-#define HEAD_FENCE     "fence/"
-#define HEAD_OPEN_SIZE (sizeof(HEAD_FENCE) + 8)
+#define HEAD_VERSION    1
+#define HEAD_ROOT_KEY   STR("root")
+#define HEAD_BUCKET     STR("bucket")
+#define HEAD_GENERATION STR("generation")
+#define HEAD_OPEN       "open/"
+#define HEAD_FENCE      "fence/"
+#define HEAD_OPEN_SIZE  (sizeof(HEAD_FENCE) + 8)
 
 struct head_counters {
 	uint32_t messages, unseen, deleted, recent;
@@ -46,6 +49,14 @@ void head_fence_encode(struct buf *out, struct catalog_name last);
 enum err head_fence_decode(struct str value, struct catalog_name *out_last);
 void head_bucket_encode(struct buf *out, uint32_t bucket);
 enum err head_bucket_decode(struct str value, uint32_t *out);
+
+struct head_generation {
+	uint64_t generation; /* of the next user of this name */
+	uint32_t last_uid_validity;
+	bool is_deleting; /* the deletion has begun and not ended: nobody opens him */
+};
+void head_generation_encode(struct buf *out, const struct head_generation *head);
+enum err head_generation_decode(struct str value, struct head_generation *out);
 
 struct head_mailbox {
 	struct row_id guid;

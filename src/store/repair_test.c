@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What administrators repair and remove: users as a whole, damaged queues, mailboxes made anew. */
+#include "store/world_test.h"
+
+#include "base/codec.h"
+#include "store/format/name.h"
+
+static const struct str who = { "u1@example.test", 15 };
+
+static enum err count_object(
+	struct op *op, struct str key, const struct object_info *info, void *arg)
+{
+	(void)op;
+	(void)key;
+	(void)info;
+	(*(size_t *)arg)++;
+	return ERR_NONE;
+}
+
+static size_t count_objects(struct world *w)
+{
+	size_t n = 0;
+	assert_ok(objects_iter(&w->op, w->objects, STR(""), count_object, &n));
+	return n;
+}
+
+static void wait_idle(struct world *w)
+{
+	user_unref(w->user);
+	w->user = NULL;
+	assert_ok(user_wait_idle(&w->op, w->store, who));
+}
+
+/* INBOX with three mails of which one is copied, and one expunged. */
+static void fill(struct world *w)
+{
+	struct mailbox *inbox = world_box(w, "INBOX"), *sent = world_box(w, "Sent");
+	struct copy_result copied;
+	world_append(w, inbox, "one");
+	world_append(w, inbox, "two");
+	world_append(w, inbox, "three");
+	struct view *v = world_view(w, inbox);
+	struct range_set two = world_set(2, 2);
+	assert_ok(view_copy(&w->op, v, &two, sent, false, &copied));
+	range_set_done(&two);
+	world_flags(w, v, 1, 1, FLAGS_ADD, MAIL_DELETED);
+	assert_ok(view_expunge(&w->op, v, NULL));
+	view_close(v);
+	mailbox_unref(sent);
+	mailbox_unref(inbox);
+}
+
+/* ---- deleting a user ---- */
+
+static size_t count_heads(struct world *w)
+{
+	struct catalog_head *heads;
+	size_t count;
+	assert_ok(catalog_read_heads(&w->op, w->catalog, who, &heads, &count));
+	return count;
+}
+
+static void a_deleted_user_leaves_one_head(struct world *w)
+{
+	struct user_obliterated gone;
+	struct mailbox *m = world_box(w, "INBOX");
+	struct mailbox_guid before = mailbox_guid(m);
+	mailbox_unref(m);
+	fill(w);
+	assert_err(user_obliterate(&w->op, w->store, who, &gone), ERR_CONFLICT);
+	op_forgive(&w->op);
+	wait_idle(w);
+	assert_ok(user_obliterate(&w->op, w->store, who, &gone));
+	assert_int_equal(gone.objects, 3);
+	assert_int_equal(gone.mails, 3); /* the expunged one has no row; the copy has */
+	assert_int_equal(gone.mailboxes, 2);
+	assert_int_equal(count_heads(w), 1);
+	assert_int_equal(count_objects(w), 0);
+	char *dir = user_dir(w->store, who);
+	assert_int_not_equal(access(dir, F_OK), 0);
+	mem_free(dir);
+	assert_err(user_obliterate(&w->op, w->store, who, &gone), ERR_NOT_FOUND);
+	op_forgive(&w->op);
+	assert_err(user_obliterate(&w->op, w->store, STR("nobody"), &gone), ERR_NOT_FOUND);
+	op_forgive(&w->op);
+	/* The next one of that name begins with other mailboxes, and stays. */
+	assert_ok(user_open(&w->op, w->store, who, &w->user));
+	m = world_box(w, "INBOX");
+	struct mailbox_guid after = mailbox_guid(m);
+	assert_memory_not_equal(&before, &after, sizeof(before));
+	world_append(w, m, "new");
+	mailbox_unref(m);
+	world_reopen(w, WORLD_CRASH_DROP);
+	m = world_box(w, "INBOX");
+	assert_int_equal(index_count(m->index), 1);
+	mailbox_unref(m);
+}
+SCENARIO(a_deleted_user_leaves_one_head)
+
+/* Whatever fails, he is either whole or cannot be opened, and calling it again ends it. */
+static void a_deletion_that_fails_anywhere_is_resumed(void *arg)
+{
+	(void)arg;
+	bool has_failed = true;
+	for (int64_t at = 1; has_failed; at++) {
+		struct user_obliterated gone;
+		struct world *w = world_open(false);
+		fill(w);
+		wait_idle(w);
+		catalog_fault_set(w->catalog,
+			&(struct catalog_fault_plan){ .fail_at = at, .fail_from_there = true });
+		has_failed = user_obliterate(&w->op, w->store, who, &gone) != ERR_NONE;
+		op_forgive(&w->op);
+		catalog_fault_set(w->catalog, &(struct catalog_fault_plan){ 0 });
+		world_crash(w);
+		assert_ok(store_open(&w->op, &w->settings, w->objects, w->catalog, &w->store));
+		if (has_failed) {
+			enum err e = user_open(&w->op, w->store, who, &w->user);
+			if (e == ERR_NONE) {
+				struct mailbox *m = world_box(w, "INBOX");
+				assert_int_equal(index_counters(m->index).messages, 2);
+				mailbox_unref(m);
+				wait_idle(w);
+			} else {
+				assert_int_equal(e, ERR_UNAVAILABLE);
+				op_forgive(&w->op);
+			}
+			assert_ok(user_obliterate(&w->op, w->store, who, &gone));
+		}
+		assert_int_equal(count_heads(w), 1);
+		assert_int_equal(count_objects(w), 0);
+		world_close(w);
+	}
+}
+
+static void test_a_deletion_that_fails_anywhere_is_resumed(void **state)
+{
+	(void)state;
+	world_in_memory(a_deletion_that_fails_anywhere_is_resumed, NULL);
+}
+
+struct opener {
+	struct world *w;
+	enum err result;
+	bool is_done;
+};
+
+static void open_meanwhile(void *arg)
+{
+	struct opener *o = arg;
+	AUTO_ARENA(arena, 0);
+	struct op op;
+	op_init(&op, &arena, NULL, TIME_NEVER);
+	o->result = user_open(&op, o->w->store, who, &o->w->user);
+	o->is_done = true;
+}
+
+static void who_opens_meanwhile_creates_him_anew(struct world *w)
+{
+	struct user_obliterated gone;
+	struct opener o = { .w = w };
+	fill(w);
+	wait_idle(w);
+	struct user *u;
+	assert_ok(user_hold(&w->op, w->store, who, &u)); /* as the deletion does */
+	task_start("opener", open_meanwhile, &o);
+	assert_ok(task_sleep(&w->op, US_PER_MS));
+	assert_false(o.is_done);
+	user_let_go(u);
+	while (!o.is_done)
+		assert_ok(task_sleep(&w->op, US_PER_MS));
+	assert_ok(o.result);
+	wait_idle(w);
+	assert_ok(user_obliterate(&w->op, w->store, who, &gone));
+	assert_ok(user_open(&w->op, w->store, who, &w->user));
+}
+SCENARIO(who_opens_meanwhile_creates_him_anew)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_a_deleted_user_leaves_one_head),
+		cmocka_unit_test(test_a_deletion_that_fails_anywhere_is_resumed),
+		cmocka_unit_test(test_who_opens_meanwhile_creates_him_anew),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
