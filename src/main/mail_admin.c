@@ -18,7 +18,7 @@
 struct admin_call {
 	struct store *store;
 	uint32_t slot;
-	struct str user, mailbox;
+	struct str user, mailbox, options;
 	struct buf out;
 };
 
