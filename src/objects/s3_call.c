@@ -180,14 +180,15 @@ static bool is_worth_another_try(struct op *op, struct s3_store *s, const struct
 }
 
 /* Something that answers everything with a page of its own must be neither a mail nor the proof that one was
- * stored. Answers of other kinds are looked at by those who read them. */
+ * stored or deleted: S3 answers a delete with 204. Answers of other kinds are looked at by those who read them. */
 static enum err check_origin(
 	struct op *op, const struct s3_call *call, const struct http_answer *answer)
 {
 	bool is_put = str_eq(call->method, STR("PUT"));
+	bool is_delete = str_eq(call->method, STR("DELETE")) && answer->status != 204;
 	bool is_read = str_eq(call->method, STR("GET")) || str_eq(call->method, STR("HEAD"));
 	if ((answer->status / 100 != 2 && answer->status != 416) || call->key.n == 0 ||
-		!(is_put || is_read))
+		!(is_put || is_delete || is_read))
 		return ERR_NONE;
 	for (size_t i = 0; i < answer->header_count; i++)
 		if (str_starts_ci(answer->headers[i].name, STR("x-amz-")) ||

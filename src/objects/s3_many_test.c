@@ -155,6 +155,47 @@ static void big_bodies_go_in_parts(void *arg)
 	world_close(&w);
 }
 
+static void a_server_without_conditions_on_completions_is_found_out(void *arg)
+{
+	struct world w;
+	(void)arg;
+	world_open(&w, "?multipart_size=5242880");
+	for (unsigned i = 0; i < 2; i++) {
+		then(&w, "200 OK", "", BEGUN);
+		then(&w, "200 OK", "ETag: \"e\"\r\n", "");
+		then(&w, "200 OK", "ETag: \"e\"\r\n", "");
+		if (i == 0)
+			then(&w, "501 Not Implemented", "", ERROR("NotImplemented"));
+		then(&w, "200 OK", "", "<CompleteMultipartUploadResult/>");
+	}
+	script(&w);
+	assert_ok(put_big(&w));
+	assert_int_equal(w.server.request_count, 5);
+	assert_true(sent(&w, 3, "if-none-match: *"));
+	assert_true(sent(&w, 4, "POST /bucket/at/big?uploadId=i%2Fd "));
+	assert_false(sent(&w, 4, "if-none-match"));
+	assert_ok(put_big(&w));
+	assert_int_equal(w.server.request_count, 9);
+	assert_false(sent(&w, 8, "if-none-match"));
+	world_close(&w);
+}
+
+/* Something between us and the store answers for it. */
+static void a_page_is_no_proof_of_a_delete(void *arg)
+{
+	struct world w;
+	(void)arg;
+	world_open(&w, "");
+	w.acts[w.act_count++].reply = STR("HTTP/1.1 200 OK\r\nContent-Length: 15\r\n"
+					  "Content-Type: text/html\r\n\r\n<p>Please login");
+	then(&w, "200 OK", "", "");
+	script(&w);
+	assert_failure(&w, objects_delete(&w.op, w.store, STR("a")), ERR_UNAVAILABLE,
+		"S3 DELETE a: 200, but the answer is not one of an S3 server");
+	assert_ok(objects_delete(&w.op, w.store, STR("a")));
+	world_close(&w);
+}
+
 static void failed_uploads_are_aborted(void *arg)
 {
 	struct world w;
@@ -178,6 +219,8 @@ IN_TASK(a_listing_that_turns_in_a_circle_ends)
 IN_TASK(a_server_without_bulk_deletes_is_found_out)
 IN_TASK(a_copy_may_fail_with_status_200)
 IN_TASK(big_bodies_go_in_parts)
+IN_TASK(a_server_without_conditions_on_completions_is_found_out)
+IN_TASK(a_page_is_no_proof_of_a_delete)
 IN_TASK(failed_uploads_are_aborted)
 
 int main(void)
@@ -189,6 +232,8 @@ int main(void)
 		cmocka_unit_test(a_server_without_bulk_deletes_is_found_out_),
 		cmocka_unit_test(a_copy_may_fail_with_status_200_),
 		cmocka_unit_test(big_bodies_go_in_parts_),
+		cmocka_unit_test(a_server_without_conditions_on_completions_is_found_out_),
+		cmocka_unit_test(a_page_is_no_proof_of_a_delete_),
 		cmocka_unit_test(failed_uploads_are_aborted_),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

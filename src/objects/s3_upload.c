@@ -123,7 +123,8 @@ static struct str complete_body(struct op *op, const struct upload *u)
 	return buf_dup(op->arena, &body);
 }
 
-static enum err upload_complete(struct op *op, struct upload *u, uint32_t crc)
+/* One request. *out_unknown: the server refused it for its condition; the parts are still there. */
+static enum err complete_once(struct op *op, struct upload *u, uint32_t crc, bool *out_unknown)
 {
 	struct s3_store *s = u->store;
 	struct http_answer answer;
@@ -141,6 +142,9 @@ static enum err upload_complete(struct op *op, struct upload *u, uint32_t crc)
 	if (s->refuses_overwrite)
 		s3_call_header(&call, STR("if-none-match"), STR("*"));
 	TRY(s3_call(op, s, &call, &answer));
+	*out_unknown = answer.status == 501 && s->refuses_overwrite;
+	if (*out_unknown)
+		return ERR_NONE;
 	/* An earlier attempt may have completed it: then the upload is gone and the object is ours. */
 	if (answer.maybe_repeated && (answer.status == 404 || answer.status == 412))
 		return s3_compare(op, s, u->put->key, u->size, crc);
@@ -152,6 +156,16 @@ static enum err upload_complete(struct op *op, struct upload *u, uint32_t crc)
 	if (e == ERR_NONE || error.code.n == 0)
 		return op_within(op, e, "S3 multipart upload of %.*s", STRF(u->put->key));
 	return s3_refusal_of(op, s, &call, answer.status, &error);
+}
+
+static enum err upload_complete(struct op *op, struct upload *u, uint32_t crc)
+{
+	bool is_unknown = false;
+	TRY(complete_once(op, u, crc, &is_unknown));
+	if (!is_unknown)
+		return ERR_NONE;
+	u->store->refuses_overwrite = false;
+	return complete_once(op, u, crc, &is_unknown);
 }
 
 /* With time of its own, and without words: what counts is why the upload failed. */
