@@ -220,6 +220,13 @@ void tree_release(struct batch *b, struct user *u);
 enum err tree_create_first(struct op *op, struct user *u);
 enum err tree_create_defaults(struct op *op, struct user *u);
 
+/* ---- root.c ---- */
+
+/* Has the journal nothing to add to the root head? Between reading the heads and the tail. */
+bool root_is_whole(const struct user *u);
+/* Adds the root head and our closed head of the root scope, as far as there is something to add. */
+void root_close(struct batch *b, struct user *u);
+
 /* INBOX in upper case, also as the first level; in op's arena. ERR_INVALID with client text. */
 enum err name_check(struct op *op, struct store *s, struct str name, struct str *out);
 bool user_name_is_valid(struct str name);

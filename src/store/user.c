@@ -159,7 +159,8 @@ static enum err read_root(struct op *op, struct user *u)
 	if (!root.p)
 		return op_fail(op, ERR_CORRUPT, "the user has heads but no root head");
 	TRY(tree_decode(op, &u->tree, root));
-	TRY(tree_read_tail(op, u));
+	if (!root_is_whole(u))
+		TRY(tree_read_tail(op, u));
 	/* The next change of a name must win over the last one. */
 	name_observe(&u->store->clock, u->tree.cover, now_wall_us());
 	return tree_create_defaults(op, u);
@@ -232,17 +233,6 @@ struct user *user_ref(struct user *u)
 	return u;
 }
 
-static void put_closed_root(struct batch *b, struct user *u)
-{
-	AUTO_BUF(head, 0);
-	if (u->tree.ops <= 16 + u->tree.names.count / 16)
-		return;
-	tree_encode(&u->tree, &head);
-	if (head.n > CATALOG_VALUE_MAX) /* the rows say it all */
-		return;
-	batch_put_head(b, root_scope, HEAD_ROOT_KEY, &head);
-}
-
 /* WAITS. Whatever cannot be written stays `open` in the heads: the next opening repairs it. The first
  * error is returned. */
 static enum err close_cleanly(struct op *op, struct user *u)
@@ -256,9 +246,7 @@ static enum err close_cleanly(struct op *op, struct user *u)
 		enum err e = mailbox_close_cleanly(op, m, b);
 		first = first == ERR_NONE ? e : first;
 	}
-	put_closed_root(b, u);
-	if (u->has_claimed_root)
-		tree_release(b, u);
+	root_close(b, u);
 	if (b->count == 0) {
 		batch_free(b);
 		return first;

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The root head: a snapshot of the tree of names. Whoever closes the user says in his closed head up to
+ * which change he knew the tree. If that is what the root head holds, and nobody else was there, the
+ * journal has nothing to add: such a login reads the heads and nothing else.
+ *
+ * So a small root is written at each close that has something to add; a large one only when enough has
+ * gathered, and until then logins read the tail of the journal. */
+#include "store/store_private.h"
+
+#define ROOT_SMALL ((size_t)8 * 1024)
+
+static const struct catalog_guid root_scope;
+
+static bool is_root(const struct user_head *head)
+{
+	return memcmp(&head->mailbox, &root_scope, sizeof(root_scope)) == 0;
+}
+
+bool root_is_whole(const struct user *u)
+{
+	const struct user_head *last = NULL;
+	for (size_t i = 0; i < u->head_count; i++) {
+		if (!is_root(&u->heads[i]))
+			continue;
+		if (last)
+			return false;
+		last = &u->heads[i];
+	}
+	return last && !last->head.is_open && name_cmp(last->head.cover, u->tree.cover) == 0;
+}
+
+void root_close(struct batch *b, struct user *u)
+{
+	char key[HEAD_OPEN_SIZE];
+	AUTO_BUF(head, 0);
+	if (u->tree.ops == 0 && root_is_whole(u))
+		return;
+	tree_encode(&u->tree, &head);
+	bool is_due = u->tree.ops > 16 + u->tree.names.count / 16;
+	if (head.n > CATALOG_VALUE_MAX || (head.n > ROOT_SMALL && !is_due)) {
+		if (u->has_claimed_root)
+			tree_release(b, u);
+		return;
+	}
+	batch_put_head(b, root_scope, HEAD_ROOT_KEY, &head);
+	tree_release(b, u);
+	for (size_t i = 0; i < u->head_count; i++)
+		if (is_root(&u->heads[i]) && u->heads[i].writer != u->writer &&
+			!u->heads[i].head.is_open)
+			batch_delete_head(b, root_scope, head_writer_key(u->heads[i].writer, key));
+}
