@@ -108,7 +108,10 @@ bool base_is_needed(const struct mailbox *m)
 {
 	const struct user_base *b = user_base_of(m->user, m->guid);
 	struct catalog_name cover = index_cover(m->index);
-	return b && (name_is_none(cover) || name_cmp(tail_of(cover), b->head.dropped) < 0);
+	if (!b)
+		return false;
+	return name_is_none(cover) || name_cmp(tail_of(cover), b->head.dropped) < 0 ||
+	       (b->head.has_own_flags && index_modseq(m->index) < b->head.modseq);
 }
 
 uint32_t base_tail_bucket(const struct mailbox *m, struct catalog_name after)
@@ -124,6 +127,12 @@ void base_note_row(struct mailbox *m, const struct catalog_row *row)
 		return;
 	s->tail_rows++;
 	s->tail_bytes += BATCH_ROW_BYTES + row->value.n;
+}
+
+void base_note_bytes(struct mailbox *m, size_t bytes)
+{
+	m->base.tail_rows++;
+	m->base.tail_bytes += bytes;
 }
 
 /* ---- when ---- */

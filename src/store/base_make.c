@@ -145,8 +145,10 @@ void base_cut_take(struct base_cut *cut, const struct mailbox *m)
 	cut->meta.uid_validity = m->uid_validity;
 	index_base_sections(m->index, stamps, &cut->arena, cut->facts);
 	cut->is_large = cut->meta.messages > BASE_INLINE_MAILS;
+	cut->flags = flags_mark_pending(m);
 	cut_blocks(cut, m);
 	cut_head(cut, m);
+	cut->head.has_own_flags = flags_wait_for_base(m);
 }
 
 void base_cut_init(struct base_cut *cut)

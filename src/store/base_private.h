@@ -18,8 +18,9 @@ struct base_cut {
 	struct base_section facts[INDEX_BASE_SECTIONS];
 	struct base_block *blocks; /* owned */
 	size_t block_count;
-	bool is_large;         /* its blocks go into segments */
-	struct head_base head; /* without ids and what is kept from the last one */
+	bool is_large;           /* its blocks go into segments */
+	struct flags_mark flags; /* what was pending then */
+	struct head_base head;   /* without ids and what is kept from the last one */
 };
 void base_cut_init(struct base_cut *cut);
 /* WAITS for large mailboxes. Hold the write lock. */
@@ -46,5 +47,6 @@ enum err base_put(struct op *op, struct mailbox *m, const struct base_section *s
 	size_t count, struct base_segment *out);
 /* WAITS. Reads the parts of the newest base if they are not known. */
 enum err base_know_parts(struct op *op, struct mailbox *m);
+struct str base_garbage_object(struct arena *a, const struct row_id *id);
 /* Adds what a new base makes superfluous: garbage, op rows. `head` gets what it says of them. */
 void base_put_drop(struct batch *b, struct mailbox *m, struct head_base *head);

@@ -24,27 +24,12 @@ void base_parts_add(struct base_parts *parts, const struct base_segment *s)
 	parts->segments[parts->count++] = *s;
 }
 
-/* What helps to make the catalog again from the store alone (sheet storage 9.7). */
-static size_t put_meta(struct op *op, const struct mailbox *m, struct object_meta meta[4])
-{
-	const struct tree_node *node = tree_find_guid(&m->user->tree, m->guid);
-	size_t n = 0;
-	AUTO_BUF(guid, 0);
-	hex_encode(&guid, (struct str){ (const char *)m->guid.bytes, sizeof(m->guid.bytes) });
-	meta[n++] = (struct object_meta){ STR("mailbox-guid"), buf_dup(op->arena, &guid) };
-	meta[n++] = (struct object_meta){ STR("username"), str_dup(op->arena, m->user->name) };
-	if (node)
-		meta[n++] = (struct object_meta){ STR("origbox"),
-			str_dup(op->arena, str_slice(node->name, 0, OBJECTS_META_BYTES / 4)) };
-	return n;
-}
-
 static enum err put_file(
 	struct op *op, struct mailbox *m, const struct buf *file, struct base_segment *out)
 {
-	struct object_meta meta[4];
+	struct object_meta meta[META_OF_MAILBOX_MAX];
 	struct str bytes = buf_str(file);
-	size_t meta_count = put_meta(op, m, meta);
+	size_t meta_count = meta_of_mailbox(op->arena, m, "mailbox-guid", meta);
 	random_bytes(out->id.bytes, sizeof(out->id.bytes));
 	out->bytes = file->n;
 	if (m->user->store->is_abandoned)
@@ -161,6 +146,16 @@ static void retire(const struct base_parts *old, struct base_parts *parts)
 	}
 }
 
+/* For recovery without a catalog. */
+static struct base_section name_section(struct op *op, const struct mailbox *m)
+{
+	const struct tree_node *node = tree_find_guid(&m->user->tree, m->guid);
+	AUTO_BUF(bytes, 0);
+	if (node)
+		base_name_encode(&bytes, &(struct base_name){ node->name, node->special_use });
+	return (struct base_section){ BASE_NAME, node ? 1 : 0, buf_dup(op->arena, &bytes) };
+}
+
 static enum err put_manifest(struct op *op, struct mailbox *m, struct base_cut *cut,
 	const struct base_parts *parts, struct base_segment *out)
 {
@@ -173,6 +168,7 @@ static enum err put_manifest(struct op *op, struct mailbox *m, struct base_cut *
 	for (size_t i = 0; i < parts->count; i++)
 		base_segment_encode(&segments, &parts->segments[i]);
 	sections[n++] = (struct base_section){ BASE_META, 1, buf_str(&meta) };
+	sections[n++] = name_section(op, m);
 	for (size_t i = 0; i < ARRAY_COUNT(cut->facts); i++)
 		sections[n++] = cut->facts[i];
 	sections[n++] =
@@ -190,10 +186,7 @@ static enum err put_manifest(struct op *op, struct mailbox *m, struct base_cut *
 static void put_garbage(struct batch *b, struct mailbox *m, const struct row_id *id)
 {
 	static const struct catalog_name none;
-	AUTO_BUF(object, 0);
-	buf_put(&object, STR(BASE_GARBAGE));
-	hex_encode(&object, (struct str){ (const char *)id->bytes, sizeof(id->bytes) });
-	batch_garbage(b, buf_str(&object), m->guid, 0, none, user_mint(m->user));
+	batch_garbage(b, base_garbage_object(&b->arena, id), m->guid, 0, none, user_mint(m->user));
 }
 
 /* The head that `b` writes, after what it keeps of the last one; bases that this one replaces. */
@@ -208,6 +201,7 @@ static void put_heads(struct batch *b, struct mailbox *m, struct head_base *head
 		head->drop = last->head.drop;
 		head->dropped = last->head.dropped;
 		head->dropped_bucket = last->head.dropped_bucket;
+		head->has_own_flags = head->has_own_flags || last->head.has_own_flags;
 		if (!row_id_is_none(&last->head.previous.id))
 			put_garbage(b, m, &last->head.previous.id);
 	}
@@ -240,6 +234,8 @@ static enum err write_head(
 		if (old->segments[i].is_retired)
 			put_garbage(b, m, &old->segments[i].id);
 	enum err e = user_write(op, m->user, b);
+	if (e == ERR_NONE && flags_wait_for_base(m))
+		flags_drop_pending(m, &cut->flags);
 	mailbox_write_end(m);
 	return e;
 }

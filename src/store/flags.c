@@ -5,7 +5,7 @@
  * async: it is in memory and in the local log (kill -9 keeps it) and is told; once a second what has
  *        gathered becomes one row. 1,000 changed mails make STORE wait for that; when the journal
  *        is ten seconds late STORE is refused.
- * off:   as async, but the row is written at close or when much has gathered. */
+ * off:   as async, but only bases make it durable; rows are written when there is no base to be had. */
 #include "store/store_private.h"
 
 #include "base/number.h"
@@ -14,6 +14,7 @@
 #define JOURNAL_LATE_US (10 * US_PER_SEC)
 #define PENDING_MAILS   1000
 #define MARKS_A_GROUP   1000
+#define PENDING_OFF_MAX (1u << 20) /* bytes without a base; then rows are written */
 #define PENDING_BYTES   (ROW_BYTES_MAX - 8192) /* leaves room for the keyword table */
 
 /* What one STORE does, in bits of the index. */
@@ -185,6 +186,8 @@ static void apply_async(struct mailbox *m, const struct plan *plan, uint64_t mod
 		local_add(m, &(struct log_record){ .type = LOG_PENDING, .value = buf_str(&value) });
 		enum err e = index_fold_pending(m->index, buf_str(&value));
 		ASSERT(e == ERR_NONE);
+		if (m->user->store->settings.flags_journal == STORE_FLAGS_OFF)
+			base_note_bytes(m, value.n);
 	}
 	if (m->pending_mails == 0)
 		m->pending_since_us = now_us();
@@ -230,6 +233,7 @@ static enum err flush_locked(struct op *op, struct mailbox *m)
 	size_t mails = m->pending_mails;
 	uint64_t records = m->pending_records;
 	int64_t since_us = m->pending_since_us;
+	m->pending_epoch++;
 	m->pending = (struct buf){ 0 };
 	m->pending_mails = 0;
 	m->pending_records = 0;
@@ -246,6 +250,30 @@ static enum err flush_locked(struct op *op, struct mailbox *m)
 		buf_done(&groups);
 	}
 	return e;
+}
+
+bool flags_wait_for_base(const struct mailbox *m)
+{
+	return m->user->store->settings.flags_journal == STORE_FLAGS_OFF && m->pending.n > 0;
+}
+
+struct flags_mark flags_mark_pending(const struct mailbox *m)
+{
+	return (struct flags_mark){ m->pending.n, m->pending_mails, m->pending_records,
+		m->pending_epoch };
+}
+
+void flags_drop_pending(struct mailbox *m, const struct flags_mark *mark)
+{
+	if (m->pending_epoch != mark->epoch || mark->bytes == 0)
+		return; /* they went into rows meanwhile */
+	buf_drop_front(&m->pending, mark->bytes);
+	m->pending_mails -= mark->mails;
+	m->pending_records -= mark->records;
+	m->pending_since_us = now_us();
+	m->pending_epoch++;
+	local_add(m, &(struct log_record){ .type = LOG_JOURNALLED, .number = mark->records });
+	local_write(m);
 }
 
 enum err flags_journal_flush(struct op *op, struct mailbox *m)
@@ -377,7 +405,8 @@ enum err view_store_flags(struct op *op, struct view *v, const struct range_set 
 	if (e == ERR_NONE)
 		e = store_locked(op, v, seqs, change, out_modified_seqs);
 	mailbox_write_end(m);
-	if (e == ERR_NONE && m->pending_mails >= PENDING_MAILS)
+	if (e == ERR_NONE && (flags_wait_for_base(m) ? m->pending.n > PENDING_OFF_MAX
+						     : m->pending_mails >= PENDING_MAILS))
 		e = flags_journal_flush(op, m);
 	return e;
 }

@@ -24,6 +24,7 @@ struct collector {
 	struct op_failure failure;           /* of an entry that was left; the last one */
 	const struct catalog_garbage **done; /* collected; they leave the queue at the end */
 	size_t done_count;
+	struct base_names base_names; /* of the last entry about a base; in op's arena */
 };
 
 static bool oid_parse(struct str text, struct row_id *out)
@@ -160,6 +161,7 @@ static enum err purge_all(struct op *op, struct purge *p)
 	struct catalog_change *heads = NULL;
 	size_t head_count = 0;
 	uint32_t last = 0;
+	TRY(base_purge(op, p->store, g->user, g->mailbox));
 	TRY(purge_read_heads(op, p, &heads, &head_count, &last));
 	TRY(purge_walk(op, p, last + 1));
 	if (p->has_late) {
@@ -277,14 +279,21 @@ static enum err sort_out(struct op *op, struct collector *c, const struct catalo
 {
 	struct user named = { .store = c->store, .name = g->user };
 	struct row_id oid;
-	if (!oid_parse(g->object, &oid))
+	bool is_base = base_is_garbage(g->object, &oid);
+	if (is_base) {
+		enum err e =
+			base_garbage_is_used(op, c->store, g, &oid, &c->base_names, &is_used);
+		if (e != ERR_NONE)
+			return leave_entry(op, c, g, e);
+	} else if (!oid_parse(g->object, &oid))
 		return leave_entry(
 			op, c, g, op_fail(op, ERR_CORRUPT, "garbage entry names no object"));
 	if (is_used)
 		entry_collected(c, g);
 	else
 		dead[(*dead_count)++] =
-			(struct dead){ g, store_object_key(op->arena, &named, oid) };
+			(struct dead){ g, is_base ? base_object_key(op->arena, &named, g->mailbox, oid)
+						  : store_object_key(op->arena, &named, oid) };
 	return ERR_NONE;
 }
 
@@ -352,6 +361,7 @@ static enum err collect_some(
 		old++;
 	c->done = ARENA_NEW_ARRAY(op->arena, const struct catalog_garbage *, MAX(old, 1));
 	c->done_count = 0;
+	c->base_names = (struct base_names){ 0 };
 	enum err e = collect_entries(op, c, entries, old);
 	const struct op_failure why = op->failure;
 	enum err ended = write_done(op, c); /* also when the rest has to wait */

@@ -357,6 +357,7 @@ enum err mailbox_close_cleanly(struct op *op, struct mailbox *m, struct batch *b
 {
 	if (m->is_removed || m->state != OPEN)
 		return ERR_NONE;
+	base_close(op, m);
 	TRY(flags_journal_flush(op, m));
 	TRY(mailbox_write_begin(op, m));
 	const struct local *l = &m->local;

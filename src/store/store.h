@@ -131,6 +131,12 @@ enum err user_obliterate(
 enum err user_flush(struct op *op, struct store *s, struct str name, bool important_only,
 	size_t *out_uploaded);
 
+/* WAITS. Uploads bases of the open mailboxes of a user that changed since their last one; important_only:
+ * of those alone whose changes no other host could know yet (flags with flags_journal_off). A user who is
+ * not open has nothing to upload. What cannot be uploaded is left for the next time: the first error. */
+enum err user_flush(struct op *op, struct store *s, struct str name, bool important_only,
+	size_t *out_uploaded);
+
 /* Memory is short: closes the users that stay open without a session, in the background. No wait. */
 void store_drop_idle(struct store *s);
 

@@ -394,6 +394,11 @@ bool base_is_needed(const struct mailbox *m);
 uint32_t base_tail_bucket(const struct mailbox *m, struct catalog_name after);
 /* A row of the tail was folded. */
 void base_note_row(struct mailbox *m, const struct catalog_row *row);
+/* A flag change that only a base will keep. */
+void base_note_bytes(struct mailbox *m, size_t bytes);
+/* WAITS. Before a mailbox is closed: uploads when the tail is worth it, or flags wait for it. Should that
+ * fail, rows say it all. */
+void base_close(struct op *op, struct mailbox *m);
 /* Starts an upload in the background when the tail has grown enough. No wait. */
 void base_consider(struct mailbox *m);
 /* WAITS. Brings the segment that has the summary of a mail into the local file. ERR_NOT_FOUND: none has. */
@@ -412,6 +417,24 @@ struct str base_object_key(
 /* The object of a garbage entry, and back. */
 #define BASE_GARBAGE "idx/"
 bool base_is_garbage(struct str object, struct row_id *out_id);
+/* The objects that bases of a mailbox stand on. */
+struct base_names {
+	struct str user;
+	struct catalog_guid mailbox;
+	struct row_id *ids; /* in op's arena */
+	size_t count, cap;
+};
+/* WAITS. What the heads name, and the manifests that they name; with_retired: also what these gave up.
+ * Nothing here needs the user to be open. */
+enum err base_names_read(struct op *op, struct store *s, struct str user,
+	struct catalog_guid mailbox, bool with_retired, struct base_names *out);
+/* WAITS. Is the object of a garbage entry still in use? `known`, zeroed at first, saves reading the same
+ * heads again for the next entry. */
+enum err base_garbage_is_used(struct op *op, struct store *s, const struct catalog_garbage *g,
+	const struct row_id *id, struct base_names *known, bool *out);
+/* WAITS. All objects of a deleted mailbox's bases become garbage; its heads go afterwards. */
+enum err base_purge(
+	struct op *op, struct store *s, struct str user, struct catalog_guid mailbox);
 
 /* ---- mailbox.c, opening.c ---- */
 
@@ -448,6 +471,7 @@ struct mailbox {
 	size_t pending_mails;
 	int64_t pending_since_us;
 	uint64_t pending_records;
+	uint64_t pending_epoch; /* rises when groups leave from the front */
 	bool is_journalling;
 	struct timer journal_timer;
 	/* view.c */
@@ -518,6 +542,15 @@ void append_put_commit(
 enum err flags_journal_flush(struct op *op, struct mailbox *m);
 /* WAITS. The open head is durable before anything is told that only memory knows. Hold the write lock. */
 enum err mailbox_claim_now(struct op *op, struct mailbox *m);
+/* Is a base the only way for pending flags to become durable? */
+bool flags_wait_for_base(const struct mailbox *m);
+/* What was pending at one moment; a base that has it is durable. Hold the write lock. */
+struct flags_mark {
+	size_t bytes, mails;
+	uint64_t records, epoch;
+};
+struct flags_mark flags_mark_pending(const struct mailbox *m);
+void flags_drop_pending(struct mailbox *m, const struct flags_mark *mark);
 /* Pending changes that an earlier process left in the log. */
 enum err flags_adopt_pending(struct op *op, struct mailbox *m);
 enum err flags_check_keywords(

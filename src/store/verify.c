@@ -37,8 +37,8 @@ static enum err verify_locked(struct op *op, struct mailbox *m)
 	struct user *u = m->user;
 	const struct user_base *base = user_base_of(u, m->guid);
 	struct index *fresh = NULL;
-	/* Op rows that are gone are in the base alone. */
-	if (base && !name_is_none(base->head.dropped))
+	/* Op rows that are gone, and flags without a journal, are in the base alone. */
+	if (base && (base->head.has_own_flags || !name_is_none(base->head.dropped)))
 		TRY(base_read(op, m, &fresh));
 	else
 		fresh = index_new(m->guid);

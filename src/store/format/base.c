@@ -90,6 +90,22 @@ bool base_count_is_possible(const struct base_section *s)
 
 /* ---- meta, segments ---- */
 
+void base_name_encode(struct buf *out, const struct base_name *name)
+{
+	put_counted(out, name->name);
+	put_counted(out, name->special_use);
+}
+
+enum err base_name_decode(struct str bytes, struct base_name *out)
+{
+	struct base_name name;
+	if (!cut_counted(&bytes, ROW_TREE_NAME_MAX, &name.name) ||
+		!cut_counted(&bytes, ROW_SPECIAL_USE_MAX, &name.special_use) || bytes.n > 0)
+		return ERR_CORRUPT;
+	*out = name;
+	return ERR_NONE;
+}
+
 void base_meta_encode(struct buf *out, const struct base_meta *meta)
 {
 	number_put_varint(out, meta->next_uid);
@@ -205,6 +221,7 @@ void head_base_encode(struct buf *out, const struct head_base *head)
 	put_bytes(out, head->dropped.bytes, CATALOG_NAME_BYTES);
 	number_put_varint(out, head->dropped_bucket);
 	number_put_varint(out, head->bucket);
+	buf_put_byte(out, head->has_own_flags ? 1 : 0);
 	number_put_varint(out, head->next_uid);
 	number_put_varint(out, head->recent_uid);
 	number_put_varint(out, head->modseq);
@@ -219,7 +236,7 @@ enum err head_base_decode(struct str value, struct head_base *out)
 {
 	struct head_base h = { 0 };
 	struct str rest = value;
-	uint8_t version;
+	uint8_t version, bits;
 	if (!cut_u8(&rest, &version) || version == 0)
 		return ERR_CORRUPT;
 	if (version > HEAD_BASE_VERSION)
@@ -228,13 +245,14 @@ enum err head_base_decode(struct str value, struct head_base *out)
 		  cut_place(&rest, &h.drop) &&
 		  cut_bytes(&rest, h.dropped.bytes, CATALOG_NAME_BYTES) &&
 		  cut_u32(&rest, &h.dropped_bucket) && cut_u32(&rest, &h.bucket) &&
-		  cut_u32(&rest, &h.next_uid) && cut_u32(&rest, &h.recent_uid) &&
-		  number_cut_varint(&rest, &h.modseq) && cut_u32(&rest, &h.counters.messages) &&
-		  cut_u32(&rest, &h.counters.unseen) && cut_u32(&rest, &h.counters.deleted) &&
-		  cut_u32(&rest, &h.counters.recent) &&
+		  cut_u8(&rest, &bits) && bits <= 1 && cut_u32(&rest, &h.next_uid) &&
+		  cut_u32(&rest, &h.recent_uid) && number_cut_varint(&rest, &h.modseq) &&
+		  cut_u32(&rest, &h.counters.messages) && cut_u32(&rest, &h.counters.unseen) &&
+		  cut_u32(&rest, &h.counters.deleted) && cut_u32(&rest, &h.counters.recent) &&
 		  number_cut_varint(&rest, &h.counters.bytes_virtual) && rest.n == 0;
 	if (!ok || row_id_is_none(&h.base.id))
 		return ERR_CORRUPT;
+	h.has_own_flags = bits != 0;
 	*out = h;
 	return ERR_NONE;
 }

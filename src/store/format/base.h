@@ -40,6 +40,7 @@ enum base_type {
 	BASE_SEGMENTS = 8,   /* struct base_segment */
 	BASE_SUMMARIES = 9,  /* of a segment: struct base_summary */
 	BASE_TEXTS = 10,     /* of a segment: the summaries themselves */
+	BASE_NAME = 11,      /* of the mailbox, when the base was made: for recovery */
 };
 struct base_section {
 	enum base_type type;
@@ -67,6 +68,12 @@ struct base_meta {
 };
 void base_meta_encode(struct buf *out, const struct base_meta *meta);
 enum err base_meta_decode(struct str bytes, struct base_meta *out);
+
+struct base_name {
+	struct str name, special_use;
+};
+void base_name_encode(struct buf *out, const struct base_name *name);
+enum err base_name_decode(struct str bytes, struct base_name *out);
 
 /* An object that the manifest names. */
 struct base_segment {
@@ -120,6 +127,7 @@ struct head_base {
 	struct catalog_name dropped; /* op rows with names below are gone ... */
 	uint32_t dropped_bucket;     /* ... of the buckets before this one all of them */
 	uint32_t bucket;             /* where a tail begins that is read behind the base */
+	bool has_own_flags;          /* flag changes that no row ever had */
 	uint32_t next_uid, recent_uid;
 	uint64_t modseq;
 	struct head_counters counters;
