@@ -4,7 +4,8 @@
 
 Prints a JSON line per round, {"round": 1, "acts": {...}, "mails": 812}, at a failure
 {"failed": [...], "transcripts": [...]}, and for the user whom mbsync follows a line of his replicas;
-stress_test.py starts it."""
+stress_test.py starts it. What it asks of that one, {"weather": ...} and {"elsewhere": ...}, is done when
+a line comes back."""
 
 import argparse
 import asyncio
@@ -73,6 +74,8 @@ class Stress:
         self.weather("good")
         if self.replicas:
             self.end_replicas()
+        if Client.may_be_refused:
+            await self.compare_elsewhere()
 
     def start_replicas(self):
         for user in self.users:
@@ -95,10 +98,23 @@ class Stress:
         print(json.dumps({"replicas": text, "status": status, "seconds": seconds}), flush=True)
 
     def weather(self, wish):
-        """Asks stress_test.py for faults, or for none, and waits for it."""
+        """Asks for faults, or for none."""
         if Client.may_be_refused:
-            print(json.dumps({"weather": wish}), flush=True)
-            sys.stdin.readline()
+            self.ask(weather=wish)
+
+    def ask(self, **what):
+        print(json.dumps(what), flush=True)
+        sys.stdin.readline()
+
+    async def compare_elsewhere(self):
+        """Whoever has nothing but the catalog and the objects sees the same."""
+        before = [await user.end() for user in self.users]
+        self.ask(elsewhere=True)
+        self.instance = Instance.attach(self.instance.dir)
+        for user, truth in zip(self.users, before):
+            self.faults += await user.compare_elsewhere(truth)
+        if self.faults:
+            raise Fault("differences")
 
     async def compare(self, number):
         if self.replicas:

@@ -9,7 +9,8 @@ goes on. Two mbsync replicas follow one of the users, changing his mail too, and
 the end. One JSON line per result goes to standard output (tests/runner.py).
 
 With --storm the mails are in S3 and Cassandra, which fail all the time but for the comparisons
-(faults/storm.py): what is refused with [UNAVAILABLE] or 451 may have been done, once, or not.
+(faults/storm.py): what is refused with [UNAVAILABLE] or 451 may have been done, once, or not. In the end
+local state is compared with the catalog, and thrown away: from the catalog alone all is the same.
 
     stress_test.py --seconds 600 --seed 7      the seed decides what sessions do, not how they meet"""
 
@@ -51,6 +52,7 @@ class LoadProcess:
         self.storm = storm
         self.acts = self.rounds = 0
         self.failure = ""
+        self.is_over = threading.Event()  # all but the look from elsewhere
         self.replicas = None
         command = [sys.executable, TESTS / "stress" / "load.py", "--attach", instance.dir]
         command += ["--first-user", str(1 + index * USERS_EACH), "--users", str(USERS_EACH)]
@@ -72,8 +74,9 @@ class LoadProcess:
                 other.append(line)
             elif "weather" in said:
                 self.storm.wish(self, said["weather"] == "bad")
-                self.process.stdin.write("so be it\n")
-                self.process.stdin.flush()
+                self.answer()
+            elif "elsewhere" in said:
+                self.is_over.set()
             elif "replicas" in said:
                 self.replicas = (said["status"], said["seconds"], said["replicas"])
             elif "failed" in said:
@@ -88,6 +91,11 @@ class LoadProcess:
             self.storm.wish(self, True)
         if self.process.wait() != 0 and not self.failure:
             self.failure = "".join(other[-30:]) or f"exit status {self.process.returncode}"
+        self.is_over.set()
+
+    def answer(self):
+        self.process.stdin.write("so be it\n")
+        self.process.stdin.flush()
 
     def end(self, limit_s):
         self.thread.join(limit_s)
@@ -102,6 +110,8 @@ def stress(instance, args, cloud=None):
     storm = Storm({"s3": cloud.s3, "cql": cloud.cql}, args.seed, PROCESSES) if cloud else None
     loads = [LoadProcess(instance, index, args, storm=storm) for index in range(PROCESSES)]
     try:
+        if cloud:
+            look_from_elsewhere(cloud, loads, args.seconds * 3 + 240)
         for load in loads:
             load.end(args.seconds * 3 + 240)
             text = f"seed {args.seed}\n{load.failure}" if load.failure else f"{load.rounds} rounds, {load.acts} acts"
@@ -113,6 +123,32 @@ def stress(instance, args, cloud=None):
             load.process.kill()
         if storm:
             tell("storm", "ok", time.monotonic() - began, storm.end())
+
+
+def look_from_elsewhere(cloud, loads, limit_s):
+    """When all loads are at rest."""
+    deadline = time.monotonic() + limit_s
+    if not all(load.is_over.wait(deadline - time.monotonic()) for load in loads):
+        return
+    began = time.monotonic()
+    problems = verify(cloud.instance, range(1, 1 + PROCESSES * USERS_EACH))
+    cloud.instance.stop()
+    cloud.lose_local_state()
+    cloud.instance.start()
+    for load in loads:
+        if load.process.poll() is None:
+            load.answer()
+    tell("local-state", "fail" if problems else "ok", time.monotonic() - began, "\n".join(problems))
+
+
+def verify(instance, numbers):
+    """Does local state say what the catalog says?"""
+    problems = []
+    for number in numbers:
+        done = instance.doveadm("mailbox", "verify", "-u", instance.user(number))
+        if done.returncode != 0:
+            problems.append(f"{instance.user(number)}: {done.stdout}{done.stderr}")
+    return problems
 
 
 def control(instance, args):

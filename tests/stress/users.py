@@ -117,6 +117,23 @@ class User:
             out += self.differences_of(actor, box)
         return out
 
+    async def end(self):
+        """His sessions leave; {name: Box}."""
+        for actor in self.actors:
+            await actor.leave()
+        return await self.read_truth()
+
+    async def compare_elsewhere(self, before):
+        """On a host that never saw him; the differences."""
+        truth = await self.read_truth()
+        out = self.ledger.check(truth)
+        for name in before.keys() | truth.keys():
+            old, new = ((box.uid_validity, box.uid_next, box.highest_modseq, box.mails, box.modseqs) if box else None
+                        for box in (before.get(name), truth.get(name)))
+            if old != new:
+                out.append(f"{self.name}: {name} elsewhere: {new}, was {old}")
+        return out
+
     async def end_doubts(self):
         """The first change after an outage settles what was in doubt before."""
         while True:
