@@ -7,6 +7,7 @@ Parts, in this order; a NAME picks a part, a test file ("e2e/lmtp", "lmtp"), or 
     style      formatting, layers and house rules
     unit       meson test in the release build and under ASan and UBSan
     task       the proofs of the task library
+    sim        the store on virtual time: backends, crashes, faults, a ledger; bugs planted on purpose
     e2e        dialogues and real clients, with real roles and with all roles in one process
     stress     fifty sessions that change the same mailboxes; also while S3 and Cassandra fail
     faults     full disks, wrong permissions, garbage in files
@@ -218,6 +219,23 @@ def part_task(report, args):
         report.add("task/proofs", "skip", 0, "tests/task/proofs.py does not exist")
         return
     run_counted(report, "task", [sys.executable, script, "--build-root", TOP / "build-proofs"], 1200)
+
+
+# A sample in ./test: what is quickly found, of each kind.
+SIM_SEEDS = 2000
+SIM_MUTANTS = ("acknowledge-first", "copy-without-reverse", "vanished-misses-one")
+
+
+def part_sim(report, args):
+    seeds = 100_000 if args.long else SIM_SEEDS
+    run_sim(report, RELEASE, "sim/release", seeds)
+    run_sim(report, SANITIZED, "sim/asan", seeds // 40)
+    command = [sys.executable, TESTS / "sim" / "mutants.py", "--build", RELEASE]
+    run_counted(report, "sim", command + ([] if args.long else list(SIM_MUTANTS)), 7200 if args.long else 600)
+
+
+def run_sim(report, build, label, seeds):
+    run_check(report, label, [build / "tests" / "sim" / "sim", "--seeds", f"1..{seeds}"], 120 + seeds)
 
 
 def run_counted(report, label, command, seconds, **options):
@@ -514,6 +532,7 @@ PARTS = {
     "style": part_style,
     "unit": part_unit,
     "task": part_task,
+    "sim": part_sim,
     "e2e": part_e2e,
     "stress": part_stress,
     "faults": part_faults,

@@ -194,6 +194,20 @@ static bool uid_fits(const struct intent *i, size_t at, uint32_t uid)
 	return true;
 }
 
+bool intent_is_ambiguous(const struct intent *i)
+{
+	const struct ledger *l = sim_world->ledger;
+	for (size_t n = 0; n < l->intent_count; n++) {
+		const struct intent *other = l->intents[n];
+		for (size_t k = 0; k < other->count && other != i && other->target == i->target;
+			k++)
+			for (size_t m = 0; m < i->count; m++)
+				if (other->mails[k].word == i->mails[m].word)
+					return true;
+	}
+	return false;
+}
+
 static struct known_mail *find_maker(struct known_box *box, uint32_t uid, uint32_t word)
 {
 	struct ledger *l = sim_world->ledger;
@@ -203,8 +217,12 @@ static struct known_mail *find_maker(struct known_box *box, uint32_t uid, uint32
 			continue;
 		for (size_t k = 0; k < in->count; k++)
 			if (in->mails[k].word == word && in->mails[k].seen_uid == 0 &&
-				uid_fits(in, k, uid))
-				return intent_make(in, &in->mails[k], uid);
+				uid_fits(in, k, uid)) {
+				bool is_vague = intent_is_ambiguous(in);
+				struct known_mail *made = intent_make(in, &in->mails[k], uid);
+				made->open = is_vague ? ALL_FLAGS : made->open;
+				return made;
+			}
 	}
 	return NULL;
 }
@@ -224,20 +242,6 @@ static bool intent_take(struct intent *i, struct intent_mail *im, uint32_t uid)
 			im->seen_uid = uid;
 			return true;
 		}
-	}
-	return false;
-}
-
-bool intent_is_ambiguous(const struct intent *i)
-{
-	const struct ledger *l = sim_world->ledger;
-	for (size_t n = 0; n < l->intent_count; n++) {
-		const struct intent *other = l->intents[n];
-		for (size_t k = 0; k < other->count && other != i && other->target == i->target;
-			k++)
-			for (size_t m = 0; m < i->count; m++)
-				if (other->mails[k].word == i->mails[m].word)
-					return true;
 	}
 	return false;
 }

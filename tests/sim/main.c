@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sim --seed N [--steps K] [--trace] [--both] | sim --seeds A..B [--minutes M] [--keep-going]
+/* sim --seed N [--steps K] [--trace] [--bases] [--both] | sim --seeds A..B [--minutes M] [--keep-going]
  *
  * Each seed runs in a child of a process whose addresses are not random, so that it is the same run
  * whether it is alone or one of many. */
@@ -81,8 +81,8 @@ static int run_child(struct run *r, uint64_t seed)
 static void usage(void)
 {
 	(void)fprintf(stderr,
-		"sim --seed N [--steps K] [--trace] [--both]\n"
-		"sim --seeds A..B [--minutes M] [--steps K] [--keep-going] [--both]\n");
+		"sim --seed N [--steps K] [--trace] [--bases] [--both]\n"
+		"sim --seeds A..B [--minutes M] [--steps K] [--keep-going] [--bases] [--both]\n");
 	exit(2);
 }
 
@@ -117,6 +117,10 @@ static void parse(int argc, char **argv, struct run *r)
 		}
 		if (str_eq(word, STR("--both"))) {
 			r->settings.has_both = true;
+			continue;
+		}
+		if (str_eq(word, STR("--bases"))) {
+			r->settings.has_bases = true;
 			continue;
 		}
 		if (str_eq(word, STR("--keep-going"))) {

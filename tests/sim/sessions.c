@@ -213,6 +213,16 @@ static void collect_step(struct session *s)
 	session_trace(s, "collect garbage", e);
 }
 
+static void base_step(struct session *s)
+{
+	static const enum base_reason reasons[] = { BASE_TAIL, BASE_CLOSE, BASE_IDLE, BASE_NIGHTLY,
+		BASE_FLUSH, BASE_CLEAN };
+	if (s->mailbox && sim_world->settings.has_bases)
+		session_trace(s, "base",
+			mailbox_upload_base(
+				&s->op, s->mailbox, reasons[random_below(ARRAY_COUNT(reasons))]));
+}
+
 static const struct {
 	void (*fn)(struct session *s);
 	unsigned weight;
@@ -227,6 +237,7 @@ static const struct {
 	{ go_away, 4 },
 	{ read_step, 4 },
 	{ collect_step, 3 },
+	{ base_step, 5 },
 };
 
 static void one_step(struct session *s)

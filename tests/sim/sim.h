@@ -26,6 +26,7 @@ struct sim_settings {
 	uint64_t seed;
 	int steps;
 	bool is_traced; /* every line is printed */
+	bool has_bases; /* sessions upload bases */
 	bool has_both;  /* two backends of one user live at once */
 };
 

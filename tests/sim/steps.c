@@ -361,6 +361,11 @@ void tree_step(struct session *s)
 	session_trace(
 		s, str_printf(&s->arena, "%s %s%c", words[t.kind], tree_names[t.name], '\0').p, e);
 	l->tree_is_busy = false;
+	/* It may have been seen for the first time meanwhile. */
+	if (t.kind == TRY_REMOVE && !removed)
+		removed = box_named(tree_names[t.name]);
+	if (removed)
+		removed->is_doubtful = true;
 	if (is_doubtful(e)) {
 		l->tree_is_doubtful = true;
 		l->tree_after = t.after;

@@ -111,7 +111,8 @@ static void pass_time(void)
 	int64_t most = sim_chance(70)   ? 10 * US_PER_SEC
 		       : sim_chance(70) ? 600 * US_PER_SEC
 					: 5 * 3600 * US_PER_SEC;
-	sim_must(&w->op, task_sleep(&w->op, sim_time_between(0, most)), "passing time");
+	if (sim_chance(65))
+		sim_must(&w->op, task_sleep(&w->op, sim_time_between(0, most)), "passing time");
 	if (sim_chance(10))
 		late_run(true);
 }
@@ -135,8 +136,8 @@ static void one_life(void)
 	prepare_files(b);
 	struct process *p = process_start(b);
 	p->link.faults = random_faults();
-	if (sim_chance(40))
-		p->link.crash_at = 1 + sim_time_between(0, 400);
+	if (sim_chance(60))
+		p->link.crash_at = 1 + sim_time_between(0, 300);
 	enum err e = process_open_user(&w->op, p);
 	if (e == ERR_NONE) {
 		sessions_start(p, 1 + (int)random_below(SIM_SESSIONS));
