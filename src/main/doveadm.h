@@ -65,6 +65,14 @@ int doveadm_mailbox_verify(struct doveadm *d);
 int doveadm_force_resync(struct doveadm *d);
 int doveadm_obox_user_delete(struct doveadm *d); /* doveadm_obox.c */
 int doveadm_obox_user_wait(struct doveadm *d);
+int doveadm_metacache_status(struct doveadm *d); /* doveadm_metacache.c */
+int doveadm_metacache_list(struct doveadm *d);
+int doveadm_metacache_flush(struct doveadm *d);
+int doveadm_metacache_flushall(struct doveadm *d);
+int doveadm_metacache_clean(struct doveadm *d);
+int doveadm_metacache_remove(struct doveadm *d);
+int doveadm_metacache_refresh(struct doveadm *d);
+int doveadm_metacache_rescan(struct doveadm *d);
 int doveadm_pw(struct doveadm *d);        /* doveadm_pw.c */
 int doveadm_auth_test(struct doveadm *d); /* doveadm_auth.c */
 int doveadm_auth_login(struct doveadm *d);

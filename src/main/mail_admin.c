@@ -6,6 +6,7 @@
 
 #include "catalog/catalog.h"
 #include "ipc/ipc.h"
+#include "main/mail_admin_private.h"
 #include "objects/objects.h"
 #include "store/mailbox.h"
 #include "store/store.h"
@@ -14,13 +15,6 @@
 #define PROBE_US         (5 * US_PER_SEC)
 #define REPLY_US         (US_PER_SEC / 4)
 #define PROBE_KEY        STR("doveadm/mails/probe") /* nobody stores it */
-
-struct admin_call {
-	struct store *store;
-	uint32_t slot;
-	struct str user, mailbox, options;
-	struct buf out;
-};
 
 /* ---- storage status ---- */
 
@@ -202,6 +196,14 @@ static const struct {
 	{ "storage status", do_storage_status },
 	{ "mailbox verify", do_mailbox_verify },
 	{ "force-resync", do_force_resync },
+	{ "metacache status", mail_metacache_status },
+	{ "metacache list", mail_metacache_list },
+	{ "metacache flush", mail_metacache_flush },
+	{ "metacache flushall", mail_metacache_flushall },
+	{ "metacache clean", mail_metacache_clean },
+	{ "metacache remove", mail_metacache_remove },
+	{ "metacache refresh", mail_metacache_refresh },
+	{ "metacache rescan", mail_metacache_rescan },
 	{ "obox user delete", do_user_delete },
 	{ "obox user wait", do_user_wait },
 };

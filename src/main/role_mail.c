@@ -10,6 +10,7 @@
 #include "event/event.h"
 #include "ipc/handover.h"
 #include "main/mail_admin.h"
+#include "main/mail_metacache.h"
 #include "main/moving.h"
 #include "main/role.h"
 #include "objects/objects.h"
@@ -69,12 +70,15 @@ static enum err take_session(struct op *op, struct mail_role *r, struct ipc_mess
 	if (e == ERR_NONE)
 		e = check_home(op, r, ticket.user);
 	if (e == ERR_NONE)
+		e = metacache_admit(op, r->store);
+	if (e == ERR_NONE)
 		e = user_open(op, r->store, ticket.user, &user);
 	if (e != ERR_NONE) {
 		close(h.fd);
 		return e;
 	}
 	task_set_doing(user_name(user), STR("starting a session"));
+	metacache_note_service(user, CACHE_BY_IMAP);
 	e = imap_session_start(op, r->imap, &h, &ticket, user);
 	user_unref(user);
 	return e;
@@ -104,6 +108,7 @@ static enum err take_mail(
 	TRY(ticket_redeem(op, r->gate, d.ticket, TICKET_RECIPIENT, STR("lmtp"), &ticket));
 	TRY(open_recipient(op, r, &ticket, &user));
 	task_set_doing(user_name(user), STR("delivering a mail"));
+	metacache_note_service(user, CACHE_BY_LMTP);
 	struct deliver_settings settings;
 	struct config_place place = { .protocol = STR("lmtp") };
 	deliver_settings_read(config_scope(r->config, &place), &settings);
@@ -263,6 +268,13 @@ static uint64_t message_bytes_max(const struct config_scope *global)
 	return size > UINT64_MAX - HEAD_BYTES_MAX ? size : size + HEAD_BYTES_MAX;
 }
 
+/* On pool threads, too. */
+static bool owns(struct str user, void *arg)
+{
+	const struct mail_role *r = arg;
+	return shared_worker_of(r->shared, user) == r->slot;
+}
+
 static enum err open_store(struct op *op, struct mail_role *r)
 {
 	const struct config_scope *global = config_scope(r->config, NULL);
@@ -281,6 +293,11 @@ static enum err open_store(struct op *op, struct mail_role *r)
 	};
 	struct objects *objects;
 	struct catalog *catalog;
+	struct metacache_settings metacache;
+	TRY(mail_metacache_settings(op, r->config, r->slot, &r->arena, &metacache));
+	metacache.owns = owns;
+	metacache.owns_arg = r;
+	settings.metacache = &metacache;
 	find_defaults(r, &settings);
 	TRY(file_make_dirs(op, settings.local_dir.p, 0700));
 	TRY(objects_open(op, obox, &objects));

@@ -30,6 +30,8 @@ struct open_job {
 	struct local local;
 	uint8_t boot_id[16];
 	bool skips_rows; /* the log continues a snapshot that is not there */
+	bool is_special; /* to be marked as such, for those who drop local state */
+	bool is_new;     /* there was nothing */
 };
 
 static bool path_of(const struct local *l, const char *name, char *path, size_t size)
@@ -168,6 +170,9 @@ static void open_run(struct offload_job *job)
 	l->summary_fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 	if (l->summary_fd >= 0 && fstat(l->summary_fd, &st) == 0)
 		l->summary_bytes = (uint64_t)st.st_size;
+	j->is_new = l->log_fd < 0 && !l->map && l->summary_bytes == 0;
+	if (j->is_new && j->is_special && path_of(l, "special", path, sizeof(path)))
+		close(open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600)); /* only a hint */
 }
 
 static void open_release(struct offload_job *job)
@@ -196,12 +201,14 @@ enum err local_open(struct op *op, struct mailbox *m)
 	j->index = index_new(m->guid);
 	j->local.dir = dir_of(m->user, m->guid);
 	j->local.log_fd = j->local.summary_fd = -1;
+	j->is_special = metacache_is_special(m);
 	memcpy(j->boot_id, m->user->store->boot_id, sizeof(j->boot_id));
 	TRY(offload(op, OFFLOAD_DISK, &j->job));
 	m->index = j->index;
 	m->local = j->local;
 	j->index = NULL;
 	j->local = (struct local){ .log_fd = -1, .summary_fd = -1 };
+	metacache_mailbox_found(m, j->is_new);
 	open_release(&j->job);
 	return ERR_NONE;
 }
@@ -259,6 +266,7 @@ void local_write(struct mailbox *m)
 		give_up(l);
 	l->log_bytes += l->out.n;
 	buf_clear(&l->out);
+	metacache_note_files(m);
 }
 
 void local_add_writer(struct mailbox *m)
@@ -426,6 +434,7 @@ enum err local_rewrite(struct op *op, struct mailbox *m)
 	l->next_serial = 0;
 	buf_done(&l->meanwhile);
 	rewrite_release(&j->job);
+	metacache_note_files(m);
 	return ERR_NONE;
 }
 
@@ -474,5 +483,6 @@ void local_remove(struct op *op, struct user *u, struct catalog_guid mailbox)
 	char *dir = dir_of(u, mailbox);
 	if (local_remove_dir(op, dir) != ERR_NONE)
 		op_forgive(op); /* only room on the disk is lost */
+	metacache_mailbox_removed(u, mailbox);
 	mem_free(dir);
 }

@@ -328,6 +328,7 @@ void mailbox_published(struct mailbox *m)
 	if (!m->is_touched)
 		return;
 	m->is_touched = false;
+	metacache_note_change(m);
 	local_write(m);
 	views_trim(m);
 	views_notify(m);

@@ -150,6 +150,7 @@ enum err store_open(struct op *op, const struct store_settings *settings, struct
 	list_init(&s->idle_users);
 	timer_init(&s->clock_timer, clock_due, s);
 	clock_due(s);
+	metacache_open(op, s, settings->metacache);
 	*out = s;
 	return ERR_NONE;
 }
@@ -194,6 +195,7 @@ static enum err close_users(struct op *op, struct store *s)
 	struct user *u;
 	s->is_closing = true;
 	timer_cancel(&s->clock_timer);
+	metacache_stop(s->metacache);
 	while ((u = LIST_FIRST(&s->idle_users, struct user, idle_link)) != NULL)
 		idle_user_close(u);
 	TRY(wait_quiet(op, s));
@@ -224,6 +226,7 @@ struct catalog *store_get_catalog(const struct store *s)
 enum err store_close(struct op *op, struct store *s)
 {
 	TRY(close_users(op, s));
+	metacache_close(op, s->metacache, true);
 	objects_close(s->objects);
 	catalog_close(op, s->catalog);
 	store_free(s);
@@ -235,6 +238,7 @@ enum err store_abandon(
 {
 	s->is_abandoned = true;
 	TRY(close_users(op, s));
+	metacache_close(op, s->metacache, false);
 	*out_objects = s->objects;
 	*out_catalog = s->catalog;
 	store_free(s);

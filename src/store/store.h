@@ -17,6 +17,7 @@
 
 struct catalog;
 struct event;
+struct metacache_settings;
 struct objects;
 struct store;
 struct user;
@@ -44,6 +45,8 @@ struct store_settings {
 	uint32_t keyword_bytes_max; /* 50 */
 	uint32_t mailboxes_max;     /* per user; 10,000 */
 	uint64_t message_bytes_max;
+	/* Borrowed for store_open(). NULL: local state has no limit, and no account of it is kept. */
+	const struct metacache_settings *metacache;
 };
 
 /* Takes `objects` and `catalog`. */

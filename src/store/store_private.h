@@ -275,6 +275,7 @@ struct user {
 	size_t base_count;
 	struct timer idle;
 	struct list idle_link;
+	struct cache_user *cached; /* borrowed: his account, while he is open */
 };
 /* Starts to close a user without references. */
 void idle_user_close(struct user *u);
@@ -322,6 +323,7 @@ struct store {
 	struct wait_queue clock_asked;
 	struct map users;
 	struct list idle_users; /* longest idle first */
+	struct metacache *metacache; /* owned */
 	size_t idle_count;
 	bool is_closing;
 	bool is_abandoned;   /* a crash is being played: nothing more is written */
@@ -436,6 +438,26 @@ enum err base_garbage_is_used(struct op *op, struct store *s, const struct catal
 enum err base_purge(
 	struct op *op, struct store *s, struct str user, struct catalog_guid mailbox);
 
+/* ---- metacache*.c: the account of local state (metacache.h), as things happen; none WAITS ---- */
+
+struct cache_user;
+struct metacache;
+struct metacache_settings;
+/* Reads the account's file: blocks, at start. Never fails: what is lost is counted anew. */
+void metacache_open(struct op *op, struct store *s, const struct metacache_settings *settings);
+void metacache_stop(struct metacache *c); /* starts nothing new; what runs ends soon */
+/* WAITS if it saves. */
+void metacache_close(struct op *op, struct metacache *c, bool saves);
+void metacache_user_opened(struct user *u);
+void metacache_user_closed(struct user *u);
+void metacache_user_forgotten(struct store *s, struct str name); /* his directory is gone */
+/* Its local files were opened; `is_new`: there were none. */
+void metacache_mailbox_found(struct mailbox *m, bool is_new);
+bool metacache_is_special(const struct mailbox *m); /* INBOX, \Junk */
+void metacache_note_files(struct mailbox *m);       /* they grew or shrank */
+void metacache_note_change(struct mailbox *m);
+void metacache_mailbox_removed(struct user *u, struct catalog_guid guid);
+
 /* ---- mailbox.c, opening.c ---- */
 
 #define MAILBOX_MAGIC 0x4d424f58u
@@ -477,6 +499,9 @@ struct mailbox {
 	/* view.c */
 	struct list views;
 	struct timer notify_timer;
+	/* metacache.c: what the account has of it */
+	uint64_t cached_bytes;
+	uint8_t cached_priority; /* enum cache_priority */
 };
 struct row_id row_id_of(struct catalog_guid guid);
 /* WAITS. mailbox_open() of a living node. */

@@ -209,6 +209,7 @@ static void user_free(struct user *u)
 	while ((b = LIST_FIRST(&u->unsettled, struct batch, link)) != NULL)
 		batch_free(b);
 	release_files(u);
+	metacache_user_closed(u);
 	timer_cancel(&u->idle);
 	if (map_get(&s->users, u->name) == u)
 		(void)map_remove(&s->users, u->name);
@@ -353,6 +354,7 @@ static enum err open_first(struct op *op, struct user *u)
 		e = read_root(op, u);
 	if (e == ERR_NONE) {
 		u->state = OPEN;
+		metacache_user_opened(u);
 	} else {
 		u->has_failed = true;
 		u->was_left = e == ERR_TIMEOUT || e == ERR_CANCELLED;
@@ -472,6 +474,7 @@ enum err user_forget_local(struct op *op, struct store *s, struct str name)
 	struct user *u;
 	TRY(user_hold(op, s, name, &u));
 	enum err e = local_remove_dir(op, u->dir);
+	metacache_user_forgotten(s, name);
 	user_let_go(u);
 	return op_within(op, e, "removing local state of %.*s", STRF(name));
 }

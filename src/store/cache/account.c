@@ -24,8 +24,6 @@ const char *cache_service_name(enum cache_service service)
 		return "imap";
 	case CACHE_BY_LMTP:
 		return "lmtp";
-	case CACHE_BY_DOVEADM:
-		return "doveadm";
 	}
 	UNREACHABLE();
 }
@@ -62,6 +60,7 @@ struct cache_user *cache_add(struct cache *c, struct str name)
 		return u;
 	u = MEM_NEW(struct cache_user);
 	u->name = (struct str){ str_new_z(name), name.n };
+	u->cache = c;
 	u->place = c->users.count;
 	if (u->place == c->capacity) {
 		c->capacity = MAX(2 * c->capacity, 64);
@@ -88,6 +87,8 @@ void cache_forget(struct cache *c, struct cache_user *u)
 
 void cache_touch(struct cache *c, struct cache_user *u, enum cache_priority p, int64_t wall_us)
 {
+	if (u->is_maintained)
+		return;
 	int64_t now_s = MAX(wall_us / US_PER_SEC, 0);
 	u->units[p].access_s = (uint32_t)MIN(now_s, (int64_t)UINT32_MAX);
 	u->units[CACHE_ROOT].access_s = MAX(u->units[CACHE_ROOT].access_s, u->units[p].access_s);
@@ -122,6 +123,15 @@ void cache_note_change(struct cache *c, struct cache_user *u, enum cache_priorit
 	c->is_changed = true;
 }
 
+void cache_note_durable(struct cache *c, struct cache_user *u, uint32_t changes)
+{
+	if (u->changes != changes)
+		return;
+	for (int p = 0; p < CACHE_PRIORITIES; p++)
+		u->units[p].change = MIN(u->units[p].change, (uint8_t)CACHE_UNIMPORTANT);
+	c->is_changed = true;
+}
+
 void cache_note_uploaded(struct cache *c, struct cache_user *u, uint32_t changes)
 {
 	if (u->changes != changes)
@@ -130,6 +140,13 @@ void cache_note_uploaded(struct cache *c, struct cache_user *u, uint32_t changes
 		u->units[p].change = CACHE_UNCHANGED;
 	u->changed_us = 0;
 	c->is_changed = true;
+}
+
+/* From the end: whoever goes is replaced by the last, who was met already. */
+struct cache_user *cache_walk(const struct cache *c, size_t *at)
+{
+	*at = MIN(*at, c->users.count);
+	return *at > 0 ? c->users_all[--*at] : NULL;
 }
 
 enum cache_change cache_user_change(const struct cache_user *u)

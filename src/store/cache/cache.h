@@ -30,7 +30,7 @@ enum cache_change {
 };
 const char *cache_change_name(enum cache_change change); /* "none", "unimportant", "important" */
 /* Who was the last to open the user, for people. */
-enum cache_service { CACHE_BY_NOBODY, CACHE_BY_IMAP, CACHE_BY_LMTP, CACHE_BY_DOVEADM };
+enum cache_service { CACHE_BY_NOBODY, CACHE_BY_IMAP, CACHE_BY_LMTP };
 const char *cache_service_name(enum cache_service service);
 
 struct cache_unit {
@@ -39,8 +39,9 @@ struct cache_unit {
 	uint8_t change;    /* enum cache_change */
 };
 struct cache_user {
-	struct str name; /* owned */
-	size_t place;    /* in cache.users_all */
+	struct str name;     /* owned */
+	struct cache *cache; /* borrowed: whose he is */
+	size_t place;        /* in cache.users_all */
 	struct cache_unit units[CACHE_PRIORITIES];
 	struct upload_entry upload;
 	int64_t changed_us;  /* the oldest change that no base holds; 0: none */
@@ -49,12 +50,11 @@ struct cache_user {
 	uint32_t changes;    /* rises with each */
 	uint8_t service;     /* enum cache_service */
 	bool is_counted;     /* the bytes are right: else his directory was never looked at */
-	bool must_refresh;   /* his next opening trusts no local file */
+	bool is_maintained;  /* who has him open is no user of his: that is no access */
 };
 struct cache {
 	struct map users;              /* by name */
-	struct cache_user **users_all; /* owned; no order. Walk it from the end: whoever goes is
-					* replaced by the last, who was met already */
+	struct cache_user **users_all; /* owned; no order */
 	size_t capacity;
 	uint64_t bytes[CACHE_PRIORITIES];
 	bool is_changed; /* since its owner cleared it */
@@ -72,8 +72,13 @@ void cache_set_bytes(struct cache *c, struct cache_user *u, enum cache_priority 
 /* Raises the class of a unit. */
 void cache_note_change(struct cache *c, struct cache_user *u, enum cache_priority p,
 	enum cache_change change, int64_t at_us);
+/* The catalog has everything up to when cache_user.changes was `changes`. */
+void cache_note_durable(struct cache *c, struct cache_user *u, uint32_t changes);
 /* Bases hold everything up to when cache_user.changes was `changes`; more may have come. */
 void cache_note_uploaded(struct cache *c, struct cache_user *u, uint32_t changes);
+/* Everybody, also over waits in which users come (they may be missed) and go: start with *at SIZE_MAX; NULL
+ * at the end. Borrowed until the next wait. */
+struct cache_user *cache_walk(const struct cache *c, size_t *at);
 enum cache_change cache_user_change(const struct cache_user *u); /* the worst of his units */
 uint64_t cache_user_bytes(const struct cache_user *u);
 /* He must not be pinned, nor planned for an upload. */

@@ -53,7 +53,7 @@ static bool cut_user(struct str *rest, struct cache_user *u)
 	uint8_t is_counted;
 	uint64_t access;
 	if (!number_cut_counted(rest, &u->name) || u->name.n > NAME_MAX_BYTES ||
-		!cut_byte(rest, CACHE_BY_DOVEADM, &u->service) || !cut_byte(rest, 1, &is_counted))
+		!cut_byte(rest, CACHE_BY_LMTP, &u->service) || !cut_byte(rest, 1, &is_counted))
 		return false;
 	u->is_counted = is_counted;
 	for (int p = 0; p < CACHE_PRIORITIES; p++) {
