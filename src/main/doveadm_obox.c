@@ -2,8 +2,9 @@
 /* doveadm obox: a user's mail as a whole; who serves him does the work. Spec: sheet storage §8.4, §16.2. */
 #include "main/doveadm_mail.h"
 
-#define DELETE_US (60 * 60 * US_PER_SEC)
-#define WAIT_US   (60 * US_PER_SEC)
+#define DELETE_US  (60 * 60 * US_PER_SEC)
+#define REBUILD_US (4 * DELETE_US)
+#define WAIT_US    (60 * US_PER_SEC)
 
 static const char *const no_words[] = { NULL };
 
@@ -11,7 +12,7 @@ static const char *const no_words[] = { NULL };
 static int run(struct doveadm_mail_call *c)
 {
 	int status = doveadm_mail_run(c);
-	if (c->result == ERR_CONFLICT || c->result == ERR_TIMEOUT)
+	if (c->result == ERR_EXISTS || c->result == ERR_CONFLICT || c->result == ERR_TIMEOUT)
 		return EXIT_DATA_ERROR;
 	return c->result == ERR_NOT_FOUND ? EXIT_NO_USER : status;
 }
@@ -24,6 +25,21 @@ int doveadm_obox_user_delete(struct doveadm *d)
 		.lasts_us = DELETE_US };
 	if (!doveadm_mail_options(&c, "u:", no_words) || c.mailbox.n > 0)
 		return doveadm_usage(d);
+	return run(&c);
+}
+
+int doveadm_dictmap_rebuild(struct doveadm *d)
+{
+	static const char *const words[] = { "from-storage", "dry-run", NULL };
+	struct doveadm_mail_call c = { .d = d,
+		.command = "dictmap rebuild",
+		.titles = "user\tmailbox\tfrom\tuid_validity\tuid_next\tmails\tfound\tlost",
+		.lasts_us = REBUILD_US };
+	bool is_right = doveadm_mail_options(&c, "u:A", words) && c.mailbox.n == 0;
+	if (!is_right || str_find(buf_str(&c.options), STR("from-storage")) < 0) {
+		buf_done(&c.options);
+		return doveadm_usage(d);
+	}
 	return run(&c);
 }
 

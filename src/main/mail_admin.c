@@ -187,6 +187,20 @@ static enum err do_user_wait(struct op *op, struct admin_call *c)
 	return e;
 }
 
+static bool has_option(const struct admin_call *c, struct str wanted)
+{
+	struct str rest = c->options, word;
+	while (str_cut_word(&rest, &word))
+		if (str_eq(word, wanted))
+			return true;
+	return false;
+}
+
+static enum err do_dictmap_rebuild(struct op *op, struct admin_call *c)
+{
+	return user_recover(op, c->store, c->user, has_option(c, STR("dry-run")), &c->out);
+}
+
 /* ---- the table ---- */
 
 static const struct {
@@ -206,6 +220,7 @@ static const struct {
 	{ "metacache rescan", mail_metacache_rescan },
 	{ "obox user delete", do_user_delete },
 	{ "obox user wait", do_user_wait },
+	{ "dictmap rebuild", do_dictmap_rebuild },
 };
 
 enum err mail_admin_answer(struct op *op, struct store *store, uint32_t slot,

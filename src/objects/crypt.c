@@ -108,11 +108,26 @@ static enum err put_plain(struct op *op, struct objects *o, const struct object_
 	return e;
 }
 
-static enum err crypt_put(struct op *op, struct objects *o, const struct object_put *put)
+/* What is a user's own words does not stand in clear beside what is sealed. */
+static struct object_put without_private(struct op *op, const struct object_put *put)
+{
+	struct object_put kept = *put;
+	struct object_meta *meta =
+		ARENA_NEW_ARRAY(op->arena, struct object_meta, MAX(put->meta_count, 1));
+	kept.meta = meta;
+	kept.meta_count = 0;
+	for (size_t i = 0; i < put->meta_count; i++)
+		if (!put->meta[i].is_private)
+			meta[kept.meta_count++] = put->meta[i];
+	return kept;
+}
+
+static enum err crypt_put(struct op *op, struct objects *o, const struct object_put *all)
 {
 	struct crypt_store *store = crypt_store(o);
 	if (store->settings.algorithm == CRYPT_PLAIN)
-		return put_plain(op, o, put);
+		return put_plain(op, o, all);
+	const struct object_put kept = without_private(op, all), *put = &kept;
 	struct crypt_span span = { .has_last = true };
 	struct buf header;
 	size_t size = objects_parts_bytes(put->parts, put->part_count);

@@ -39,6 +39,7 @@ struct object_info {
  * store's own prefix (sheet storage 9.7). At most OBJECTS_META_BYTES in all. */
 struct object_meta {
 	struct str name, value;
+	bool is_private; /* left out where bodies are encrypted; not kept */
 };
 struct object_put {
 	struct str key;

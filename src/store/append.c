@@ -191,43 +191,17 @@ static enum err commit_and_wait(struct op *op, struct mailbox *m, struct commit_
 
 /* ---- the objects ---- */
 
-#define META_TEXT_MAX 128
-
 struct put {
 	struct mailbox *mailbox;
 	struct str key, message;
 	const struct row_append *row;
 };
 
-static struct str meta_text(struct op *op, struct str text)
-{
-	return str_dup(op->arena, str_slice(text, 0, META_TEXT_MAX));
-}
-
-/* What helps to make the catalog again from the store alone (sheet storage 9.7). */
-static size_t put_meta(struct op *op, const struct put *p, struct object_meta meta[6])
-{
-	AUTO_BUF(guid, 0);
-	const struct tree_node *node = tree_find_guid(&p->mailbox->user->tree, p->mailbox->guid);
-	hex_encode(&guid, (struct str){ (const char *)p->row->guid.bytes, ROW_ID_BYTES });
-	size_t n = 0;
-	meta[n++] = (struct object_meta){ STR("guid"), buf_dup(op->arena, &guid) };
-	meta[n++] = (struct object_meta){ STR("size"), str_printf(op->arena, "%zu", p->message.n) };
-	meta[n++] = (struct object_meta){ STR("received"),
-		str_printf(op->arena, "%" PRId64, p->row->received_wall_us / US_PER_SEC) };
-	meta[n++] = (struct object_meta){ STR("saved"),
-		str_printf(op->arena, "%" PRId64, p->row->saved_wall_us / US_PER_SEC) };
-	meta[n++] = (struct object_meta){ STR("username"), meta_text(op, p->mailbox->user->name) };
-	if (node)
-		meta[n++] = (struct object_meta){ STR("origbox"), meta_text(op, node->name) };
-	return n;
-}
-
 static enum err put_one(struct op *op, void *arg)
 {
 	struct put *p = arg;
-	struct object_meta meta[6];
-	size_t meta_count = put_meta(op, p, meta);
+	struct object_meta meta[META_OF_MAIL_MAX];
+	size_t meta_count = meta_of_mail(op->arena, p->mailbox, p->row, meta);
 	return objects_put(op, p->mailbox->user->store->objects,
 		&(struct object_put){ .key = p->key,
 			.parts = &p->message,

@@ -176,12 +176,122 @@ static void who_opens_meanwhile_creates_him_anew(struct world *w)
 }
 SCENARIO(who_opens_meanwhile_creates_him_anew)
 
+/* ---- a lost catalog ---- */
+
+/* The same objects, and a catalog that knows nobody. */
+static void lose_catalog(struct world *w)
+{
+	AUTO_ARENA(arena, 0);
+	struct op op;
+	world_stop(w);
+	op_init(&op, &arena, NULL, TIME_NEVER);
+	catalog_close(&op, w->catalog);
+	assert_ok(catalog_open_text(&w->op,
+		world_is_loose ? STR("fault:mem(2,loose)") : STR("fault:mem(2)"), &w->catalog));
+	assert_ok(file_remove_tree(&w->op, w->settings.local_dir.p));
+	assert_ok(store_open(&w->op, &w->settings, w->objects, w->catalog, &w->store));
+}
+
+/* What clients compare: UID, flags, keywords of each mail. */
+static struct str mails_as_text(struct world *w, struct mailbox *m)
+{
+	AUTO_BUF(out, 0);
+	const struct str *words;
+	(void)index_keywords(m->index, &words);
+	for (uint32_t at = 0; at < index_count(m->index); at++) {
+		const struct snapshot_hot *hot = index_hot(m->index, at);
+		if (!index_is_ghost(hot))
+			buf_putf(&out, "%u:%x:%" PRIx64 " ", hot->uid, hot->flags, hot->keywords);
+	}
+	return buf_dup(&w->arena, &out);
+}
+
+static void what_bases_and_objects_say_comes_back(void *arg)
+{
+	struct world *w = world_open(false);
+	AUTO_BUF(report, 0);
+	(void)arg;
+	assert_ok(tree_create(&w->op, w->user, STR("work/plans"), STR("")));
+	struct mailbox *inbox = world_box(w, "INBOX"), *plans = world_box(w, "work/plans");
+	for (int i = 0; i < 3; i++)
+		world_append(w, inbox, "based");
+	struct view *v = world_view(w, inbox);
+	struct str word = STR("kept");
+	struct store_flags change = { .change = FLAGS_ADD,
+		.flags = MAIL_SEEN,
+		.keywords = &word,
+		.keyword_count = 1,
+		.unchanged_since = UINT64_MAX };
+	struct range_set two = world_set(2, 2);
+	assert_ok(view_store_flags(&w->op, v, &two, &change, NULL));
+	struct copy_result copied;
+	assert_ok(view_copy(&w->op, v, &two, plans, false, &copied));
+	range_set_done(&two);
+	assert_ok(mailbox_upload_base(&w->op, inbox, BASE_FLUSH));
+	assert_ok(mailbox_upload_base(&w->op, plans, BASE_FLUSH));
+	struct str before = mails_as_text(w, inbox), plans_before = mails_as_text(w, plans);
+	uint32_t validity = inbox->uid_validity, next = index_next_uid(inbox->index);
+	world_append(w, inbox, "later");
+	view_close(v);
+	mailbox_unref(plans);
+	mailbox_unref(inbox);
+	assert_err(user_recover(&w->op, w->store, who, false, &report), ERR_CONFLICT);
+	op_forgive(&w->op);
+	wait_idle(w);
+	assert_err(user_recover(&w->op, w->store, who, false, &report), ERR_EXISTS);
+	op_forgive(&w->op);
+	assert_ok(user_open(&w->op, w->store, who, &w->user));
+	lose_catalog(w);
+	assert_ok(user_recover(&w->op, w->store, who, true, &report));
+	assert_int_equal(count_heads(w), 0);
+	buf_clear(&report);
+	assert_ok(user_recover(&w->op, w->store, who, false, &report));
+	assert_ok(user_open(&w->op, w->store, who, &w->user));
+	inbox = world_box(w, "INBOX");
+	plans = world_box(w, "work/plans");
+	assert_int_equal(inbox->uid_validity, validity);
+	struct str after = mails_as_text(w, inbox);
+	assert_true(str_starts(after, before));
+	assert_str(mails_as_text(w, plans), plans_before);
+	v = world_view(w, inbox);
+	assert_int_equal(view_exists(v), 4);
+	struct mail mail;
+	assert_true(view_get(v, 4, &mail));
+	assert_true(mail.uid > next);
+	world_assert_body(w, v, 1, "based");
+	world_assert_body(w, v, 4, "later");
+	/* The copy keeps the object of a mail that goes. */
+	uint64_t deleted;
+	world_flags(w, v, 2, 2, FLAGS_ADD, MAIL_DELETED);
+	assert_ok(view_expunge(&w->op, v, NULL));
+	view_close(v);
+	assert_ok(world_try_collect(w, -US_PER_SEC, &deleted));
+	v = world_view(w, plans);
+	world_assert_body(w, v, 1, "based");
+	view_close(v);
+	assert_ok(mailbox_verify(&w->op, inbox));
+	mailbox_unref(plans);
+	mailbox_unref(inbox);
+	world_reopen(w, WORLD_CRASH_DROP);
+	inbox = world_box(w, "INBOX");
+	assert_int_equal(index_counters(inbox->index).messages, 3);
+	mailbox_unref(inbox);
+	world_close(w);
+}
+
+static void test_what_bases_and_objects_say_comes_back(void **state)
+{
+	(void)state;
+	world_in_memory(what_bases_and_objects_say_comes_back, NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_deleted_user_leaves_one_head),
 		cmocka_unit_test(test_a_deletion_that_fails_anywhere_is_resumed),
 		cmocka_unit_test(test_who_opens_meanwhile_creates_him_anew),
+		cmocka_unit_test(test_what_bases_and_objects_say_comes_back),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

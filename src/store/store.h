@@ -134,11 +134,14 @@ enum err user_obliterate(
 enum err user_flush(struct op *op, struct store *s, struct str name, bool important_only,
 	size_t *out_uploaded);
 
-/* WAITS. Uploads bases of the open mailboxes of a user that changed since their last one; important_only:
- * of those alone whose changes no other host could know yet (flags with flags_journal_off). A user who is
- * not open has nothing to upload. What cannot be uploaded is left for the next time: the first error. */
-enum err user_flush(struct op *op, struct store *s, struct str name, bool important_only,
-	size_t *out_uploaded);
+/* WAITS. Makes a user's part of a lost catalog again from his objects: mailboxes as their newest bases say,
+ * with the same UIDs, flags and UIDVALIDITY; mails that came later with new UIDs; see
+ * docs/howto/recover.md. `report` gets a line per mailbox: user, name, "base" or "mails", UIDVALIDITY,
+ * UIDNEXT, mails of the base, found besides, lost. is_dry: nothing is written. ERR_EXISTS: the catalog
+ * knows him. ERR_NOT_FOUND: the store has nothing of him. ERR_UNSUPPORTED: the store cannot list.
+ * ERR_CONFLICT: he has sessions. */
+enum err user_recover(
+	struct op *op, struct store *s, struct str name, bool is_dry, struct buf *report);
 
 /* Memory is short: closes the users that stay open without a session, in the background. No wait. */
 void store_drop_idle(struct store *s);

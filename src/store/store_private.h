@@ -211,6 +211,7 @@ enum err tree_decode(struct op *op, struct tree *t, struct str root_head);
 void tree_encode(const struct tree *t, struct buf *out);
 struct tree_node *tree_find(const struct tree *t, struct str name);
 struct tree_node *tree_find_guid(const struct tree *t, struct catalog_guid guid);
+struct catalog_guid tree_inbox_guid(const struct user *u);
 /* WAITS. Folds the tree ops behind the root head, and takes over from writers that did not end cleanly. */
 enum err tree_read_tail(struct op *op, struct user *u);
 /* Adds our open head of the root scope, which comes before our first change; takes it away. */
@@ -388,6 +389,9 @@ enum err mailbox_upload_base(struct op *op, struct mailbox *m, enum base_reason 
 /* WAITS. A new index from the newest base that can be read; an empty one if there is no base. A damaged
  * base is passed over for the one before it, whose tail the journal still has. */
 enum err base_read(struct op *op, struct mailbox *m, struct index **out);
+/* WAITS. The base whose manifest has this id, for who has no heads; of `m` only user and GUID are used. */
+enum err base_read_id(
+	struct op *op, struct mailbox *m, const struct row_id *id, struct index **out);
 /* WAITS. Makes the newest base m's index; with the flag changes that this host's log still keeps. */
 enum err base_open(struct op *op, struct mailbox *m);
 /* Is what the local files have older than what the journal still tells? Then base_open() comes first. */
@@ -586,6 +590,29 @@ enum err flags_check_keywords(
 /* WAITS. All living mails of `source`, at most those up to `last_uid`. Both mailboxes are open. */
 enum err mailbox_transfer(struct op *op, struct mailbox *source, struct mailbox *target,
 	const struct range_set *uids, bool is_move, struct copy_result *out);
+
+/* ---- object_meta.c: what stands beside objects, for recovery ---- */
+
+#define META_OF_MAILBOX_MAX 3
+#define META_OF_MAIL_MAX    9
+/* Whose object it is; `guid_key` names the mailbox's GUID. How many entries of `out` it took. */
+size_t meta_of_mailbox(
+	struct arena *a, const struct mailbox *m, const char *guid_key, struct object_meta *out);
+size_t meta_of_mail(struct arena *a, const struct mailbox *m, const struct row_append *row,
+	struct object_meta *out);
+/* What a store has kept of it; whatever is not there, or makes no sense, is 0 or empty. */
+struct meta_mail {
+	bool has_mailbox, has_guid;
+	struct catalog_guid mailbox;
+	struct str mailbox_name;
+	struct row_id guid;
+	int64_t received_wall_us, saved_wall_us;
+	unsigned flags;
+	struct str keywords[ROW_KEYWORDS_MAX];
+	size_t keyword_count;
+};
+void meta_read_mail(const struct object_meta *meta, size_t count, struct meta_mail *out);
+bool meta_id_parse(struct str text, struct row_id *out); /* 32 hexadecimal digits */
 
 /* ---- rescue.c ---- */
 

@@ -126,7 +126,7 @@ enum err tree_lookup(struct op *op, struct user *u, struct str name, struct tree
 
 /* ---- changing ---- */
 
-static struct catalog_guid inbox_guid(const struct user *u)
+struct catalog_guid tree_inbox_guid(const struct user *u)
 {
 	struct catalog_guid guid;
 	AUTO_BUF(text, 0);
@@ -149,7 +149,7 @@ static void put_create(struct batch *b, struct str name, struct str special_use,
 	struct user *u = b->user;
 	struct catalog_guid guid;
 	if (str_eq(name, STR("INBOX")))
-		guid = inbox_guid(u);
+		guid = tree_inbox_guid(u);
 	else
 		random_bytes(guid.bytes, sizeof(guid.bytes));
 	struct row_id id = row_id_of(guid);
