@@ -117,6 +117,7 @@ def use(instance, user):
 
 
 def write_stored(build):
+    write("fuzz_base", base_seeds())
     instance = Instance.create(build=build, users=3)
     try:
         user = instance.new_user()
@@ -135,6 +136,26 @@ def write_stored(build):
         write("fuzz_rows", row_values(instance.dir / "state" / "catalog"))
     finally:
         instance.destroy()
+
+
+def base_seeds():
+    """Sections without a file around them (fuzz_base.c): type, items, length, bytes."""
+
+    def section(kind, items, data):
+        return struct.pack("<bHH", kind, items, len(data)) + data
+
+    name = bytes(range(16))
+    meta = section(1, 1, b"\x0a\x00\x01\x05\x00\x00" + name + b"\x01\x02\x00")
+    facts = section(2, 1, b"\x04work") + section(3, 1, b"\x01\x05")
+    gone = section(4, 1, b"\x0a\x04" + b"\x20\x01\x00\x07abcd")
+    stamps = section(5, 1, b"\x20\x04\x03")
+    hot = section(6, 2, b"\x00\x01" + b"\x08\x01" + b"\x04\x02" + b"\x01\x01\x01")
+    names = b"\x20\x02" + b"\x00\x01" + b"\x00\x07\x00" + b"abcdefgh"
+    ids = b"\x00\x01" + 2 * name + name
+    cold = section(7, 2, names + ids + 8 * b"\x02\x04" + b"\x00\x00")
+    segment = section(8, 1, b"\x06\x01" + name + b"\x01\x09\x05\x64\x7f")
+    texts = section(9, 1, b"\x00\x04" + name[:8]) + section(10, 1, b"text")
+    return [meta + facts + gone + stamps + segment + hot + cold, meta + hot + cold, texts, meta + gone]
 
 
 def log_seeds(data):

@@ -83,9 +83,15 @@ enum err base_file_parse(
 
 bool base_count_is_possible(const struct base_section *s)
 {
-	/* No item of any kind is shorter than a byte, and blocks have a limit. */
+	static const uint8_t least_bytes[] = { [BASE_TOMBSTONES] = 9,
+		[BASE_STAMPS] = 3,
+		[BASE_HOT] = 3,
+		[BASE_COLD] = 32,
+		[BASE_SUMMARIES] = 10 };
+	size_t least = (size_t)s->type < ARRAY_COUNT(least_bytes) ? least_bytes[s->type] : 0;
 	bool is_block = s->type == BASE_HOT || s->type == BASE_COLD || s->type == BASE_SUMMARIES;
-	return s->items <= s->bytes.n && (!is_block || s->items <= BASE_BLOCK_MAILS);
+	uint32_t limit = is_block ? BASE_BLOCK_MAILS : BASE_LIST_MAX;
+	return s->items <= limit && s->items <= s->bytes.n / MAX(least, 1);
 }
 
 /* ---- meta, segments ---- */

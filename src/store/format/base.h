@@ -24,9 +24,10 @@
 #define BASE_ENTRY_BYTES    20
 #define BASE_SECTIONS_MAX   64
 #define BASE_SEGMENTS_MAX   65536
-#define BASE_BLOCK_MAILS    65536  /* of a block of records */
-#define BASE_INLINE_MAILS   100000 /* larger mailboxes have segments */
-#define BASE_SUMMARY_MAILS  4096   /* of a segment of summaries */
+#define BASE_BLOCK_MAILS    65536   /* of a block of records */
+#define BASE_INLINE_MAILS   100000  /* larger mailboxes have segments */
+#define BASE_SUMMARY_MAILS  4096    /* of a segment of summaries */
+#define BASE_LIST_MAX       1000000 /* items of another section */
 #define BASE_FILE_BYTES_MAX ((size_t)256 << 20)
 
 enum base_type {
