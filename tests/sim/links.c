@@ -36,13 +36,25 @@ static void late_free(struct late_work *work)
 	mem_free(work);
 }
 
+static void trace_change(const struct catalog_change *c)
+{
+	static const char *const words[] = { "put row", "delete row", "put head", "delete head",
+		"put reverse", "delete reverse", "put garbage", "delete garbage",
+		"delete mailbox" };
+	sim_trace("late: %s %.*s%s, stamp %" PRId64 " ms",
+		(size_t)c->kind < ARRAY_COUNT(words) ? words[c->kind] : "another", STRF(c->key),
+		c->row.kind == CATALOG_APPEND ? "of a mail" : "",
+		(c->stamp_us - INT64_C(1700000000) * US_PER_SEC) / US_PER_MS);
+}
+
 static void late_do(struct late_work *work)
 {
 	struct world *w = sim_world;
 	struct op op;
 	op_init(&op, &work->arena, NULL, TIME_NEVER);
 	if (work->count > 0) {
-		sim_trace("late: %zu changes arrive", work->count);
+		for (size_t i = 0; i < MIN(work->count, 8); i++)
+			trace_change(&work->changes[i]);
 		sim_must(&op,
 			catalog_write(&op, w->catalog, work->user, work->changes, work->count),
 			"a late write");
