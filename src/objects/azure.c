@@ -477,6 +477,7 @@ static enum err azure_open(struct op *op, const struct config_scope *scope, stru
 
 const struct objects_driver objects_azure = {
 	.name = "azure",
+	.is_remote = true,
 	.open = azure_open,
 	.close = azure_close,
 	.put = azure_put,

@@ -224,6 +224,13 @@ enum err objects_get_many(struct op *op, struct objects *o, struct object_read *
 	return task_group_finish(op, g);
 }
 
+bool objects_is_remote(const struct objects *o)
+{
+	while (o->inner)
+		o = o->inner;
+	return o->driver->is_remote;
+}
+
 void objects_prefetch(struct objects *o, const struct str *keys, size_t count)
 {
 	while (!o->driver->prefetch && o->inner)

@@ -83,6 +83,8 @@ enum err objects_get_range(struct op *op, struct objects *o, struct str key, uin
  * ERR_TIMEOUT, ERR_CANCELLED: the whole call ended early, results that are missing say so too. */
 enum err objects_get_many(
 	struct op *op, struct objects *o, struct object_read *reads, size_t count);
+/* Is each request that no cache answers a round trip? Then it pays to read many at once. */
+bool objects_is_remote(const struct objects *o);
 /* Starts bringing objects into the nearest cache, if there is one. Never waits, tells no failures. */
 void objects_prefetch(struct objects *o, const struct str *keys, size_t count);
 /* WAITS. `to` gets the content and the metadata of `from`: by the store itself where it can, else by
@@ -112,6 +114,7 @@ struct objects_counters objects_counters(const struct objects *o);
 struct objects_driver {
 	const char *name; /* as written in the configuration */
 	bool is_wrapper;  /* holds another store */
+	bool is_remote;   /* each request is a round trip to another host */
 	enum err (*open)(struct op *op, const struct config_scope *scope, struct str argument,
 		struct objects *inner, struct objects **out);
 	void (*close)(struct objects *o); /* closes inner ones too */

@@ -443,6 +443,7 @@ static enum err sproxyd_open(struct op *op, const struct config_scope *scope, st
 
 const struct objects_driver objects_sproxyd = {
 	.name = "sproxyd",
+	.is_remote = true,
 	.open = sproxyd_open,
 	.close = sproxyd_close,
 	.put = sproxyd_put,

@@ -58,6 +58,10 @@ enum err mailbox_status(struct op *op, struct user *u, struct str name, struct m
  * Reads the whole journal: for tests and administrators. */
 enum err mailbox_verify(struct op *op, struct mailbox *m);
 
+/* WAITS. Looks what other hosts wrote, merges it and tells the views. Needed by nobody for being right: a
+ * live owner does it every refresh_us. No request where the catalog has one writer. */
+enum err mailbox_refresh(struct op *op, struct mailbox *m);
+
 /* Keywords of the mailbox: bit i of struct mail.keywords is keyword i. Borrowed until the next
  * wait. */
 size_t mailbox_keywords(const struct mailbox *m, const struct str **out);
@@ -162,7 +166,13 @@ enum err view_read_summary(
  * ends. ERR_NOT_FOUND: expunged and gone. ERR_CORRUPT, ERR_UNAVAILABLE: never an empty mail
  * instead. */
 enum err view_read_body(struct op *op, struct view *v, const struct mail *mail, struct str *out);
-/* Starts reading the bodies of the next mails in parallel; harmless to skip. */
+/* WAITS. The bodies of several mails, in parallel, in op's arena. Those that cannot be read stay STR_NONE:
+ * view_read_body() says why. ERR_TIMEOUT, ERR_CANCELLED. */
+enum err view_read_bodies(struct op *op, struct view *v, const struct mail *mails, size_t count,
+	struct str *out_bodies);
+/* Is each body that no cache has a round trip to another host? Then it pays to read several at once. */
+bool view_is_remote(const struct view *v);
+/* Starts bringing the bodies of the next mails into the cache, if there is one; harmless to skip. */
 void view_prefetch(struct view *v, const uint32_t *seqs, size_t count);
 
 /* ---- changing ---- */

@@ -25,6 +25,18 @@ static enum err find_place(
 	return ERR_NONE;
 }
 
+/* The mail's bytes in those of its object. */
+static enum err cut_mail(
+	struct op *op, const struct place *place, struct str key, struct str bytes, struct str *out)
+{
+	uint64_t end = (uint64_t)place->cold.offset + place->cold.length;
+	if (end > bytes.n)
+		return op_fail(op, ERR_CORRUPT, "object %.*s has %zu bytes, the row says %" PRIu64,
+			STRF(key), bytes.n, end);
+	*out = str_slice(bytes, place->cold.offset, (size_t)end);
+	return ERR_NONE;
+}
+
 /* WAITS. */
 static enum err read_object(
 	struct op *op, struct view *v, const struct place *place, struct str *out)
@@ -38,12 +50,7 @@ static enum err read_object(
 		return op_fail(op, ERR_CORRUPT, "object %.*s of UID %" PRIu32 " is lost", STRF(key),
 			place->uid);
 	TRY(e);
-	uint64_t end = (uint64_t)place->cold.offset + place->cold.length;
-	if (end > bytes.n)
-		return op_fail(op, ERR_CORRUPT, "object %.*s has %zu bytes, the row says %" PRIu64,
-			STRF(key), bytes.n, end);
-	*out = str_slice(bytes, place->cold.offset, (size_t)end);
-	return ERR_NONE;
+	return cut_mail(op, place, key, bytes, out);
 }
 
 enum err view_read_body(struct op *op, struct view *v, const struct mail *mail, struct str *out)
@@ -51,6 +58,36 @@ enum err view_read_body(struct op *op, struct view *v, const struct mail *mail, 
 	struct place place;
 	TRY(find_place(op, v, mail, &place));
 	return read_object(op, v, &place, out);
+}
+
+bool view_is_remote(const struct view *v)
+{
+	return objects_is_remote(v->mailbox->user->store->objects);
+}
+
+enum err view_read_bodies(struct op *op, struct view *v, const struct mail *mails, size_t count,
+	struct str *out_bodies)
+{
+	struct user *u = v->mailbox->user;
+	struct object_read *reads = ARENA_NEW_ARRAY(op->arena, struct object_read, MAX(count, 1));
+	struct place *places = ARENA_NEW_ARRAY(op->arena, struct place, MAX(count, 1));
+	size_t *wanted = ARENA_NEW_ARRAY(op->arena, size_t, MAX(count, 1)), n = 0;
+	for (size_t i = 0; i < count; i++) {
+		out_bodies[i] = STR_NONE;
+		if (find_place(op, v, &mails[i], &places[n]) != ERR_NONE)
+			continue;
+		reads[n].key = store_object_key(op->arena, u, places[n].cold.oid);
+		reads[n].length = ROW_MESSAGE_SIZE_MAX;
+		wanted[n++] = i;
+	}
+	TRY(objects_get_many(op, u->store->objects, reads, n));
+	for (size_t i = 0; i < n; i++) {
+		if (reads[i].result == ERR_NONE)
+			(void)cut_mail(op, &places[i], reads[i].key, reads[i].body,
+				&out_bodies[wanted[i]]); /* who needs it asks again */
+	}
+	op_forgive(op);
+	return ERR_NONE;
 }
 
 /* WAITS. From the mail itself; kept, so that it happens once. */

@@ -11,6 +11,7 @@ input; `Proxy` is its handle:
     proxy.set("lost_answer", kinds=["PUT"], every=3)    # each third PUT is done, but not answered
     proxy.clear()
     proxy.counts()                                      # {"PUT mails": 12, ...} since the last reset()
+    proxy.counts()["at once"]                           # HTTP: so many requests were under way together
 
 Faults: `kinds` are beginnings of what counts() calls them; `every` n: each n-th of them; `limit`:
 so many, then none.
@@ -135,6 +136,7 @@ class Front:
         self.fault = Fault()
         self.counts = collections.Counter()
         self.writers = set()
+        self.busy = set()  # those of clients that wait for an answer
         self.server = None
 
     async def listen(self):
@@ -164,6 +166,7 @@ class Front:
         except (Cut, OSError, EOFError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             pass
         finally:
+            self.busy.discard(writer)
             for each in (writer, up_writer):
                 if each:
                     self.writers.discard(each)
@@ -190,7 +193,10 @@ def abort(writer):
 async def http_session(front, reader, writer, up_reader, up_writer):
     """Request after request on one connection."""
     while True:
+        front.busy.discard(writer)
         head = await reader.readuntil(b"\r\n\r\n")
+        front.busy.add(writer)
+        front.counts["at once"] = max(front.counts["at once"], len(front.busy))
         method, _, target = head.partition(b"\r\n")[0].decode("latin-1").partition(" ")
         if b"100-continue" in head.lower():
             writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")

@@ -3,7 +3,8 @@
  * in the order asked.
  *
  * Cost: flags, dates and sizes come from the view; ENVELOPE, BODY, BODYSTRUCTURE and kept header
- * fields from the summary; the body is read once a mail and only when an item needs its bytes. Output
+ * fields from the summary; the body is read once a mail and only when an item needs its bytes, with others
+ * where that saves round trips (fetch_ahead.c). Output
  * is sent in bursts; the mail's memory is given back after each mail. A slow client costs a small
  * struct, no task (fetch_private.h). */
 #include <stdio.h>
@@ -11,8 +12,6 @@
 #include "base/account.h"
 #include "base/codec.h"
 #include "service/imap/fetch_private.h"
-
-#define PREFETCH_COUNT 8
 
 /* A FETCH that rests: its arena holds the parsed command. */
 struct imap_fetch_rest {
@@ -37,6 +36,9 @@ enum err fetch_need_summary(struct fetch *f)
 enum err fetch_need_body(struct fetch *f)
 {
 	struct op *op = f->x->op;
+	if (f->at.has_body)
+		return ERR_NONE;
+	f->at.has_body = fetch_read_ahead(f, &f->at.body);
 	if (f->at.has_body)
 		return ERR_NONE;
 	/* As it is stored, and as it is read. */
@@ -232,19 +234,6 @@ static enum err fetch_rest_of(struct fetch *f, uint32_t seq)
 
 /* ---- all of them ---- */
 
-/* Bodies that the next rounds will want. */
-static void prefetch(struct fetch *f)
-{
-	uint32_t next[PREFETCH_COUNT];
-	struct range_set_iter it = f->at_seq;
-	size_t count = 0;
-	if (f->what->body_count == 0 || f->mail_count++ % PREFETCH_COUNT != 0)
-		return;
-	while (count < PREFETCH_COUNT && range_set_next(&f->seqs, &it, &next[count]))
-		count++;
-	view_prefetch(f->x->session->view, next, count);
-}
-
 /* A mail could not be read: imap_fetch_failure says what follows. */
 static enum err judge_failure(struct fetch *f, enum err e)
 {
@@ -278,7 +267,6 @@ static enum err fetch_all(struct fetch *f)
 	uint32_t seq;
 	while (range_set_next(&f->seqs, &f->at_seq, &seq)) {
 		struct arena_mark mark = arena_mark(arena);
-		prefetch(f);
 		enum err e = judge_failure(f, fetch_one(f, seq));
 		arena_rewind(arena, mark);
 		TRY(e);
@@ -319,6 +307,7 @@ static void rest(struct fetch *f)
 {
 	const struct imap_run *x = f->x;
 	fetch_forget_decoded(f);
+	fetch_forget_ahead(f);
 	struct imap_fetch_rest *r = MEM_NEW(struct imap_fetch_rest);
 	r->what = *f->what;
 	r->f = *f;
@@ -337,6 +326,7 @@ static void rest_free(struct imap_fetch_rest *r)
 {
 	range_set_done(&r->f.seqs);
 	fetch_forget_decoded(&r->f);
+	fetch_forget_ahead(&r->f);
 	arena_done(&r->arena);
 	mem_free(r);
 }
@@ -375,6 +365,7 @@ void imap_fetch_resume(struct imap_session *s)
 	s->is_blocked = r->f.is_blocked;
 	if (r->f.is_blocked) {
 		fetch_forget_decoded(&r->f);
+		fetch_forget_ahead(&r->f);
 		return;
 	}
 	s->fetch = NULL;
@@ -435,6 +426,7 @@ static bool run(struct fetch *f)
 		return false;
 	}
 	fetch_forget_decoded(f);
+	fetch_forget_ahead(f);
 	answer(f, e);
 	return true;
 }

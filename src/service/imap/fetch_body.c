@@ -52,16 +52,20 @@ static bool is_binary(const struct imap_fetch_body *body)
 }
 
 /* HEADER.FIELDS of the mail itself with kept names alone needs no body. */
-static bool summary_has_fields(const struct fetch *f, const struct imap_section *section)
+bool fetch_is_in_summary(const struct imap_section *section)
 {
-	if (section->kind != IMAP_SECTION_HEADER_FIELDS || section->part_count > 0 ||
-		!f->at.summary.has_fields)
+	if (section->kind != IMAP_SECTION_HEADER_FIELDS || section->part_count > 0)
 		return false;
 	for (size_t i = 0; i < section->field_count; i++) {
 		if (!message_summary_keeps_field(section->fields[i]))
 			return false;
 	}
 	return true;
+}
+
+static bool summary_has_fields(const struct fetch *f, const struct imap_section *section)
+{
+	return f->at.summary.has_fields && fetch_is_in_summary(section);
 }
 
 void fetch_forget_decoded(struct fetch *f)
@@ -129,7 +133,7 @@ enum err fetch_read_bodies(struct fetch *f)
 	for (size_t i = 0; i < what->body_count; i++) {
 		const struct imap_fetch_body *body = &what->bodies[i];
 		TRY(fetch_need_summary(f));
-		if (is_field_list(&body->section) && summary_has_fields(f, &body->section))
+		if (summary_has_fields(f, &body->section))
 			continue;
 		TRY(fetch_need_tree(f));
 		TRY(fetch_need_body(f));

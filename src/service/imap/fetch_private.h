@@ -19,6 +19,14 @@ struct fetched {
 	unsigned item_count; /* put into the line so far */
 };
 
+/* Bodies that were read before their turn. */
+struct fetch_ahead {
+	struct arena arena; /* owned while count > 0; all below is in it */
+	struct mail *mails;
+	struct str *bodies; /* STR_NONE: it could not be read */
+	size_t count;
+};
+
 struct fetch {
 	struct imap_run *x;
 	const struct imap_fetch *what;
@@ -32,7 +40,7 @@ struct fetch {
 	bool is_refused; /* there is no memory for a body just now */
 	bool has_failed; /* a mail could not be read; `code` and `text` say why */
 	char code[32], text[256];
-	uint32_t mail_count;                /* begun so far */
+	struct fetch_ahead ahead;           /* owned */
 	struct buf decoded;                 /* owned: the part that BINARY asked for last */
 	uint32_t decoded_seq, decoded_part; /* which it is; seq 0: none */
 	struct fetched at;
@@ -48,6 +56,13 @@ struct fetch {
 enum err fetch_put_bodies(struct fetch *f, bool is_resumed);
 /* WAITS. Whatever those items need. ERR_UNSUPPORTED: an encoding that BINARY does not know. */
 enum err fetch_read_bodies(struct fetch *f);
+
+/* WAITS. The body of the mail at hand, with those of the mails after it when that saves round trips. False:
+ * it must be read alone. */
+bool fetch_read_ahead(struct fetch *f, struct str *out);
+void fetch_forget_ahead(struct fetch *f);
+/* May the section be put without the body? Its summary decides, when it has one. */
+bool fetch_is_in_summary(const struct imap_section *section);
 
 /* Gives back the memory of the last BINARY part. */
 void fetch_forget_decoded(struct fetch *f);

@@ -51,6 +51,7 @@ struct imap_settings {
 	uint32_t userip_max;
 	uint64_t message_bytes_max; /* at most IMAP_APPEND_BYTES_MAX */
 	int64_t idle_notify_us;
+	unsigned prefetch_count; /* bodies that a FETCH reads at once from another host */
 };
 enum err imap_settings_new(struct op *op, struct config *config, struct imap_settings **out);
 struct imap_settings *imap_settings_ref(struct imap_settings *settings);

@@ -15,8 +15,8 @@
 struct search_item {
 	struct mail mail;
 	struct message_summary summary;
-	struct str body;
-	bool is_known; /* a match already */
+	struct str body; /* read before the job runs */
+	bool is_known;   /* no body is needed to say whether it is a match */
 	bool is_match;
 };
 
@@ -40,7 +40,6 @@ static void job_run(struct offload_job *job)
 	struct search_job *j = (struct search_job *)job;
 	for (size_t i = 0; i < j->count; i++) {
 		struct search_item *item = &j->items[i];
-		item->is_match = item->is_known;
 		if (item->is_known)
 			continue;
 		search_matcher_begin(&j->matcher, &item->mail);
@@ -89,7 +88,8 @@ bool search_job_is_empty(const struct search_job *j)
 
 void search_job_add_match(struct search_job *j, const struct mail *mail)
 {
-	j->items[j->count++] = (struct search_item){ .mail = *mail, .is_known = true };
+	j->items[j->count++] =
+		(struct search_item){ .mail = *mail, .is_known = true, .is_match = true };
 }
 
 enum err search_job_add(
@@ -101,19 +101,52 @@ enum err search_job_add(
 	op_init(&reading, &j->batch, op->event, op->deadline_us);
 	TRY(account_admit(op, 2 * mail->size_physical)); /* as it is stored, and as it is read */
 	enum err e = view_read_summary(&reading, view, mail, &item->summary);
-	if (e == ERR_NONE)
-		e = view_read_body(&reading, view, mail, &item->body);
 	if (e != ERR_NONE) {
 		op->failure = reading.failure;
 		return e;
 	}
-	j->bytes += item->body.n;
+	j->bytes += mail->size_physical;
 	j->count++;
 	return ERR_NONE;
 }
 
-enum err search_job_run(struct op *op, struct search_job **job)
+/* WAITS. Those that are on another host in parallel. A mail that went meanwhile is no match. */
+static enum err read_bodies(struct op *op, struct search_job *j, struct view *view)
 {
+	struct mail *mails = ARENA_NEW_ARRAY(op->arena, struct mail, j->count);
+	struct str *bodies = ARENA_NEW_ARRAY(op->arena, struct str, j->count);
+	size_t count = 0, at = 0;
+	for (size_t i = 0; i < j->count; i++) {
+		if (!j->items[i].is_known)
+			mails[count++] = j->items[i].mail;
+	}
+	if (count > 1 && view_is_remote(view))
+		TRY(view_read_bodies(op, view, mails, count, bodies));
+	for (size_t i = 0; i < j->count; i++) {
+		struct search_item *item = &j->items[i];
+		if (item->is_known)
+			continue;
+		item->body = bodies[at++];
+		if (item->body.n > 0)
+			continue;
+		enum err e = view_read_body(op, view, &item->mail, &item->body);
+		item->is_known = e == ERR_NOT_FOUND;
+		if (!item->is_known)
+			TRY(e);
+		op_forgive(op);
+	}
+	return ERR_NONE;
+}
+
+enum err search_job_run(struct op *op, struct search_job **job, struct view *view)
+{
+	struct op reading;
+	op_init(&reading, &(*job)->batch, op->event, op->deadline_us);
+	enum err read = read_bodies(&reading, *job, view);
+	if (read != ERR_NONE) {
+		op->failure = reading.failure;
+		return read;
+	}
 	if ((*job)->bytes <= INLINE_BYTES_MAX) {
 		job_run(&(*job)->job);
 		return ERR_NONE;

@@ -89,13 +89,14 @@ struct search_job *search_job_new(struct str text, const struct search_frame *fr
 void search_job_free(struct search_job *j); /* NULL is fine */
 bool search_job_is_full(const struct search_job *j);
 bool search_job_is_empty(const struct search_job *j);
-/* WAITS. Reads a mail whose text decides. Not when full. ERR_NOT_FOUND: it is gone. */
+/* WAITS. A mail whose text decides. Not when full. ERR_NOT_FOUND: it is gone. */
 enum err search_job_add(
 	struct op *op, struct search_job *j, struct view *view, const struct mail *mail);
 /* One that matches already: results keep the order of adding. Not when full. */
 void search_job_add_match(struct search_job *j, const struct mail *mail);
-/* WAITS. On an error the job is no longer the caller's: *job is NULL. */
-enum err search_job_run(struct op *op, struct search_job **job);
+/* WAITS. Reads the mails' texts, in parallel where they are on another host, and searches them. On an error
+ * *job may be NULL: then it is no longer the caller's. */
+enum err search_job_run(struct op *op, struct search_job **job, struct view *view);
 /* The mails that match, in order: *at = 0 first. Borrowed until the next clear. */
 bool search_job_next(const struct search_job *j, size_t *at, const struct mail **out);
 void search_job_clear(struct search_job *j);

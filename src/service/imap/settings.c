@@ -78,6 +78,7 @@ enum err imap_settings_new(struct op *op, struct config *config, struct imap_set
 	if (s->message_bytes_max == 0 || s->message_bytes_max > IMAP_APPEND_BYTES_MAX)
 		s->message_bytes_max = IMAP_APPEND_BYTES_MAX;
 	s->idle_notify_us = config_time_us(scope, SET_imap_idle_notify_interval);
+	s->prefetch_count = (unsigned)MIN(config_u64(scope, SET_mail_prefetch_count), UINT16_MAX);
 	make_capability(s);
 	*out = s;
 	return ERR_NONE;

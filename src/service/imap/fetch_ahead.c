@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Bodies that a FETCH reads before their turn, in parallel: where mails lie on another host each is a round
+ * trip, and clients fetch many in a row. A mail whose body is needed brings those of the next mails along,
+ * mail_prefetch_count in number and AHEAD_BYTES_MAX in bytes at the most; while they are sent, the mails
+ * after them come into the cache, if there is one. What could not be read is read again in its turn, which
+ * tells why. */
+#include "base/account.h"
+#include "service/imap/fetch_private.h"
+
+#define AHEAD_BYTES_MAX (16u << 20)
+#define AHEAD_COUNT_MAX 100
+
+void fetch_forget_ahead(struct fetch *f)
+{
+	if (f->ahead.count > 0)
+		arena_done(&f->ahead.arena);
+	f->ahead = (struct fetch_ahead){ 0 };
+}
+
+static bool take(struct fetch *f, struct str *out)
+{
+	for (size_t i = 0; i < f->ahead.count; i++) {
+		if (f->ahead.mails[i].uid == f->at.mail.uid) {
+			*out = f->ahead.bodies[i];
+			return out->n > 0;
+		}
+	}
+	return false;
+}
+
+/* Will the next mails need their bodies too? */
+static bool wants_bodies(const struct fetch *f)
+{
+	for (size_t i = 0; i < f->what->body_count; i++) {
+		if (!fetch_is_in_summary(&f->what->bodies[i].section))
+			return true;
+	}
+	return false;
+}
+
+static bool is_wanted(const struct fetch *f, const struct mail *mail)
+{
+	return !f->what->has_changed_since || mail->modseq > f->what->changed_since;
+}
+
+/* The mail at hand and those after it, into the new arena; *it is where it stopped. */
+static uint64_t choose(struct fetch *f, size_t limit, struct range_set_iter *it)
+{
+	struct fetch_ahead *a = &f->ahead;
+	uint64_t bytes = f->at.mail.size_physical;
+	uint32_t seq;
+	a->mails = ARENA_NEW_ARRAY(&a->arena, struct mail, limit);
+	a->mails[a->count++] = f->at.mail;
+	while (a->count < limit && range_set_next(&f->seqs, it, &seq)) {
+		struct mail mail;
+		if (!view_get(f->x->session->view, seq, &mail) || !is_wanted(f, &mail))
+			continue;
+		bytes += mail.size_physical;
+		if (bytes > AHEAD_BYTES_MAX)
+			break;
+		a->mails[a->count++] = mail;
+	}
+	return bytes;
+}
+
+static void bring_into_cache(struct fetch *f, struct range_set_iter *it, size_t limit)
+{
+	uint32_t next[AHEAD_COUNT_MAX];
+	size_t count = 0;
+	while (count < limit && range_set_next(&f->seqs, it, &next[count]))
+		count++;
+	view_prefetch(f->x->session->view, next, count);
+}
+
+bool fetch_read_ahead(struct fetch *f, struct str *out)
+{
+	const struct imap_session *s = f->x->session;
+	struct range_set_iter it = f->at_seq;
+	size_t limit = MIN(s->settings->prefetch_count, (size_t)AHEAD_COUNT_MAX);
+	if (take(f, out))
+		return true;
+	fetch_forget_ahead(f);
+	if (limit < 2 || !wants_bodies(f) || !view_is_remote(s->view))
+		return false;
+	arena_init(&f->ahead.arena, 0); /* mails have a limit of their own */
+	uint64_t bytes = choose(f, limit, &it);
+	struct op reading;
+	op_init(&reading, &f->ahead.arena, f->x->op->event, f->x->op->deadline_us);
+	f->ahead.bodies = ARENA_NEW_ARRAY(&f->ahead.arena, struct str, f->ahead.count);
+	/* As they are stored, and as they are read. */
+	if (f->ahead.count < 2 || account_admit(&reading, 2 * bytes) != ERR_NONE ||
+		view_read_bodies(&reading, s->view, f->ahead.mails, f->ahead.count,
+			f->ahead.bodies) != ERR_NONE) {
+		fetch_forget_ahead(f);
+		return false;
+	}
+	bring_into_cache(f, &it, limit);
+	return take(f, out);
+}
