@@ -6,6 +6,7 @@
 #include "base/account.h"
 #include "base/file.h"
 #include "catalog/catalog.h"
+#include "config/expand.h"
 #include "deliver/deliver.h"
 #include "event/event.h"
 #include "ipc/handover.h"
@@ -298,6 +299,8 @@ static enum err open_store(struct op *op, struct mail_role *r)
 	metacache.owns = owns;
 	metacache.owns_arg = r;
 	settings.metacache = &metacache;
+	struct config_vars nothing = { 0 };
+	TRY(config_expand(op, config_str(global, SET_hostname), &nothing, &settings.host));
 	find_defaults(r, &settings);
 	TRY(file_make_dirs(op, settings.local_dir.p, 0700));
 	TRY(objects_open(op, obox, &objects));
