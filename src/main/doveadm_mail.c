@@ -4,7 +4,9 @@
 
 #include <getopt.h>
 #include <stdio.h>
+#include <unistd.h>
 
+#include "base/file.h"
 #include "base/number.h"
 #include "ipc/ipc.h"
 #include "main/doveadm_auth.h"
@@ -37,15 +39,28 @@ static enum err ask_master(
 	return op_within(op, e, "asking the master for mail workers");
 }
 
-/* Prints the lines; the failure is that of the command. */
-static enum err take_reply(struct op *op, const struct ipc_message *reply)
+/* Lines that were too many for a message. */
+static void print_file(int fd)
 {
+	char bytes[4096];
+	ssize_t n;
+	for (off_t at = 0; (n = pread(fd, bytes, sizeof(bytes), at)) > 0; at += n)
+		fwrite(bytes, 1, (size_t)n, stdout);
+}
+
+/* Prints the lines; the failure is that of the command. */
+static enum err take_reply(struct op *op, struct ipc_message *reply)
+{
+	AUTO_FD(fd, ipc_take_fd(reply, 0));
 	struct str text = STR(""), error = STR("no reason given");
 	int64_t failed = ERR_NONE;
 	(void)ipc_get_str(reply, "text", &text); /* absent: nothing to say */
 	(void)ipc_get_int(reply, "failed", &failed);
 	(void)ipc_get_str(reply, "error", &error); /* the default stands */
-	fwrite(text.p, 1, text.n, stdout);
+	if (fd >= 0)
+		print_file(fd);
+	else
+		fwrite(text.p, 1, text.n, stdout);
 	if (failed <= ERR_NONE || failed >= ERR_COUNT)
 		return ERR_NONE;
 	return op_fail(op, (enum err)failed, "%.*s", STRF(error));

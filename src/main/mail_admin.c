@@ -4,6 +4,9 @@
  * To add a command: a function, a row in commands[], and its asker in doveadm_mail.c. */
 #include "main/mail_admin.h"
 
+#include <sys/mman.h>
+
+#include "base/file.h"
 #include "catalog/catalog.h"
 #include "ipc/ipc.h"
 #include "main/mail_admin_private.h"
@@ -223,6 +226,20 @@ static const struct {
 	{ "dictmap rebuild", do_dictmap_rebuild },
 };
 
+/* What is too long for a message travels in a memory file. Without one it is cut. */
+static void put_text(struct op *op, struct ipc_message *reply, struct str text)
+{
+	AUTO_FD(fd, -1);
+	if (text.n > ANSWER_BYTES_MAX && (fd = memfd_create("answer", MFD_CLOEXEC)) >= 0) {
+		if (file_write_all(op, fd, text) == ERR_NONE) {
+			ipc_put_fd(reply, fd);
+			return;
+		}
+		op_forgive(op);
+	}
+	ipc_put_str(reply, "text", str_slice(text, 0, ANSWER_BYTES_MAX));
+}
+
 enum err mail_admin_answer(struct op *op, struct store *store, uint32_t slot,
 	const struct ipc_message *request, struct ipc_message *reply)
 {
@@ -240,8 +257,7 @@ enum err mail_admin_answer(struct op *op, struct store *store, uint32_t slot,
 		ipc_put_int(reply, "failed", e);
 		if (e != ERR_NONE)
 			ipc_put_str(reply, "error", str_from(op->failure.text));
-		buf_truncate(&c.out, MIN(c.out.n, ANSWER_BYTES_MAX));
-		ipc_put_str(reply, "text", buf_str(&c.out));
+		put_text(op, reply, buf_str(&c.out));
 		buf_done(&c.out);
 		return ERR_NONE; /* the failure travels with its lines */
 	}

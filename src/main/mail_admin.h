@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* main/mail_admin.h - commands of doveadm to a mail worker (IPC_MAIL_ADMIN): "command", "options"
- * (words), and for those about a user "user" and "mailbox" ("": all of them). The reply has "failed" and "text": lines of fields that
+ * (words), and for those about a user "user" and "mailbox" ("": all of them). The reply has "failed" and "text", or, where that
+ * is too long for a message, a descriptor of a memory file instead: lines of fields that
  * are separated by tabs, without a line of names, since doveadm joins the answers of several workers. */
 #pragma once
 

@@ -159,3 +159,24 @@ def test_after_a_kill_everybody_is_counted_again(make):
     assert users[0] not in listed(instance)
     done = instance.doveadm("metacache", "flushall", "-i")
     assert done.returncode == 0, done
+
+
+def shelf(user):
+    """The directory by the first byte of the hash (FNV-1a, 64 bits)."""
+    value = 0xCBF29CE484222325
+    for byte in user.encode():
+        value = (value ^ byte) * 0x100000001B3 % 2**64
+    return f"{value & 0xFF:02x}"
+
+
+def test_a_list_may_be_long(make):
+    instance = make(users=2, config="mail_worker_count = 2\n")
+    names = [f"somebody-whose-name-is-long-{i}@example.test" for i in range(1500)]
+    for name in names:
+        home = instance.dir / "state" / "metacache" / shelf(name) / name
+        (home / f"{names.index(name):032x}").mkdir(parents=True)
+    done = instance.doveadm("metacache", "rescan")
+    assert done.returncode == 0 and sum(int(row["users"]) for row in table(done)) >= len(names), done
+    rows = listed(instance, "somebody*")
+    assert sorted(rows) == sorted(names)
+    assert {used(row) for row in rows.values()} == {2 * BLOCK}
