@@ -29,6 +29,8 @@ static const struct doveadm_command commands[] = {
 	{ "dictmap rebuild", doveadm_dictmap_rebuild,
 		"(-u USER | -A) --from-storage [--dry-run]",
 		"makes what a lost catalog knew of users again, from their objects" },
+	{ "obox audit", doveadm_obox_audit, "-u USER | -A",
+		"compares the list of stored objects with what the catalog says" },
 	{ "obox user delete", doveadm_obox_user_delete, "-u USER",
 		"deletes a user's objects, rows and local state" },
 	{ "obox user wait", doveadm_obox_user_wait, "-u USER [-t SECONDS]",

@@ -65,6 +65,7 @@ int doveadm_mailbox_verify(struct doveadm *d);
 int doveadm_force_resync(struct doveadm *d);
 int doveadm_obox_user_delete(struct doveadm *d); /* doveadm_obox.c */
 int doveadm_obox_user_wait(struct doveadm *d);
+int doveadm_obox_audit(struct doveadm *d);
 int doveadm_dictmap_rebuild(struct doveadm *d);
 int doveadm_metacache_status(struct doveadm *d); /* doveadm_metacache.c */
 int doveadm_metacache_list(struct doveadm *d);

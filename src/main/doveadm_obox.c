@@ -28,6 +28,17 @@ int doveadm_obox_user_delete(struct doveadm *d)
 	return run(&c);
 }
 
+int doveadm_obox_audit(struct doveadm *d)
+{
+	struct doveadm_mail_call c = { .d = d,
+		.command = "obox audit",
+		.titles = "user\twhat\tmailbox_guid\tdetail",
+		.lasts_us = REBUILD_US };
+	if (!doveadm_mail_options(&c, "u:A", no_words) || c.mailbox.n > 0)
+		return doveadm_usage(d);
+	return run(&c);
+}
+
 int doveadm_dictmap_rebuild(struct doveadm *d)
 {
 	static const char *const words[] = { "from-storage", "dry-run", NULL };

@@ -199,6 +199,20 @@ static bool has_option(const struct admin_call *c, struct str wanted)
 	return false;
 }
 
+static enum err do_audit(struct op *op, struct admin_call *c)
+{
+	struct user_audit a;
+	TRY(user_audit(op, c->store, c->user, STORE_ORPHAN_AGE_US, &c->out, &a));
+	buf_putf(&c->out,
+		"%.*s\tsum\t-\t%" PRIu64 " objects, %" PRIu64 " rows, %" PRIu64
+		" orphans queued, %" PRIu64 " dangling rows\n",
+		STRF(c->user), a.objects, a.rows, a.orphans, a.dangling);
+	if (a.dangling > 0)
+		return op_fail(op, ERR_CORRUPT, "%" PRIu64 " mails have lost their object",
+			a.dangling);
+	return ERR_NONE;
+}
+
 static enum err do_dictmap_rebuild(struct op *op, struct admin_call *c)
 {
 	return user_recover(op, c->store, c->user, has_option(c, STR("dry-run")), &c->out);
@@ -223,6 +237,7 @@ static const struct {
 	{ "metacache rescan", mail_metacache_rescan },
 	{ "obox user delete", do_user_delete },
 	{ "obox user wait", do_user_wait },
+	{ "obox audit", do_audit },
 	{ "dictmap rebuild", do_dictmap_rebuild },
 };
 

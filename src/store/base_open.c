@@ -303,6 +303,17 @@ enum err base_read(struct op *op, struct mailbox *m, struct index **out)
 	return ERR_NONE;
 }
 
+enum err base_read_id(
+	struct op *op, struct mailbox *m, const struct row_id *id, struct index **out)
+{
+	struct base_parts parts = { 0 };
+	struct head_base_place place = { .id = *id };
+	size_t bytes;
+	enum err e = read_one(op, m, &place, out, &parts, &bytes);
+	base_parts_done(&parts);
+	return e;
+}
+
 static void adopt_parts(struct mailbox *m, struct reading *r)
 {
 	base_parts_done(&m->base.parts);

@@ -13,16 +13,10 @@
 #include "base/codec.h"
 #include "event/event.h"
 
-struct manifest {
-	struct catalog_guid guid;
-	struct row_id id;
-};
 struct listing {
 	struct op *op;
 	struct recovery *r;
 	struct str prefix;
-	struct manifest *files; /* of bases: manifests and segments */
-	size_t file_count, file_cap;
 };
 
 struct recovered_box *recovery_box(struct op *op, struct recovery *r, struct catalog_guid guid)
@@ -64,22 +58,23 @@ static void see_mail(struct listing *l, struct str hex, const struct object_info
 		(struct str){ (const char *)mail->oid.bytes, sizeof(mail->oid.bytes) }, mail);
 }
 
-static void see_base(struct listing *l, struct str rest)
+static void see_base(struct listing *l, struct str rest, const struct object_info *info)
 {
+	struct recovery *r = l->r;
 	struct str guid, folder;
 	struct row_id id, mailbox;
 	if (!str_cut(&rest, '/', &guid) || !str_cut(&rest, '/', &folder) ||
 		!str_eq(folder, STR("idx")) || !meta_id_parse(guid, &mailbox) ||
 		!meta_id_parse(rest, &id))
 		return;
-	if (l->file_count == l->file_cap) {
-		size_t cap = MAX(2 * l->file_cap, 64);
-		l->files = arena_grow(l->op->arena, l->files, l->file_cap * sizeof(*l->files),
-			cap * sizeof(*l->files));
-		l->file_cap = cap;
+	if (r->file_count == r->file_cap) {
+		size_t cap = MAX(2 * r->file_cap, 64);
+		r->files = arena_grow(l->op->arena, r->files, r->file_cap * sizeof(*r->files),
+			cap * sizeof(*r->files));
+		r->file_cap = cap;
 	}
-	struct manifest *f = &l->files[l->file_count++];
-	f->id = id;
+	struct recovered_file *f = &r->files[r->file_count++];
+	*f = (struct recovered_file){ .id = id, .stored_wall_us = info ? info->wall_us : 0 };
 	memcpy(f->guid.bytes, mailbox.bytes, sizeof(f->guid.bytes));
 }
 
@@ -92,9 +87,17 @@ static enum err see_object(struct op *op, struct str key, const struct object_in
 	if (str_skip(&key, STR("mails/")))
 		see_mail(l, key, info);
 	else if (str_skip(&key, STR("mailboxes/")))
-		see_base(l, key);
+		see_base(l, key, info);
 	task_breathe();
 	return ERR_NONE;
+}
+
+enum err recovery_list(struct op *op, struct recovery *r)
+{
+	const struct user *u = r->user;
+	struct listing l = { .op = op, .r = r };
+	l.prefix = str_printf(op->arena, "%s%.*s/", u->store->object_prefix, STRF(u->name));
+	return objects_iter(op, u->store->objects, l.prefix, see_object, &l);
 }
 
 /* ---- bases ---- */
@@ -116,7 +119,7 @@ static enum err read_facts(
 }
 
 /* WAITS. Takes a base if it is newer than the one that is known, and can be read as a whole. */
-static enum err try_base(struct op *op, struct recovery *r, const struct manifest *f)
+static enum err try_base(struct op *op, struct recovery *r, const struct recovered_file *f)
 {
 	struct user *u = r->user;
 	struct mailbox named = { .user = u, .guid = f->guid };
@@ -143,10 +146,10 @@ static enum err try_base(struct op *op, struct recovery *r, const struct manifes
 	return ERR_NONE;
 }
 
-static enum err read_bases(struct op *op, struct recovery *r, const struct listing *l)
+static enum err read_bases(struct op *op, struct recovery *r)
 {
-	for (size_t i = 0; i < l->file_count; i++) {
-		enum err e = try_base(op, r, &l->files[i]);
+	for (size_t i = 0; i < r->file_count; i++) {
+		enum err e = try_base(op, r, &r->files[i]);
 		if (e == ERR_CORRUPT || e == ERR_UNSUPPORTED || e == ERR_NOT_FOUND) {
 			r->damaged++;
 			op_forgive(op);
@@ -239,13 +242,10 @@ static enum err place_mails(struct op *op, struct recovery *r)
 
 enum err recovery_gather(struct op *op, struct recovery *r)
 {
-	const struct user *u = r->user;
-	struct listing l = { .op = op, .r = r };
-	l.prefix = str_printf(op->arena, "%s%.*s/", u->store->object_prefix, STRF(u->name));
-	TRY(objects_iter(op, u->store->objects, l.prefix, see_object, &l));
-	if (r->mail_count + l.file_count == 0)
+	TRY(recovery_list(op, r));
+	if (r->mail_count + r->file_count == 0)
 		return op_fail(op, ERR_NOT_FOUND, "the object store has nothing of him");
-	TRY(read_bases(op, r, &l));
+	TRY(read_bases(op, r));
 	for (struct recovered_box *box = r->boxes; box; box = box->next)
 		count_records(r, box);
 	return place_mails(op, r);

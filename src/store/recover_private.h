@@ -28,16 +28,26 @@ struct recovered_box {
 	uint32_t next_uid; /* afterwards */
 	struct recovered_box *next;
 };
+/* A manifest or a segment of a base. */
+struct recovered_file {
+	struct catalog_guid guid;
+	struct row_id id;
+	int64_t stored_wall_us;
+};
 struct recovery {
-	struct user *user;            /* held */
+	struct user *user;            /* held; of an audit: open */
 	struct map mails;             /* oid bytes -> struct recovered_mail */
 	struct recovered_mail **list; /* of the same */
 	size_t mail_count, mail_cap;
+	struct recovered_file *files;
+	size_t file_count, file_cap;
 	struct recovered_box *boxes;
 	uint32_t damaged; /* base objects that could not be used */
 };
 
 struct recovered_box *recovery_box(struct op *op, struct recovery *r, struct catalog_guid guid);
+/* WAITS. Mails and files of bases as the store lists them. */
+enum err recovery_list(struct op *op, struct recovery *r);
 /* WAITS. Lists the user's objects and reads what they say. ERR_NOT_FOUND: there are none. */
 enum err recovery_gather(struct op *op, struct recovery *r);
 /* WAITS. Writes rows and heads, the root last: until then nobody can open the user. */

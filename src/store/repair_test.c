@@ -285,6 +285,40 @@ static void test_what_bases_and_objects_say_comes_back(void **state)
 	world_in_memory(what_bases_and_objects_say_comes_back, NULL);
 }
 
+/* ---- the audit ---- */
+
+static void orphans_are_queued_and_dangling_rows_told(struct world *w)
+{
+	struct user_audit a;
+	AUTO_BUF(report, 0);
+	uint64_t deleted;
+	fill(w);
+	assert_ok(user_audit(&w->op, w->store, who, -US_PER_SEC, &report, &a));
+	assert_int_equal(a.objects, 3);
+	assert_int_equal(a.rows, 3);
+	assert_int_equal(a.orphans, 1); /* the expunged one; it is in the queue already */
+	assert_int_equal(a.dangling, 0);
+	struct str body = STR("nobody's"), key = STR("u1@example.test/mails/"
+						     "00112233445566778899aabbccddeeff");
+	assert_ok(objects_put(&w->op, w->objects,
+		&(struct object_put){ .key = key, .parts = &body, .part_count = 1 }));
+	assert_ok(user_audit(&w->op, w->store, who, STORE_ORPHAN_AGE_US, &report, &a));
+	assert_int_equal(a.orphans, 0); /* too young */
+	assert_ok(user_audit(&w->op, w->store, who, -US_PER_SEC, &report, &a));
+	assert_ok(world_try_collect(w, -US_PER_SEC, &deleted));
+	assert_true(deleted >= 2);
+	assert_int_equal(count_objects(w), 2);
+	struct mailbox *m = world_box(w, "INBOX");
+	struct str lost = store_object_key(&w->arena, w->user, index_cold(m->index, 0)->oid);
+	mailbox_unref(m);
+	assert_ok(objects_delete(&w->op, w->objects, lost));
+	buf_clear(&report);
+	assert_ok(user_audit(&w->op, w->store, who, STORE_ORPHAN_AGE_US, &report, &a));
+	assert_true(a.dangling > 0);
+	assert_true(str_find(buf_str(&report), STR("dangling")) > 0);
+}
+SCENARIO(orphans_are_queued_and_dangling_rows_told)
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -292,6 +326,7 @@ int main(void)
 		cmocka_unit_test(test_a_deletion_that_fails_anywhere_is_resumed),
 		cmocka_unit_test(test_who_opens_meanwhile_creates_him_anew),
 		cmocka_unit_test(test_what_bases_and_objects_say_comes_back),
+		cmocka_unit_test(test_orphans_are_queued_and_dangling_rows_told),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

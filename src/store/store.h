@@ -134,6 +134,19 @@ enum err user_obliterate(
 enum err user_flush(struct op *op, struct store *s, struct str name, bool important_only,
 	size_t *out_uploaded);
 
+#define STORE_ORPHAN_AGE_US (INT64_C(86400) * US_PER_SEC)
+
+struct user_audit {
+	uint64_t objects, rows;
+	uint64_t orphans;  /* objects nothing refers to, older than asked: now in the garbage queue */
+	uint64_t dangling; /* rows whose object is gone */
+};
+/* WAITS. Compares the list of a user's objects with his rows and bases. Orphans go into the garbage queue,
+ * whose collector asks once more; dangling rows are told, a line each in `report`: user, mailbox's GUID,
+ * oid. Sessions may go on. ERR_UNSUPPORTED: the store cannot list. */
+enum err user_audit(struct op *op, struct store *s, struct str name, int64_t min_age_us,
+	struct buf *report, struct user_audit *out);
+
 /* WAITS. Makes a user's part of a lost catalog again from his objects: mailboxes as their newest bases say,
  * with the same UIDs, flags and UIDVALIDITY; mails that came later with new UIDs; see
  * docs/howto/recover.md. `report` gets a line per mailbox: user, name, "base" or "mails", UIDVALIDITY,
