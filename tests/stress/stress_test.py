@@ -147,7 +147,8 @@ def verify(instance, numbers):
     for number in numbers:
         done = instance.doveadm("mailbox", "verify", "-u", instance.user(number))
         if done.returncode != 0:
-            problems.append(f"{instance.user(number)}: {done.stdout}{done.stderr}")
+            lines = [line for line in (done.stdout + done.stderr).splitlines() if "\tsame\t" not in line]
+            problems.append(f"{instance.user(number)}: " + "; ".join(lines))
     return problems
 
 
