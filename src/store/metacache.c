@@ -34,6 +34,20 @@ void metacache_maintain(const struct metacache *c, struct cache_user *u)
 		u->is_maintained = true;
 }
 
+void metacache_run_begin(struct metacache *c, struct metacache_run *run)
+{
+	run->task = task_self();
+	run->link = (struct list){ 0 };
+	list_add_last(&c->running, &run->link);
+	if (c->is_stopping)
+		task_cancel(run->task);
+}
+
+void metacache_run_end(struct metacache_run *run)
+{
+	list_remove(&run->link);
+}
+
 static enum cache_priority priority_of(const struct mailbox *m)
 {
 	const struct tree_node *node = tree_find_guid(&m->user->tree, m->guid);
@@ -327,6 +341,7 @@ void metacache_open(struct op *op, struct store *s, const struct metacache_setti
 	cache_init(&c->account);
 	upload_queue_init(&c->queue, c->settings.uploads_max, c->settings.uploads_per_second);
 	list_init(&c->uncounted);
+	list_init(&c->running);
 	timer_init(&c->save_timer, save_due, c);
 	timer_init(&c->upload_timer, metacache_upload_due, c);
 	timer_init(&c->check_timer, metacache_check_due, c);
@@ -352,6 +367,9 @@ void metacache_stop(struct metacache *c)
 	timer_cancel(&c->check_timer);
 	timer_cancel(&c->rescan_timer);
 	timer_cancel(&c->night_timer);
+	struct metacache_run *run, *next;
+	LIST_FOR_EACH(run, next, &c->running, struct metacache_run, link)
+	task_cancel(run->task);
 	metacache_count_stop(c);
 }
 

@@ -351,6 +351,8 @@ static void check_task(void *arg)
 	struct metacache *c = arg;
 	struct candidates *list = MEM_NEW(struct candidates);
 	bool has_more = is_over(c, false);
+	struct metacache_run run;
+	metacache_run_begin(c, &run);
 	while (has_more && !c->is_stopping) {
 		size_t dropped = 0;
 		find_candidates(c, list);
@@ -362,6 +364,7 @@ static void check_task(void *arg)
 		has_more = dropped > 0 && is_over(c, true);
 	}
 	mem_free(list);
+	metacache_run_end(&run);
 	c->is_checking = false;
 	c->checked_us = now_us();
 	cache_totals_tell(c->totals, c->account.bytes, INT64_MAX);

@@ -24,8 +24,16 @@ struct metacache {
 	/* Users who were never counted, to be looked at: names, owned. */
 	struct list uncounted;
 	bool is_counting;
+	struct list running;              /* struct metacache_run: tasks that a stop cancels */
 	struct metacache_figures figures; /* only those that are counted */
 };
+/* A task that waits for others than this host; on its stack. */
+struct metacache_run {
+	struct list link;
+	struct task_handle task;
+};
+void metacache_run_begin(struct metacache *c, struct metacache_run *run);
+void metacache_run_end(struct metacache_run *run);
 /* He stays in the account until metacache_unpin(). */
 struct cache_user *metacache_pin(struct metacache *c, struct str name);
 /* Forgets him if there is nothing to know about him. */

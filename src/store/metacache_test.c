@@ -165,6 +165,30 @@ static void nights_bring_bases_up_to_date(void *arg)
 	world_close(w);
 }
 
+static void a_store_that_refuses_is_left_alone(void *arg)
+{
+	(void)arg;
+	int64_t now_of_day = now_wall_us() % (24 * HOUR);
+	struct world *w = open_world(&(struct metacache_settings){ .uploads_max = 1,
+		.night_begin_us = (now_of_day + MINUTE) % (24 * HOUR),
+		.night_length_us = 1 });
+	mailbox_unref(fill(w));
+	leave(w);
+	objects_fault_set(
+		w->objects, &(struct objects_fault_plan){ .fail_at = 1, .fail_from_there = true });
+	assert_ok(task_sleep(&w->op, 2 * HOUR));
+	struct metacache_figures f = metacache_figures(w->store);
+	assert_int_equal(f.backoff_us, 5 * MINUTE);
+	assert_in_range(f.upload_failures, 20, 40); /* not thousands */
+	assert_int_equal(cache_user_change(account(w)), CACHE_UNIMPORTANT);
+	objects_fault_set(w->objects, &(struct objects_fault_plan){ 0 });
+	assert_ok(task_sleep(&w->op, 10 * MINUTE));
+	assert_int_equal(cache_user_change(account(w)), CACHE_UNCHANGED);
+	assert_int_equal(metacache_figures(w->store).backoff_us, 0);
+	come_back(w);
+	world_close(w);
+}
+
 /* ---- dropping ---- */
 
 static const struct metacache_clean all_of_him = { .min_priority = CACHE_ROOT, .flushes = true };
@@ -348,6 +372,7 @@ TEST(account_is_what_is_there)
 TEST(account_comes_back)
 TEST(flags_without_journal_are_uploaded_in_time)
 TEST(nights_bring_bases_up_to_date)
+TEST(a_store_that_refuses_is_left_alone)
 TEST(dropping_keeps_flags_of_the_dead)
 TEST(dropping_asks_who_is_there)
 TEST(room_is_made)
@@ -362,6 +387,7 @@ int main(void)
 		cmocka_unit_test(test_account_comes_back),
 		cmocka_unit_test(test_flags_without_journal_are_uploaded_in_time),
 		cmocka_unit_test(test_nights_bring_bases_up_to_date),
+		cmocka_unit_test(test_a_store_that_refuses_is_left_alone),
 		cmocka_unit_test(test_dropping_keeps_flags_of_the_dead),
 		cmocka_unit_test(test_dropping_asks_who_is_there),
 		cmocka_unit_test(test_room_is_made),

@@ -185,15 +185,18 @@ static void upload_task(void *arg)
 	struct cache_user *u = arg; /* running: it stays */
 	struct metacache *c = CONTAINER_OF(u->cache, struct metacache, account);
 	enum upload_class class = (enum upload_class)u->upload.class;
+	struct metacache_run run;
 	struct op op;
 	size_t uploaded;
 	AUTO_ARENA(arena, 0);
 	op_init(&op, &arena, c->store->event, now_us() + METACACHE_OP_US);
 	op.doing = STR("uploading bases");
+	metacache_run_begin(c, &run);
 	enum err e = ERR_NONE;
 	if (!c->is_stopping && cache_user_change(u) != CACHE_UNCHANGED)
 		e = class == UPLOAD_HIGH ? upload_important(&op, c, u, &uploaded)
 					 : metacache_upload(&op, c, u, BASE_NIGHTLY, &uploaded);
+	metacache_run_end(&run);
 	upload_finish(&c->queue, &u->upload, e == ERR_UNAVAILABLE || e == ERR_TIMEOUT, now_us());
 	metacache_upload_arm(c);
 	store_background_end(c->store);

@@ -2,6 +2,7 @@
 """Local state: its account, its limits, and what administrators do with it (doveadm metacache)."""
 
 import concurrent.futures
+import shutil
 
 from kit import mails
 from kit.doveadm import table
@@ -28,7 +29,7 @@ def fill(instance, user, count=5):
 def contents(instance, user):
     with instance.imap(user) as c:
         c.select()
-        return {m["UID"]: set(m["FLAGS"]) - {b"\\Recent"} for m in c.fetch("1:*", "(UID FLAGS)").values()}
+        return {int(m["UID"]): set(m["FLAGS"]) - {b"\\Recent"} for m in c.fetch("1:*", "(UID FLAGS)").values()}
 
 
 def listed(instance, *masks):
@@ -159,6 +160,30 @@ def test_after_a_kill_everybody_is_counted_again(make):
     assert users[0] not in listed(instance)
     done = instance.doveadm("metacache", "flushall", "-i")
     assert done.returncode == 0, done
+
+
+def test_flags_without_journal_survive_a_stop_and_a_kill(make):
+    instance = make(users=2, config="obox_flags_journal = off\n")
+    user = instance.user(2)
+    fill(instance, user)
+
+    def flag(uid, word):
+        """The session stays."""
+        c = instance.imap(user)
+        c.select()
+        c.do(f"UID STORE {uid} +FLAGS ({word})")
+        assert listed(instance)[user]["changes"] == "important"
+
+    flag(1, "stopped")
+    instance.stop()
+    shutil.rmtree(instance.dir / "state" / "metacache")
+    instance.start()
+    assert b"stopped" in contents(instance, user)[1]
+    flag(3, "killed")
+    instance.kill()
+    instance.start()
+    flags = contents(instance, user)
+    assert b"killed" in flags[3] and b"stopped" in flags[1] and b"kept" in flags[2], flags
 
 
 def shelf(user):
