@@ -216,6 +216,7 @@ static void user_free(struct user *u)
 	tree_done(&u->tree);
 	mem_free(u->heads);
 	mem_free(u->buckets);
+	mem_free(u->fences);
 	mem_free(u->bases);
 	mem_free(u->dir);
 	mem_free((void *)(uintptr_t)u->name.p);

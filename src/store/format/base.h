@@ -41,6 +41,8 @@ enum base_type {
 	BASE_SEGMENTS = 8,   /* struct base_segment */
 	BASE_SUMMARIES = 9,  /* of a segment: struct base_summary */
 	BASE_TEXTS = 10,     /* of a segment: the summaries themselves */
+	BASE_MOVED = 12,     /* as SNAPSHOT_MOVED: mails that another writer gave another UID */
+	BASE_FLOORS = 13,    /* as SNAPSHOT_FLOORS */
 	BASE_NAME = 11,      /* of the mailbox, when the base was made: for recovery */
 };
 struct base_section {

@@ -88,7 +88,7 @@ static void lists_come_back(void **state)
 	(void)state;
 	struct snapshot_tombstone tombs[50], tombs_back[50];
 	struct snapshot_stamp stamps[50], stamps_back[50];
-	struct base_summary texts[50], texts_back[50];
+	struct base_summary texts[50], texts_back[51];
 	struct name_clock clock = { .writer = 9 };
 	memset(tombs, 0, sizeof(tombs));
 	for (uint32_t i = 0; i < 50; i++) {

@@ -93,7 +93,8 @@ void index_base_sections(
 {
 	size_t old = old_tombstones(x);
 	AUTO_BUF(b, 0);
-	base_tombstones_encode(&b, x->tombstones + old, x->tombstone_count - old);
+	if (x->tombstone_count > old)
+		base_tombstones_encode(&b, x->tombstones + old, x->tombstone_count - old);
 	out[0] = keywords_section(x, arena);
 	out[1] = holes_section(x, arena);
 	out[2] = section(arena, BASE_TOMBSTONES, x->tombstone_count - old, &b);
@@ -195,6 +196,8 @@ enum err index_take_section(struct index *x, const struct base_section *s)
 	case BASE_SEGMENTS:
 	case BASE_SUMMARIES:
 	case BASE_TEXTS:
+	case BASE_MOVED:
+	case BASE_FLOORS:
 	case BASE_NAME:
 		break; /* not of the index, or taken as records */
 	}
