@@ -50,7 +50,5 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	(void)(head_root_decode(in, &root) == ERR_NONE);
 	(void)(head_bucket_decode(in, &bucket) == ERR_NONE);
-	struct catalog_name last;
-	(void)(head_fence_decode(in, &last) == ERR_NONE);
 	return 0;
 }

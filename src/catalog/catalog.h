@@ -73,6 +73,9 @@ struct catalog_head {
 	struct catalog_guid mailbox;
 	struct str key;
 	struct str value;
+	/* Of the write, in what is read; 0 where the driver is atomic. A deletion with this stamp ends
+	 * this head and no later one. */
+	int64_t stamp_us;
 };
 /* One entry of the GC queue: an object that may be deleted when nothing refers to it. */
 struct catalog_garbage {

@@ -74,6 +74,35 @@ static void stamps(struct place *p)
 	assert_ok(write_one(p, stamped(row(CATALOG_APPEND, 2, 6, STR("later")), 41)));
 	check_rows(p, inbox, 0, 0, "2:a:6=later ");
 }
+static void a_head_ends_with_its_stamp(struct place *p)
+{
+	struct catalog_head *found;
+	size_t count;
+	if (catalog_is_atomic(p->catalog))
+		return;
+	assert_ok(write_one(p, stamped(head(inbox, STR("open/1"), STR("one")), 10)));
+	assert_ok(catalog_read_heads(p->op, p->catalog, user, &found, &count));
+	assert_int_equal(count, 1);
+	assert_int_equal(found[0].stamp_us, 10);
+	struct catalog_change gone =
+		stamped(head(inbox, STR("open/1"), STR_NONE), found[0].stamp_us);
+	gone.kind = CATALOG_DELETE_HEAD;
+	assert_ok(write_one(p, stamped(head(inbox, STR("open/1"), STR("two")), 11)));
+	assert_ok(write_one(p, gone));
+	assert_ok(catalog_read_heads(p->op, p->catalog, user, &found, &count));
+	assert_int_equal(count, 1);
+	assert_int_equal(found[0].stamp_us, 11);
+	gone.stamp_us = 11;
+	assert_ok(write_one(p, gone));
+	assert_ok(write_one(p, stamped(head(inbox, STR("open/1"), STR("two")), 11)));
+	assert_ok(catalog_read_heads(p->op, p->catalog, user, &found, &count));
+	assert_int_equal(count, 0);
+}
+static void heads_are_ended_by_their_stamps(void **state)
+{
+	run(state, a_head_ends_with_its_stamp);
+}
+
 static void ops_are_dropped_by_range(struct place *p)
 {
 	struct catalog_change drop = row(CATALOG_OP, 0, 3, STR_NONE);
@@ -280,6 +309,7 @@ int main(void)
 		CONTRACT_TEST(limits_hold),
 		CONTRACT_TEST(the_highest_stamp_wins),
 		CONTRACT_TEST(op_rows_go_by_one_deletion),
+		CONTRACT_TEST(heads_are_ended_by_their_stamps),
 		CONTRACT_TEST(groups_are_of_one_partition),
 		CONTRACT_TEST(a_failure_leaves_a_prefix_of_groups),
 		CONTRACT_TEST(the_clock_is_told),

@@ -36,11 +36,13 @@ static enum err see_head(struct op *op, const struct cql_row *row, void *arg)
 	struct heads *heads = arg;
 	struct str mailbox = cql_column(row, 0), key = cql_column(row, 1), value;
 	struct catalog_place place = { .table = 'h', .user = heads->user, .key = key };
+	int64_t stamp_us = 0;
 	bool is_sound = mailbox.n == CATALOG_GUID_BYTES && key.n > 0 && key.n <= CATALOG_KEY_MAX &&
 			!str_has_nul(key);
 	if (is_sound) {
 		memcpy(place.mailbox.bytes, mailbox.p, mailbox.n);
-		is_sound = catalog_cql_unseal(&place, cql_column(row, 2), &value);
+		is_sound = catalog_cql_unseal(&place, cql_column(row, 2), &value) &&
+			   cql_column_bigint(row, 3, &stamp_us);
 	}
 	if (!is_sound)
 		return op_fail(op, ERR_CORRUPT, "user_heads of user %.*s: head \"%.*s\" is damaged",
@@ -53,7 +55,8 @@ static enum err see_head(struct op *op, const struct cql_row *row, void *arg)
 	}
 	heads->items[heads->count++] = (struct catalog_head){ .mailbox = place.mailbox,
 		.key = str_dup(heads->arena, key),
-		.value = str_dup(heads->arena, value.n ? value : STR("")) };
+		.value = str_dup(heads->arena, value.n ? value : STR("")),
+		.stamp_us = stamp_us };
 	return ERR_NONE;
 }
 

@@ -49,7 +49,7 @@ const struct catalog_cql_text_row catalog_cql_texts[CATALOG_CQL_TEXT_COUNT] = {
 		"DELETE FROM gc_hours USING TIMESTAMP ?"
 		" WHERE prefix = ? AND shard = ? AND hour = ?" },
 	[CATALOG_CQL_READ_HEADS] = { CQL_READ, "read_heads",
-		"SELECT mailbox, key, value FROM user_heads WHERE user = ?" },
+		"SELECT mailbox, key, value, writetime(value) FROM user_heads WHERE user = ?" },
 	[CATALOG_CQL_READ_ROWS] = { CQL_READ, "read_rows",
 		"SELECT name, value, fading FROM user_mailbox_rows WHERE " ROW_KEY
 		" AND kind = ? AND name > ? LIMIT ?" },

@@ -288,6 +288,7 @@ static enum err mem_read_heads(struct op *op, struct catalog *c, struct str user
 		cut_bytes(&rest, head->mailbox.bytes, sizeof(head->mailbox.bytes));
 		head->key = str_dup(op->arena, cut_text(&rest));
 		head->value = str_dup(op->arena, mem_entry_value(m->entries[i]));
+		head->stamp_us = m->entries[i]->stamp_us;
 	}
 	*out = heads;
 	*out_count = count;

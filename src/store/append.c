@@ -95,18 +95,15 @@ static void commit_rows(struct batch *b, struct mailbox *m, struct commit_reques
 static enum err commit(struct op *op, struct mailbox *m, struct commit_request **taken, size_t n)
 {
 	struct store *s = m->user->store;
-	struct batch *b = batch_new(m->user);
-	uint32_t uid = index_next_uid(m->index);
 	uint64_t modseq = 0;
 	size_t rows = 0, bytes = 0;
 	for (size_t i = 0; i < n; i++) {
 		rows += taken[i]->count;
 		bytes += taken[i]->bytes;
 	}
-	if (rows > STORE_SEEN_UID_MAX - uid) {
-		batch_free(b);
-		return op_fail(op, ERR_LIMIT, "the mailbox has no UIDs left");
-	}
+	TRY(mailbox_ensure_uids(op, m, rows));
+	struct batch *b = batch_new(m->user);
+	uint32_t uid = index_next_uid(m->index);
 	b->is_voidable = true;
 	mailbox_claim(b, m);
 	uint32_t bucket = mailbox_bucket_for(b, m, rows);
@@ -278,7 +275,9 @@ static enum err claim_task(struct op *op, void *arg)
 	struct saving *s = arg;
 	enum err e = mailbox_write_begin(op, s->mailbox);
 	if (e == ERR_NONE) {
-		e = mailbox_claim_now(op, s->mailbox);
+		e = mailbox_ensure_uids(op, s->mailbox, s->count);
+		if (e == ERR_NONE)
+			e = mailbox_claim_now(op, s->mailbox);
 		mailbox_write_end(s->mailbox);
 	}
 	if (e != ERR_NONE)

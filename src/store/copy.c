@@ -240,8 +240,6 @@ static enum err transfer_build(struct op *op, struct transfer *t)
 	size_t bytes = transfer_prepare(op, t);
 	uint32_t first = index_next_uid(t->target->index);
 	uint64_t modseq = 0;
-	if (t->count > STORE_SEEN_UID_MAX - first)
-		return op_fail(op, ERR_LIMIT, "the mailbox has no UIDs left");
 	bool is_atomic = catalog_is_atomic(t->target->user->store->catalog);
 	struct append_batch whole =
 		append_batch_new(first, mailbox_next_modseq(t->target, &modseq), t->count);
@@ -267,6 +265,8 @@ static enum err transfer_build(struct op *op, struct transfer *t)
 static enum err transfer_locked(struct op *op, struct transfer *t, const struct range_set *uids)
 {
 	struct user *u = t->target->user;
+	/* First: a takeover may find that sources are gone. */
+	TRY(mailbox_ensure_uids(op, t->target, (size_t)range_set_size(uids)));
 	TRY(find_sources(op, t, uids));
 	const struct str *words;
 	size_t count = index_keywords(t->source->index, &words);

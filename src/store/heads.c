@@ -1,26 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the heads say about a user's mailboxes: who writes them or closed them, behind which names dead
- * writers do not count, into which bucket appends go. Kept from the opening on, corrected by what this
- * process writes. */
+/* What the heads say about a user's mailboxes: who writes them or closed them, up to which UIDs, and into
+ * which bucket appends go. Kept from the opening on, corrected by what this process writes, and read again
+ * where it matters that nobody else came (storage contract §6). */
 #include "store/store_private.h"
 
 enum err user_keep_head(struct op *op, struct user *u, const struct catalog_head *head)
 {
-	struct user_head h = { .mailbox = head->mailbox };
+	struct user_head h = { .mailbox = head->mailbox, .stamp_us = head->stamp_us };
 	struct user_bucket b = { .mailbox = head->mailbox };
-	struct catalog_name last;
-	uint32_t writer;
 	if (head_is_writer_key(head->key, &h.writer)) {
 		enum err e = head_writer_decode(head->value, &h.head);
 		if (e != ERR_NONE)
 			return op_fail(op, e, "a writer head cannot be read");
 		u->heads = mem_resize(u->heads, (u->head_count + 1) * sizeof(*u->heads));
 		u->heads[u->head_count++] = h;
-	} else if (head_is_fence_key(head->key, &writer)) {
-		enum err e = head_fence_decode(head->value, &last);
-		if (e != ERR_NONE)
-			return op_fail(op, e, "a fence head cannot be read");
-		user_add_fence(u, head->mailbox, writer, last);
 	} else if (str_eq(head->key, HEAD_BUCKET)) {
 		enum err e = head_bucket_decode(head->value, &b.bucket);
 		if (e != ERR_NONE)
@@ -28,6 +21,69 @@ enum err user_keep_head(struct op *op, struct user *u, const struct catalog_head
 		user_set_bucket(u, b.mailbox, b.bucket);
 	}
 	return user_keep_base(op, u, head);
+}
+
+static bool has_own_open(const struct user *u, struct catalog_guid mailbox)
+{
+	for (size_t i = 0; i < u->head_count; i++)
+		if (u->heads[i].writer == u->writer && u->heads[i].head.is_open &&
+			memcmp(&u->heads[i].mailbox, &mailbox, sizeof(mailbox)) == 0)
+			return true;
+	return false;
+}
+
+/* Who took over may have ended our heads: then they are written again before the next row. */
+static void forget_claims(struct user *u)
+{
+	static const struct catalog_guid root;
+	for (struct list *at = u->mailboxes.next; at != &u->mailboxes; at = at->next) {
+		struct mailbox *m = CONTAINER_OF(at, struct mailbox, link);
+		if (!m->is_claimed || has_own_open(u, m->guid))
+			continue;
+		m->is_claimed = m->is_checked = false;
+	}
+	u->has_claimed_root = u->has_claimed_root && has_own_open(u, root);
+}
+
+enum err user_read_heads(struct op *op, struct user *u)
+{
+	struct catalog_head *heads;
+	size_t count;
+	TRY(catalog_read_heads(op, u->store->catalog, u->name, &heads, &count));
+	/* Only now: what was published meanwhile may have moved them. */
+	struct user_head *before = u->heads;
+	size_t before_count = u->head_count;
+	u->heads = NULL;
+	u->head_count = 0;
+	enum err e = ERR_NONE;
+	for (size_t i = 0; e == ERR_NONE && i < count; i++)
+		e = user_keep_head(op, u, &heads[i]);
+	if (e != ERR_NONE) {
+		mem_free(u->heads);
+		u->heads = before;
+		u->head_count = before_count;
+		return e;
+	}
+	mem_free(before);
+	forget_claims(u);
+	return ERR_NONE;
+}
+
+void user_delete_foreign_heads(
+	struct batch *b, struct catalog_guid mailbox, bool are_open, enum batch_rank rank)
+{
+	const struct user *u = b->user;
+	char key[HEAD_OPEN_SIZE];
+	for (size_t i = 0; i < u->head_count; i++) {
+		const struct user_head *h = &u->heads[i];
+		if (h->writer == u->writer || (h->head.is_open && !are_open) ||
+			memcmp(&h->mailbox, &mailbox, sizeof(mailbox)) != 0)
+			continue;
+		batch_delete_head(b, mailbox, head_writer_key(h->writer, key));
+		b->changes[b->count - 1].stamp_us = h->stamp_us;
+		if (rank != RANK_USUAL)
+			batch_last(b)->rank = rank;
+	}
 }
 
 uint32_t user_bucket_of(const struct user *u, struct catalog_guid mailbox)
@@ -65,25 +121,6 @@ void user_set_head(struct user *u, const struct user_head *own)
 	user_drop_head(u, own->mailbox, own->writer);
 	u->heads = mem_resize(u->heads, (u->head_count + 1) * sizeof(*u->heads));
 	u->heads[u->head_count++] = *own;
-}
-
-const struct user_fence *user_fence_of(
-	const struct user *u, struct catalog_guid mailbox, uint32_t writer)
-{
-	for (size_t i = 0; i < u->fence_count; i++)
-		if (u->fences[i].writer == writer &&
-			memcmp(&u->fences[i].mailbox, &mailbox, sizeof(mailbox)) == 0)
-			return &u->fences[i];
-	return NULL;
-}
-
-void user_add_fence(
-	struct user *u, struct catalog_guid mailbox, uint32_t writer, struct catalog_name last)
-{
-	if (user_fence_of(u, mailbox, writer))
-		return;
-	u->fences = mem_resize(u->fences, (u->fence_count + 1) * sizeof(*u->fences));
-	u->fences[u->fence_count++] = (struct user_fence){ mailbox, writer, last };
 }
 
 struct catalog_name user_mint(struct user *u)

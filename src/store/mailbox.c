@@ -9,6 +9,7 @@
  * if flag changes may be lost. */
 #include "store/store_private.h"
 
+#include "base/hash.h"
 #include "base/number.h"
 
 struct row_id row_id_of(struct catalog_guid guid)
@@ -180,7 +181,7 @@ enum err mailbox_status(struct op *op, struct user *u, struct str name, struct m
 	if (!node || node->is_going)
 		return op_fail(op, ERR_NOT_FOUND, "no mailbox %.*s", STRF(canonical));
 	struct handover h = user_handover(u, node->guid);
-	if (!user_find_mailbox(u, node->guid) && !h.is_open) {
+	if (!user_find_mailbox(u, node->guid) && !h.is_open && !h.is_shared) {
 		status_of_head(node, &h, out); /* never written, or closed: exact */
 		return ERR_NONE;
 	}
@@ -219,14 +220,17 @@ static void head_encode(const struct mailbox *m, bool is_open, struct buf *out)
 {
 	struct mailbox_status s;
 	status_of_index(m, &s);
+	uint32_t next_uid = MAX(s.uid_next, m->floor_uid);
 	struct head_writer head = { .is_open = is_open,
 		.may_lose_flags =
 			is_open && m->user->store->settings.flags_journal != STORE_FLAGS_SYNC,
-		.next_uid = s.uid_next,
+		.next_uid = next_uid,
+		.limit_uid = is_open ? MAX(m->limit_uid, next_uid) : next_uid,
 		.recent_uid = index_recent_uid(m->index),
 		.modseq = index_modseq(m->index),
 		.counters = { s.messages, s.unseen, s.deleted, s.recent, s.bytes_virtual },
-		.cover = index_cover(m->index) };
+		.cover = index_cover(m->index),
+		.host = hash_stable(m->user->store->settings.host) };
 	head_writer_encode(out, &head);
 }
 
@@ -245,17 +249,10 @@ void mailbox_put_open_head(struct batch *b, struct mailbox *m)
 
 void mailbox_claim(struct batch *b, struct mailbox *m)
 {
-	struct user *u = m->user;
-	char key[HEAD_OPEN_SIZE];
 	if (m->is_claimed)
 		return;
 	put_own_head(b, m, true);
-	for (size_t i = 0; i < u->head_count; i++) {
-		struct user_head *h = &u->heads[i];
-		if (memcmp(&h->mailbox, &m->guid, sizeof(m->guid)) != 0 || h->writer == u->writer)
-			continue;
-		batch_delete_head(b, m->guid, head_writer_key(h->writer, key));
-	}
+	user_delete_foreign_heads(b, m->guid, false, RANK_USUAL);
 }
 
 enum err mailbox_claim_now(struct op *op, struct mailbox *m)
@@ -289,7 +286,9 @@ static void log_append_row(struct mailbox *m, const struct catalog_row *row, str
 	struct log_record record = { .type = LOG_ROW, .row = *row };
 	record.row.value = buf_str(&lean);
 	local_add(m, &record);
-	summary_keep(m, a.uid, known);
+	uint32_t at;
+	if (index_find_name(m->index, a.uid, row->name, &at))
+		summary_keep(m, index_hot(m->index, at)->uid, known);
 	m->bucket_rows++;
 }
 

@@ -1,14 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Moves that a dead writer began: an intent row in the source tells of them. */
+/* Moves that another writer began: an intent row in the source tells of them, a commit row in the target
+ * that they count. His batch goes intent, target rows, commit, expunge, each durable before the next is
+ * sent. So nothing is ever lost: who sees the commit expunges in his place, and if he was only slow the two
+ * expunges are one.
+ *
+ * Without the commit row it depends on him. Is he dead (he was on this host, and his lock is ours), his
+ * batch is voided in the target: a commit that arrives hours later does not count, and the mails stay here
+ * alone. May he live, nothing is voided: he may commit, expunge here and tell his user so. The intent stays
+ * until it is an hour old; if he died after all, and his commit arrives late, the mails are in both.
+ *
+ * The target's write lock is not needed: its rows of this batch are his, and the void of a batch that has
+ * no commit row changes nothing that anybody sees. */
 #include "store/tail_private.h"
 
+#define INTENT_AGE_MS (INT64_C(3600) * 1000)
+
 struct search {
-	const struct user *user;
-	struct catalog_guid target;
 	struct row_id batch;
-	uint32_t writer;
-	struct catalog_name last;
-	bool is_committed;
+	bool is_committed, is_void;
 };
 
 static enum err search_row(struct op *op, const struct catalog_row *row, void *arg)
@@ -16,26 +25,12 @@ static enum err search_row(struct op *op, const struct catalog_row *row, void *a
 	struct search *s = arg;
 	struct row_op_value v;
 	(void)op;
-	const struct user_fence *fence = user_fence_of(s->user, s->target, name_writer(row->name));
-	if (fence && name_cmp(row->name, fence->last) > 0)
+	if (row->kind != CATALOG_OP || row_op_decode(row->value, &v) != ERR_NONE ||
+		memcmp(&v.batch, &s->batch, sizeof(v.batch)) != 0)
 		return ERR_NONE;
-	if (name_writer(row->name) == s->writer && name_cmp(row->name, s->last) > 0)
-		s->last = row->name;
-	if (row->kind != CATALOG_OP || row_op_decode(row->value, &v) != ERR_NONE)
-		return ERR_NONE;
-	/* The batch of a move is never voided: it is repeated, or fenced off. */
-	if (v.op == ROW_COMMIT && memcmp(&v.batch, &s->batch, sizeof(v.batch)) == 0)
-		s->is_committed = true;
+	s->is_committed = s->is_committed || v.op == ROW_COMMIT;
+	s->is_void = s->is_void || v.op == ROW_VOID_BATCH;
 	return ERR_NONE;
-}
-
-void takeover_put_fence(
-	struct batch *b, struct catalog_guid mailbox, uint32_t writer, struct catalog_name last)
-{
-	char key[HEAD_OPEN_SIZE];
-	AUTO_BUF(value, 0);
-	head_fence_encode(&value, last);
-	batch_put_head(b, mailbox, head_fence_key(writer, key), &value);
 }
 
 /* The mails of an intent that are still there, expunged; the rows of all of them go. */
@@ -49,10 +44,9 @@ static void finish_move(
 	uint32_t at;
 	size_t count = 0;
 	while (row_mark_next(v->op, &marks, &mark)) {
-		if (index_find(m->index, mark.uid, &at) &&
-			!index_is_ghost(index_hot(m->index, at)) &&
-			name_cmp(index_cold(m->index, at)->name, mark.name) == 0)
-			living[count++] = mark;
+		if (index_find_name(m->index, mark.uid, mark.name, &at) &&
+			!index_is_ghost(index_hot(m->index, at)))
+			living[count++] = mailbox_mark_at(m, at);
 		else
 			tail_keep_mark(t, &mark);
 	}
@@ -60,7 +54,23 @@ static void finish_move(
 		mailbox_put_expunge(b, m, living, count, mailbox_next_modseq(m, modseq), true);
 }
 
-/* WAITS. Whatever the target says now stays true: either the commit row is there, or it never counts. */
+static void note_target(struct tail *t, struct catalog_guid target)
+{
+	const struct mailbox *m = user_find_mailbox(t->mailbox->user, target);
+	if (!m || m->state != OPEN || m == t->mailbox)
+		return;
+	t->targets = arena_grow(t->arena, t->targets, t->target_count * sizeof(*t->targets),
+		(t->target_count + 1) * sizeof(*t->targets));
+	t->targets[t->target_count++] = target;
+}
+
+static void put_void(struct batch *b, struct catalog_guid target, const struct row_id *batch)
+{
+	AUTO_BUF(value, 0);
+	row_void_batch_encode(&value, batch);
+	batch_put_op(b, target, user_bucket_of(b->user, target), &value);
+}
+
 enum err tail_settle_intent(struct op *op, struct batch *b, struct tail *t,
 	const struct catalog_row *row, uint64_t *modseq)
 {
@@ -69,16 +79,25 @@ enum err tail_settle_intent(struct op *op, struct batch *b, struct tail *t,
 	struct row_op_value v;
 	enum err e = row_op_decode(row->value, &v);
 	ASSERT(e == ERR_NONE && v.op == ROW_MOVE_INTENT);
-	struct search s = {
-		.user = u, .batch = v.batch, .writer = name_writer(row->name), .last = row->name
-	};
-	memcpy(s.target.bytes, v.mailbox.bytes, sizeof(s.target.bytes));
-	TRY(catalog_read_rows(op, u->store->catalog, u->name, s.target, 0,
-		user_last_bucket(u, s.target), row->name, search_row, &s));
-	if (s.is_committed)
+	const struct absent_writer *his = tail_absent(t, name_writer(row->name));
+	bool is_dead = his ? his->is_dead : name_writer(row->name) == u->writer;
+	bool is_old =
+		(int64_t)name_ms(row->name) + INTENT_AGE_MS < now_wall_us() / (int64_t)US_PER_MS;
+	struct search s = { .batch = v.batch };
+	struct catalog_guid target;
+	memcpy(target.bytes, v.mailbox.bytes, sizeof(target.bytes));
+	TRY(catalog_read_rows(op, u->store->catalog, u->name, target, 0,
+		user_last_bucket(u, target), row->name, search_row, &s));
+	/* An old one that somebody else left: what became of the copies since is not known. */
+	if (s.is_committed && !s.is_void && (his || !is_old)) {
 		finish_move(b, t, &v, modseq);
-	else if (!user_fence_of(u, s.target, s.writer) && !catalog_is_atomic(u->store->catalog))
-		takeover_put_fence(b, s.target, s.writer, s.last);
+		note_target(t, target);
+	} else if (!s.is_committed && !s.is_void && !is_dead && !is_old) {
+		return ERR_NONE;
+	} else if (!s.is_committed && !s.is_void && is_dead &&
+		   !catalog_is_atomic(u->store->catalog)) {
+		put_void(b, target, &v.batch);
+	}
 	batch_delete_row(b, m->guid, CATALOG_OP, row->bucket, row->name);
 	batch_last(b)->rank = RANK_INTENT_DONE;
 	return ERR_NONE;

@@ -13,11 +13,16 @@ struct handover user_handover(const struct user *u, struct catalog_guid guid)
 		h.next_uid = MAX(h.next_uid, head->next_uid);
 		h.recent_uid = MAX(h.recent_uid, head->recent_uid);
 		h.modseq = MAX(h.modseq, head->modseq);
+		if (head->is_open && u->heads[i].writer != u->writer)
+			h.limit_uid = MAX(h.limit_uid, head->limit_uid);
 		if (head->is_open) {
 			h.open_modseq = h.is_open ? MIN(h.open_modseq, head->modseq) : head->modseq;
 			h.is_open = true;
 			h.may_lose_flags = h.may_lose_flags || head->may_lose_flags;
-		} else if (!h.has_closed || head->modseq >= h.closed.modseq) {
+			continue;
+		}
+		h.is_shared = h.is_shared || h.has_closed;
+		if (!h.has_closed || head->modseq >= h.closed.modseq) {
 			h.has_closed = true;
 			h.closed = *head;
 		}
@@ -28,8 +33,8 @@ struct handover user_handover(const struct user *u, struct catalog_guid guid)
 static bool local_is_current(const struct mailbox *m, const struct handover *h)
 {
 	const struct local *l = &m->local;
-	return !h->is_open && h->has_closed && l->has_clean && l->clean.uid == h->closed.next_uid &&
-	       l->clean.number == h->closed.modseq &&
+	return !h->is_open && !h->is_shared && h->has_closed && l->has_clean &&
+	       l->clean.uid == h->closed.next_uid && l->clean.number == h->closed.modseq &&
 	       name_cmp(l->clean.cover, h->closed.cover) == 0;
 }
 
@@ -44,14 +49,6 @@ static bool local_is_of_last_writer(const struct mailbox *m)
 	return false;
 }
 
-void mailbox_set_fences(const struct mailbox *m, struct index *x)
-{
-	const struct user *u = m->user;
-	for (size_t i = 0; i < u->fence_count; i++)
-		if (memcmp(&u->fences[i].mailbox, &m->guid, sizeof(m->guid)) == 0)
-			index_fence(x, u->fences[i].writer, u->fences[i].last);
-}
-
 static uint32_t count_bucket(const struct mailbox *m)
 {
 	uint32_t n = 0;
@@ -61,42 +58,73 @@ static uint32_t count_bucket(const struct mailbox *m)
 	return n;
 }
 
+/* WAITS. What another writer moved from here is shown where it is now, as soon as it is not here. Nobody
+ * has the lock of a mailbox that is open and waits for ours: we are just being opened. */
+static enum err look_into_targets(struct op *op, struct tail *t)
+{
+	for (size_t i = 0; i < t->target_count; i++) {
+		struct mailbox *target = user_find_mailbox(t->mailbox->user, t->targets[i]);
+		if (!target || target->state != OPEN)
+			continue;
+		(void)mailbox_ref(target);
+		enum err e = mailbox_refresh(op, target);
+		mailbox_unref(target);
+		if (e != ERR_NONE)
+			op_forgive(op); /* it is looked into again */
+	}
+	return ERR_NONE;
+}
+
 /* WAITS. What the journal has; a takeover if somebody did not close. */
 static enum err load_tail(struct op *op, struct mailbox *m, const struct handover *h)
 {
-	struct tail t = { .mailbox = m, .arena = op->arena };
+	struct tail t = {
+		.mailbox = m, .arena = op->arena, .is_taking = h->is_open || h->is_shared
+	};
 	uint64_t floor = 0;
-	if (h->is_open) {
+	if (t.is_taking) {
 		TRY(user_settle(op, m->user));
-		TRY(takeover_begin(op, &t, h, &floor));
+		TRY(takeover_begin(op, &t, &floor));
 	}
 	TRY(tail_read(op, &t));
 	index_raise(m->index, h->next_uid, h->modseq);
 	m->bucket_rows = count_bucket(m);
 	m->is_loaded = true;
-	enum err e = h->is_open ? takeover_end(op, &t, h, floor) : ERR_NONE;
+	if (t.is_taking)
+		TRY(takeover_end(op, &t, h, floor));
 	index_end_batches(m->index);
-	return e;
+	return look_into_targets(op, &t);
+}
+
+/* What the last writer closed with is what the base holds: the journal has nothing to add. */
+static bool base_is_whole(const struct mailbox *m, const struct handover *h)
+{
+	return h->has_closed && !h->is_open && !h->is_shared &&
+	       index_next_uid(m->index) == h->closed.next_uid &&
+	       index_modseq(m->index) == h->closed.modseq &&
+	       name_cmp(index_cover(m->index), h->closed.cover) == 0;
 }
 
 enum err mailbox_load(struct op *op, struct mailbox *m)
 {
+	bool is_whole = false;
 	struct store *s = m->user->store;
 	struct handover h = user_handover(m->user, m->guid);
 	TRY(local_open(op, m));
 	if ((h.is_open || m->local.pending > 0) && !local_is_of_last_writer(m))
 		local_distrust(m);
-	if ((h.has_closed || h.is_open) && !local_is_current(m, &h) && base_is_needed(m))
+	if ((h.has_closed || h.is_open) && !local_is_current(m, &h) && base_is_needed(m)) {
 		TRY(base_open(op, m));
+		is_whole = base_is_whole(m, &h);
+	}
 	name_observe(&s->clock, index_cover(m->index), now_wall_us());
-	mailbox_set_fences(m, m->index);
 	m->bucket = user_bucket_of(m->user, m->guid);
-	m->has_clean_head = h.has_closed && !h.is_open;
+	m->has_clean_head = h.has_closed && !h.is_open && !h.is_shared;
 	m->clean_head = h.closed;
 	index_set_recent_uid(m->index, h.recent_uid);
 	bool is_known = h.has_closed || h.is_open;
 	bool is_current = is_known && local_is_current(m, &h);
-	if (is_known && !is_current)
+	if (is_known && !is_current && !is_whole)
 		TRY(load_tail(op, m, &h));
 	if (is_current)
 		s->counters.opens_clean++;

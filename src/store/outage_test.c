@@ -229,7 +229,9 @@ static void be_off(void *arg)
 	assert_ok(task_sleep(&w->op, MINUTES * US_PER_SEC));
 	assert_ok(user_open(&w->op, w->store, STR("u1@example.test"), &w->user));
 	m = world_box(w, "INBOX");
-	assert_int_equal(world_append(w, m, "three"), 3);
+	/* A takeover leaves out what the dead one may have given. */
+	uint32_t third = world_append(w, m, "three");
+	assert_true(third == 3 || (!catalog_is_atomic(w->catalog) && third == 1001));
 	mailbox_unref(m);
 	world_close(w);
 }

@@ -202,7 +202,7 @@ static size_t count_mails(struct world *w, const char *name)
 }
 
 /* True if the fault was met. The rest of a move lands between the openings of its two mailboxes, in the
- * order that is asked for: its mail is in one of them. */
+ * order that is asked for: its mails are in one of them. */
 static bool land_between(int64_t at, const char *first, const char *second)
 {
 	struct world *w = world_open(false);
@@ -225,7 +225,10 @@ static bool land_between(int64_t at, const char *first, const char *second)
 	world_open_store(w);
 	size_t count = count_mails(w, first);
 	assert_ok(catalog_fault_replay(&w->op, w->catalog));
-	assert_int_equal(count + count_mails(w, second), 2);
+	/* A commit that lands late may count: then the mails are in the target, once that is looked into. */
+	size_t other = count_mails(w, second);
+	count = count_mails(w, first);
+	assert_int_equal(count + other, 2);
 	for (int i = 0; i < 2; i++) {
 		world_reopen(w, i == 0 ? WORLD_CRASH_DROP : WORLD_STOP);
 		assert_int_equal(count_mails(w, first), count);

@@ -11,6 +11,7 @@
 #include "base/random.h"
 #include "event/event.h"
 
+#define REFRESH_US     (10 * 60 * US_PER_SEC)
 #define CLOCK_OFF_US   (2 * US_PER_SEC)
 #define CLOCK_EVERY_US (5 * 60 * US_PER_SEC)
 #define CLOCK_AGAIN_US (10 * US_PER_SEC) /* while it is off, or was not told */
@@ -137,6 +138,8 @@ enum err store_open(struct op *op, const struct store_settings *settings, struct
 	s->object_prefix = str_new_z(settings->object_prefix);
 	s->settings.local_dir = str_from(s->local_dir);
 	s->settings.object_prefix = str_from(s->object_prefix);
+	if (s->settings.refresh_us == 0)
+		s->settings.refresh_us = REFRESH_US;
 	if (!s->settings.separator)
 		s->settings.separator = '/';
 	s->objects = objects;

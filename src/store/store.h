@@ -47,6 +47,8 @@ struct store_settings {
 	uint64_t message_bytes_max;
 	/* Borrowed for store_open(). NULL: local state has no limit, and no account of it is kept. */
 	const struct metacache_settings *metacache;
+	/* So often a live owner looks whether another host wrote what is his; 0: ten minutes. */
+	int64_t refresh_us;
 };
 
 /* Takes `objects` and `catalog`. */
@@ -68,6 +70,9 @@ struct user *user_ref(struct user *u);
 void user_unref(struct user *u);
 struct str user_name(const struct user *u);
 struct store *user_store(struct user *u);
+
+/* WAITS. mailbox_refresh() for the names and all mailboxes that are in use. */
+enum err user_refresh(struct op *op, struct user *u);
 
 /* ---- the tree ---- */
 

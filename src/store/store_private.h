@@ -37,12 +37,12 @@
 /* ---- batch.c, write.c: changes that stand or fall together ---- */
 
 /* The order in which a batch is written. A catalog that is not atomic may carry out any prefix of it:
- * what is claimed or fenced comes before rows, what an object needs to live before the row that names
+ * what is claimed comes before rows, what an object needs to live before the row that names
  * it, the row that decides before what it makes superfluous, and only then what the next opener would
  * have to look at to finish the rest. */
 enum batch_rank {
 	RANK_USUAL,  /* by the kind of change */
-	RANK_HEADS,  /* claims, buckets, fences, closed heads */
+	RANK_HEADS,  /* claims, buckets, closed heads */
 	RANK_INTENT, /* of a move, in its source */
 	RANK_REVERSE,
 	RANK_APPEND,
@@ -59,6 +59,7 @@ struct batch_item {
 	enum batch_rank rank;
 	struct str summary; /* of an append row, for the local file; may be larger than the row's */
 	struct str resolved; /* of an append row of a batch: as it is with UID and modseq */
+	bool is_quiet; /* who writes it folds it himself, with what belongs to it */
 };
 struct batch {
 	struct list link; /* in user.unsettled */
@@ -234,17 +235,12 @@ bool user_name_is_valid(struct str name);
 
 /* ---- user.c ---- */
 
-/* A dead writer's rows behind `last` do not count. */
-struct user_fence {
-	struct catalog_guid mailbox; /* or the root scope */
-	uint32_t writer;
-	struct catalog_name last;
-};
 /* What the heads said about a mailbox when the user was opened, corrected since. */
 struct user_head {
 	struct catalog_guid mailbox;
 	uint32_t writer;
 	struct head_writer head;
+	int64_t stamp_us; /* as it was read; 0: this process wrote it */
 };
 struct user_bucket {
 	struct catalog_guid mailbox;
@@ -270,8 +266,10 @@ struct user {
 	size_t head_count;
 	struct user_bucket *buckets;
 	size_t bucket_count;
-	struct user_fence *fences;
-	size_t fence_count;
+	int64_t tree_seen_ms;   /* wall time when others' changes of names were looked for */
+	int64_t looked_us;      /* at heads and tails; monotonic */
+	struct timer refresh;   /* refresh.c */
+	bool is_refreshing;
 	struct user_base *bases;
 	size_t base_count;
 	struct timer idle;
@@ -297,11 +295,12 @@ void user_set_bucket(struct user *u, struct catalog_guid mailbox, uint32_t bucke
  * opening was left halfway. */
 void user_set_head(struct user *u, const struct user_head *own);
 void user_drop_head(struct user *u, struct catalog_guid mailbox, uint32_t writer);
-void user_add_fence(
-	struct user *u, struct catalog_guid mailbox, uint32_t writer, struct catalog_name last);
-/* NULL: there is none. */
-const struct user_fence *user_fence_of(
-	const struct user *u, struct catalog_guid mailbox, uint32_t writer);
+/* WAITS. Reads all heads again. */
+enum err user_read_heads(struct op *op, struct user *u);
+/* Adds the deletion of what others left: closed heads, open ones too if `are_open`. A head that was written
+ * since it was read stays. */
+void user_delete_foreign_heads(
+	struct batch *b, struct catalog_guid mailbox, bool are_open, enum batch_rank rank);
 struct catalog_name user_mint(struct user *u); /* a name of this opening */
 /* The buckets of a mailbox that may have rows are 0 to this one. */
 uint32_t user_last_bucket(const struct user *u, struct catalog_guid mailbox);
@@ -480,6 +479,11 @@ struct mailbox {
 	bool is_claimed; /* our open head is durable */
 	bool is_touched; /* a batch changed it: to be told */
 	bool is_rewriting;
+	/* takeover.c: which UIDs this process may give (storage contract §6) */
+	bool is_checked;       /* since our open head is durable nobody else was there */
+	bool must_take_over;   /* somebody else was */
+	uint32_t floor_uid, limit_uid; /* from the one, below the other */
+	int64_t seen_ms;       /* wall time when others' rows were looked for */
 	bool was_left;       /* who opened it gave up; others may try */
 	bool has_clean_head; /* it was opened from this one and not written since */
 	struct head_writer clean_head;
@@ -517,12 +521,14 @@ void mailbox_write_end(struct mailbox *m);
 uint64_t mailbox_next_modseq(struct mailbox *m, uint64_t *last);
 /* What the heads say together about a mailbox. */
 struct handover {
-	bool is_open; /* somebody did not close it */
+	bool is_open;   /* somebody did not close it */
+	bool is_shared; /* two closed it: one of them did not know of the other */
 	bool may_lose_flags;
 	bool has_closed;
 	struct head_writer closed; /* the newest */
 	uint64_t open_modseq;      /* flag changes up to here are in the journal */
 	uint32_t next_uid, recent_uid;
+	uint32_t limit_uid; /* others that did not close it give no UIDs from here on */
 	uint64_t modseq;
 };
 struct handover user_handover(const struct user *u, struct catalog_guid mailbox);
@@ -531,8 +537,6 @@ enum err mailbox_load(struct op *op, struct mailbox *m);
 /* Adds what must be durable with or before the first row of this process. */
 void mailbox_claim(struct batch *b, struct mailbox *m);
 void mailbox_put_open_head(struct batch *b, struct mailbox *m);
-/* Sets the fences of a mailbox in an index. */
-void mailbox_set_fences(const struct mailbox *m, struct index *x);
 /* Adds the expunge of some mails: op row, and what it makes superfluous. A move queues no garbage. */
 void mailbox_put_expunge(struct batch *b, struct mailbox *m, const struct row_mark *marks,
 	size_t count, uint64_t modseq, bool is_move);
@@ -548,6 +552,32 @@ void mailbox_published(struct mailbox *m); /* after the last row of a batch */
 enum err mailbox_close_cleanly(struct op *op, struct mailbox *m, struct batch *b);
 void mailbox_free(struct mailbox *m);
 void mailbox_mark_removed(struct mailbox *m);
+
+/* ---- takeover.c, merge.c, refresh.c: several writers ---- */
+
+#define UIDS_A_FLOOR 1000
+
+/* WAITS. This process may give so many UIDs from index_next_uid() on: its open head says so, and nobody
+ * else was there when it did, or it has taken over. Requests only every thousand UIDs. Hold the write
+ * lock. */
+enum err mailbox_ensure_uids(struct op *op, struct mailbox *m, size_t count);
+/* WAITS. What others wrote, into a live mailbox; `takes_over`: this process gives the UIDs from now on. The
+ * heads were read just now. Hold the write lock. */
+enum err mailbox_merge(struct op *op, struct mailbox *m, bool takes_over);
+/* Adds merge rows. */
+void mailbox_put_merges(
+	struct batch *b, struct mailbox *m, const struct row_mark *marks, size_t count);
+/* Adds a floor row that says what was seen of others: what was folded, and `rows` if not NULL. */
+struct kept_rows;
+void mailbox_put_floor(struct batch *b, struct mailbox *m, uint32_t uid, uint64_t modseq,
+	const struct kept_rows *rows);
+/* Is no head of anybody else left, as far as they were read? */
+bool mailbox_is_alone(const struct mailbox *m);
+/* WAITS. What other hosts did to the names. */
+enum err tree_refresh(struct op *op, struct user *u);
+/* Begins to refresh a user now and then. */
+void user_refresh_init(struct user *u);
+void user_refresh_soon(struct user *u);
 
 /* ---- append.c ---- */
 

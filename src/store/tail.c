@@ -3,12 +3,18 @@
  * something about. */
 #include "store/tail_private.h"
 
-static void keep_row(
-	struct tail *t, struct kept_row **rows, size_t *count, const struct catalog_row *row)
+#include "base/hash.h"
+
+void tail_keep_row(struct arena *arena, struct kept_rows *rows, const struct catalog_row *row)
 {
-	*rows = arena_grow(t->arena, *rows, *count * sizeof(**rows), (*count + 1) * sizeof(**rows));
-	(*rows)[*count].row = *row;
-	(*rows)[(*count)++].row.value = str_dup(t->arena, row->value);
+	if (rows->count == rows->cap) {
+		size_t cap = MAX(2 * rows->cap, 16);
+		rows->items = arena_grow(arena, rows->items, rows->cap * sizeof(*rows->items),
+			cap * sizeof(*rows->items));
+		rows->cap = cap;
+	}
+	rows->items[rows->count].row = *row;
+	rows->items[rows->count++].row.value = str_dup(arena, row->value);
 }
 
 void tail_keep_mark(struct tail *t, const struct row_mark *mark)
@@ -36,21 +42,10 @@ static void keep_summary(struct mailbox *m, const struct catalog_row *row)
 	struct row_append a;
 	uint32_t at;
 	if (row_append_decode(row->value, &a) == ERR_NONE && !a.has_batch && a.summary.n > 0 &&
-		index_find(m->index, a.uid, &at) && !index_is_ghost(index_hot(m->index, at)) &&
+		index_find_name(m->index, a.uid, row->name, &at) &&
+		!index_is_ghost(index_hot(m->index, at)) &&
 		index_cold(m->index, at)->summary_length == 0)
-		summary_keep(m, a.uid, a.summary);
-}
-
-static void note_dead(struct tail *t, const struct catalog_row *row, const struct row_op_value *op)
-{
-	for (size_t i = 0; i < t->dead_count; i++) {
-		struct dead_writer *dead = &t->dead[i];
-		if (dead->writer != name_writer(row->name))
-			continue;
-		dead->last = name_cmp(row->name, dead->last) > 0 ? row->name : dead->last;
-		if (op && op->op == ROW_EXPUNGE)
-			dead->expunge = str_dup(t->arena, row->value);
-	}
+		summary_keep(m, index_hot(m->index, at)->uid, a.summary);
 }
 
 static void note_row(struct tail *t, const struct catalog_row *row)
@@ -58,17 +53,23 @@ static void note_row(struct tail *t, const struct catalog_row *row)
 	struct mailbox *m = t->mailbox;
 	struct row_op_value op;
 	if (row->kind == CATALOG_APPEND) {
-		note_dead(t, row, NULL);
 		if (index_is_gone(m->index, row->name))
 			tail_keep_leftover(t, row);
 		else
 			keep_summary(m, row);
 		return;
 	}
-	bool is_read = row_op_decode(row->value, &op) == ERR_NONE;
-	note_dead(t, row, is_read ? &op : NULL);
-	if (is_read && op.op == ROW_MOVE_INTENT)
-		keep_row(t, &t->intents, &t->intent_count, row);
+	if (row_op_decode(row->value, &op) != ERR_NONE)
+		return;
+	if (op.op == ROW_MOVE_INTENT)
+		tail_keep_row(t->arena, &t->intents, row);
+	if (name_writer(row->name) == m->user->writer)
+		return;
+	if (t->is_taking && (op.op == ROW_EXPUNGE || op.op == ROW_FLAGS))
+		tail_keep_row(t->arena, &t->others, row);
+	for (size_t i = 0; i < t->absent_count && op.op == ROW_EXPUNGE; i++)
+		if (t->absent[i].writer == name_writer(row->name))
+			t->absent[i].expunge = str_dup(t->arena, row->value);
 }
 
 static enum err fold_tail_row(struct op *op, const struct catalog_row *row, void *arg)
@@ -77,13 +78,6 @@ static enum err fold_tail_row(struct op *op, const struct catalog_row *row, void
 	struct mailbox *m = t->mailbox;
 	if (name_cmp(row->name, t->own) == 0)
 		return ERR_NONE;
-	if (index_is_late(m->index, row->name)) {
-		if (row->kind == CATALOG_APPEND)
-			tail_keep_leftover(t, row);
-		else
-			keep_row(t, &t->late_ops, &t->late_op_count, row);
-		return ERR_NONE;
-	}
 	enum err e = index_fold(m->index, row);
 	if (e != ERR_NONE)
 		return op_fail(op, e, "a journal row of the mailbox cannot be folded");
@@ -94,24 +88,40 @@ static enum err fold_tail_row(struct op *op, const struct catalog_row *row, void
 	return ERR_NONE;
 }
 
-/* Who is not there knows nothing newer; `after` is where his fence stands at least. */
-static void find_dead(struct tail *t, struct catalog_name after)
+void tail_find_absent(struct tail *t)
 {
 	const struct user *u = t->mailbox->user;
 	const struct catalog_guid *guid = &t->mailbox->guid;
-	t->dead = ARENA_NEW_ARRAY(t->arena, struct dead_writer, MAX(u->head_count, 1));
+	uint64_t host = hash_stable(u->store->settings.host);
+	t->absent = ARENA_NEW_ARRAY(t->arena, struct absent_writer, MAX(u->head_count, 1));
+	t->absent_count = 0;
 	for (size_t i = 0; i < u->head_count; i++)
 		if (u->heads[i].head.is_open && u->heads[i].writer != u->writer &&
 			memcmp(&u->heads[i].mailbox, guid, sizeof(*guid)) == 0)
-			t->dead[t->dead_count++] =
-				(struct dead_writer){ .writer = u->heads[i].writer, .last = after };
+			t->absent[t->absent_count++] =
+				(struct absent_writer){ .writer = u->heads[i].writer,
+					.is_dead = u->heads[i].head.host == host };
 }
 
-static struct catalog_name tail_begin(const struct mailbox *m, uint32_t *out_bucket)
+const struct absent_writer *tail_absent(const struct tail *t, uint32_t writer)
 {
+	for (size_t i = 0; i < t->absent_count; i++)
+		if (t->absent[i].writer == writer)
+			return &t->absent[i];
+	return NULL;
+}
+
+struct catalog_name tail_begin(const struct mailbox *m, uint32_t *out_bucket)
+{
+	const struct store *s = m->user->store;
 	struct catalog_name cover = index_cover(m->index);
-	int64_t from_ms =
-		(int64_t)MIN(name_ms(cover), (uint64_t)(now_wall_us() / US_PER_MS)) - STORE_TAIL_MS;
+	int64_t from_ms = (int64_t)MIN(name_ms(cover), (uint64_t)(now_wall_us() / US_PER_MS));
+	if (m->seen_ms > 0)
+		from_ms = MIN(from_ms, m->seen_ms);
+	/* Who made the cover looked for rows of others so long ago. */
+	from_ms -= STORE_TAIL_MS;
+	if (!catalog_is_atomic(s->catalog))
+		from_ms -= s->settings.refresh_us / US_PER_MS;
 	struct catalog_name after = name_at_ms(name_is_none(cover) ? 0 : from_ms);
 	*out_bucket = base_tail_bucket(m, after);
 	/* The last bucket that was in use before the tail begins. */
@@ -126,11 +136,16 @@ enum err tail_read(struct op *op, struct tail *t)
 	struct mailbox *m = t->mailbox;
 	const struct user *u = m->user;
 	uint32_t bucket;
-	struct catalog_name after = tail_begin(m, &bucket);
-	find_dead(t, after);
+	int64_t begin_ms = now_wall_us() / US_PER_MS;
+	t->after = tail_begin(m, &bucket);
+	tail_find_absent(t);
 	/* Those of the base are done with: what is a ghost afterwards had its row in the tail, or
 	 * was expunged there. */
 	(void)index_forget(m->index, UINT64_MAX, UINT64_MAX);
-	return catalog_read_rows(op, u->store->catalog, u->name, m->guid, bucket,
-		user_last_bucket(u, m->guid), after, fold_tail_row, t);
+	/* Who is there may have gone on to the next bucket since the heads were read. */
+	uint32_t last_bucket = user_bucket_of(u, m->guid) + (t->absent_count > 0);
+	TRY(catalog_read_rows(op, u->store->catalog, u->name, m->guid, bucket, last_bucket,
+		t->after, fold_tail_row, t));
+	m->seen_ms = begin_ms;
+	return ERR_NONE;
 }

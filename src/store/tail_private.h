@@ -1,48 +1,64 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What opening.c, tail.c, takeover.c and moves.c share: a mailbox's tail, while it is read and when it was. */
+/* What opening.c, tail.c, takeover.c, moves.c and merge.c share: a mailbox's tail, while it is read and when
+ * it was. */
 #pragma once
 
 #include "store/store_private.h"
 
-struct dead_writer {
+/* Somebody else whose head says that he did not close the mailbox. */
+struct absent_writer {
 	uint32_t writer;
-	struct catalog_name last; /* of his rows */
-	struct str expunge;       /* value of his last expunge row */
+	bool is_dead; /* he was on this host, and his lock is ours: he tells nobody anything */
+	struct str expunge; /* value of his last expunge row */
 };
 struct kept_row {
 	struct catalog_row row; /* value in the arena */
 };
+struct kept_rows {
+	struct kept_row *items;
+	size_t count, cap;
+};
 struct tail {
 	struct mailbox *mailbox;
 	struct arena *arena;
-	struct dead_writer *dead;
-	size_t dead_count;
-	struct catalog_name own; /* our floor row: what it raises is no fact of the journal */
+	struct absent_writer *absent;
+	size_t absent_count;
+	bool is_taking;            /* a takeover: what was not seen before is told anew */
+	struct catalog_name after; /* where the tail began */
+	struct catalog_name own; /* our first floor row: what it raises is no fact of the journal */
 	/* Rows of mails that do not count, or of nobody: they go. */
 	struct row_mark *marks;
 	size_t mark_count, mark_cap;
-	struct kept_row *intents, *late_ops;
-	size_t intent_count, late_op_count;
+	struct kept_rows intents;
+	/* Open here, and somebody else moved mail there: it has to be looked for. */
+	struct catalog_guid *targets;
+	size_t target_count;
+	struct kept_rows others; /* op rows of other writers that change mails */
 };
 
 /* ---- tail.c ---- */
 
+void tail_keep_row(struct arena *arena, struct kept_rows *rows, const struct catalog_row *row);
 void tail_keep_mark(struct tail *t, const struct row_mark *mark);
 void tail_keep_leftover(struct tail *t, const struct catalog_row *row);
+void tail_find_absent(struct tail *t);
+/* NULL: his head is not there, or he closed it. */
+const struct absent_writer *tail_absent(const struct tail *t, uint32_t writer);
+/* Where a tail begins that has all that may be new, and its first bucket. */
+struct catalog_name tail_begin(const struct mailbox *m, uint32_t *out_bucket);
 /* WAITS. Folds what the journal has behind the index's cover. */
 enum err tail_read(struct op *op, struct tail *t);
 
 /* ---- moves.c ---- */
 
-void takeover_put_fence(
-	struct batch *b, struct catalog_guid mailbox, uint32_t writer, struct catalog_name last);
-/* WAITS. Finishes the move that an intent row tells of, or drops it. */
+/* WAITS. Finishes the move that another writer's intent row tells of, or drops it, or leaves it to him. */
 enum err tail_settle_intent(struct op *op, struct batch *b, struct tail *t,
 	const struct catalog_row *row, uint64_t *modseq);
 
 /* ---- takeover.c ---- */
 
-/* WAITS. Step 1: our open head and a floor row. */
-enum err takeover_begin(struct op *op, struct tail *t, const struct handover *h, uint64_t *floor);
-/* WAITS. Step 3. */
+/* WAITS. Our open head and a floor row, above all that others may give. The floor row is not folded: the
+ * index would seem to cover what was not read. */
+enum err takeover_begin(struct op *op, struct tail *t, uint64_t *out_modseq);
+/* WAITS. After the tail was folded. */
 enum err takeover_end(struct op *op, struct tail *t, const struct handover *h, uint64_t floor);

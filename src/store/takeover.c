@@ -1,29 +1,156 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Taking over a mailbox.
+/* Taking over a mailbox, and which UIDs a writer may give (storage contract §6).
  *
- * Who did not close it left an `open` head: he is dead, and what he was writing may be there, not be
- * there, in part, or come hours later. Taking over, in this order (storage contract §2, §4, §6):
- *   1. our open head and a floor row are durable: modseqs of ours lie above everything he told;
- *   2. the tail is read: what he had acknowledged is there;
- *   3. one batch ends it: his fence (nothing of his counts behind the last row that was seen), a hole
- *      if flag changes may be lost, moves that he began (finished if the target has the commit row,
- *      else dropped), what he left of mails that do not count; last his head goes.
- * A takeover that is left anywhere is done again by the next opener: his head is still there. */
+ * An open head says which UIDs its writer gives: those below limit_uid. He writes it before he gives one,
+ * and then reads the heads: of two writers that come at once, one sees the other. Who sees another's open
+ * head takes over:
+ *   1. our open head and a floor row are durable, above all that the others may give, and then the heads
+ *      are read: has somebody gone higher meanwhile, so do we;
+ *   2. the tail is read: what the others had acknowledged is there;
+ *   3. one batch ends it: a floor row that says which rows of the others were seen, merge rows for what
+ *      needs another UID or has to be told anew, a hole if flag changes may be lost, moves that they began,
+ *      what they left of mails that do not count; last their heads go, those that were read.
+ * The others may live: their acknowledged mail counts whenever it arrives (index_late(), merge.c), and they
+ * notice us when they look next. A takeover that is left anywhere is done again by the next opener.
+ *
+ * Where a batch is atomic there is one writer: his limits and floors are not needed, UIDs go on. */
 #include "store/tail_private.h"
 
-/* The row is not folded yet: the index would seem to cover what was not read. */
-enum err takeover_begin(struct op *op, struct tail *t, const struct handover *h, uint64_t *floor)
+#define TRIES 4
+
+/* ---- merge rows ---- */
+
+void mailbox_put_merges(
+	struct batch *b, struct mailbox *m, const struct row_mark *marks, size_t count)
+{
+	for (size_t from = 0; from < count; from += ROW_EXPUNGE_MAX) {
+		AUTO_BUF(value, 0);
+		row_merge_encode(&value, marks + from, MIN(count - from, (size_t)ROW_EXPUNGE_MAX));
+		batch_put_op(b, m->guid, m->bucket, &value);
+	}
+}
+
+/* Of a writer that is not known the tail has nothing: all before it is covered. */
+static struct catalog_name seen_of(const struct mailbox *m, uint32_t writer)
+{
+	uint32_t bucket;
+	struct catalog_name seen = index_seen(m->index, writer);
+	if (!name_is_none(seen))
+		return seen;
+	seen = tail_begin(m, &bucket);
+	for (int i = 0; i < 4; i++)
+		seen.bytes[8 + i] = (uint8_t)(writer >> (24 - 8 * i));
+	return seen;
+}
+
+/* Rows that are about to be folded are seen, too. */
+static void see_rows(
+	struct row_mark *seen, size_t *count, const struct user *u, const struct kept_rows *rows)
+{
+	for (size_t i = 0; rows && i < rows->count; i++) {
+		struct catalog_name name = rows->items[i].row.name;
+		size_t at = 0;
+		while (at < *count && name_writer(seen[at].name) != name_writer(name))
+			at++;
+		if (name_writer(name) == u->writer)
+			continue;
+		if (at == *count)
+			seen[(*count)++] = (struct row_mark){ .name = name };
+		else if (name_cmp(name, seen[at].name) > 0)
+			seen[at].name = name;
+	}
+}
+
+void mailbox_put_floor(struct batch *b, struct mailbox *m, uint32_t uid, uint64_t modseq,
+	const struct kept_rows *rows)
+{
+	const struct user *u = m->user;
+	size_t writers, count = 0;
+	const struct catalog_name *known = index_writers(m->index, &writers);
+	struct row_mark *seen = ARENA_NEW_ARRAY(
+		&b->arena, struct row_mark, writers + u->head_count + (rows ? rows->count : 0) + 1);
+	for (size_t i = 0; i < writers; i++)
+		if (name_writer(known[i]) != u->writer)
+			seen[count++] = (struct row_mark){ .name = known[i] };
+	for (size_t i = 0; i < u->head_count; i++)
+		if (u->heads[i].writer != u->writer &&
+			memcmp(&u->heads[i].mailbox, &m->guid, sizeof(m->guid)) == 0 &&
+			name_is_none(index_seen(m->index, u->heads[i].writer)))
+			seen[count++] = (struct row_mark){ .name = seen_of(m, u->heads[i].writer) };
+	see_rows(seen, &count, u, rows);
+	AUTO_BUF(value, 0);
+	row_floor_encode(&value, uid, modseq, seen, count);
+	batch_put_op(b, m->guid, m->bucket, &value);
+}
+
+/* ---- beginning ---- */
+
+static enum err write_floor(struct op *op, struct tail *t, const struct handover *h, uint32_t more,
+	uint64_t *out_modseq)
 {
 	struct mailbox *m = t->mailbox;
 	struct batch *b = batch_new(m->user);
-	uint32_t next_uid = MAX(MAX(h->next_uid, index_next_uid(m->index)), 1);
-	*floor = modseq_restart(MAX(h->modseq, index_modseq(m->index)), now_wall_us());
+	bool is_atomic = catalog_is_atomic(m->user->store->catalog);
+	uint32_t floor = MAX(MAX(h->next_uid, index_next_uid(m->index)), 1);
+	if (!is_atomic)
+		floor = MAX(floor, h->limit_uid);
+	m->floor_uid = MAX(m->floor_uid, floor);
+	m->limit_uid = m->floor_uid + MAX(more, UIDS_A_FLOOR);
+	*out_modseq = modseq_restart(MAX(h->modseq, index_modseq(m->index)), now_wall_us());
 	AUTO_BUF(value, 0);
 	mailbox_put_open_head(b, m);
-	row_floor_encode(&value, next_uid, *floor);
+	row_floor_encode(&value, m->floor_uid, *out_modseq, NULL, 0);
 	batch_put_op(b, m->guid, m->bucket, &value);
+	batch_last(b)->is_quiet = true;
 	t->own = b->changes[b->count - 1].row.name;
 	return user_write(op, m->user, b);
+}
+
+enum err takeover_begin(struct op *op, struct tail *t, uint64_t *out_modseq)
+{
+	struct mailbox *m = t->mailbox;
+	struct user *u = m->user;
+	for (int i = 0; i < TRIES; i++) {
+		struct handover h = user_handover(u, m->guid);
+		if (h.limit_uid > STORE_SEEN_UID_MAX - 2 * UIDS_A_FLOOR)
+			return op_fail(op, ERR_LIMIT, "the mailbox has no UIDs left");
+		TRY(write_floor(op, t, &h, 0, out_modseq));
+		if (catalog_is_atomic(u->store->catalog))
+			return ERR_NONE;
+		TRY(user_read_heads(op, u));
+		h = user_handover(u, m->guid);
+		if (h.limit_uid <= m->floor_uid) {
+			m->is_checked = true;
+			m->must_take_over = false;
+			return ERR_NONE;
+		}
+	}
+	return op_fail(op, ERR_UNAVAILABLE, "other hosts take the mailbox over all the time");
+}
+
+/* ---- ending ---- */
+
+/* Mails that wait for the commit row of a dead writer never count. Those of one who may live do. */
+static void put_void_batches(struct batch *b, struct tail *t)
+{
+	struct mailbox *m = t->mailbox;
+	size_t count;
+	const struct catalog_row *waiting = index_waiting(m->index, &count);
+	struct row_id last = { { 0 } };
+	for (size_t i = 0; i < count; i++) {
+		struct row_append a;
+		const struct absent_writer *his = tail_absent(t, name_writer(waiting[i].name));
+		if (!his || !his->is_dead || row_append_decode(waiting[i].value, &a) != ERR_NONE ||
+			!a.has_batch)
+			continue;
+		tail_keep_leftover(t, &waiting[i]);
+		if (memcmp(&last, &a.batch, sizeof(last)) == 0)
+			continue;
+		last = a.batch;
+		AUTO_BUF(value, 0);
+		row_void_batch_encode(&value, &a.batch);
+		batch_put_op(b, m->guid, m->bucket, &value);
+	}
 }
 
 static void put_leftovers(struct batch *b, struct tail *t)
@@ -34,46 +161,111 @@ static void put_leftovers(struct batch *b, struct tail *t)
 	const struct index_event *ghosts = index_ghosts(m->index, &count);
 	for (size_t i = 0; i < count; i++) {
 		uint32_t at;
-		if (index_find(m->index, ghosts[i].uid, &at)) {
+		/* Not those that only left a UID. */
+		if (index_find(m->index, ghosts[i].uid, &at) &&
+			index_is_gone(m->index, index_cold(m->index, at)->name)) {
 			struct row_mark mark = mailbox_mark_at(m, at);
 			tail_keep_mark(t, &mark);
 		}
 	}
-	const struct catalog_row *waiting = index_waiting(m->index, &count);
-	for (size_t i = 0; i < count; i++)
-		tail_keep_leftover(t, &waiting[i]);
-	for (size_t i = 0; i < t->dead_count; i++) {
+	put_void_batches(b, t);
+	for (size_t i = 0; i < t->absent_count; i++) {
 		struct row_op_value v;
 		struct row_mark mark;
-		if (t->dead[i].expunge.n > 0 && row_op_decode(t->dead[i].expunge, &v) == ERR_NONE)
+		if (t->absent[i].expunge.n > 0 &&
+			row_op_decode(t->absent[i].expunge, &v) == ERR_NONE)
 			while (row_mark_next(v.op, &v.marks, &mark))
 				tail_keep_mark(t, &mark);
 	}
 	for (size_t i = 0; i < t->mark_count; i++)
 		batch_remove_mail(b, m->guid, &t->marks[i], &queued);
-	for (size_t i = 0; i < t->late_op_count; i++)
-		batch_delete_row(
-			b, m->guid, CATALOG_OP, t->late_ops[i].row.bucket, t->late_ops[i].row.name);
 }
 
-static void put_numbers(
-	struct batch *b, struct mailbox *m, const struct handover *h, uint64_t seen, uint64_t floor)
+/* Flag changes that were told and not journalled may be lost. */
+static void put_hole(struct batch *b, struct mailbox *m, const struct handover *h, uint64_t seen,
+	uint64_t restart)
 {
 	bool has_log = m->local.log_fd >= 0 && m->local.is_trusted;
-	uint64_t restart = MAX(floor, modseq_restart(seen, 0));
 	AUTO_BUF(value, 0);
-	if (h->may_lose_flags && !has_log) {
-		/* A row that is durable says nothing about the flags changed before it: those that
-		 * waited for the journal may be older. */
-		row_hole_encode(&value, MIN(h->open_modseq, seen), restart);
-		batch_put_op(b, m->guid, m->bucket, &value);
-		buf_clear(&value);
-	}
-	index_raise(m->index, 0, floor); /* its row was not folded */
-	if (restart == floor)
+	if (!h->may_lose_flags || has_log)
 		return;
-	row_floor_encode(&value, index_next_uid(m->index), restart);
+	/* A row that is durable says nothing about the flags changed before it: those that waited for
+	 * the journal may be older. */
+	row_hole_encode(&value, MIN(h->open_modseq, seen), restart);
 	batch_put_op(b, m->guid, m->bucket, &value);
+}
+
+struct marks {
+	const struct index *index;
+	struct arena *arena;
+	struct row_mark *items;
+	size_t count, cap;
+};
+
+static void add_mark(struct marks *k, const struct row_mark *mark)
+{
+	if (k->count == k->cap) {
+		size_t cap = MAX(2 * k->cap, 16);
+		k->items = arena_grow(
+			k->arena, k->items, k->cap * sizeof(*k->items), cap * sizeof(*k->items));
+		k->cap = cap;
+	}
+	k->items[k->count++] = *mark;
+}
+
+/* Is this change the last of the mail, so that only its own modseq tells of it? */
+static void add_if_untold(struct marks *k, const struct row_mark *mark, uint64_t modseq)
+{
+	uint32_t at;
+	if (index_gone_modseq(k->index, mark->name) == modseq)
+		add_mark(k, mark);
+	else if (index_find_name(k->index, mark->uid, mark->name, &at) &&
+		 index_hot(k->index, at)->modseq == modseq)
+		add_mark(k, &(struct row_mark){ .name = mark->name,
+				    .uid = index_hot(k->index, at)->uid,
+				    .origin = index_origin(k->index, at) });
+}
+
+/* What came behind the rows that an earlier owner had seen: his sessions were told greater modseqs. */
+static void find_late_ops(struct tail *t, struct marks *k)
+{
+	for (size_t i = 0; i < t->others.count; i++) {
+		const struct catalog_row *row = &t->others.items[i].row;
+		struct row_op_value v;
+		struct row_flags_group g;
+		struct row_mark mark;
+		if (!index_is_late(k->index, row->name, 0) ||
+			row_op_decode(row->value, &v) != ERR_NONE)
+			continue;
+		while (v.op == ROW_EXPUNGE && row_mark_next(v.op, &v.marks, &mark))
+			add_if_untold(k, &mark, v.modseq);
+		while (v.op == ROW_FLAGS && row_flags_next(&v.groups, v.keyword_count, &g))
+			while (row_mark_next(v.op, &g.marks, &mark))
+				add_if_untold(k, &mark, g.modseq);
+	}
+}
+
+/* Merge rows for what an earlier owner had not seen. */
+static void put_late(struct batch *b, struct tail *t, uint64_t *modseq)
+{
+	struct mailbox *m = t->mailbox;
+	struct marks k = { .index = m->index, .arena = t->arena };
+	struct row_mark *late;
+	size_t count = index_late(m->index, &late);
+	uint32_t uid = index_next_uid(m->index);
+	for (size_t i = 0; i < count; i++) {
+		late[i].uid = uid++;
+		add_mark(&k, &late[i]);
+	}
+	mem_free(late);
+	if (count > 0) {
+		m->limit_uid = MAX(m->limit_uid, uid + UIDS_A_FLOOR);
+		mailbox_put_open_head(b, m);
+	}
+	find_late_ops(t, &k);
+	for (size_t i = 0; i < k.count; i++)
+		k.items[i].modseq = mailbox_next_modseq(m, modseq);
+	mailbox_put_merges(b, m, k.items, k.count);
 }
 
 enum err takeover_end(struct op *op, struct tail *t, const struct handover *h, uint64_t floor)
@@ -82,11 +274,16 @@ enum err takeover_end(struct op *op, struct tail *t, const struct handover *h, u
 	struct user *u = m->user;
 	bool is_atomic = catalog_is_atomic(u->store->catalog);
 	struct batch *b = batch_new(u);
-	uint64_t modseq = floor;
-	char key[HEAD_OPEN_SIZE];
-	put_numbers(b, m, h, index_modseq(m->index), floor);
-	for (size_t i = 0; i < t->intent_count; i++) {
-		enum err e = tail_settle_intent(op, b, t, &t->intents[i].row, &modseq);
+	uint64_t seen = index_modseq(m->index), restart = MAX(floor, modseq_restart(seen, 0));
+	uint64_t modseq = restart;
+	put_hole(b, m, h, seen, restart);
+	index_raise(m->index, m->floor_uid, restart); /* the row of before was not folded */
+	if (!is_atomic || restart > floor)
+		mailbox_put_floor(b, m, index_next_uid(m->index), restart, NULL);
+	if (!is_atomic)
+		put_late(b, t, &modseq);
+	for (size_t i = 0; i < t->intents.count; i++) {
+		enum err e = tail_settle_intent(op, b, t, &t->intents.items[i].row, &modseq);
 		if (e != ERR_NONE) {
 			batch_free(b);
 			return e;
@@ -94,16 +291,50 @@ enum err takeover_end(struct op *op, struct tail *t, const struct handover *h, u
 	}
 	if (!is_atomic)
 		put_leftovers(b, t);
-	for (size_t i = 0; i < t->dead_count; i++)
-		if (!is_atomic && !user_fence_of(u, m->guid, t->dead[i].writer))
-			takeover_put_fence(b, m->guid, t->dead[i].writer, t->dead[i].last);
-	for (size_t i = 0; i < u->head_count; i++) {
-		const struct user_head *head = &u->heads[i];
-		if (head->writer == u->writer ||
-			memcmp(&head->mailbox, &m->guid, sizeof(m->guid)) != 0)
-			continue;
-		batch_delete_head(b, m->guid, head_writer_key(head->writer, key));
-		batch_last(b)->rank = RANK_LAST_HEADS;
-	}
+	user_delete_foreign_heads(b, m->guid, true, RANK_LAST_HEADS);
 	return user_write(op, u, b);
+}
+
+/* ---- the right to give UIDs ---- */
+
+bool mailbox_is_alone(const struct mailbox *m)
+{
+	const struct user *u = m->user;
+	for (size_t i = 0; i < u->head_count; i++)
+		if (u->heads[i].writer != u->writer &&
+			memcmp(&u->heads[i].mailbox, &m->guid, sizeof(m->guid)) == 0)
+			return false;
+	return true;
+}
+
+static enum err raise_limit(struct op *op, struct mailbox *m, size_t count)
+{
+	struct batch *b = batch_new(m->user);
+	m->is_checked = false;
+	m->limit_uid = index_next_uid(m->index) + MAX((uint32_t)count, UIDS_A_FLOOR);
+	mailbox_put_open_head(b, m);
+	user_delete_foreign_heads(b, m->guid, false, RANK_USUAL);
+	TRY(user_write(op, m->user, b));
+	TRY(user_read_heads(op, m->user));
+	m->is_checked = mailbox_is_alone(m);
+	m->must_take_over = !m->is_checked;
+	return ERR_NONE;
+}
+
+enum err mailbox_ensure_uids(struct op *op, struct mailbox *m, size_t count)
+{
+	if (count > STORE_SEEN_UID_MAX - 2 * UIDS_A_FLOOR - index_next_uid(m->index))
+		return op_fail(op, ERR_LIMIT, "the mailbox has no UIDs left");
+	if (catalog_is_atomic(m->user->store->catalog))
+		return ERR_NONE; /* its one writer: the claim goes with the rows */
+	bool has_room =
+		m->is_claimed && m->is_checked && index_next_uid(m->index) + count <= m->limit_uid;
+	if (!m->must_take_over && has_room)
+		return ERR_NONE;
+	if (!m->must_take_over)
+		TRY(raise_limit(op, m, count));
+	if (m->must_take_over)
+		TRY(mailbox_merge(op, m, true));
+	return index_next_uid(m->index) + count <= m->limit_uid ? ERR_NONE
+								: raise_limit(op, m, count);
 }

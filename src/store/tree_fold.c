@@ -150,6 +150,7 @@ static enum err fold_op(struct tree *t, struct row_op_value *v, uint64_t stamp)
 	case ROW_FLOOR:
 	case ROW_HOLE:
 	case ROW_MERGE:
+	case ROW_VOID_BATCH:
 		break;
 	}
 	return ERR_CORRUPT;

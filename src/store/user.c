@@ -115,8 +115,6 @@ static void choose_writer(struct user *u)
 		is_new = true;
 		for (size_t i = 0; i < u->head_count; i++)
 			is_new = is_new && u->heads[i].writer != u->writer;
-		for (size_t i = 0; i < u->fence_count; i++)
-			is_new = is_new && u->fences[i].writer != u->writer;
 	}
 }
 
@@ -187,6 +185,7 @@ static struct user *user_new(struct store *s, struct str name)
 	list_init(&u->mailboxes);
 	list_init(&u->unsettled);
 	timer_init(&u->idle, idle_due, u);
+	user_refresh_init(u);
 	(void)map_set(&s->users, u->name, u);
 	s->counters.users_open++;
 	return u;
@@ -211,12 +210,12 @@ static void user_free(struct user *u)
 	release_files(u);
 	metacache_user_closed(u);
 	timer_cancel(&u->idle);
+	timer_cancel(&u->refresh);
 	if (map_get(&s->users, u->name) == u)
 		(void)map_remove(&s->users, u->name);
 	tree_done(&u->tree);
 	mem_free(u->heads);
 	mem_free(u->buckets);
-	mem_free(u->fences);
 	mem_free(u->bases);
 	mem_free(u->dir);
 	mem_free((void *)(uintptr_t)u->name.p);
@@ -230,6 +229,8 @@ struct user *user_ref(struct user *u)
 		list_remove(&u->idle_link);
 		u->store->idle_count--;
 		timer_cancel(&u->idle);
+		if (now_us() - u->looked_us > u->store->settings.refresh_us)
+			user_refresh_soon(u);
 	}
 	u->refs++;
 	return u;

@@ -42,7 +42,6 @@ static enum err verify_locked(struct op *op, struct mailbox *m)
 		TRY(base_read(op, m, &fresh));
 	else
 		fresh = index_new(m->guid);
-	mailbox_set_fences(m, fresh);
 	enum err e = catalog_read_rows(op, u->store->catalog, u->name, m->guid, 0,
 		user_last_bucket(u, m->guid), all, fold_row, fresh);
 	if (e == ERR_NONE) {
@@ -59,8 +58,15 @@ enum err mailbox_verify(struct op *op, struct mailbox *m)
 	CHECK(m, MAILBOX_MAGIC);
 	TRY(flags_journal_flush(op, m));
 	TRY(mailbox_write_begin(op, m));
-	enum err e = m->pending.n > 0 ? op_fail(op, ERR_CONFLICT, "flags are changing")
-				      : verify_locked(op, m);
+	enum err e = ERR_NONE;
+	if (!catalog_is_atomic(m->user->store->catalog)) { /* what others wrote is no difference */
+		e = user_read_heads(op, m->user);
+		if (e == ERR_NONE)
+			e = mailbox_merge(op, m, false);
+	}
+	if (e == ERR_NONE)
+		e = m->pending.n > 0 ? op_fail(op, ERR_CONFLICT, "flags are changing")
+				     : verify_locked(op, m);
 	mailbox_write_end(m);
 	return e;
 }

@@ -61,16 +61,12 @@ static void publish_base(struct user *u, const struct catalog_change *change, ui
 static void publish_head(struct user *u, const struct catalog_change *change)
 {
 	uint32_t number;
-	struct catalog_name last;
 	if (head_is_writer_key(change->key, &number))
 		publish_writer(u, change, number);
 	else if (head_is_base_key(change->key, &number))
 		publish_base(u, change, number);
 	else if (change->kind == CATALOG_DELETE_HEAD)
 		return;
-	else if (head_is_fence_key(change->key, &number) &&
-		 head_fence_decode(change->value, &last) == ERR_NONE)
-		user_add_fence(u, change->mailbox, number, last);
 	else if (str_eq(change->key, HEAD_BUCKET) &&
 		 head_bucket_decode(change->value, &number) == ERR_NONE)
 		publish_bucket(u, change->mailbox, number);
@@ -86,7 +82,8 @@ static void publish_row(
 		return;
 	}
 	struct mailbox *m = user_find_mailbox(u, change->mailbox);
-	if (!m || !m->is_loaded || item->rank == RANK_COMMIT || item->rank == RANK_INTENT)
+	if (!m || !m->is_loaded || item->is_quiet || item->rank == RANK_COMMIT ||
+		item->rank == RANK_INTENT)
 		return;
 	struct catalog_row row = change->row;
 	if (item->resolved.n > 0)

@@ -15,12 +15,6 @@ struct str head_writer_key(uint32_t writer, char key[HEAD_OPEN_SIZE])
 	return (struct str){ key, (size_t)n };
 }
 
-struct str head_fence_key(uint32_t writer, char key[HEAD_OPEN_SIZE])
-{
-	int n = snprintf(key, HEAD_OPEN_SIZE, HEAD_FENCE "%08" PRIx32, writer);
-	return (struct str){ key, (size_t)n };
-}
-
 static bool key_has_writer(struct str key, struct str before, uint32_t *out_writer)
 {
 	uint64_t writer;
@@ -33,11 +27,6 @@ static bool key_has_writer(struct str key, struct str before, uint32_t *out_writ
 bool head_is_writer_key(struct str key, uint32_t *out_writer)
 {
 	return key_has_writer(key, STR(HEAD_OPEN), out_writer);
-}
-
-bool head_is_fence_key(struct str key, uint32_t *out_writer)
-{
-	return key_has_writer(key, STR(HEAD_FENCE), out_writer);
 }
 
 static enum err check_version(struct str *rest)
@@ -54,6 +43,7 @@ void head_writer_encode(struct buf *out, const struct head_writer *head)
 	buf_put_byte(out, (char)((head->is_open ? WRITER_IS_OPEN : 0) |
 				  (head->may_lose_flags ? WRITER_MAY_LOSE_FLAGS : 0)));
 	number_put_varint(out, head->next_uid);
+	number_put_varint(out, head->limit_uid);
 	number_put_varint(out, head->recent_uid);
 	number_put_varint(out, head->modseq);
 	number_put_varint(out, head->counters.messages);
@@ -62,6 +52,7 @@ void head_writer_encode(struct buf *out, const struct head_writer *head)
 	number_put_varint(out, head->counters.recent);
 	number_put_varint(out, head->counters.bytes_virtual);
 	put_bytes(out, head->cover.bytes, CATALOG_NAME_BYTES);
+	number_put_varint(out, head->host);
 }
 
 enum err head_writer_decode(struct str value, struct head_writer *out)
@@ -71,34 +62,18 @@ enum err head_writer_decode(struct str value, struct head_writer *out)
 	uint8_t bits;
 	TRY(check_version(&rest));
 	bool ok = cut_u8(&rest, &bits) && bits <= (WRITER_IS_OPEN | WRITER_MAY_LOSE_FLAGS) &&
-		  cut_u32(&rest, &h.next_uid) && cut_u32(&rest, &h.recent_uid) &&
-		  number_cut_varint(&rest, &h.modseq) && cut_u32(&rest, &h.counters.messages) &&
-		  cut_u32(&rest, &h.counters.unseen) && cut_u32(&rest, &h.counters.deleted) &&
-		  cut_u32(&rest, &h.counters.recent) &&
+		  cut_u32(&rest, &h.next_uid) && cut_u32(&rest, &h.limit_uid) &&
+		  cut_u32(&rest, &h.recent_uid) && number_cut_varint(&rest, &h.modseq) &&
+		  cut_u32(&rest, &h.counters.messages) && cut_u32(&rest, &h.counters.unseen) &&
+		  cut_u32(&rest, &h.counters.deleted) && cut_u32(&rest, &h.counters.recent) &&
 		  number_cut_varint(&rest, &h.counters.bytes_virtual) &&
-		  cut_bytes(&rest, h.cover.bytes, CATALOG_NAME_BYTES) && rest.n == 0;
+		  cut_bytes(&rest, h.cover.bytes, CATALOG_NAME_BYTES) &&
+		  number_cut_varint(&rest, &h.host) && rest.n == 0;
 	if (!ok)
 		return ERR_CORRUPT;
 	h.is_open = (bits & WRITER_IS_OPEN) != 0;
 	h.may_lose_flags = (bits & WRITER_MAY_LOSE_FLAGS) != 0;
 	*out = h;
-	return ERR_NONE;
-}
-
-void head_fence_encode(struct buf *out, struct catalog_name last)
-{
-	buf_put_byte(out, HEAD_VERSION);
-	put_bytes(out, last.bytes, CATALOG_NAME_BYTES);
-}
-
-enum err head_fence_decode(struct str value, struct catalog_name *out_last)
-{
-	struct str rest = value;
-	struct catalog_name last;
-	TRY(check_version(&rest));
-	if (!cut_bytes(&rest, last.bytes, CATALOG_NAME_BYTES) || rest.n > 0)
-		return ERR_CORRUPT;
-	*out_last = last;
 	return ERR_NONE;
 }
 

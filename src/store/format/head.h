@@ -5,8 +5,6 @@
  *               written, or was it closed cleanly, and with which totals and cover? In the zero scope it
  *               stands while somebody may be changing the tree.
  * bucket head   key "bucket", scope mailbox: the bucket that appends go to.
- * fence head    key "fence/<8 hex digits of the writer>", scope mailbox or zero: that writer is dead, and
- *               rows of his with greater names do not count: they arrived after somebody took over.
  * root head     key "root", scope zero: a snapshot of the tree, with the cover after which tree ops
  *               count. It exists from the moment the user exists.
  * generation    key "generation", scope zero: of a name whose user was deleted, for ever; what the next
@@ -22,8 +20,7 @@
 #define HEAD_BUCKET     STR("bucket")
 #define HEAD_GENERATION STR("generation")
 #define HEAD_OPEN       "open/"
-#define HEAD_FENCE      "fence/"
-#define HEAD_OPEN_SIZE  (sizeof(HEAD_FENCE) + 8)
+#define HEAD_OPEN_SIZE  (sizeof(HEAD_OPEN) + 8)
 
 struct head_counters {
 	uint32_t messages, unseen, deleted, recent;
@@ -33,20 +30,18 @@ struct head_writer {
 	bool is_open;
 	bool may_lose_flags; /* the writer's journal was not `sync` */
 	uint32_t next_uid;
+	uint32_t limit_uid;  /* he gives no UID from here on before this head says more */
 	uint32_t recent_uid; /* mails up to it were claimed as recent */
 	uint64_t modseq;
 	struct head_counters counters; /* exact when closed */
 	struct catalog_name cover;
+	uint64_t host; /* hash_stable() of its name: who has its lock knows that he is dead */
 };
 /* Writes the key of a writer head, zero-terminated. */
 struct str head_writer_key(uint32_t writer, char key[HEAD_OPEN_SIZE]);
 bool head_is_writer_key(struct str key, uint32_t *out_writer);
 void head_writer_encode(struct buf *out, const struct head_writer *head);
 enum err head_writer_decode(struct str value, struct head_writer *out);
-struct str head_fence_key(uint32_t writer, char key[HEAD_OPEN_SIZE]);
-bool head_is_fence_key(struct str key, uint32_t *out_writer);
-void head_fence_encode(struct buf *out, struct catalog_name last);
-enum err head_fence_decode(struct str value, struct catalog_name *out_last);
 void head_bucket_encode(struct buf *out, uint32_t bucket);
 enum err head_bucket_decode(struct str value, uint32_t *out);
 

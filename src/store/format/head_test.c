@@ -11,10 +11,12 @@ static void a_writer_head_comes_back(void **state)
 		.is_open = true,
 		.may_lose_flags = true,
 		.next_uid = 12,
+		.limit_uid = 1012,
 		.recent_uid = 11,
 		.modseq = 1000,
 		.counters = { 10, 3, 1, 2, 123456 },
 		.cover = { { 1, 2, 3 } },
+		.host = 300,
 	};
 	AUTO_BUF(b, 0);
 	head_writer_encode(&b, &head);
@@ -22,6 +24,8 @@ static void a_writer_head_comes_back(void **state)
 	assert_ok(head_writer_decode(buf_str(&b), &got));
 	assert_true(got.is_open && got.may_lose_flags);
 	assert_int_equal(got.next_uid, 12);
+	assert_int_equal(got.limit_uid, 1012);
+	assert_true(got.host == 300);
 	assert_int_equal(got.recent_uid, 11);
 	assert_int_equal(got.counters.unseen, 3);
 	assert_int_equal(got.counters.bytes_virtual, 123456);
@@ -31,7 +35,7 @@ static void a_writer_head_comes_back(void **state)
 	AUTO_BUF(hex, 0);
 	hex_encode(&hex, buf_str(&b));
 	assert_str(
-		buf_str(&hex), STR("01030c0be8070a030102c0c40701020300000000000000000000000000"));
+		buf_str(&hex), STR("01030cf4070be8070a030102c0c40701020300000000000000000000000000ac02"));
 	assert_err(head_writer_decode(STR("\x02"), &got), ERR_UNSUPPORTED);
 }
 
@@ -82,23 +86,6 @@ static void the_root_lists_mailboxes_and_subscriptions(void **state)
 		assert_err(head_root_decode((struct str){ b.p, n }, &got), ERR_CORRUPT);
 }
 
-static void a_fence_is_the_last_name_that_counts(void **state)
-{
-	(void)state;
-	char key[HEAD_OPEN_SIZE];
-	uint32_t writer;
-	struct catalog_name last = { { 1, 2, 3 } }, got;
-	assert_str(head_fence_key(0xabc, key), STR("fence/00000abc"));
-	assert_true(head_is_fence_key(str_from(key), &writer) && writer == 0xabc);
-	assert_false(head_is_writer_key(str_from(key), &writer));
-	assert_false(head_is_fence_key(STR("fence/abc"), &writer));
-	AUTO_BUF(b, 0);
-	head_fence_encode(&b, last);
-	assert_ok(head_fence_decode(buf_str(&b), &got));
-	assert_memory_equal(&got, &last, sizeof(got));
-	assert_err(head_fence_decode(str_slice(buf_str(&b), 0, 16), &got), ERR_CORRUPT);
-}
-
 static void a_bucket_head_is_a_number(void **state)
 {
 	(void)state;
@@ -116,7 +103,6 @@ int main(void)
 		cmocka_unit_test(a_writer_head_comes_back),
 		cmocka_unit_test(the_key_names_the_writer),
 		cmocka_unit_test(the_root_lists_mailboxes_and_subscriptions),
-		cmocka_unit_test(a_fence_is_the_last_name_that_counts),
 		cmocka_unit_test(a_bucket_head_is_a_number),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -60,6 +60,7 @@ enum row_op {
 	ROW_FLOOR = 6,
 	ROW_HOLE = 7,
 	ROW_MERGE = 8,
+	ROW_VOID_BATCH = 9,
 	ROW_TREE_CREATE = 32,
 	ROW_TREE_RENAME = 33,
 	ROW_TREE_REMOVE = 34,
@@ -67,13 +68,14 @@ enum row_op {
 };
 
 /* A mail that an op names. The uid is a hint that saves a search (0: none); merges may have changed
- * it. */
+ * it. In a floor row: the last row of another writer that had been seen; his number is in the name. */
 struct row_mark {
 	struct catalog_name name;
 	uint32_t uid;
 	uint32_t bucket;   /* expunge and move intent */
 	struct row_id oid; /* expunge and move intent */
-	uint64_t modseq;   /* merge only; uid is then the fresh one */
+	uint64_t modseq;   /* merge only; uid is then the fresh one ... */
+	uint32_t origin;   /* ... and this one the append row's */
 };
 
 /* Flags and keywords that one change set or cleared in some mails, with its original stamp. */
@@ -91,8 +93,8 @@ struct row_op_value {
 	uint64_t modseq;       /* expunge, commit, floor */
 	uint32_t uid;          /* commit: that of place 1; floor: the next to give */
 	size_t count;          /* marks, groups, renames; commit: mails of the batch */
-	struct str marks;      /* expunge, move intent, void, merge: row_mark_next() */
-	struct row_id batch;   /* commit, move intent */
+	struct str marks;      /* expunge, move intent, void, floor, merge: row_mark_next() */
+	struct row_id batch;   /* commit, move intent, void batch */
 	struct row_id mailbox; /* move intent: destination; tree ops: which mailbox */
 	uint64_t hole_first, hole_last;
 	struct str groups; /* flags: row_flags_next() */
@@ -122,7 +124,10 @@ void row_commit_encode(struct buf *out, const struct row_id *batch, uint32_t fir
 void row_move_intent_encode(struct buf *out, const struct row_id *batch,
 	const struct row_id *destination, const struct row_mark *marks, size_t count);
 void row_void_encode(struct buf *out, const struct row_mark *marks, size_t count);
-void row_floor_encode(struct buf *out, uint32_t next_uid, uint64_t modseq);
+/* No commit row of this batch ever counts. */
+void row_void_batch_encode(struct buf *out, const struct row_id *batch);
+void row_floor_encode(struct buf *out, uint32_t next_uid, uint64_t modseq,
+	const struct row_mark *seen, size_t count);
 void row_hole_encode(struct buf *out, uint64_t first, uint64_t last);
 void row_merge_encode(struct buf *out, const struct row_mark *marks, size_t count);
 /* A flags row is a head, then groups; the keyword bits of all its groups mean `keywords`. */

@@ -28,6 +28,7 @@ static void put_mark(struct buf *out, enum row_op op, const struct row_mark *mar
 		put_bytes(out, mark->oid.bytes, ROW_ID_BYTES);
 	} else if (op == ROW_MERGE) {
 		number_put_varint(out, mark->modseq);
+		number_put_varint(out, mark->origin);
 	}
 }
 
@@ -47,7 +48,8 @@ bool row_mark_next(enum row_op op, struct str *marks, struct row_mark *out)
 	if (names_objects(op) &&
 		(!cut_u32(&rest, &mark.bucket) || !cut_bytes(&rest, mark.oid.bytes, ROW_ID_BYTES)))
 		return false;
-	if (op == ROW_MERGE && !number_cut_varint(&rest, &mark.modseq))
+	if (op == ROW_MERGE &&
+		(!number_cut_varint(&rest, &mark.modseq) || !cut_u32(&rest, &mark.origin)))
 		return false;
 	*marks = rest;
 	*out = mark;
@@ -164,7 +166,10 @@ static bool op_decode(struct str *rest, struct row_op_value *v)
 	case ROW_MERGE:
 		return cut_marks(rest, v->op, &v->count, &v->marks);
 	case ROW_FLOOR:
-		return cut_u32(rest, &v->uid) && number_cut_varint(rest, &v->modseq);
+		return cut_u32(rest, &v->uid) && number_cut_varint(rest, &v->modseq) &&
+		       cut_marks(rest, v->op, &v->count, &v->marks);
+	case ROW_VOID_BATCH:
+		return cut_bytes(rest, v->batch.bytes, ROW_ID_BYTES);
 	case ROW_HOLE:
 		return number_cut_varint(rest, &v->hole_first) &&
 		       number_cut_varint(rest, &v->hole_last) && v->hole_first <= v->hole_last;
@@ -235,11 +240,19 @@ void row_void_encode(struct buf *out, const struct row_mark *marks, size_t count
 	put_marks(out, ROW_VOID, marks, count);
 }
 
-void row_floor_encode(struct buf *out, uint32_t next_uid, uint64_t modseq)
+void row_void_batch_encode(struct buf *out, const struct row_id *batch)
+{
+	put_op(out, ROW_VOID_BATCH);
+	put_bytes(out, batch->bytes, ROW_ID_BYTES);
+}
+
+void row_floor_encode(struct buf *out, uint32_t next_uid, uint64_t modseq,
+	const struct row_mark *seen, size_t count)
 {
 	put_op(out, ROW_FLOOR);
 	number_put_varint(out, next_uid);
 	number_put_varint(out, modseq);
+	put_marks(out, ROW_FLOOR, seen, count);
 }
 
 void row_hole_encode(struct buf *out, uint64_t first, uint64_t last)

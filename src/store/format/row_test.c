@@ -13,7 +13,7 @@ static struct row_id id(uint8_t fill)
 
 static struct row_mark mark(uint8_t fill, uint32_t uid)
 {
-	struct row_mark m = { .uid = uid, .bucket = 3, .oid = id(0x0d), .modseq = 77 };
+	struct row_mark m = { .uid = uid, .bucket = 3, .oid = id(0x0d), .modseq = 77, .origin = 5 };
 	memset(m.name.bytes, fill, sizeof(m.name.bytes));
 	return m;
 }
@@ -211,9 +211,17 @@ static void the_small_ops_come_back(void **state)
 	assert_true(v.op == ROW_VOID && row_mark_next(v.op, &v.marks, &got) && got.uid == 9);
 	assert_exact(&b, true);
 	buf_clear(&b);
-	row_floor_encode(&b, 42, 4200);
+	row_floor_encode(&b, 42, 4200, marks, 1);
 	assert_ok(row_op_decode(buf_str(&b), &v));
-	assert_true(v.op == ROW_FLOOR && v.uid == 42 && v.modseq == 4200);
+	assert_true(v.op == ROW_FLOOR && v.uid == 42 && v.modseq == 4200 && v.count == 1);
+	assert_true(row_mark_next(v.op, &v.marks, &got));
+	assert_memory_equal(&got.name, &marks[0].name, sizeof(got.name));
+	assert_exact(&b, true);
+	buf_clear(&b);
+	row_void_batch_encode(&b, &marks[0].oid);
+	assert_ok(row_op_decode(buf_str(&b), &v));
+	assert_true(v.op == ROW_VOID_BATCH);
+	assert_memory_equal(&v.batch, &marks[0].oid, sizeof(v.batch));
 	assert_exact(&b, true);
 	buf_clear(&b);
 	row_hole_encode(&b, 10, 20);
@@ -223,7 +231,7 @@ static void the_small_ops_come_back(void **state)
 	buf_clear(&b);
 	row_merge_encode(&b, marks, 1);
 	assert_ok(row_op_decode(buf_str(&b), &v));
-	assert_true(row_mark_next(v.op, &v.marks, &got) && got.modseq == 77);
+	assert_true(row_mark_next(v.op, &v.marks, &got) && got.modseq == 77 && got.origin == 5);
 	assert_exact(&b, true);
 }
 

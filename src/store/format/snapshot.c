@@ -18,6 +18,10 @@ static size_t item_bytes(enum snapshot_type type)
 		return sizeof(struct snapshot_hole);
 	case SNAPSHOT_TOMBSTONES:
 		return sizeof(struct snapshot_tombstone);
+	case SNAPSHOT_MOVED:
+		return sizeof(struct snapshot_moved);
+	case SNAPSHOT_FLOORS:
+		return sizeof(struct snapshot_floor);
 	case SNAPSHOT_STAMPS:
 		return sizeof(struct snapshot_stamp);
 	case SNAPSHOT_HOT:

@@ -32,6 +32,8 @@ enum snapshot_type {
 	SNAPSHOT_STAMPS = 5,     /* struct snapshot_stamp: flags changed lately */
 	SNAPSHOT_HOT = 6,        /* struct snapshot_hot */
 	SNAPSHOT_COLD = 7,       /* struct snapshot_cold */
+	SNAPSHOT_MOVED = 8,      /* struct snapshot_moved */
+	SNAPSHOT_FLOORS = 9,     /* struct snapshot_floor */
 };
 
 struct snapshot_meta {
@@ -47,7 +49,21 @@ struct snapshot_hole {
 struct snapshot_tombstone {
 	struct catalog_name name;
 	uint64_t modseq;
-	uint32_t uid; /* 0: voided, never seen */
+	uint32_t uid; /* 0: voided, never seen; the name is zero: a UID that its mail lost */
+	uint32_t reserved;
+};
+/* A mail that a merge row gave another UID. */
+struct snapshot_moved {
+	struct catalog_name name, by; /* the mail's; of the row that gave it */
+	uint64_t modseq;
+	uint32_t uid, origin; /* now; in its append row */
+};
+/* What the writer of a floor row had seen of another one: what that one gave below the floor in later
+ * rows needs another UID. */
+struct snapshot_floor {
+	struct catalog_name seen; /* the last row of the other; his number is in it */
+	uint64_t stamp;           /* of the floor row */
+	uint32_t uid;
 	uint32_t reserved;
 };
 struct snapshot_stamp {
@@ -76,6 +92,8 @@ struct snapshot_cold {
 };
 _Static_assert(sizeof(struct snapshot_hole) == 16, "layout of the file");
 _Static_assert(sizeof(struct snapshot_tombstone) == 32, "layout of the file");
+_Static_assert(sizeof(struct snapshot_moved) == 48, "layout of the file");
+_Static_assert(sizeof(struct snapshot_floor) == 32, "layout of the file");
 _Static_assert(sizeof(struct snapshot_stamp) == 16, "layout of the file");
 _Static_assert(sizeof(struct snapshot_hot) == 24, "layout of the file");
 _Static_assert(sizeof(struct snapshot_cold) == 96, "layout of the file");

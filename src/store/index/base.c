@@ -99,6 +99,12 @@ void index_base_sections(
 	out[1] = holes_section(x, arena);
 	out[2] = section(arena, BASE_TOMBSTONES, x->tombstone_count - old, &b);
 	out[3] = stamps_section(x, MAX(x->stamp_floor, stamp_floor), arena);
+	out[4] = (struct base_section){ BASE_MOVED, (uint32_t)x->moved_count,
+		str_dup(arena, (struct str){ (const char *)x->moved,
+				       x->moved_count * sizeof(*x->moved) }) };
+	out[5] = (struct base_section){ BASE_FLOORS, (uint32_t)x->floor_count,
+		str_dup(arena, (struct str){ (const char *)x->floors,
+				       x->floor_count * sizeof(*x->floors) }) };
 }
 
 uint32_t index_copy_records(const struct index *x, uint32_t first_uid, uint32_t last_uid,
@@ -179,6 +185,30 @@ static enum err take_stamps(struct index *x, const struct base_section *s)
 	return e;
 }
 
+static enum err take_moved(struct index *x, const struct base_section *s)
+{
+	struct snapshot_moved moved;
+	if (s->bytes.n != (size_t)s->items * sizeof(moved))
+		return ERR_CORRUPT;
+	for (uint32_t i = 0; i < s->items; i++) {
+		memcpy(&moved, s->bytes.p + i * sizeof(moved), sizeof(moved));
+		index_take_moved(x, &moved);
+	}
+	return ERR_NONE;
+}
+
+static enum err take_floors(struct index *x, const struct base_section *s)
+{
+	struct snapshot_floor floor;
+	if (s->bytes.n != (size_t)s->items * sizeof(floor))
+		return ERR_CORRUPT;
+	for (uint32_t i = 0; i < s->items; i++) {
+		memcpy(&floor, s->bytes.p + i * sizeof(floor), sizeof(floor));
+		index_take_floor(x, &floor);
+	}
+	return ERR_NONE;
+}
+
 enum err index_take_section(struct index *x, const struct base_section *s)
 {
 	switch (s->type) {
@@ -190,14 +220,16 @@ enum err index_take_section(struct index *x, const struct base_section *s)
 		return take_tombstones(x, s);
 	case BASE_STAMPS:
 		return take_stamps(x, s);
+	case BASE_MOVED:
+		return take_moved(x, s);
+	case BASE_FLOORS:
+		return take_floors(x, s);
 	case BASE_META:
 	case BASE_HOT:
 	case BASE_COLD:
 	case BASE_SEGMENTS:
 	case BASE_SUMMARIES:
 	case BASE_TEXTS:
-	case BASE_MOVED:
-	case BASE_FLOORS:
 	case BASE_NAME:
 		break; /* not of the index, or taken as records */
 	}

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Rows that do not count by themselves: those of a batch wait for its commit row, whichever comes first;
- * those of a dead writer behind his fence never count. */
+/* Rows that do not count by themselves: those of a batch wait for its commit row, whichever comes first; those
+ * of a batch that was voided never count. */
 #include "store/index/index_private.h"
 
 static struct str id_key(const struct row_id *id)
@@ -8,33 +8,13 @@ static struct str id_key(const struct row_id *id)
 	return (struct str){ (const char *)id->bytes, sizeof(id->bytes) };
 }
 
-/* ---- fences ---- */
-
-void index_fence(struct index *x, uint32_t writer, struct catalog_name last)
-{
-	for (size_t i = 0; i < x->fence_count; i++) {
-		if (x->fences[i].writer != writer)
-			continue;
-		if (name_cmp(last, x->fences[i].last) < 0)
-			x->fences[i].last = last;
-		return;
-	}
-	x->fences = mem_resize(x->fences, (x->fence_count + 1) * sizeof(*x->fences));
-	x->fences[x->fence_count++] = (struct fence){ writer, last };
-}
-
-bool index_is_late(const struct index *x, struct catalog_name name)
-{
-	for (size_t i = 0; i < x->fence_count; i++)
-		if (x->fences[i].writer == name_writer(name))
-			return name_cmp(name, x->fences[i].last) > 0;
-	return false;
-}
-
 /* ---- rows that wait ---- */
 
 void batches_wait(struct index *x, const struct catalog_row *row)
 {
+	for (size_t i = x->waiting_count; i > 0; i--)
+		if (name_cmp(x->waiting[i - 1].name, row->name) == 0)
+			return;
 	if (x->waiting_count == x->waiting_cap) {
 		x->waiting_cap = MAX(2 * x->waiting_cap, 16);
 		x->waiting = mem_resize(x->waiting, x->waiting_cap * sizeof(*x->waiting));
@@ -65,29 +45,56 @@ bool batches_resolve(const struct index *x, struct row_append *a)
 	return true;
 }
 
+/* Folds them again: what still has to wait does. */
+void batches_retry(struct index *x)
+{
+	size_t count = x->waiting_count;
+	struct catalog_row *rows = x->waiting;
+	x->waiting = NULL;
+	x->waiting_count = x->waiting_cap = 0;
+	for (size_t i = 0; i < count; i++) {
+		/* It was decoded when it came; a UID beyond all cannot be given. */
+		(void)(fold_append(x, &rows[i]) == ERR_NONE);
+		waiting_free(&rows[i]);
+	}
+	mem_free(rows);
+}
+
 /* ---- commits ---- */
+
+bool index_is_void(const struct index *x, const struct row_id *batch)
+{
+	for (size_t i = 0; i < x->void_count; i++)
+		if (memcmp(&x->void_batches[i], batch, sizeof(*batch)) == 0)
+			return true;
+	return false;
+}
+
+void batches_void_id(struct index *x, const struct row_id *batch)
+{
+	struct commit *c = map_remove(&x->commits, id_key(batch));
+	if (c)
+		fold_void_uids(x, c->uid, c->uid + c->count - 1);
+	mem_free(c);
+	if (index_is_void(x, batch))
+		return;
+	x->void_batches =
+		mem_resize(x->void_batches, (x->void_count + 1) * sizeof(*x->void_batches));
+	x->void_batches[x->void_count++] = *batch;
+}
 
 enum err batches_commit(struct index *x, struct catalog_name name, const struct row_op_value *v)
 {
-	if (tombstone_has(x, name) || map_get(&x->commits, id_key(&v->batch)))
+	if (tombstone_has(x, name) || map_get(&x->commits, id_key(&v->batch)) ||
+		index_is_void(x, &v->batch))
 		return ERR_NONE;
 	struct commit *c = MEM_NEW(struct commit);
 	*c = (struct commit){ v->batch, name, v->uid, (uint32_t)v->count, v->modseq };
 	(void)map_set(&x->commits, id_key(&c->batch), c);
 	index_raise(
 		x, c->uid + c->count, 0); /* its modseq is that of its mails, if they are there */
-	size_t count = x->waiting_count;
-	struct catalog_row *rows = x->waiting;
-	x->waiting = NULL;
-	x->waiting_count = x->waiting_cap = 0;
-	enum err e = ERR_NONE;
-	for (size_t i = 0; i < count; i++) {
-		enum err folded = fold_append(x, &rows[i]); /* or it waits again */
-		e = e == ERR_NONE ? folded : e;
-		waiting_free(&rows[i]);
-	}
-	mem_free(rows);
-	return e;
+	batches_retry(x);
+	return ERR_NONE;
 }
 
 bool batches_void(

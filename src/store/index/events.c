@@ -117,10 +117,20 @@ static void tombstones_trim(struct index *x)
 	memmove(x->tombstones, x->tombstones + drop, x->tombstone_count * sizeof(*x->tombstones));
 }
 
-void tombstone_add(struct index *x, struct catalog_name name, uint32_t uid, uint64_t modseq)
+/* Keeps the order of modseq. */
+static void tombstone_insert(struct index *x, const struct snapshot_tombstone *t)
 {
-	if (tombstone_has(x, name))
-		return;
+	size_t at = x->tombstone_count;
+	while (at > 0 && x->tombstones[at - 1].modseq > t->modseq)
+		at--;
+	memmove(&x->tombstones[at + 1], &x->tombstones[at],
+		(x->tombstone_count - at) * sizeof(*x->tombstones));
+	x->tombstones[at] = *t;
+	x->tombstone_count++;
+}
+
+static void tombstone_put(struct index *x, const struct snapshot_tombstone *t)
+{
 	if (x->tombstone_count >= INDEX_TOMBSTONES_MAX)
 		tombstones_trim(x);
 	if (x->tombstone_count == x->tombstone_cap) {
@@ -128,14 +138,64 @@ void tombstone_add(struct index *x, struct catalog_name name, uint32_t uid, uint
 		x->tombstones =
 			mem_resize(x->tombstones, x->tombstone_cap * sizeof(*x->tombstones));
 	}
-	size_t at = x->tombstone_count;
-	while (at > 0 && x->tombstones[at - 1].modseq > modseq)
-		at--;
-	memmove(&x->tombstones[at + 1], &x->tombstones[at],
-		(x->tombstone_count - at) * sizeof(*x->tombstones));
-	x->tombstones[at] = (struct snapshot_tombstone){ name, modseq, uid, 0 };
-	x->tombstone_count++;
+	tombstone_insert(x, t);
+}
+
+void tombstone_add(struct index *x, struct catalog_name name, uint32_t uid, uint64_t modseq)
+{
+	if (name_is_none(name)) {
+		tombstone_add_burned(x, uid, modseq);
+		return;
+	}
+	if (tombstone_has(x, name))
+		return;
+	tombstone_put(x, &(struct snapshot_tombstone){ name, modseq, uid, 0 });
 	(void)map_u64_set(&x->gone, name_hash(name), x);
+}
+
+void tombstone_add_burned(struct index *x, uint32_t uid, uint64_t modseq)
+{
+	static const struct catalog_name none;
+	if (uid > 0)
+		tombstone_put(x, &(struct snapshot_tombstone){ none, modseq, uid, 0 });
+}
+
+uint64_t index_gone_modseq(const struct index *x, struct catalog_name name)
+{
+	for (size_t i = x->tombstone_count; tombstone_has(x, name) && i > 0; i--)
+		if (name_cmp(x->tombstones[i - 1].name, name) == 0)
+			return x->tombstones[i - 1].modseq;
+	return 0;
+}
+
+static void events_raise(struct index_events *e, uint32_t uid, uint64_t modseq)
+{
+	for (size_t i = e->count; i > 0; i--) {
+		if (e->items[i - 1].uid != uid)
+			continue;
+		memmove(&e->items[i - 1], &e->items[i], (e->count - i) * sizeof(*e->items));
+		e->count--;
+		events_add(e, modseq, uid);
+		return;
+	}
+}
+
+void tombstone_raise(struct index *x, struct catalog_name name, uint64_t modseq)
+{
+	for (size_t i = x->tombstone_count; i > 0; i--) {
+		struct snapshot_tombstone t = x->tombstones[i - 1];
+		if (name_cmp(t.name, name) != 0)
+			continue;
+		if (t.modseq == 0 || t.modseq >= modseq)
+			return; /* a void tells nothing */
+		t.modseq = modseq;
+		memmove(&x->tombstones[i - 1], &x->tombstones[i],
+			(x->tombstone_count - i) * sizeof(*x->tombstones));
+		x->tombstone_count--;
+		tombstone_insert(x, &t);
+		events_raise(&x->ghosts, t.uid, modseq);
+		return;
+	}
 }
 
 const struct snapshot_tombstone *index_tombstones(

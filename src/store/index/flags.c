@@ -6,8 +6,6 @@
 
 #include "base/hash.h"
 
-#define SYSTEM_FLAGS       5
-#define KEYWORD_BIT        8
 #define KEY_BITS           7
 #define MAIL_DELETED_BIT   4u
 #define MAIL_SEEN_BIT      8u
@@ -38,7 +36,7 @@ static void change_apply(
 	bool is_ghost = index_is_ghost(hot);
 	if (!is_ghost)
 		chunk_count_record(x, c, i, false);
-	for (uint32_t bit = 0; bit < SYSTEM_FLAGS; bit++) {
+	for (uint32_t bit = 0; bit < FLAG_BITS; bit++) {
 		unsigned flag = 1u << bit;
 		bool is_set = (change->value & flag) != 0;
 		if ((change->mask & flag) && stamp_wins(x, hot->uid, bit, change->stamp, is_set))
@@ -48,7 +46,7 @@ static void change_apply(
 		uint32_t bit = (uint32_t)__builtin_ctzll(left);
 		uint64_t flag = UINT64_C(1) << bit;
 		bool is_set = (change->keywords_value & flag) != 0;
-		if (stamp_wins(x, hot->uid, KEYWORD_BIT + bit, change->stamp, is_set))
+		if (stamp_wins(x, hot->uid, FLAG_KEYWORD_BIT + bit, change->stamp, is_set))
 			hot->keywords = is_set ? hot->keywords | flag : hot->keywords & ~flag;
 	}
 	if (change->modseq > hot->modseq) {
@@ -111,10 +109,10 @@ static bool find_marked(struct index *x, const struct row_mark *mark, struct chu
 	uint32_t *out_in_chunk)
 {
 	uint32_t position;
-	if (!index_find(x, mark->uid, &position))
+	if (!index_find_name(x, mark->uid, mark->name, &position))
 		return false;
 	*out_chunk = chunk_at(x, position, out_in_chunk);
-	return name_cmp((*out_chunk)->cold[*out_in_chunk].name, mark->name) == 0;
+	return true;
 }
 
 void flags_fold(struct index *x, const struct row_op_value *v)
@@ -140,5 +138,15 @@ void flags_fold(struct index *x, const struct row_op_value *v)
 			else if (!tombstone_has(x, mark.name))
 				orphan_add(x, mark.name, &change);
 		}
+	}
+}
+
+void flags_move_stamps(struct index *x, uint32_t from, uint32_t to)
+{
+	for (uint32_t bit = 0; x->stamps.count > 0 && bit < FLAG_KEYWORD_BIT + ROW_KEYWORDS_MAX;
+		bit++) {
+		void *stamp = map_u64_remove(&x->stamps, stamp_key(from, bit));
+		if (stamp)
+			(void)map_u64_set(&x->stamps, stamp_key(to, bit), stamp);
 	}
 }

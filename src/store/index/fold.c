@@ -2,17 +2,6 @@
 /* One row at a time into the index. Rows are decoded as a whole before anything is changed. */
 #include "store/index/index_private.h"
 
-static bool find_by_name(
-	struct index *x, uint32_t uid_hint, struct catalog_name name, uint32_t *out_position)
-{
-	uint32_t position;
-	if (!index_find(x, uid_hint, &position) ||
-		name_cmp(index_cold(x, position)->name, name) != 0)
-		return false;
-	*out_position = position;
-	return true;
-}
-
 static void record_fill(struct index *x, struct chunk *c, uint32_t i, const struct catalog_row *row,
 	const struct row_append *a)
 {
@@ -42,6 +31,21 @@ static void record_fill(struct index *x, struct chunk *c, uint32_t i, const stru
 	};
 }
 
+/* What merge rows gave the mail before its append row came. */
+static void place_moved(struct index *x, struct catalog_name name, struct row_append *a)
+{
+	struct snapshot_moved *m = x->moved_count > 0 ? moved_find(x, name) : NULL;
+	if (!m)
+		return;
+	a->modseq = MAX(a->modseq, m->modseq);
+	if (m->uid <= a->uid) {
+		moved_forget(x, name);
+		return;
+	}
+	m->origin = a->uid;
+	a->uid = m->uid;
+}
+
 enum err fold_append(struct index *x, const struct catalog_row *row)
 {
 	struct row_append a;
@@ -53,13 +57,21 @@ enum err fold_append(struct index *x, const struct catalog_row *row)
 	}
 	if (a.uid == UINT32_MAX)
 		return ERR_CORRUPT;
+	index_raise(x, a.uid + 1, a.modseq);
+	if (tombstone_has(x, row->name))
+		return ERR_NONE;
+	uint32_t first = a.uid;
+	place_moved(x, row->name, &a);
 	uint32_t position = index_seek(x, a.uid);
 	bool is_taken = position < index_count(x) && index_hot(x, position)->uid == a.uid;
-	if (is_taken && name_cmp(index_cold(x, position)->name, row->name) != 0)
-		return ERR_CORRUPT; /* one UID, two mails: only several writers could do that */
-	index_raise(x, a.uid + 1, a.modseq);
-	if (is_taken || tombstone_has(x, row->name))
+	if (is_taken) {
+		/* One UID, two mails: the one that came later waits for another. */
+		if (name_cmp(index_cold(x, position)->name, row->name) != 0)
+			batches_wait(x, row);
 		return ERR_NONE;
+	}
+	if (first != a.uid)
+		tombstone_add_burned(x, first, a.modseq);
 	uint32_t i;
 	struct chunk *c = chunk_insert(x, position, &i);
 	record_fill(x, c, i, row, &a);
@@ -68,7 +80,7 @@ enum err fold_append(struct index *x, const struct catalog_row *row)
 	return ERR_NONE;
 }
 
-static void record_end(struct index *x, uint32_t position, uint64_t modseq)
+void record_end(struct index *x, uint32_t position, uint64_t modseq)
 {
 	uint32_t i;
 	struct chunk *c = chunk_at(x, position, &i);
@@ -79,18 +91,35 @@ static void record_end(struct index *x, uint32_t position, uint64_t modseq)
 	events_add(&x->ghosts, modseq, c->hot[i].uid);
 }
 
-/* A batch that never was: its mails go with its commit row. */
-static void fold_void_commit(struct index *x, struct catalog_name name)
+void fold_void_uids(struct index *x, uint32_t first, uint32_t last)
 {
-	uint32_t first, last, position;
-	if (!batches_void(x, name, &first, &last))
-		return;
+	uint32_t position;
 	for (uint32_t uid = first; uid <= last; uid++) {
 		if (!index_find(x, uid, &position))
 			continue;
 		tombstone_add(x, index_cold(x, position)->name, 0, 0);
 		record_end(x, position, 0);
 	}
+}
+
+/* A batch that never was: its mails go with its commit row. */
+static void fold_void_commit(struct index *x, struct catalog_name name)
+{
+	uint32_t first, last;
+	if (batches_void(x, name, &first, &last))
+		fold_void_uids(x, first, last);
+}
+
+/* An expunged mail is known by its tombstone alone. Merge rows may have told of it at another UID. */
+static void end_moved(struct index *x, const struct row_mark *mark, uint32_t uid, uint64_t modseq)
+{
+	const struct snapshot_moved *m = x->moved_count > 0 ? moved_find(x, mark->name) : NULL;
+	if (!m)
+		return;
+	if (m->uid != uid)
+		tombstone_add_burned(x, m->uid, modseq);
+	tombstone_raise(x, mark->name, m->modseq);
+	moved_forget(x, mark->name);
 }
 
 static void fold_gone(struct index *x, const struct row_op_value *v, uint64_t modseq)
@@ -100,12 +129,15 @@ static void fold_gone(struct index *x, const struct row_op_value *v, uint64_t mo
 	while (row_mark_next(v->op, &marks, &mark)) {
 		uint32_t position;
 		index_raise(x, mark.uid < UINT32_MAX ? mark.uid + 1 : mark.uid, modseq);
-		tombstone_add(x, mark.name, v->op == ROW_VOID ? 0 : mark.uid, modseq);
+		bool is_there = index_find_name(x, mark.uid, mark.name, &position);
+		uint32_t uid = is_there ? index_hot(x, position)->uid : mark.uid;
+		tombstone_add(x, mark.name, v->op == ROW_VOID ? 0 : uid, modseq);
 		flags_drop_orphan(x, mark.name);
 		if (v->op == ROW_VOID)
 			fold_void_commit(x, mark.name);
-		if (find_by_name(x, mark.uid, mark.name, &position))
+		if (is_there)
 			record_end(x, position, modseq);
+		end_moved(x, &mark, uid, modseq);
 	}
 }
 
@@ -125,7 +157,7 @@ static enum err fold_op(struct index *x, const struct catalog_row *row)
 		flags_fold(x, &v);
 		return ERR_NONE;
 	case ROW_FLOOR:
-		index_raise(x, v.uid, v.modseq);
+		merge_fold_floor(x, &v, row->name);
 		return ERR_NONE;
 	case ROW_HOLE:
 		hole_add(x, v.hole_first, v.hole_last);
@@ -135,7 +167,11 @@ static enum err fold_op(struct index *x, const struct catalog_row *row)
 	case ROW_MOVE_INTENT:
 		return ERR_NONE;
 	case ROW_MERGE:
-		return ERR_UNSUPPORTED;
+		merge_fold(x, &v, row->name);
+		return ERR_NONE;
+	case ROW_VOID_BATCH:
+		batches_void_id(x, &v.batch);
+		return ERR_NONE;
 	case ROW_TREE_CREATE:
 	case ROW_TREE_RENAME:
 	case ROW_TREE_REMOVE:
@@ -147,9 +183,8 @@ static enum err fold_op(struct index *x, const struct catalog_row *row)
 
 enum err index_fold(struct index *x, const struct catalog_row *row)
 {
-	if (index_is_late(x, row->name))
-		return ERR_NONE;
 	TRY(row->kind == CATALOG_APPEND ? fold_append(x, row) : fold_op(x, row));
+	merge_note_writer(x, row->name);
 	if (name_cmp(row->name, x->cover) > 0)
 		x->cover = row->name;
 	return ERR_NONE;

@@ -25,7 +25,10 @@ void index_free(struct index *x)
 	mem_free(x->changes.items);
 	mem_free(x->tombstones);
 	mem_free(x->holes);
-	mem_free(x->fences);
+	mem_free(x->moved);
+	mem_free(x->floors);
+	mem_free(x->writers);
+	mem_free(x->void_batches);
 	index_end_batches(x);
 	map_done(&x->commits);
 	for (size_t i = 0; i < x->keyword_count; i++)

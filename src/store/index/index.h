@@ -8,10 +8,11 @@
  * Life:   index_new() -> index_load() of a snapshot, or nothing -> index_fold() of rows ->
  *         index_save() -> index_free(). Pure: no I/O, no waits, no clock.
  * Fold:   idempotent, and any order of rows gives the same records: an expunge beats everything; of
- *         flag changes the greatest stamp wins per mail and flag. Rows of a batch wait for its commit
- *         row. Fences are set before the rows are folded: what lies behind one is passed over. Move
- *         intents are for who opens the mailbox. Merge rows, which only several writers produce, are
- *         ERR_UNSUPPORTED.
+ *         flag changes the greatest stamp wins per mail and flag; of the UIDs that append and merge rows
+ *         give a mail the greatest is his, the others are burned. Rows of a batch wait for its commit
+ *         row. Move intents are for who opens the mailbox.
+ * Merge:  a fold invents nothing: index_late() names the mails that need another UID, since somebody who
+ *         told greater ones had not seen their rows; whoever opens the mailbox gives it in merge rows.
  * Cost:   a fold costs what the row names times log n; records are found by their UID, which rows
  *         carry as a hint, and checked by name. */
 #pragma once
@@ -41,15 +42,47 @@ enum err index_fold(struct index *x, const struct catalog_row *row);
 /* A flags row that is not in the journal yet: folds its groups, does not touch the cover. */
 enum err index_fold_pending(struct index *x, struct str value);
 
-/* Rows of `writer` with names above `last` do not count. */
-void index_fence(struct index *x, uint32_t writer, struct catalog_name last);
-bool index_is_late(const struct index *x, struct catalog_name name);
 /* Append rows of batches whose commit row was not folded. Borrowed until the next fold. */
 const struct catalog_row *index_waiting(const struct index *x, size_t *out_count);
-/* Everything was folded: rows that still wait never count, and commits are not needed any more. */
+/* Everything was folded: rows that still wait do not count now, and commits are not needed any more. */
 void index_end_batches(struct index *x);
+/* Was this batch voided? */
+bool index_is_void(const struct index *x, const struct row_id *batch);
 /* Was this mail expunged or voided? */
 bool index_is_gone(const struct index *x, struct catalog_name name);
+/* Was the append row of this name folded, or what ended its mail? */
+bool index_knows(const struct index *x, struct catalog_name name, uint32_t uid_hint);
+/* The modseq of its expunge; 0: it is not gone, or was voided. Walks over all tombstones. */
+uint64_t index_gone_modseq(const struct index *x, struct catalog_name name);
+/* Where the mail of this name is; `uid` is that of its append row. */
+bool index_find_name(
+	const struct index *x, uint32_t uid, struct catalog_name name, uint32_t *out_position);
+/* Would folding this op row change anything? Of rows that were folded it would not; floors and the like
+ * always would. Calls fn, unless it is NULL, for each living mail that would change, with a mark of a merge
+ * row: its UID and origin, and the modseq that the op has for it. */
+typedef void index_mail_fn(void *arg, const struct row_mark *mark);
+bool index_would_change(
+	const struct index *x, const struct row_op_value *v, index_mail_fn *fn, void *arg);
+
+/* ---- several writers ---- */
+
+/* The last row that was folded of a writer; zero: none. */
+struct catalog_name index_seen(const struct index *x, uint32_t writer);
+/* The writers of folded rows, each by his last row's name. Borrowed until the next fold. */
+const struct catalog_name *index_writers(const struct index *x, size_t *out_count);
+/* The greatest UID of a floor row, and who wrote it; 0: there was none. */
+uint32_t index_floor(const struct index *x, uint32_t *out_writer);
+/* Was this row, which gave `uid`, not seen by somebody who set a higher floor? */
+bool index_is_late(const struct index *x, struct catalog_name row, uint32_t uid);
+/* Marks of merge rows (with modseq 0) for the living mails whose UID a late row gave, in the order of
+ * names. On the heap: mem_free(). Walks over all records if there are floors. */
+size_t index_late(const struct index *x, struct row_mark **out);
+/* The UID of the append row of a record. */
+uint32_t index_origin(const struct index *x, uint32_t position);
+const struct snapshot_moved *index_moved(const struct index *x, size_t *out_count);
+const struct snapshot_floor *index_floors(const struct index *x, size_t *out_count);
+void index_take_moved(struct index *x, const struct snapshot_moved *moved);
+void index_take_floor(struct index *x, const struct snapshot_floor *floor);
 
 /* ---- the mailbox's numbers ---- */
 
@@ -129,7 +162,7 @@ enum err index_load(struct index *x, char *file, size_t bytes);
 bool index_is_waiting(const struct index *x);
 /* The mailbox's numbers; what the index does not know is left alone. */
 void index_base_meta(const struct index *x, uint64_t stamp_floor, struct base_meta *out);
-#define INDEX_BASE_SECTIONS 4
+#define INDEX_BASE_SECTIONS 6
 /* What is not of a single mail, as INDEX_BASE_SECTIONS sections in the arena. */
 void index_base_sections(const struct index *x, uint64_t stamp_floor, struct arena *arena,
 	struct base_section *out);

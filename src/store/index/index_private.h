@@ -5,6 +5,10 @@
 #include "base/map.h"
 #include "store/index/index.h"
 
+/* Bits of stamps: system flags, then keywords. */
+#define FLAG_BITS        5
+#define FLAG_KEYWORD_BIT 8
+
 #define STATE_GHOST  1
 #define STATE_PASSED 2 /* a ghost that is being removed */
 
@@ -34,10 +38,6 @@ struct index_events {
 	size_t count, cap;
 };
 
-struct fence {
-	uint32_t writer;
-	struct catalog_name last;
-};
 struct commit {
 	struct row_id batch;
 	struct catalog_name name; /* of its row */
@@ -62,9 +62,17 @@ struct index {
 	size_t keyword_count;
 	struct snapshot_hole *holes;
 	size_t hole_count;
-	struct fence *fences;
-	size_t fence_count;
-	struct catalog_row *waiting; /* of batches without a commit; values owned */
+	struct snapshot_moved *moved; /* in the order of names */
+	size_t moved_count, moved_cap;
+	struct snapshot_floor *floors;
+	size_t floor_count, floor_cap;
+	uint32_t top_floor, top_writer;
+	struct catalog_name *writers; /* the last row of each */
+	size_t writer_count;
+	struct row_id *void_batches;
+	size_t void_count;
+	/* Of batches without a commit, or whose UID another mail has; values owned. */
+	struct catalog_row *waiting;
 	size_t waiting_count, waiting_cap;
 	struct map commits; /* batch -> struct commit */
 
@@ -99,6 +107,10 @@ void events_add(struct index_events *e, uint64_t modseq, uint32_t uid);
 void tombstone_add(struct index *x, struct catalog_name name, uint32_t uid, uint64_t modseq);
 bool tombstone_has(const struct index *x, struct catalog_name name);
 void hole_add(struct index *x, uint64_t first, uint64_t last);
+/* A UID that its mail lost. */
+void tombstone_add_burned(struct index *x, uint32_t uid, uint64_t modseq);
+/* The expunge of a mail is told again, if this modseq is above that of its tombstone. */
+void tombstone_raise(struct index *x, struct catalog_name name, uint64_t modseq);
 
 /* ---- fold.c, batches.c ---- */
 
@@ -112,7 +124,23 @@ enum err batches_commit(struct index *x, struct catalog_name name, const struct 
 bool batches_void(
 	struct index *x, struct catalog_name name, uint32_t *out_first, uint32_t *out_last);
 
+void fold_void_uids(struct index *x, uint32_t first, uint32_t last);
+void batches_void_id(struct index *x, const struct row_id *batch);
+/* Rows that wait for a place of their own are folded again. */
+void batches_retry(struct index *x);
+void record_end(struct index *x, uint32_t position, uint64_t modseq);
+
+/* ---- merge.c ---- */
+
+struct snapshot_moved *moved_find(const struct index *x, struct catalog_name name);
+void moved_forget(struct index *x, struct catalog_name name);
+void merge_fold(struct index *x, const struct row_op_value *v, struct catalog_name by);
+void merge_fold_floor(struct index *x, const struct row_op_value *v, struct catalog_name name);
+void merge_note_writer(struct index *x, struct catalog_name name);
+
 /* ---- flags.c ---- */
+
+void flags_move_stamps(struct index *x, uint32_t from, uint32_t to);
 
 void flags_fold(struct index *x, const struct row_op_value *v);
 void flags_adopt_orphans(struct index *x, struct chunk *c, uint32_t in_chunk);

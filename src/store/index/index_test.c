@@ -390,43 +390,6 @@ static void a_batch_counts_with_its_commit_row(void **state)
 	}
 }
 
-static void what_lies_behind_a_fence_does_not_count(void **state)
-{
-	(void)state;
-	struct catalog_row rows[5];
-	AUTO_ARENA(arena, 0);
-	batch_rows(&arena, rows);
-	struct index *x = index_new(box);
-	index_fence(x, 6, (struct catalog_name){ { 0 } });
-	index_fence(x, 5, rows[3].name);
-	index_fence(x, 5, rows[2].name);
-	for (size_t i = 0; i < 5; i++)
-		assert_ok(index_fold(x, &rows[i]));
-	assert_false(index_is_late(x, rows[2].name));
-	assert_true(index_is_late(x, rows[3].name));
-	assert_int_equal(name_cmp(index_cover(x), rows[2].name), 0);
-	assert_int_equal(index_counters(x).messages, 0);
-	size_t waiting;
-	assert_int_equal(name_cmp(index_waiting(x, &waiting)[0].name, rows[0].name), 0);
-	assert_int_equal(waiting, 3);
-	index_free(x);
-}
-
-static void rows_of_several_writers_are_refused(void **state)
-{
-	(void)state;
-	struct index *x = index_new(box);
-	struct row_mark mark = { .uid = 1, .modseq = 1 };
-	AUTO_BUF(b, 0);
-	row_merge_encode(&b, &mark, 1);
-	struct catalog_row row = { CATALOG_OP, 0, { { 1 } }, buf_str(&b) };
-	assert_err(index_fold(x, &row), ERR_UNSUPPORTED);
-	row.value = STR("\1\1");
-	assert_err(index_fold(x, &row), ERR_CORRUPT);
-	assert_true(name_is_none(index_cover(x)));
-	index_free(x);
-}
-
 /* Tens of thousands of mails: chunks fill, split and empty. */
 static void large_mailboxes_keep_their_order(void **state)
 {
@@ -475,8 +438,6 @@ int main(void)
 		cmocka_unit_test(a_void_row_hides_its_mails_and_burns_their_uids),
 		cmocka_unit_test(a_hole_makes_a_clients_modseq_worthless),
 		cmocka_unit_test(a_batch_counts_with_its_commit_row),
-		cmocka_unit_test(what_lies_behind_a_fence_does_not_count),
-		cmocka_unit_test(rows_of_several_writers_are_refused),
 		cmocka_unit_test(large_mailboxes_keep_their_order),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

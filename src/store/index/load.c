@@ -103,6 +103,10 @@ void index_save(struct index *x, uint64_t stamp_floor, struct buf *out)
 	save_section(&s, SNAPSHOT_TOMBSTONES, x->tombstone_count,
 		(struct str){
 			(const char *)x->tombstones, x->tombstone_count * sizeof(*x->tombstones) });
+	save_section(&s, SNAPSHOT_MOVED, x->moved_count,
+		(struct str){ (const char *)x->moved, x->moved_count * sizeof(*x->moved) });
+	save_section(&s, SNAPSHOT_FLOORS, x->floor_count,
+		(struct str){ (const char *)x->floors, x->floor_count * sizeof(*x->floors) });
 	save_records(&s, x);
 	snapshot_encode(out, x->mailbox, s.sections, s.count);
 	arena_done(&s.arena);
@@ -154,6 +158,24 @@ static void load_stamps(struct index *x, struct snapshot_section s)
 	}
 }
 
+static void load_moved(struct index *x, struct snapshot_section s)
+{
+	for (uint32_t i = 0; i < s.items; i++) {
+		struct snapshot_moved moved;
+		memcpy(&moved, s.bytes.p + i * sizeof(moved), sizeof(moved));
+		index_take_moved(x, &moved);
+	}
+}
+
+static void load_floors(struct index *x, struct snapshot_section s)
+{
+	for (uint32_t i = 0; i < s.items; i++) {
+		struct snapshot_floor floor;
+		memcpy(&floor, s.bytes.p + i * sizeof(floor), sizeof(floor));
+		index_take_floor(x, &floor);
+	}
+}
+
 static enum err load_records(
 	struct index *x, char *file, struct snapshot_section hot, struct snapshot_section cold)
 {
@@ -191,6 +213,12 @@ static enum err load_section(struct index *x, char *file, struct str whole, size
 		return ERR_NONE;
 	case SNAPSHOT_STAMPS:
 		load_stamps(x, s);
+		return ERR_NONE;
+	case SNAPSHOT_MOVED:
+		load_moved(x, s);
+		return ERR_NONE;
+	case SNAPSHOT_FLOORS:
+		load_floors(x, s);
 		return ERR_NONE;
 	case SNAPSHOT_HOT:
 		if (i + 1 == count)

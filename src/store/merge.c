@@ -1,0 +1,415 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What others wrote, into a live mailbox (storage contract §6).
+ *
+ * Their rows are collected first and folded last, without a wait, together with our merge rows: sessions
+ * never see a state that is not durable, nor one whose numbers they were told otherwise.
+ *   append   whose UID lies below what was told here: a merge row gives it a fresh one
+ *   op       whose modseq was passed here: a merge row gives its mails a fresh one
+ *   merge    as an append
+ * All else is folded as it is. To give fresh UIDs this process must have the right to
+ * (mailbox_ensure_uids()); it takes over for that, once it knows that it needs to. */
+#include "store/tail_private.h"
+
+struct merging {
+	struct mailbox *mailbox;
+	struct tail tail;
+	struct kept_rows rows; /* new to us, in the order of names */
+	struct row_mark *marks;
+	size_t count, cap;
+	uint32_t told_uid; /* what was told here lies below */
+	uint32_t next_uid; /* the next fresh one */
+	uint64_t told_modseq, modseq;
+	size_t fresh; /* how many UIDs the marks give */
+};
+
+/* ---- collecting ---- */
+
+static bool is_new_op(const struct merging *g, const struct catalog_row *row)
+{
+	const struct mailbox *m = g->mailbox;
+	struct row_op_value v;
+	if (row_op_decode(row->value, &v) != ERR_NONE)
+		return true; /* it is told of when it is folded */
+	bool is_own = name_writer(row->name) == m->user->writer;
+	/* Also when it is ours, written while the mailbox was not open. */
+	if (v.op == ROW_VOID_BATCH)
+		return !index_is_void(m->index, &v.batch);
+	/* Of our other rows only those can be new whose write was in doubt. */
+	if (is_own && v.op != ROW_MERGE)
+		return false;
+	if (v.op == ROW_FLOOR || v.op == ROW_HOLE)
+		return name_cmp(row->name, index_seen(m->index, name_writer(row->name))) > 0;
+	return index_would_change(m->index, &v, NULL, NULL);
+}
+
+static enum err collect_row(struct op *op, const struct catalog_row *row, void *arg)
+{
+	struct merging *g = arg;
+	struct mailbox *m = g->mailbox;
+	struct row_append a;
+	(void)op;
+	name_observe(&m->user->store->clock, row->name, now_wall_us());
+	if (row->kind == CATALOG_OP ? !is_new_op(g, row)
+				    : name_writer(row->name) == m->user->writer ||
+					      (row_append_decode(row->value, &a) == ERR_NONE &&
+						      index_knows(m->index, row->name, a.uid)))
+		return ERR_NONE;
+	tail_keep_row(g->tail.arena, &g->rows, row);
+	task_breathe();
+	return ERR_NONE;
+}
+
+static enum err collect(struct op *op, struct merging *g)
+{
+	struct mailbox *m = g->mailbox;
+	const struct user *u = m->user;
+	uint32_t bucket;
+	int64_t begin_ms = now_wall_us() / US_PER_MS;
+	struct catalog_name after = tail_begin(m, &bucket);
+	g->rows = (struct kept_rows){ 0 };
+	tail_find_absent(&g->tail);
+	TRY(catalog_read_rows(op, u->store->catalog, u->name, m->guid, bucket,
+		user_last_bucket(u, m->guid), after, collect_row, g));
+	m->seen_ms = begin_ms;
+	return ERR_NONE;
+}
+
+/* ---- batches of others ---- */
+
+static bool find_commit(
+	const struct merging *g, const struct row_id *batch, struct row_op_value *out)
+{
+	bool is_found = false;
+	if (index_is_void(g->mailbox->index, batch))
+		return false;
+	for (size_t i = 0; i < g->rows.count; i++) {
+		struct row_op_value v;
+		const struct catalog_row *row = &g->rows.items[i].row;
+		if (row->kind != CATALOG_OP || row_op_decode(row->value, &v) != ERR_NONE ||
+			memcmp(&v.batch, batch, sizeof(*batch)) != 0)
+			continue;
+		if (v.op == ROW_VOID_BATCH)
+			return false;
+		if (v.op == ROW_COMMIT && !index_is_gone(g->mailbox->index, row->name)) {
+			is_found = true;
+			*out = v;
+		}
+	}
+	return is_found;
+}
+
+/* Rows of a batch as they are with UID and modseq; those that do not count, or not yet, go. */
+static void resolve_batches(struct merging *g)
+{
+	size_t kept = 0;
+	for (size_t i = 0; i < g->rows.count; i++) {
+		struct catalog_row row = g->rows.items[i].row;
+		struct row_append a;
+		struct row_op_value commit;
+		bool has_batch = row.kind == CATALOG_APPEND &&
+				 row_append_decode(row.value, &a) == ERR_NONE && a.has_batch;
+		if (has_batch) {
+			if (!find_commit(g, &a.batch, &commit) || a.uid > commit.count ||
+				index_knows(g->mailbox->index, row.name, commit.uid + a.uid - 1))
+				continue;
+			AUTO_BUF(value, 0);
+			a.uid += commit.uid - 1;
+			a.modseq = commit.modseq;
+			a.has_batch = false;
+			row_append_encode(&value, &a);
+			row.value = buf_dup(g->tail.arena, &value);
+		}
+		g->rows.items[kept++].row = row;
+	}
+	g->rows.count = kept;
+}
+
+/* ---- marks ---- */
+
+static void add_mark(struct merging *g, struct row_mark mark)
+{
+	if (g->count == g->cap) {
+		size_t cap = MAX(2 * g->cap, 16);
+		g->marks = arena_grow(g->tail.arena, g->marks, g->cap * sizeof(*g->marks),
+			cap * sizeof(*g->marks));
+		g->cap = cap;
+	}
+	mark.modseq = mailbox_next_modseq(g->mailbox, &g->modseq);
+	g->marks[g->count++] = mark;
+}
+
+static void give_uid(struct merging *g, const struct catalog_name *name, uint32_t origin)
+{
+	for (size_t i = 0; i < g->count; i++)
+		if (name_cmp(g->marks[i].name, *name) == 0 && g->marks[i].uid >= g->told_uid)
+			return; /* once is enough */
+	add_mark(g, (struct row_mark){ .name = *name, .uid = g->next_uid++, .origin = origin });
+	g->fresh++;
+}
+
+/* An op that changes a mail, and was given a modseq that was passed here. */
+static void note_change(void *arg, const struct row_mark *mark)
+{
+	struct merging *g = arg;
+	if (mark->modseq > 0 && mark->modseq <= g->told_modseq)
+		add_mark(g, *mark);
+}
+
+static void plan_merge(struct merging *g, const struct row_op_value *v)
+{
+	struct str marks = v->marks;
+	struct row_mark mark;
+	while (row_mark_next(ROW_MERGE, &marks, &mark)) {
+		uint32_t at, uid = 0;
+		if (index_is_gone(g->mailbox->index, mark.name))
+			continue;
+		if (index_find_name(g->mailbox->index, mark.origin, mark.name, &at))
+			uid = index_hot(g->mailbox->index, at)->uid;
+		if (mark.uid > uid && mark.uid < g->told_uid)
+			give_uid(g, &mark.name, mark.origin);
+		else if (mark.modseq <= g->told_modseq)
+			add_mark(g, mark);
+	}
+}
+
+/* Does a merge row of somebody else give it a UID that was not passed here? */
+static bool is_placed(const struct merging *g, struct catalog_name name)
+{
+	for (size_t i = 0; i < g->rows.count; i++) {
+		const struct catalog_row *row = &g->rows.items[i].row;
+		struct row_op_value v;
+		struct row_mark mark;
+		if (row->kind != CATALOG_OP || row_op_decode(row->value, &v) != ERR_NONE ||
+			v.op != ROW_MERGE)
+			continue;
+		while (row_mark_next(ROW_MERGE, &v.marks, &mark))
+			if (name_cmp(mark.name, name) == 0 && mark.uid >= g->told_uid)
+				return true;
+	}
+	return false;
+}
+
+static void plan_append(struct merging *g, const struct catalog_row *row)
+{
+	struct row_append a;
+	if (row_append_decode(row->value, &a) != ERR_NONE)
+		return;
+	if (a.uid < g->told_uid && !is_placed(g, row->name))
+		give_uid(g, &row->name, a.uid);
+	else if (a.uid >= g->told_uid && a.modseq <= g->told_modseq)
+		add_mark(g, (struct row_mark){ .name = row->name, .uid = a.uid, .origin = a.uid });
+}
+
+static void plan(struct merging *g)
+{
+	struct mailbox *m = g->mailbox;
+	g->count = g->fresh = 0;
+	g->modseq = g->told_modseq;
+	g->next_uid = MAX(g->told_uid, m->floor_uid);
+	for (size_t i = 0; i < g->rows.count; i++) { /* above all that they gave */
+		struct row_append a;
+		struct row_op_value v;
+		struct row_mark mark;
+		const struct catalog_row *row = &g->rows.items[i].row;
+		if (row->kind == CATALOG_APPEND && row_append_decode(row->value, &a) == ERR_NONE)
+			g->next_uid = MAX(g->next_uid, a.uid + 1);
+		else if (row->kind == CATALOG_OP && row_op_decode(row->value, &v) == ERR_NONE &&
+			 v.op == ROW_MERGE)
+			while (row_mark_next(v.op, &v.marks, &mark))
+				g->next_uid = MAX(g->next_uid, mark.uid + 1);
+	}
+	for (size_t i = 0; i < g->rows.count; i++) {
+		const struct catalog_row *row = &g->rows.items[i].row;
+		struct row_op_value v;
+		if (row->kind == CATALOG_APPEND)
+			plan_append(g, row);
+		else if (row_op_decode(row->value, &v) == ERR_NONE && v.op == ROW_MERGE)
+			plan_merge(g, &v);
+		else if (v.op == ROW_EXPUNGE || v.op == ROW_FLAGS)
+			(void)index_would_change(m->index, &v, note_change, g);
+	}
+}
+
+/* ---- folding ---- */
+
+static enum err check_rows(struct op *op, const struct merging *g)
+{
+	for (size_t i = 0; i < g->rows.count; i++) {
+		const struct catalog_row *row = &g->rows.items[i].row;
+		struct row_append a;
+		struct row_op_value v;
+		enum err e = row->kind == CATALOG_APPEND ? row_append_decode(row->value, &a)
+							 : row_op_decode(row->value, &v);
+		if (e != ERR_NONE)
+			return op_fail(op, e, "a journal row of another host cannot be folded");
+	}
+	return ERR_NONE;
+}
+
+/* Quiet rows of the batch that was written: merge rows and our floor. */
+static void fold_all(struct merging *g, const struct kept_rows *ours)
+{
+	struct mailbox *m = g->mailbox;
+	for (size_t i = 0; i < ours->count; i++) { /* so that appends find their place at once */
+		struct row_op_value v;
+		enum err e = row_op_decode(ours->items[i].row.value, &v);
+		ASSERT(e == ERR_NONE);
+		if (v.op == ROW_MERGE)
+			mailbox_publish(m, &ours->items[i].row, STR_NONE);
+	}
+	for (size_t i = 0; i < g->rows.count; i++) {
+		const struct catalog_row *row = &g->rows.items[i].row;
+		struct row_op_value v;
+		bool is_kept = row->kind == CATALOG_APPEND ||
+			       (row_op_decode(row->value, &v) == ERR_NONE && v.op != ROW_COMMIT &&
+				       v.op != ROW_MOVE_INTENT);
+		if (is_kept)
+			mailbox_publish(m, row, STR_NONE);
+	}
+	for (size_t i = 0; i < ours->count; i++)
+		mailbox_publish(m, &ours->items[i].row, STR_NONE);
+	index_end_batches(m->index);
+	mailbox_published(m);
+}
+
+static enum err write_merge(struct op *op, struct merging *g, bool takes_over)
+{
+	struct mailbox *m = g->mailbox;
+	struct batch *b = batch_new(m->user);
+	struct kept_rows ours = { 0 };
+	uint64_t modseq = MAX(g->modseq, g->told_modseq);
+	TRY(check_rows(op, g));
+	if (g->count > 0)
+		mailbox_claim(b, m);
+	if (g->next_uid > m->limit_uid && takes_over) {
+		m->limit_uid = g->next_uid + UIDS_A_FLOOR;
+		mailbox_put_open_head(b, m);
+	}
+	size_t first = b->count;
+	mailbox_put_merges(b, m, g->marks, g->count);
+	if (takes_over)
+		mailbox_put_floor(b, m, MAX(g->next_uid, m->floor_uid), modseq, &g->rows);
+	for (size_t i = first; i < b->count; i++) {
+		b->items[i].is_quiet = true;
+		tail_keep_row(g->tail.arena, &ours, &b->changes[i].row);
+	}
+	if (takes_over)
+		user_delete_foreign_heads(b, m->guid, true, RANK_LAST_HEADS);
+	else if (m->is_claimed)
+		user_delete_foreign_heads(b, m->guid, false, RANK_LAST_HEADS);
+	if (b->count > 0)
+		TRY(user_write(op, m->user, b));
+	else
+		batch_free(b);
+	fold_all(g, &ours);
+	return ERR_NONE;
+}
+
+/* ---- all of it ---- */
+
+static bool may_give(const struct merging *g)
+{
+	const struct mailbox *m = g->mailbox;
+	return m->is_claimed && m->is_checked && !m->must_take_over && g->next_uid <= m->limit_uid;
+}
+
+/* Mails of this process that somebody who set a higher floor had not seen. */
+static enum err merge_own(struct op *op, struct mailbox *m)
+{
+	struct row_mark *late;
+	uint64_t modseq = 0;
+	size_t count = index_late(m->index, &late);
+	if (count == 0)
+		return ERR_NONE;
+	uint32_t uid = index_next_uid(m->index);
+	struct batch *b = batch_new(m->user);
+	if (uid + count > m->limit_uid) {
+		m->limit_uid = uid + (uint32_t)count + UIDS_A_FLOOR;
+		mailbox_put_open_head(b, m);
+	}
+	for (size_t i = 0; i < count; i++) {
+		late[i].uid = uid++;
+		late[i].modseq = mailbox_next_modseq(m, &modseq);
+	}
+	mailbox_put_merges(b, m, late, count);
+	mem_free(late);
+	return user_write(op, m->user, b);
+}
+
+/* Moves that others began and that are still here. */
+static enum err settle_moves(struct op *op, struct merging *g)
+{
+	struct mailbox *m = g->mailbox;
+	struct batch *b = batch_new(m->user);
+	uint64_t modseq = 0;
+	enum err e = ERR_NONE;
+	for (size_t i = 0; e == ERR_NONE && i < g->tail.intents.count; i++)
+		e = tail_settle_intent(op, b, &g->tail, &g->tail.intents.items[i].row, &modseq);
+	if (e == ERR_NONE && b->count > 0) {
+		mailbox_claim(b, m);
+		e = user_write(op, m->user, b);
+		if (g->tail.target_count > 0)
+			user_refresh_soon(m->user);
+		return e;
+	}
+	batch_free(b);
+	return e;
+}
+
+static void keep_intents(struct merging *g)
+{
+	g->tail.intents = (struct kept_rows){ 0 };
+	for (size_t i = 0; i < g->rows.count; i++) {
+		const struct catalog_row *row = &g->rows.items[i].row;
+		struct row_op_value v;
+		if (row->kind == CATALOG_OP && row_op_decode(row->value, &v) == ERR_NONE &&
+			v.op == ROW_MOVE_INTENT)
+			tail_keep_row(g->tail.arena, &g->tail.intents, row);
+	}
+}
+
+static enum err look(struct op *op, struct merging *g, bool takes_over)
+{
+	struct mailbox *m = g->mailbox;
+	uint64_t floor = 0;
+	if (takes_over)
+		TRY(takeover_begin(op, &g->tail, &floor));
+	g->told_uid = index_next_uid(m->index);
+	g->told_modseq = MAX(index_modseq(m->index), floor);
+	TRY(collect(op, g));
+	resolve_batches(g);
+	keep_intents(g);
+	plan(g);
+	return ERR_NONE;
+}
+
+enum err mailbox_merge(struct op *op, struct mailbox *m, bool takes_over)
+{
+	struct merging g = { .mailbox = m, .tail = { .mailbox = m, .arena = op->arena } };
+	TRY(look(op, &g, takes_over));
+	if (g.fresh > 0 && !takes_over && !may_give(&g)) {
+		takes_over = true;
+		TRY(look(op, &g, true));
+	}
+	TRY(write_merge(op, &g, takes_over));
+	if (takes_over)
+		TRY(merge_own(op, m));
+	TRY(settle_moves(op, &g));
+	uint32_t writer, floor = index_floor(m->index, &writer);
+	if (!mailbox_is_alone(m) || (writer != m->user->writer && floor > m->floor_uid))
+		m->is_checked = false;
+	return ERR_NONE;
+}
+
+enum err mailbox_refresh(struct op *op, struct mailbox *m)
+{
+	CHECK(m, MAILBOX_MAGIC);
+	if (catalog_is_atomic(m->user->store->catalog))
+		return ERR_NONE; /* its one writer is this process */
+	TRY(mailbox_write_begin(op, m));
+	enum err e = user_read_heads(op, m->user);
+	if (e == ERR_NONE)
+		e = mailbox_merge(op, m, false);
+	mailbox_write_end(m);
+	return e;
+}

@@ -1,0 +1,410 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Two hosts that have the same user open at once, on a catalog that is not atomic: what one writes while
+ * the other lives, each rule of the storage contract §6. "a" is the one who was there first. */
+#include "store/world_test.h"
+
+#define SEEN_MAX 4096
+
+struct pair {
+	struct world *a, *b;
+	/* Everything ever shown in INBOX: one word for each UID. */
+	char **words;
+};
+
+static struct world *world_beside(struct world *a, const char *host)
+{
+	struct world *b = MEM_NEW(struct world);
+	arena_init(&b->arena, 0);
+	op_init(&b->op, &b->arena, NULL, TIME_NEVER);
+	(void)snprintf(b->dir, sizeof(b->dir), "/tmp/pombal-store-XXXXXX");
+	assert_non_null(mkdtemp(b->dir));
+	b->settings = a->settings;
+	b->settings.host = str_from(host);
+	b->settings.local_dir = str_printf(&b->arena, "%s/local", b->dir);
+	b->objects = a->objects;
+	b->catalog = a->catalog;
+	return b;
+}
+
+static struct pair pair_open(void)
+{
+	struct pair p = { .a = world_new(false), .words = mem_new_array(SEEN_MAX, sizeof(char *)) };
+	p.a->settings.host = STR("host-a");
+	world_open_store(p.a);
+	p.b = world_beside(p.a, "host-b");
+	return p;
+}
+
+static void world_end_beside(struct world *b)
+{
+	assert_ok(file_remove_tree(&b->op, b->dir));
+	arena_done(&b->arena);
+	mem_free(b);
+}
+
+static void pair_close(struct pair *p)
+{
+	for (size_t i = 0; i < SEEN_MAX; i++)
+		mem_free(p->words[i]);
+	mem_free(p->words);
+	if (p->b->user)
+		world_crash(p->b);
+	world_end_beside(p->b);
+	world_close(p->a);
+}
+
+static struct str subject_of(struct str body)
+{
+	struct str line, rest = body;
+	assert_true(str_cut_line(&rest, &line) && str_cut_line(&rest, &line));
+	assert_true(str_skip(&line, STR("Subject: ")));
+	return line;
+}
+
+/* The words of a mailbox in the order of its view, each with a space; no UID ever means two mails. */
+static struct str shown(struct pair *p, struct world *w, struct view *v)
+{
+	AUTO_BUF(out, 0);
+	struct mail mail;
+	(void)world_sync(w, v, true);
+	for (uint32_t seq = 1; view_get(v, seq, &mail); seq++) {
+		struct str body;
+		assert_ok(view_read_body(&w->op, v, &mail, &body));
+		struct str word = subject_of(body);
+		buf_putf(&out, "%.*s ", STRF(word));
+		assert_true(mail.uid < SEEN_MAX);
+		if (p->words[mail.uid])
+			assert_str(word, str_from(p->words[mail.uid]));
+		else
+			p->words[mail.uid] = str_new_z(word);
+	}
+	return buf_dup(&w->arena, &out);
+}
+
+static void refresh(struct world *w, struct mailbox *m)
+{
+	enum err e = mailbox_refresh(&w->op, m);
+	if (e != ERR_NONE)
+		fail_msg("%s", w->op.failure.text);
+}
+
+/* Both look until nothing is new to either. */
+static void converge(struct pair *p, struct mailbox *a, struct mailbox *b)
+{
+	for (int i = 0; i < 3; i++) {
+		refresh(p->a, a);
+		refresh(p->b, b);
+	}
+	assert_str(world_describe(p->b, b), world_describe(p->a, a));
+	assert_ok(mailbox_verify(&p->a->op, a));
+	assert_ok(mailbox_verify(&p->b->op, b));
+}
+
+static bool has_word(struct str words, const char *word)
+{
+	AUTO_BUF(padded, 0);
+	AUTO_BUF(all, 0);
+	buf_putf(&padded, " %s ", word);
+	buf_putf(&all, " %.*s", STRF(words));
+	return str_find(buf_str(&all), buf_str(&padded)) >= 0;
+}
+
+#define PAIR_TEST(name)                                                                            \
+	static void name##_task(void *arg)                                                         \
+	{                                                                                          \
+		(void)arg;                                                                         \
+		struct pair p = pair_open();                                                       \
+		name##_in(&p);                                                                     \
+		pair_close(&p);                                                                    \
+	}                                                                                          \
+	static void name(void **state)                                                             \
+	{                                                                                          \
+		(void)state;                                                                       \
+		world_is_loose = true;                                                             \
+		test_in_virtual_task(name##_task, NULL);                                           \
+		world_is_loose = false;                                                            \
+	}
+
+/* ---- mail ---- */
+
+static void acknowledged_mail_of_both_is_kept_in(struct pair *p)
+{
+	struct mailbox *a = world_box(p->a, "INBOX");
+	struct view *va = world_view(p->a, a);
+	assert_int_equal(world_append(p->a, a, "a1"), 1);
+	world_open_store(p->b);
+	struct mailbox *b = world_box(p->b, "INBOX");
+	struct view *vb = world_view(p->b, b);
+	assert_str(shown(p, p->b, vb), STR("a1 "));
+	uint32_t b1 = world_append(p->b, b, "b1");
+	assert_true(b1 > 1000);                           /* above all that a may give */
+	assert_int_equal(world_append(p->a, a, "a2"), 2); /* he has not looked */
+	assert_str(shown(p, p->a, va), STR("a1 a2 "));
+	assert_str(shown(p, p->b, vb), STR("a1 b1 "));
+	/* The higher one gives the unseen mail a UID above all that he told. */
+	refresh(p->b, b);
+	struct view_changes c = world_sync(p->b, vb, true);
+	assert_true(c.exists_changed && c.exists == 3);
+	assert_str(shown(p, p->b, vb), STR("a1 b1 a2 "));
+	/* The lower one takes the mail from its old place. */
+	refresh(p->a, a);
+	c = world_sync(p->a, va, true);
+	assert_int_equal(c.expunged_count, 1);
+	assert_int_equal(c.expunged_uids[0], 2);
+	assert_str(shown(p, p->a, va), STR("a1 b1 a2 "));
+	converge(p, a, b);
+	/* Now he gives UIDs only after a takeover. */
+	assert_true(world_append(p->a, a, "a3") > b1 + 1000 - 10);
+	converge(p, a, b);
+	assert_str(shown(p, p->b, vb), STR("a1 b1 a2 a3 "));
+	view_close(va);
+	view_close(vb);
+	mailbox_unref(a);
+	mailbox_unref(b);
+}
+PAIR_TEST(acknowledged_mail_of_both_is_kept)
+
+static void both_write_all_the_time_in(struct pair *p)
+{
+	char word[16];
+	struct mailbox *a = world_box(p->a, "INBOX");
+	(void)world_append(p->a, a, "first");
+	world_open_store(p->b);
+	struct mailbox *b = world_box(p->b, "INBOX");
+	struct view *va = world_view(p->a, a), *vb = world_view(p->b, b);
+	for (int i = 0; i < 12; i++) {
+		(void)snprintf(word, sizeof(word), "x%d", i);
+		(void)(i % 3 == 0 ? world_append(p->a, a, word) : world_append(p->b, b, word));
+		if (i % 2 == 0)
+			(void)(i % 4 == 0 ? shown(p, p->a, va) : shown(p, p->b, vb));
+		if (i % 5 == 4)
+			refresh(i % 10 == 4 ? p->a : p->b, i % 10 == 4 ? a : b);
+	}
+	converge(p, a, b);
+	struct str all = shown(p, p->a, va);
+	assert_str(shown(p, p->b, vb), all);
+	assert_int_equal(view_exists(va), 13);
+	for (int i = 0; i < 12; i++) {
+		(void)snprintf(word, sizeof(word), "x%d", i);
+		assert_true(has_word(all, word));
+	}
+	view_close(va);
+	view_close(vb);
+	mailbox_unref(a);
+	mailbox_unref(b);
+}
+PAIR_TEST(both_write_all_the_time)
+
+static void who_comes_later_sees_what_came_late_in(struct pair *p)
+{
+	struct mailbox *a = world_box(p->a, "INBOX");
+	(void)world_append(p->a, a, "a1");
+	world_open_store(p->b);
+	struct mailbox *b = world_box(p->b, "INBOX");
+	(void)world_append(p->b, b, "b1");
+	(void)world_append(p->a, a, "a2"); /* b never looks at it */
+	mailbox_unref(b);
+	world_stop(p->b);
+	mailbox_unref(a);
+	world_crash(p->a);
+	world_open_store(p->b);
+	b = world_box(p->b, "INBOX");
+	refresh(p->b, b);
+	struct view *v = world_view(p->b, b);
+	assert_str(shown(p, p->b, v), STR("a1 b1 a2 "));
+	assert_ok(mailbox_verify(&p->b->op, b));
+	view_close(v);
+	mailbox_unref(b);
+	world_stop(p->b);
+	world_open_store(p->a);
+}
+PAIR_TEST(who_comes_later_sees_what_came_late)
+
+static void a_clean_hand_over_has_no_gap_in(struct pair *p)
+{
+	struct world *order[] = { p->a, p->b, p->a };
+	for (uint32_t i = 0; i < ARRAY_COUNT(order); i++) {
+		if (!order[i]->user)
+			world_open_store(order[i]);
+		struct mailbox *m = world_box(order[i], "INBOX");
+		uint64_t reads = catalog_counters(order[i]->catalog).reads;
+		assert_int_equal(world_append(order[i], m, "one"), i + 1);
+		/* Once: was somebody else there when the claim was durable? */
+		assert_int_equal(catalog_counters(order[i]->catalog).reads - reads, 1);
+		reads = catalog_counters(order[i]->catalog).reads;
+		mailbox_unref(m);
+		world_stop(order[i]);
+		assert_int_equal(catalog_counters(order[i]->catalog).reads - reads, 0);
+	}
+	world_open_store(p->a);
+}
+PAIR_TEST(a_clean_hand_over_has_no_gap)
+
+static void a_thousand_uids_need_one_look_in(struct pair *p)
+{
+	struct mailbox *a = world_box(p->a, "INBOX");
+	assert_int_equal(world_append(p->a, a, "first"), 1);
+	struct catalog_counters before = catalog_counters(p->a->catalog);
+	for (uint32_t i = 2; i <= 100; i++)
+		assert_int_equal(world_append(p->a, a, "more"), i);
+	assert_int_equal(catalog_counters(p->a->catalog).reads, before.reads);
+	assert_int_equal(catalog_counters(p->a->catalog).writes, before.writes + 99);
+	index_raise(a->index, 1000, 0);
+	for (uint32_t i = 1000; i <= 1003; i++)
+		assert_int_equal(world_append(p->a, a, "more"), i);
+	assert_int_equal(catalog_counters(p->a->catalog).reads, before.reads + 1);
+	mailbox_unref(a);
+}
+PAIR_TEST(a_thousand_uids_need_one_look)
+
+/* ---- flags and expunges ---- */
+
+static void the_last_flag_wins_and_expunge_beats_it_in(struct pair *p)
+{
+	struct mailbox *a = world_box(p->a, "INBOX");
+	for (int i = 0; i < 3; i++)
+		(void)world_append(p->a, a, i == 0 ? "one" : i == 1 ? "two" : "three");
+	world_open_store(p->b);
+	struct mailbox *b = world_box(p->b, "INBOX");
+	struct view *va = world_view(p->a, a), *vb = world_view(p->b, b);
+	world_flags(p->b, vb, 1, 3, FLAGS_ADD, MAIL_SEEN);
+	assert_ok(flags_journal_flush(&p->b->op, b));
+	assert_ok(task_sleep(&p->a->op, US_PER_MS * 10));
+	world_flags(p->a, va, 1, 1, FLAGS_ADD, MAIL_FLAGGED);
+	world_flags(p->a, va, 3, 3, FLAGS_ADD, MAIL_DELETED);
+	assert_ok(view_expunge(&p->a->op, va, NULL));
+	world_flags(p->b, vb, 3, 3, FLAGS_ADD, MAIL_ANSWERED);
+	uint64_t told = view_highest_modseq(vb);
+	assert_ok(flags_journal_flush(&p->a->op, a));
+	assert_ok(flags_journal_flush(&p->b->op, b));
+	converge(p, a, b);
+	struct view_changes c = world_sync(p->b, vb, true);
+	struct mail mail;
+	assert_int_equal(c.expunged_count, 1);
+	assert_true(view_get(vb, 1, &mail));
+	assert_int_equal(mail.flags & MAIL_STORABLE_FLAGS, MAIL_SEEN | MAIL_FLAGGED);
+	/* What came late is above all that was told. */
+	assert_true(mail.modseq > told);
+	struct range_set all = world_set(1, 100), gone;
+	range_set_init(&gone);
+	view_vanished(vb, told, &all, &gone);
+	assert_true(range_set_has(&gone, 3));
+	range_set_done(&all);
+	range_set_done(&gone);
+	(void)world_sync(p->a, va, true);
+	assert_true(view_get(va, 1, &mail));
+	assert_int_equal(mail.flags & MAIL_STORABLE_FLAGS, MAIL_SEEN | MAIL_FLAGGED);
+	view_close(va);
+	view_close(vb);
+	mailbox_unref(a);
+	mailbox_unref(b);
+}
+PAIR_TEST(the_last_flag_wins_and_expunge_beats_it)
+
+/* ---- batches and moves ---- */
+
+static void append_many(struct world *w, struct mailbox *m, size_t count)
+{
+	struct append *some = ARENA_NEW_ARRAY(&w->arena, struct append, count);
+	struct append_result result;
+	for (size_t i = 0; i < count; i++)
+		some[i] = (struct append){ .message = world_mail(w, "many") };
+	assert_ok(mailbox_append(&w->op, m, some, count, &result));
+}
+
+static void a_batch_of_the_lower_one_counts_as_a_whole_in(struct pair *p)
+{
+	struct mailbox *a = world_box(p->a, "INBOX");
+	(void)world_append(p->a, a, "a1");
+	world_open_store(p->b);
+	struct mailbox *b = world_box(p->b, "INBOX");
+	struct view *vb = world_view(p->b, b);
+	(void)world_append(p->b, b, "b1");
+	append_many(p->a, a, 150);
+	refresh(p->b, b);
+	struct view_changes c = world_sync(p->b, vb, true);
+	assert_int_equal(c.exists, 152);
+	converge(p, a, b);
+	view_close(vb);
+	mailbox_unref(a);
+	mailbox_unref(b);
+}
+PAIR_TEST(a_batch_of_the_lower_one_counts_as_a_whole)
+
+static void a_move_of_the_lower_one_is_one_in(struct pair *p)
+{
+	struct mailbox *a = world_box(p->a, "INBOX"), *sent = world_box(p->a, "Sent");
+	struct copy_result result;
+	(void)world_append(p->a, a, "one");
+	(void)world_append(p->a, a, "two");
+	world_open_store(p->b);
+	struct mailbox *b = world_box(p->b, "INBOX"), *sent_b = world_box(p->b, "Sent");
+	struct view *va = world_view(p->a, a), *vb = world_view(p->b, b);
+	(void)world_append(p->b, b, "b1");
+	struct range_set first = world_set(1, 1);
+	assert_ok(view_copy(&p->a->op, va, &first, sent, true, &result));
+	range_set_done(&first);
+	refresh(p->b, sent_b);
+	refresh(p->a, sent);
+	converge(p, a, b);
+	assert_str(shown(p, p->b, vb), STR("two b1 "));
+	assert_int_equal(index_counters(sent_b->index).messages, 1);
+	assert_str(world_describe(p->b, sent_b), world_describe(p->a, sent));
+	view_close(va);
+	view_close(vb);
+	mailbox_unref(sent);
+	mailbox_unref(sent_b);
+	mailbox_unref(a);
+	mailbox_unref(b);
+}
+PAIR_TEST(a_move_of_the_lower_one_is_one)
+
+/* ---- looking by itself ---- */
+
+static void a_live_owner_looks_now_and_then_in(struct pair *p)
+{
+	p->a->settings.refresh_us = p->b->settings.refresh_us = 10 * US_PER_SEC;
+	world_reopen(p->a, WORLD_STOP);
+	struct mailbox *a = world_box(p->a, "INBOX");
+	struct view *va = world_view(p->a, a);
+	(void)world_append(p->a, a, "a1");
+	world_open_store(p->b);
+	struct mailbox *b = world_box(p->b, "INBOX");
+	(void)world_append(p->b, b, "b1");
+	assert_ok(task_sleep(&p->a->op, 11 * US_PER_SEC));
+	assert_str(shown(p, p->a, va), STR("a1 b1 "));
+	view_close(va);
+	mailbox_unref(a);
+	mailbox_unref(b);
+}
+PAIR_TEST(a_live_owner_looks_now_and_then)
+
+/* ---- names ---- */
+
+static void both_have_the_same_inbox_in(struct pair *p)
+{
+	struct mailbox *a = world_box(p->a, "INBOX");
+	world_open_store(p->b);
+	struct mailbox *b = world_box(p->b, "INBOX");
+	assert_memory_equal(&a->guid, &b->guid, sizeof(a->guid));
+	mailbox_unref(a);
+	mailbox_unref(b);
+}
+PAIR_TEST(both_have_the_same_inbox)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(acknowledged_mail_of_both_is_kept),
+		cmocka_unit_test(both_write_all_the_time),
+		cmocka_unit_test(who_comes_later_sees_what_came_late),
+		cmocka_unit_test(a_clean_hand_over_has_no_gap),
+		cmocka_unit_test(a_thousand_uids_need_one_look),
+		cmocka_unit_test(the_last_flag_wins_and_expunge_beats_it),
+		cmocka_unit_test(a_batch_of_the_lower_one_counts_as_a_whole),
+		cmocka_unit_test(a_move_of_the_lower_one_is_one),
+		cmocka_unit_test(a_live_owner_looks_now_and_then),
+		cmocka_unit_test(both_have_the_same_inbox),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

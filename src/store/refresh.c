@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A live owner looks now and then whether others wrote what is his (storage contract §6): heads, names, and
+ * the tails of the mailboxes that somebody uses here. Nothing of this where a catalog is atomic. */
+#include "event/event.h"
+#include "store/store_private.h"
+
+struct refreshing {
+	struct mailbox **items; /* referenced */
+	size_t count;
+};
+
+/* Those that are there when it begins; each is held meanwhile. */
+static struct refreshing hold_mailboxes(struct op *op, struct user *u)
+{
+	struct refreshing r = { 0 };
+	size_t all = 0;
+	for (struct list *at = u->mailboxes.next; at != &u->mailboxes; at = at->next)
+		all++;
+	r.items = ARENA_NEW_ARRAY(op->arena, struct mailbox *, MAX(all, 1));
+	for (struct list *at = u->mailboxes.next; at != &u->mailboxes; at = at->next) {
+		struct mailbox *m = CONTAINER_OF(at, struct mailbox, link);
+		if (m->state == OPEN && !m->is_removed && m->refs > 0)
+			r.items[r.count++] = mailbox_ref(m);
+	}
+	return r;
+}
+
+static enum err refresh_one(struct op *op, struct mailbox *m)
+{
+	enum err e = mailbox_write_begin(op, m);
+	if (e == ERR_NOT_FOUND) {
+		op_forgive(op);
+		return ERR_NONE;
+	}
+	TRY(e);
+	e = mailbox_merge(op, m, false);
+	mailbox_write_end(m);
+	return e;
+}
+
+enum err user_refresh(struct op *op, struct user *u)
+{
+	if (catalog_is_atomic(u->store->catalog))
+		return ERR_NONE;
+	int64_t begin_us = now_us();
+	TRY(user_settle(op, u));
+	TRY(user_read_heads(op, u));
+	TRY(tree_refresh(op, u));
+	struct refreshing r = hold_mailboxes(op, u);
+	enum err first = ERR_NONE;
+	for (size_t i = 0; i < r.count; i++) {
+		enum err e = refresh_one(op, r.items[i]);
+		first = first == ERR_NONE ? e : first;
+		mailbox_unref(r.items[i]);
+	}
+	if (first == ERR_NONE)
+		u->looked_us = begin_us;
+	return first;
+}
+
+static void refresh_arm(struct user *u)
+{
+	int64_t every_us = u->store->settings.refresh_us;
+	if (every_us > 0 && !catalog_is_atomic(u->store->catalog))
+		timer_set(&u->refresh, now_us() + every_us);
+}
+
+static void refresh_task(void *arg)
+{
+	struct user *u = arg;
+	struct store *s = u->store;
+	struct op op;
+	AUTO_ARENA(arena, 0);
+	op_init(&op, &arena, s->event, now_us() + STORE_WRITE_US);
+	op.doing = STR("looking for other writers");
+	if (user_refresh(&op, u) != ERR_NONE && !s->is_closing && !s->is_abandoned)
+		event_send(s->event, EVENT_DEBUG, "store_refresh_failed",
+			"Looking for what other hosts wrote for %.*s failed, it is done again: %s",
+			STRF(u->name), op.failure.text);
+	u->is_refreshing = false;
+	refresh_arm(u);
+	user_unref(u);
+	store_background_end(s);
+}
+
+static void refresh_due(void *arg)
+{
+	struct user *u = arg;
+	timer_cancel(&u->refresh);
+	/* Nobody sees what is not looked at; who comes looks (user_ref()). */
+	if (u->refs > 0 && u->state == OPEN && !u->is_refreshing && !u->store->is_closing) {
+		u->is_refreshing = true;
+		store_background(u->store, "store-refresh", refresh_task, user_ref(u));
+	} else {
+		refresh_arm(u);
+	}
+}
+
+void user_refresh_init(struct user *u)
+{
+	timer_init(&u->refresh, refresh_due, u);
+	u->looked_us = now_us();
+	refresh_arm(u);
+}
+
+void user_refresh_soon(struct user *u)
+{
+	if (u->is_refreshing || u->state != OPEN || catalog_is_atomic(u->store->catalog))
+		return;
+	timer_cancel(&u->refresh);
+	timer_set(&u->refresh, now_us());
+}
