@@ -19,7 +19,7 @@ BACK_WITHIN_S = 20
 SIZE = 1500
 NOT_NOW = ([b"UNAVAILABLE"], [b"SERVERBUG"])
 # What a proxy counts besides the requests of users: connections, and what each process asks once in its life.
-PASSED_BY = ("connections", "OPTIONS", "STARTUP", "REGISTER", "PREPARE", "bytes", "EXECUTE SELECT meta")
+PASSED_BY = ("connections", "OPTIONS", "STARTUP", "REGISTER", "PREPARE", "bytes", "at once", "EXECUTE SELECT meta")
 SETTLED_S = 1.5
 CLOSED_S = 4  # metacache_close_delay and a little: a backend without sessions has let go of a user
 # What was told is durable: not even flags may be lost.

@@ -10,7 +10,7 @@ from kit import mails
 from kit.imap import ConnectionEnded, Literal
 from kit.lmtp import LmtpEnded
 from takeover.backends import (
-    CLOSED_S, Idler, assert_follows, assert_resync, assert_verified, change, deliver, end, log_in, look, start,
+    CLOSED_S, SURE, Idler, assert_follows, assert_resync, assert_verified, change, deliver, end, log_in, look, start,
 )
 
 OWN_INSTANCE = True
@@ -18,6 +18,7 @@ FORMS = ("roles",)
 STORAGES = ("s3-cql",)
 TIMEOUT_S = 240
 SAME_WITHIN_S = 40
+CONFIG_OF_BOTH = f"{SURE}metacache_forced_refresh_interval = 3s\n"
 
 
 def unsurely(cloud, user, prefix, count):
@@ -67,7 +68,7 @@ def append(client, mark):
 
 def test_frozen_backend_goes_on_after_a_takeover(make):
     """Its sessions and deliveries are told the truth: taken and kept, or refused for now."""
-    a, b, user, before = start(make)
+    a, b, user, before = start(make, config=CONFIG_OF_BOTH)
     idlers = [Idler(a, user) for _ in range(2)]
     session = log_in(a.instance, user)
     session.select()
@@ -102,7 +103,7 @@ def test_frozen_backend_goes_on_after_a_takeover(make):
 
 def test_frozen_longer_than_its_sessions_live(make):
     """Nothing is sent to it when it goes on: it lets go of the user, and harms nothing that way."""
-    a, b, user, before = start(make)
+    a, b, user, before = start(make, config=CONFIG_OF_BOTH)
     deliver(a, user, "cached", 1)  # so that it has the user open
     a.instance.freeze()
     try:
@@ -123,7 +124,7 @@ def test_frozen_longer_than_its_sessions_live(make):
 
 def test_deliveries_at_both(make):
     """By turns, each within the time in which the other still has the user open."""
-    a, b, user, before = start(make)
+    a, b, user, before = start(make, config=CONFIG_OF_BOTH)
     marks, unsure = list(before.marks), []
     for number in range(8):
         saved, lost = unsurely((a, b)[number % 2], user, f"turn{number}", 2)
@@ -141,7 +142,7 @@ def test_deliveries_at_both(make):
 
 def test_sessions_at_both(make):
     """Each changes what the other does not; in the end both see all of it."""
-    a, b, user, before = start(make)
+    a, b, user, before = start(make, config=CONFIG_OF_BOTH)
     marks, unsure = list(before.marks), []
     clients = [log_in(cloud.instance, user) for cloud in (a, b)]
     try:
@@ -178,7 +179,7 @@ def is_done(client, command):
 
 def test_mailboxes_made_at_both(make):
     """Names that either made are there, and hold what was put into them."""
-    a, b, user, _ = start(make)
+    a, b, user, _ = start(make, config=CONFIG_OF_BOTH)
     clients = [log_in(cloud.instance, user) for cloud in (a, b)]
     made = [f"from-{number}" for number, client in enumerate(clients) if is_done(client, f"CREATE from-{number}")]
     for client in clients:

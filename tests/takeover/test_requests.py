@@ -55,7 +55,8 @@ def test_warm_delivery(make):
 
 
 def test_delivery_to_a_user_without_sessions(make):
-    """He is opened for it and closed again: his heads are read, his head is written twice."""
+    """He is opened for it and closed again: a head is written at either end, and his heads are read to know
+    him and once more behind the first head, since another backend may have come at the same moment."""
     a, _, user, _ = start(make, config=QUICK)
     time.sleep(CLOSED_S)
 
@@ -65,7 +66,8 @@ def test_delivery_to_a_user_without_sessions(make):
 
     _, s3, cql = counted(a, deliver_and_let_go)
     assert s3 == {"PUT mails": 1}, s3
-    assert reads(cql) == {"EXECUTE SELECT user_heads": 1} and sum(writes(cql).values()) <= 3, cql
+    assert set(reads(cql)) == {"EXECUTE SELECT user_heads"} and sum(reads(cql).values()) <= 2, cql
+    assert sum(writes(cql).values()) <= 3, cql
     end(a)
 
 
