@@ -137,6 +137,7 @@ bool login_conclude(struct op *op, struct login_connection *c, const struct logi
 		e = hand_over(op, c, attempt, answer);
 		if (e == ERR_NONE)
 			return true;
+		c->auth_accepted += c->auth_accepted < UINT8_MAX;
 	} else if (e != ERR_DENIED && e != ERR_INVALID && e != ERR_UNSUPPORTED &&
 		   e != ERR_CANCELLED) {
 		event_send_failure(c->event, EVENT_ERROR, NULL, op, "asking auth");

@@ -176,11 +176,15 @@ void login_log_end(struct login_connection *c, const char *reason)
 	struct op op;
 	op_init(&op, &arena, c->event, TIME_NEVER);
 	int64_t seconds = (now_us() - c->accepted_us) / US_PER_SEC;
-	struct str tried =
-		c->auth_attempts
-			? str_printf(&arena, "auth failed, %u attempts in %" PRId64 " secs",
-				  c->auth_attempts, seconds)
-			: str_printf(&arena, "no auth attempts in %" PRId64 " secs", seconds);
+	struct str tried = str_printf(&arena, "no auth attempts in %" PRId64 " secs", seconds);
+	if (c->auth_accepted >
+		0) /* whatever failed besides: mail storage is what is to be looked at */
+		tried = str_printf(&arena,
+			"mail storage failed, %u of %u attempts accepted in %" PRId64 " secs",
+			c->auth_accepted, c->auth_attempts, seconds);
+	else if (c->auth_attempts > 0)
+		tried = str_printf(&arena, "auth failed, %u attempts in %" PRId64 " secs",
+			c->auth_attempts, seconds);
 	struct str message = str_printf(&arena, "Login aborted: %s%s%s (%.*s)", reason,
 		c->closing_detail ? ": " : "", c->closing_detail ? c->closing_detail : "",
 		STRF(tried));

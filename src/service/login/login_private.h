@@ -61,6 +61,7 @@ struct login_connection {
 	int64_t accepted_us;
 	uint8_t bad_commands;
 	uint8_t auth_attempts;
+	uint8_t auth_accepted; /* of them: the password was right, but nobody took the session */
 	bool is_secured, is_tls_proxied, is_greeted;
 	bool is_forwarded; /* ID told who the client is: it does so once */
 	bool asked_capability;
