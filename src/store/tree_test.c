@@ -44,6 +44,28 @@ static void the_tree_remembers(struct world *w)
 	assert_err(tree_lookup(op, w->user, STR("a//b"), &e), ERR_INVALID);
 }
 
+/* What was closed cleanly needs no journal of names; a crash leaves the head open, and it is read. */
+static void a_login_reads_the_heads_alone(struct world *w)
+{
+	struct op *op = &w->op;
+	assert_ok(tree_create(op, w->user, STR("a"), STR("")));
+	assert_ok(tree_subscribe(op, w->user, STR("a"), true));
+	for (int i = 0; i < 3; i++) {
+		world_reopen(w, WORLD_STOP);
+		assert_true(root_is_whole(w->user));
+		assert_int_equal(w->user->tree.ops, 0);
+		assert_str(list_names(w), STR("INBOX:5 Junk:1 Sent:5 a:5 "));
+	}
+	assert_ok(tree_create(op, w->user, STR("b"), STR("")));
+	world_reopen(w, WORLD_CRASH_DROP);
+	assert_true(w->user->tree.ops > 0);
+	assert_str(list_names(w), STR("INBOX:5 Junk:1 Sent:5 a:5 b:1 "));
+	world_reopen(w, WORLD_STOP);
+	assert_true(root_is_whole(w->user));
+	assert_int_equal(w->user->tree.ops, 0);
+	assert_str(list_names(w), STR("INBOX:5 Junk:1 Sent:5 a:5 b:1 "));
+}
+
 static void a_removed_mailbox_ends_its_views(struct world *w)
 {
 	assert_ok(tree_create(&w->op, w->user, STR("x"), STR("")));
@@ -248,6 +270,7 @@ static void names_are_checked(struct world *w)
 }
 
 SCENARIO(the_tree_remembers)
+SCENARIO(a_login_reads_the_heads_alone)
 SCENARIO(a_removed_mailbox_ends_its_views)
 SCENARIO(renaming_inbox_moves_its_mails)
 SCENARIO(a_second_process_is_kept_out)
@@ -312,6 +335,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_the_tree_remembers),
+		cmocka_unit_test(test_a_login_reads_the_heads_alone),
 		cmocka_unit_test(an_inbox_that_was_created_twice_keeps_the_later_number),
 		cmocka_unit_test(a_large_tree_is_closed),
 		cmocka_unit_test(test_a_removed_mailbox_ends_its_views),
