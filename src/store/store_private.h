@@ -183,7 +183,8 @@ enum err summary_read(struct op *op, struct mailbox *m, const struct snapshot_co
 
 struct tree_node {
 	struct catalog_guid guid;
-	struct str name;        /* owned */
+	struct str name;        /* owned; as it is shown */
+	struct str wanted;      /* owned; what it was called, if an older one has that name; else empty */
 	struct str special_use; /* owned */
 	uint32_t uid_validity;
 	uint64_t stamp;

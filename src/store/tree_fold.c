@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The tree as the fold of its op rows, and as a root head. Last stamp wins for names and
- * subscriptions; removal is final. */
+ * subscriptions; removal is final. Two hosts may give one name to two mailboxes: who had it first keeps it,
+ * the other is shown as "name-<4 hexadecimal digits of its GUID>" until it is renamed. */
 #include "store/store_private.h"
 
 static struct str str_own(struct str s)
@@ -23,6 +24,7 @@ void tree_init(struct tree *t)
 static void node_free(struct tree_node *n)
 {
 	str_disown(n->name);
+	str_disown(n->wanted);
 	str_disown(n->special_use);
 	mem_free(n);
 }
@@ -56,6 +58,69 @@ struct tree_node *tree_find_guid(const struct tree *t, struct catalog_guid guid)
 	return NULL;
 }
 
+static struct str wanted_name(const struct tree_node *n)
+{
+	return n->wanted.n > 0 ? n->wanted : n->name;
+}
+
+static bool is_older(const struct tree_node *a, const struct tree_node *b)
+{
+	if (a->stamp != b->stamp)
+		return a->stamp < b->stamp;
+	return memcmp(&a->guid, &b->guid, sizeof(a->guid)) < 0;
+}
+
+static void name_let_go(struct tree *t, const struct tree_node *n)
+{
+	if (map_get(&t->names, n->name) == n)
+		(void)map_remove(&t->names, n->name);
+}
+
+/* It is shown beside the one that has its name. */
+static void name_step_aside(struct tree *t, struct tree_node *n)
+{
+	struct str wanted = n->wanted.n > 0 ? n->wanted : str_own(n->name);
+	name_let_go(t, n);
+	str_disown(n->name);
+	AUTO_BUF(name, 0);
+	buf_putf(&name, "%.*s-%02x%02x", STRF(wanted), (unsigned)n->guid.bytes[0],
+		(unsigned)n->guid.bytes[1]);
+	n->name = str_own(buf_str(&name));
+	n->wanted = wanted;
+	(void)map_set(&t->names, n->name, n);
+}
+
+static void name_take(struct tree *t, struct tree_node *n)
+{
+	struct tree_node *other = map_get(&t->names, n->name);
+	if (other && other != n && is_older(other, n)) {
+		name_step_aside(t, n);
+		return;
+	}
+	if (other && other != n)
+		name_step_aside(t, other);
+	(void)map_set(&t->names, n->name, n);
+}
+
+/* A name is free again: the oldest that stepped aside for it has it. */
+static void name_give_back(struct tree *t, struct str name)
+{
+	struct tree_node *first = NULL;
+	for (size_t i = 0; i < t->node_count; i++) {
+		struct tree_node *n = t->nodes[i];
+		if (!n->is_removed && n->wanted.n > 0 && str_eq(n->wanted, name) &&
+			(!first || is_older(n, first)))
+			first = n;
+	}
+	if (!first || map_get(&t->names, name))
+		return;
+	name_let_go(t, first);
+	str_disown(first->name);
+	first->name = first->wanted;
+	first->wanted = (struct str){ 0 };
+	(void)map_set(&t->names, first->name, first);
+}
+
 static void node_add(struct tree *t, const struct head_mailbox *m)
 {
 	struct tree_node *n = MEM_NEW(struct tree_node);
@@ -68,7 +133,7 @@ static void node_add(struct tree *t, const struct head_mailbox *m)
 	t->nodes = mem_resize(t->nodes, (t->node_count + 1) * sizeof(struct tree_node *));
 	t->nodes[t->node_count++] = n;
 	if (!n->is_removed)
-		(void)map_set(&t->names, n->name, n);
+		name_take(t, n);
 	t->last_uid_validity = MAX(t->last_uid_validity, n->uid_validity);
 }
 
@@ -76,13 +141,17 @@ static void node_rename(struct tree *t, struct tree_node *n, struct str name, ui
 {
 	if (stamp <= n->stamp)
 		return;
+	struct str before = n->name;
+	name_let_go(t, n);
 	n->stamp = stamp;
-	if (!n->is_removed && map_get(&t->names, n->name) == n)
-		(void)map_remove(&t->names, n->name);
-	str_disown(n->name);
+	str_disown(n->wanted);
+	n->wanted = (struct str){ 0 };
 	n->name = str_own(name);
-	if (!n->is_removed)
-		(void)map_set(&t->names, n->name, n);
+	if (!n->is_removed) {
+		name_give_back(t, before);
+		name_take(t, n);
+	}
+	str_disown(before);
 }
 
 static void subscription_set(struct tree *t, struct str name, bool is_on, uint64_t stamp)
@@ -135,8 +204,8 @@ static enum err fold_op(struct tree *t, struct row_op_value *v, uint64_t stamp)
 		if (n && !n->is_removed) {
 			n->is_removed = true;
 			n->stamp = MAX(n->stamp, stamp);
-			if (map_get(&t->names, n->name) == n)
-				(void)map_remove(&t->names, n->name);
+			name_let_go(t, n);
+			name_give_back(t, n->name);
 		}
 		return ERR_NONE;
 	case ROW_TREE_SUBSCRIBE:
@@ -203,7 +272,7 @@ void tree_encode(const struct tree *t, struct buf *out)
 	AUTO_BUF(lists, 0);
 	for (size_t i = 0; i < t->node_count; i++) {
 		const struct tree_node *n = t->nodes[i];
-		struct head_mailbox m = { .name = n->name,
+		struct head_mailbox m = { .name = wanted_name(n),
 			.special_use = n->special_use,
 			.uid_validity = n->uid_validity,
 			.stamp = n->stamp,
