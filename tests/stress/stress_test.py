@@ -158,7 +158,8 @@ def control(instance, args):
     load = LoadProcess(instance, PROCESSES, args, "--deaf-every", "25", "--seconds", "4", "--round-seconds", "4")
     load.end(120)
     first = load.failure.splitlines()[0] if load.failure else "nothing was noticed: the test is blind"
-    tell("control-misses-responses", "ok" if load.failure else "fail", time.monotonic() - began, first)
+    is_found = load.failure and "UNAVAILABLE" not in first  # a refusal would be no finding
+    tell("control-misses-responses", "ok" if is_found else "fail", time.monotonic() - began, first)
 
 
 def end_cleanly(instance):
@@ -169,6 +170,7 @@ def end_cleanly(instance):
     except Exception as e:
         problems.append(str(e))
     problems += instance.problems()
+    problems += [line for line in instance.log_text().splitlines() if "killed with signal" in line]
     tell("clean-end", "fail" if problems else "ok", time.monotonic() - began, "\n".join(problems[:40]))
 
 
