@@ -24,6 +24,9 @@ static const struct doveadm_command commands[] = {
 		"asks each mail worker whether it reaches its stores, and what it asked of them" },
 	{ "mailbox verify", doveadm_mailbox_verify, "-u USER [MAILBOX]",
 		"compares mailboxes with what the catalog says" },
+	{ "mailbox rebuild", doveadm_mailbox_rebuild, "[--verify] -u USER [MASK]",
+		"puts missing rows back and makes mailboxes anew from bases and journal; --verify: "
+		"only compares" },
 	{ "force-resync", doveadm_force_resync, "-u USER [MAILBOX]",
 		"makes a user's local state anew from the catalog, then compares" },
 	{ "dictmap rebuild", doveadm_dictmap_rebuild,

@@ -63,6 +63,7 @@ int doveadm_quarantine_release(struct doveadm *d);
 int doveadm_storage_status(struct doveadm *d); /* doveadm_mail.c */
 int doveadm_mailbox_verify(struct doveadm *d);
 int doveadm_force_resync(struct doveadm *d);
+int doveadm_mailbox_rebuild(struct doveadm *d);
 int doveadm_obox_user_delete(struct doveadm *d); /* doveadm_obox.c */
 int doveadm_obox_user_wait(struct doveadm *d);
 int doveadm_obox_audit(struct doveadm *d);

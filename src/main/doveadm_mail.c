@@ -214,6 +214,8 @@ bool doveadm_mail_options(
 
 /* ---- the commands ---- */
 
+static const char *const no_words[] = { NULL };
+
 int doveadm_storage_status(struct doveadm *d)
 {
 	struct doveadm_mail_call c = { .d = d,
@@ -225,23 +227,28 @@ int doveadm_storage_status(struct doveadm *d)
 	return d->arg_count == 0 ? doveadm_mail_run(&c) : doveadm_usage(d);
 }
 
-static int run_for_user(struct doveadm *d, const char *command)
+static int run_for_user(struct doveadm *d, const char *command, const char *const *words)
 {
-	static const char *const none[] = { NULL };
 	struct doveadm_mail_call c = { .d = d,
 		.command = command,
 		.titles = "mailbox\tresult\tmessages\tuid_validity\tuid_next\thighest_modseq\t"
 			  "failure",
 		.mailbox = STR("") };
-	return doveadm_mail_options(&c, "u:", none) ? doveadm_mail_run(&c) : doveadm_usage(d);
+	return doveadm_mail_options(&c, "u:", words) ? doveadm_mail_run(&c) : doveadm_usage(d);
 }
 
 int doveadm_mailbox_verify(struct doveadm *d)
 {
-	return run_for_user(d, "mailbox verify");
+	return run_for_user(d, "mailbox verify", no_words);
 }
 
 int doveadm_force_resync(struct doveadm *d)
 {
-	return run_for_user(d, "force-resync");
+	return run_for_user(d, "force-resync", no_words);
+}
+
+int doveadm_mailbox_rebuild(struct doveadm *d)
+{
+	static const char *const words[] = { "verify", NULL };
+	return run_for_user(d, "mailbox rebuild", words);
 }

@@ -105,14 +105,49 @@ static void put_mailbox(
 	op_forgive(op);
 }
 
-/* WAITS. */
-static enum err verify_one(struct op *op, struct user *u, struct str name)
+static bool has_option(const struct admin_call *c, struct str wanted)
 {
+	struct str rest = c->options, word;
+	while (str_cut_word(&rest, &word))
+		if (str_eq(word, wanted))
+			return true;
+	return false;
+}
+
+/* WAITS. */
+static enum err verify_one(struct op *op, struct user *u, struct str name, bool puts_back)
+{
+	struct mailbox_rebuilt rebuilt;
 	struct mailbox *m;
 	TRY(mailbox_open(op, u, name, &m));
-	enum err e = mailbox_verify(op, m);
+	enum err e = mailbox_rebuild(op, m, !puts_back, &rebuilt);
+	if (e == ERR_NONE)
+		e = mailbox_verify(op, m);
 	mailbox_unref(m);
 	return e;
+}
+
+/* '*' stands for any bytes, '?' for one. */
+static bool mask_matches(struct str mask, struct str name)
+{
+	size_t m = 0, n = 0, star = SIZE_MAX, from = 0;
+	while (n < name.n) {
+		if (m < mask.n && mask.p[m] == '*') {
+			star = m++;
+			from = n;
+		} else if (m < mask.n && (mask.p[m] == '?' || mask.p[m] == name.p[n])) {
+			m++;
+			n++;
+		} else if (star != SIZE_MAX) {
+			m = star + 1;
+			n = ++from;
+		} else {
+			return false;
+		}
+	}
+	while (m < mask.n && mask.p[m] == '*')
+		m++;
+	return m == mask.n;
 }
 
 /* WAITS. A line for each mailbox that was asked for. The failure of one does not keep the others from
@@ -127,10 +162,10 @@ static enum err verify_all(struct op *op, struct admin_call *c, struct user *u)
 	for (size_t i = 0; i < count; i++) {
 		struct str name = entries[i].name;
 		if (!(entries[i].flags & TREE_SELECTABLE) ||
-			(c->mailbox.n > 0 && !str_eq(c->mailbox, name)))
+			(c->mailbox.n > 0 && !mask_matches(c->mailbox, name)))
 			continue;
 		struct arena_mark mark = arena_mark(op->arena);
-		enum err e = verify_one(op, u, name);
+		enum err e = verify_one(op, u, name, c->puts_back);
 		put_mailbox(op, c, u, name, e);
 		arena_rewind(op->arena, mark);
 		worst = e == ERR_NONE ? worst : e;
@@ -167,6 +202,16 @@ static enum err do_force_resync(struct op *op, struct admin_call *c)
 	return do_mailbox_verify(op, c);
 }
 
+/* With "verify" a look alone; else missing rows come back, then the local state is made anew from base and
+ * journal, and compared. */
+static enum err do_mailbox_rebuild(struct op *op, struct admin_call *c)
+{
+	if (has_option(c, STR("verify")))
+		return do_mailbox_verify(op, c);
+	c->puts_back = true;
+	return do_force_resync(op, c);
+}
+
 /* ---- a user as a whole ---- */
 
 static enum err do_user_delete(struct op *op, struct admin_call *c)
@@ -188,15 +233,6 @@ static enum err do_user_wait(struct op *op, struct admin_call *c)
 	if (e == ERR_TIMEOUT)
 		return op_fail(op, e, "%.*s still has sessions or deliveries", STRF(c->user));
 	return e;
-}
-
-static bool has_option(const struct admin_call *c, struct str wanted)
-{
-	struct str rest = c->options, word;
-	while (str_cut_word(&rest, &word))
-		if (str_eq(word, wanted))
-			return true;
-	return false;
 }
 
 static enum err do_audit(struct op *op, struct admin_call *c)
@@ -226,6 +262,7 @@ static const struct {
 } commands[] = {
 	{ "storage status", do_storage_status },
 	{ "mailbox verify", do_mailbox_verify },
+	{ "mailbox rebuild", do_mailbox_rebuild },
 	{ "force-resync", do_force_resync },
 	{ "metacache status", mail_metacache_status },
 	{ "metacache list", mail_metacache_list },

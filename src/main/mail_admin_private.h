@@ -10,6 +10,7 @@ struct admin_call {
 	struct store *store;
 	uint32_t slot;
 	struct str user, mailbox, options;
+	bool puts_back; /* rows that are missing */
 	struct buf out; /* lines of fields */
 };
 

@@ -62,6 +62,16 @@ enum err mailbox_verify(struct op *op, struct mailbox *m);
  * live owner does it every refresh_us. No request where the catalog has one writer. */
 enum err mailbox_refresh(struct op *op, struct mailbox *m);
 
+struct mailbox_rebuilt {
+	uint32_t put_back; /* rows */
+	uint32_t lost;     /* mails without row and object: left as they are */
+	uint32_t lost_uid; /* the first of them */
+};
+/* WAITS. Looks whether every mail has its row, and puts missing ones back if its object is there; is_dry:
+ * only looks. ERR_CORRUPT: one is missing (is_dry), or mails are lost. Reads the whole journal. */
+enum err mailbox_rebuild(
+	struct op *op, struct mailbox *m, bool is_dry, struct mailbox_rebuilt *out);
+
 /* Keywords of the mailbox: bit i of struct mail.keywords is keyword i. Borrowed until the next
  * wait. */
 size_t mailbox_keywords(const struct mailbox *m, const struct str **out);

@@ -45,6 +45,8 @@ struct recovery {
 	uint32_t damaged; /* base objects that could not be used */
 };
 
+/* The append row of a record, without its summary; keywords borrow the index. */
+struct row_append recovery_row_of(const struct index *x, uint32_t at);
 struct recovered_box *recovery_box(struct op *op, struct recovery *r, struct catalog_guid guid);
 /* WAITS. Mails and files of bases as the store lists them. */
 enum err recovery_list(struct op *op, struct recovery *r);

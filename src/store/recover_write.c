@@ -66,24 +66,9 @@ static enum err put_record(struct op *op, struct writing *w, uint32_t at)
 	const struct snapshot_cold *cold = index_cold(x, at);
 	const struct recovered_mail *mail = map_get(&w->r->mails,
 		(struct str){ (const char *)cold->oid.bytes, sizeof(cold->oid.bytes) });
-	const struct str *words;
-	size_t count = index_keywords(x, &words);
 	if (!mail || index_is_ghost(hot))
 		return ERR_NONE;
-	struct row_append row = { .uid = hot->uid,
-		.modseq = hot->modseq,
-		.oid = cold->oid,
-		.offset = cold->offset,
-		.length = cold->length,
-		.guid = cold->guid,
-		.flags = hot->flags & MAIL_STORABLE_FLAGS,
-		.received_wall_us = cold->received_wall_us,
-		.saved_wall_us = cold->saved_wall_us,
-		.size_physical = cold->size_physical,
-		.size_virtual = cold->size_virtual };
-	for (size_t i = 0; i < count; i++)
-		if (hot->keywords >> i & 1)
-			row.keywords[row.keyword_count++] = words[i];
+	struct row_append row = recovery_row_of(x, at);
 	return put_row(op, w, cold->name, cold->bucket, &row, mail->refs > 1);
 }
 

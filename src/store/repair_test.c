@@ -319,6 +319,41 @@ static void orphans_are_queued_and_dangling_rows_told(struct world *w)
 }
 SCENARIO(orphans_are_queued_and_dangling_rows_told)
 
+/* ---- rows that are gone ---- */
+
+static void missing_rows_are_put_back(struct world *w)
+{
+	struct mailbox_rebuilt rebuilt;
+	struct mailbox *m = world_box(w, "INBOX");
+	for (int i = 0; i < 3; i++)
+		world_append(w, m, "kept");
+	assert_ok(mailbox_rebuild(&w->op, m, true, &rebuilt));
+	struct snapshot_cold cold = *index_cold(m->index, 1);
+	struct catalog_change gone = { .kind = CATALOG_DELETE_ROW,
+		.mailbox = m->guid,
+		.row = { CATALOG_APPEND, cold.bucket, cold.name, STR_NONE, 0 },
+		.stamp_us = w->store->stamp_us };
+	assert_ok(catalog_write(&w->op, w->catalog, who, &gone, 1));
+	assert_err(mailbox_verify(&w->op, m), ERR_CORRUPT);
+	assert_err(mailbox_rebuild(&w->op, m, true, &rebuilt), ERR_CORRUPT);
+	op_forgive(&w->op);
+	assert_ok(mailbox_rebuild(&w->op, m, false, &rebuilt));
+	assert_int_equal(rebuilt.put_back, 1);
+	assert_ok(mailbox_verify(&w->op, m));
+	/* Without its object it is told, and stays. */
+	gone.stamp_us = w->store->stamp_us;
+	assert_ok(catalog_write(&w->op, w->catalog, who, &gone, 1));
+	assert_ok(
+		objects_delete(&w->op, w->objects, store_object_key(&w->arena, w->user, cold.oid)));
+	assert_err(mailbox_rebuild(&w->op, m, false, &rebuilt), ERR_CORRUPT);
+	op_forgive(&w->op);
+	assert_int_equal(rebuilt.lost, 1);
+	assert_int_equal(rebuilt.lost_uid, 2);
+	assert_int_equal(index_counters(m->index).messages, 3);
+	mailbox_unref(m);
+}
+SCENARIO(missing_rows_are_put_back)
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -326,6 +361,7 @@ int main(void)
 		cmocka_unit_test(test_a_deletion_that_fails_anywhere_is_resumed),
 		cmocka_unit_test(test_who_opens_meanwhile_creates_him_anew),
 		cmocka_unit_test(test_what_bases_and_objects_say_comes_back),
+		cmocka_unit_test(test_missing_rows_are_put_back),
 		cmocka_unit_test(test_orphans_are_queued_and_dangling_rows_told),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

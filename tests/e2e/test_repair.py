@@ -77,8 +77,10 @@ def test_catalog_from_storage(make):
     assert any(b"later" in body for _, body in mailbox(instance, user, later)[1].values())
     instance.deliver(mails.small("new"), user)
     assert max(mailbox(instance, user)[1]) > max(before[1]) + 1
-    done = instance.doveadm("mailbox", "verify", "-u", user)
-    assert done.returncode == 0, done
+    done = instance.doveadm("mailbox", "rebuild", "--verify", "-u", user, "wor*/?lans")
+    assert done.returncode == 0 and [row["mailbox"] for row in table(done)] == ["work/plans"], done
+    done = when_idle(instance, "mailbox", "rebuild", "-u", user)
+    assert done.returncode == 0 and {row["result"] for row in table(done)} == {"same"}, done
 
 
 def test_delete_and_wait(make):
