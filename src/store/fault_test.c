@@ -81,6 +81,7 @@ static void replay_late(struct run *r)
 	assert_ok(catalog_fault_replay(&r->w->op, r->w->catalog));
 	if (!catalog_is_atomic(r->w->catalog)) {
 		look(r); /* which looks into the journal */
+		assert_ok(user_refresh(&r->w->op, r->w->user));
 		look(r);
 		before = *r;
 	}
