@@ -31,11 +31,10 @@ MUTANTS = {
         "\t\tlist_add_last(&u->unsettled, &next->link);\n", "", ()),
     "modseq-goes-on": (
         "who takes over goes on with the modseqs that the rows show",
-        "\t*floor = modseq_restart(MAX(h->modseq, index_modseq(m->index)), now_wall_us());",
-        "\t*floor = MAX(h->modseq, index_modseq(m->index)) + 1;", ()),
+        "\treturn MAX(greatest, modseq_at(wall_us)) + step;", "\treturn greatest + (step > 0);", ()),
     "no-hole": (
         "nobody notes which modseqs may stand for lost flags",
-        "if (h->may_lose_flags && !has_log) {", "if (h->may_lose_flags && !has_log && h->modseq == 1) {", ()),
+        "\tif (!h->may_lose_flags || has_log)\n", "\tif (h || has_log)\n", ()),
     "trust-old-log": (
         "flags that wait in the log of a writer who was replaced are facts",
         "\t\tlocal_distrust(m);\n", "\t\t(void)0;\n", ()),
@@ -74,7 +73,8 @@ MUTANTS = {
         "\t\tpublish(b); /* listed until all of it counts: others wait for that */\n", "", ()),
     "intent-left": (
         "a move that was interrupted stays as it is",
-        "\tif (s.is_committed)\n", "\tif (s.is_committed && t->own.bytes[0] > 200)\n", ()),
+        "\tif (s.is_committed && !s.is_void && (his || !is_old)) {",
+        "\tif (s.is_committed && t->own.bytes[0] > 200) {", ()),
     "subscription-order": (
         "the first change of a subscription wins",
         "\tif (stamp < s->stamp)\n", "\tif (s->stamp > 0 && stamp > s->stamp)\n", ()),
