@@ -300,8 +300,9 @@ static enum err s3_metadata(struct op *op, struct objects *o, struct str key,
 }
 
 #define S3_FUNCTIONS                                                                               \
-	.is_remote = true, .close = s3_close, .put = s3_put, .get = s3_get, .remove = s3_remove, .stat = s3_stat,     \
-	.iter = s3_iter, .copy = s3_copy, .remove_many = s3_remove_many, .metadata = s3_metadata
+	.is_remote = true, .close = s3_close, .put = s3_put, .get = s3_get, .remove = s3_remove,   \
+	.stat = s3_stat, .iter = s3_iter, .copy = s3_copy, .remove_many = s3_remove_many,          \
+	.metadata = s3_metadata
 
 const struct objects_driver objects_s3 = { .name = "s3", .open = s3_open, S3_FUNCTIONS };
 const struct objects_driver objects_aws_s3 = {
