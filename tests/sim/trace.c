@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "sim.h"
 
 struct world *sim_world;
@@ -44,6 +45,10 @@ void sim_fail(const char *fmt, ...)
 	va_end(args);
 	printf("\n");
 	(void)fflush(stdout);
+	struct op op;
+	AUTO_ARENA(arena, 0);
+	op_init(&op, &arena, NULL, TIME_NEVER);
+	(void)(file_remove_tree(&op, sim_world->dir) == ERR_NONE);
 	_exit(1);
 }
 
