@@ -84,7 +84,8 @@ struct metacache_clean {
 /* WAITS. Removes local state. ERR_CONFLICT: he has sessions. ERR_INVALID: not flushed. */
 enum err metacache_clean(struct op *op, struct store *s, struct str name,
 	const struct metacache_clean *how, uint64_t *out_bytes);
-/* WAITS. His next opening asks the catalog for everything. ERR_CONFLICT: he has sessions. */
+/* WAITS. His next opening asks the catalog for everything; who has sessions is compared with it now.
+ * ERR_CONFLICT: sessions began or ended meanwhile. */
 enum err metacache_refresh(struct op *op, struct store *s, struct str name);
 /* Forgets users who are not open; their files stay. Returns how many. */
 size_t metacache_remove(struct store *s, const struct metacache_filter *filter);

@@ -229,10 +229,23 @@ static enum err drop_logs(struct op *op, struct user *held, const struct counted
 	return ERR_NONE;
 }
 
+/* WAITS. Beside his sessions: what other hosts wrote is looked for now. */
+static enum err refresh_open(struct op *op, struct store *s, struct str name)
+{
+	struct user *u;
+	TRY(user_open(op, s, name, &u));
+	enum err e = user_refresh(op, u);
+	user_unref(u);
+	return e;
+}
+
 enum err metacache_refresh(struct op *op, struct store *s, struct str name)
 {
 	struct user *held;
 	struct counted found;
+	struct user *open = map_get(&s->users, name);
+	if (open && open->state == OPEN && open->refs > 0)
+		return op_within(op, refresh_open(op, s, name), "refreshing");
 	/* Whatever waits in logs is in rows after this, and he closes cleanly. */
 	TRY(adopt(op, s, name));
 	TRY(user_hold(op, s, name, &held));

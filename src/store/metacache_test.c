@@ -358,7 +358,7 @@ static void refreshing_reads_the_catalog(void *arg)
 	uint64_t rebuilt = w->store->counters.opens_rebuilt;
 	come_back(w);
 	assert_flagged(w);
-	assert_int_equal(w->store->counters.opens_rebuilt, rebuilt + 1);
+	assert_true(w->store->counters.opens_rebuilt > rebuilt);
 	world_close(w);
 }
 

@@ -5,7 +5,8 @@
 #include "event/event.h"
 #include "store/metacache_private.h"
 
-#define DAY_US (24 * 3600 * US_PER_SEC)
+#define ROUNDS_MAX 3
+#define DAY_US     (24 * 3600 * US_PER_SEC)
 
 /* ---- one user ---- */
 
@@ -49,7 +50,12 @@ static enum err upload_mailbox(struct op *op, struct user *u, struct catalog_gui
 		return ERR_NONE;
 	TRY(mailbox_open_node(op, u, node, &m));
 	int64_t before_us = m->base.made_wall_us;
-	enum err e = mailbox_upload_base(op, m, why);
+	/* Rows of flags that came behind the base would be news again. */
+	enum err e = u->store->settings.flags_journal == STORE_FLAGS_ASYNC
+			     ? flags_journal_flush(op, m)
+			     : ERR_NONE;
+	if (e == ERR_NONE)
+		e = mailbox_upload_base(op, m, why);
 	*uploaded += e == ERR_NONE && m->base.made_wall_us != before_us;
 	mailbox_unref(m);
 	return e;
@@ -82,10 +88,17 @@ static enum err upload_user(
 enum err metacache_upload(struct op *op, struct metacache *c, struct cache_user *u,
 	enum base_reason why, size_t *out_uploaded)
 {
-	uint32_t changes = u->changes;
+	uint32_t changes = 0;
+	enum err e = ERR_NONE;
 	*out_uploaded = 0;
 	metacache_maintain(c, u);
-	enum err e = upload_user(op, c->store, u->name, why, out_uploaded);
+	/* Opening a mailbox may write rows of its own: then once more, for little. */
+	for (int round = 0; round < ROUNDS_MAX && e == ERR_NONE; round++) {
+		changes = u->changes;
+		e = upload_user(op, c->store, u->name, why, out_uploaded);
+		if (u->changes == changes)
+			break;
+	}
 	if (e == ERR_NONE)
 		cache_note_uploaded(&c->account, u, changes);
 	note_result(c, op, u->name, *out_uploaded, e);

@@ -51,7 +51,7 @@ def used(row):
 
 def closed(instance, user):
     """His last session has ended, and he was closed."""
-    wait_until(lambda: instance.doveadm("metacache", "refresh", "-u", user).returncode == 0, f"{user} is closed")
+    wait_until(lambda: instance.doveadm("obox", "user", "wait", "-u", user).returncode == 0, f"{user} is closed")
 
 
 def test_the_account_is_what_is_there(make):
@@ -83,6 +83,8 @@ def test_clean_asks_for_a_flush_and_loses_nothing(make):
         c.select()
         done = instance.doveadm("metacache", "clean", "-u", user)
         assert done.returncode == 65 and "sessions" in done.stderr, done
+        assert instance.doveadm("metacache", "refresh", "-u", user).returncode == 0
+        c.do("NOOP")
     closed(instance, user)
     done = instance.doveadm("metacache", "clean", "-u", user)
     assert done.returncode == 65 and "flush" in done.stderr, done
@@ -93,6 +95,9 @@ def test_clean_asks_for_a_flush_and_loses_nothing(make):
     assert done.returncode == 0 and table(done)[0]["bytes"] == "0", done
     wait_until(lambda: instance.doveadm("metacache", "clean", "-u", user).returncode == 0, "he is closed")
     assert not list(instance.dir.glob(f"state/metacache/*/{user}/*/log"))
+    assert contents(instance, user) == before
+    closed(instance, user)
+    assert instance.doveadm("metacache", "refresh", "-u", user).returncode == 0
     assert contents(instance, user) == before
     for words in (("clean",), ("flush",), ("remove",), ("list", "-x"), ("clean", "-u", user, "-p", "9")):
         assert instance.doveadm("metacache", *words).returncode == 64, words
