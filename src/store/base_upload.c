@@ -24,27 +24,12 @@ void base_parts_add(struct base_parts *parts, const struct base_segment *s)
 	parts->segments[parts->count++] = *s;
 }
 
-/* What helps to make the catalog again from the store alone (sheet storage 9.7). */
-static size_t put_meta(struct op *op, const struct mailbox *m, struct object_meta meta[4])
-{
-	const struct tree_node *node = tree_find_guid(&m->user->tree, m->guid);
-	size_t n = 0;
-	AUTO_BUF(guid, 0);
-	hex_encode(&guid, (struct str){ (const char *)m->guid.bytes, sizeof(m->guid.bytes) });
-	meta[n++] = (struct object_meta){ STR("mailbox-guid"), buf_dup(op->arena, &guid) };
-	meta[n++] = (struct object_meta){ STR("username"), str_dup(op->arena, m->user->name) };
-	if (node)
-		meta[n++] = (struct object_meta){ STR("origbox"),
-			str_dup(op->arena, str_slice(node->name, 0, OBJECTS_META_BYTES / 4)) };
-	return n;
-}
-
 static enum err put_file(
 	struct op *op, struct mailbox *m, const struct buf *file, struct base_segment *out)
 {
-	struct object_meta meta[4];
+	struct object_meta meta[META_OF_MAILBOX_MAX];
 	struct str bytes = buf_str(file);
-	size_t meta_count = put_meta(op, m, meta);
+	size_t meta_count = meta_of_mailbox(op->arena, m, "mailbox-guid", meta);
 	random_bytes(out->id.bytes, sizeof(out->id.bytes));
 	out->bytes = file->n;
 	if (m->user->store->is_abandoned)
