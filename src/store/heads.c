@@ -49,8 +49,11 @@ enum err user_read_heads(struct op *op, struct user *u)
 {
 	struct catalog_head *heads;
 	size_t count;
-	TRY(catalog_read_heads(op, u->store->catalog, u->name, &heads, &count));
-	/* Only now: what was published meanwhile may have moved them. */
+	uint64_t changes;
+	do { /* what was written meanwhile may be missing in what was read */
+		changes = u->head_changes;
+		TRY(catalog_read_heads(op, u->store->catalog, u->name, &heads, &count));
+	} while (changes != u->head_changes);
 	struct user_head *before = u->heads;
 	size_t before_count = u->head_count;
 	u->heads = NULL;
@@ -109,6 +112,7 @@ void user_set_bucket(struct user *u, struct catalog_guid mailbox, uint32_t bucke
 void user_drop_head(struct user *u, struct catalog_guid mailbox, uint32_t writer)
 {
 	size_t kept = 0;
+	u->head_changes++;
 	for (size_t i = 0; i < u->head_count; i++)
 		if (u->heads[i].writer != writer ||
 			memcmp(&u->heads[i].mailbox, &mailbox, sizeof(mailbox)) != 0)
