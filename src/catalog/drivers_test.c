@@ -225,6 +225,11 @@ static enum err read_all(struct place *p)
 	const struct catalog_name after = { { 0 } };
 	TRY(catalog_read_heads(p->op, p->catalog, user, &heads, &count));
 	TRY(catalog_read_garbage(p->op, p->catalog, 0, 9, &entries, &count));
+	/* A damaged entry is told beside those that are not: the collector goes on. */
+	for (size_t i = 0; i < count; i++)
+		if (entries[i].is_damaged)
+			return op_fail(p->op, ERR_CORRUPT, "the garbage of user %.*s is damaged",
+				STRF(entries[i].user));
 	return catalog_read_rows(p->op, p->catalog, user, mailbox, 0, 0, after, ignore_row, NULL);
 }
 
