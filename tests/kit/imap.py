@@ -176,7 +176,7 @@ class Imap:
         self.timeout = timeout
         self.sock = socket.create_connection((host, port), timeout)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.input = b""
+        self.input = bytearray()  # what is taken from its front and added to its end costs no copy of the rest
         self.tag_count = 0
         if tls:
             self.start_tls_now(tls)
@@ -210,13 +210,20 @@ class Imap:
         while (end := self.input.find(b"\r\n", start)) < 0:
             start = max(0, len(self.input) - 1)
             self._fill()
-        line, self.input = self.input[:end], self.input[end + 2 :]
+        line = self._cut(end)
+        del self.input[:2]
         return line
 
     def _take(self, count):
         while len(self.input) < count:
             self._fill()
-        data, self.input = self.input[:count], self.input[count:]
+        return self._cut(count)
+
+    def _cut(self, count):
+        """The first bytes of the input, which is without them then."""
+        with memoryview(self.input) as view:
+            data = bytes(view[:count])
+        del self.input[:count]
         return data
 
     def read_pieces(self):
