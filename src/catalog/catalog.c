@@ -130,7 +130,7 @@ static size_t change_bytes(const struct catalog_change *change)
 size_t catalog_group_end(const struct catalog_change *changes, size_t count, size_t from)
 {
 	size_t bytes = change_bytes(&changes[from]), at = from + 1;
-	while (at < count && at - from < CATALOG_GROUP_COUNT &&
+	while (at < count && at - from < CATALOG_GROUP_COUNT && !changes[at].begins_group &&
 		share_partition(&changes[from], &changes[at])) {
 		bytes += change_bytes(&changes[at]);
 		if (bytes > CATALOG_GROUP_MAX)

@@ -127,6 +127,8 @@ struct catalog_change {
 	/* Wall clock, minted once when the batch is built: a repeated batch has the same stamps, a
 	 * deletion's is above that of the write it removes. 0: the driver takes the present. */
 	int64_t stamp_us;
+	/* It may only take effect when all before it has: it begins a group of its own. */
+	bool begins_group;
 };
 /* Is a batch all or nothing? */
 bool catalog_is_atomic(const struct catalog *c);
@@ -135,7 +137,8 @@ bool catalog_is_atomic(const struct catalog *c);
 uint32_t catalog_object_part(struct str object);
 /* Where the group ends that begins at changes[from]: a run of rows of one (mailbox, bucket), of heads,
  * of reverse rows of one part, each at most CATALOG_GROUP_MAX and CATALOG_GROUP_COUNT (one larger
- * change is a group alone); an entry of garbage, and each bucket of CATALOG_DELETE_MAILBOX, alone. */
+ * change is a group alone); an entry of garbage, and each bucket of CATALOG_DELETE_MAILBOX, alone. It ends
+ * before a change that begins one. */
 size_t catalog_group_end(const struct catalog_change *changes, size_t count, size_t from);
 /* WAITS until durable. */
 enum err catalog_write(struct op *op, struct catalog *c, struct str user,

@@ -148,8 +148,13 @@ static void group_ends(struct place *p)
 		{ .kind = CATALOG_PUT_REVERSE, .mailbox = inbox, .object = STR("o") },
 		{ .kind = CATALOG_DELETE_REVERSE, .mailbox = inbox, .object = STR("oo") },
 		{ .kind = CATALOG_PUT_REVERSE, .mailbox = inbox, .object = STR("p") },
+		{ .kind = CATALOG_PUT_REVERSE,
+			.mailbox = inbox,
+			.object = STR("p"),
+			.begins_group = true },
+		{ .kind = CATALOG_PUT_REVERSE, .mailbox = trash, .object = STR("p") },
 	};
-	static const size_t ends[] = { 2, 4, 5, 6, 7, 8, 9, 12, 13 };
+	static const size_t ends[] = { 2, 4, 5, 6, 7, 8, 9, 12, 13, 15 };
 	for (size_t from = 0, i = 0; i < ARRAY_COUNT(ends); from = ends[i++])
 		assert_int_equal(catalog_group_end(changes, ARRAY_COUNT(changes), from), ends[i]);
 	struct catalog_change *many =

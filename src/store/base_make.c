@@ -148,7 +148,7 @@ void base_cut_take(struct base_cut *cut, const struct mailbox *m)
 	cut->flags = flags_mark_pending(m);
 	cut_blocks(cut, m);
 	cut_head(cut, m);
-	cut->head.has_own_flags = flags_wait_for_base(m);
+	cut->head.has_own_flags = m->pending.n > 0;
 }
 
 void base_cut_init(struct base_cut *cut)

@@ -175,6 +175,16 @@ static void batch_sort(struct batch *b)
 	b->cap = b->count;
 }
 
+/* What rests on the commit row is sent when that is certain. A move within a mailbox has both in one place:
+ * should they arrive together after a takeover has voided the batch, the copy would not count, and the
+ * expunge would. */
+static void batch_part(struct batch *b)
+{
+	for (size_t i = 1; i < b->count; i++)
+		b->changes[i].begins_group =
+			b->items[i - 1].rank <= RANK_COMMIT && b->items[i].rank > RANK_COMMIT;
+}
+
 /* ---- stamps ---- */
 
 static int64_t change_stamp(const struct catalog_change *change, int64_t stamp_us)
@@ -210,6 +220,7 @@ void store_stamp_changes(struct store *s, struct catalog_change *changes, size_t
 void batch_finish(struct batch *b)
 {
 	batch_sort(b);
+	batch_part(b);
 	store_stamp_changes(b->user->store, b->changes, b->count);
 }
 

@@ -103,6 +103,20 @@ static inline void check_move(struct run *r, bool is_acknowledged)
 		assert_int_equal(r->seen[i], 1);
 }
 
+static inline enum err act_move_within(struct run *r)
+{
+	return with_view(r, move_within_view);
+}
+
+/* The copy counts with the expunge, or neither. */
+static inline void check_move_within(struct run *r, bool is_acknowledged)
+{
+	(void)is_acknowledged;
+	assert_int_equal(r->inbox, MAILS);
+	for (size_t i = 0; i < MAILS; i++)
+		assert_int_equal(r->seen[i], 1);
+}
+
 static inline enum err act_copy_many(struct run *r)
 {
 	return with_view(r, copy_all_in_view);

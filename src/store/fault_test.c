@@ -22,6 +22,7 @@ static const struct scenario scenarios[] = {
 	{ "multiappend", act_multiappend, check_multiappend, NULL },
 	{ "copy", act_copy, check_copy, NULL },
 	{ "move", act_move, check_move, NULL },
+	{ "move within", act_move_within, check_move_within, NULL },
 	{ "expunge", act_expunge, check_expunge, NULL },
 	{ "flags", act_flags, check_flags, NULL },
 	{ "create", act_create, check_create, NULL },

@@ -150,20 +150,25 @@ static inline enum err with_view(struct run *r, enum err (*fn)(struct run *r, st
 	return e;
 }
 
-static inline enum err transfer(struct run *r, struct view *v, bool is_move)
+static inline enum err transfer_to(struct run *r, struct view *v, struct str name, bool is_move)
 {
-	struct mailbox *sent;
+	struct mailbox *target;
 	struct copy_result result;
-	TRY(mailbox_open(&r->w->op, r->w->user, STR("Sent"), &sent));
+	TRY(mailbox_open(&r->w->op, r->w->user, name, &target));
 	struct range_set some = world_set(2, 3);
-	enum err e = view_copy(&r->w->op, v, &some, sent, is_move, &result);
+	enum err e = view_copy(&r->w->op, v, &some, target, is_move, &result);
 	if (e == ERR_NONE) {
-		see(r, sent->guid, result.target_uids[0], STR("m1"));
-		see(r, sent->guid, result.target_uids[1], STR("m2"));
+		see(r, target->guid, result.target_uids[0], STR("m1"));
+		see(r, target->guid, result.target_uids[1], STR("m2"));
 	}
 	range_set_done(&some);
-	mailbox_unref(sent);
+	mailbox_unref(target);
 	return e;
+}
+
+static inline enum err transfer(struct run *r, struct view *v, bool is_move)
+{
+	return transfer_to(r, v, STR("Sent"), is_move);
 }
 
 static inline enum err transfer_all(struct run *r, struct view *v, bool is_move)
@@ -176,6 +181,11 @@ static inline enum err transfer_all(struct run *r, struct view *v, bool is_move)
 	range_set_done(&all);
 	mailbox_unref(sent);
 	return e;
+}
+
+static inline enum err move_within_view(struct run *r, struct view *v)
+{
+	return transfer_to(r, v, STR("INBOX"), true);
 }
 
 static inline enum err copy_all_in_view(struct run *r, struct view *v)

@@ -313,8 +313,10 @@ unsigned mail_flags(const struct mailbox *m, const struct mail *mail)
 	return flags;
 }
 
-/* What the object holds, read beside all links. */
-static uint32_t read_word(const struct known_box *box, struct mailbox *m, uint32_t uid)
+/* What the object holds, read beside all links; or what is known of a mail whose fate is unknown: its
+ * expunge may have been carried out, and collected, before the process knows. */
+static uint32_t read_word(const struct known_box *box, struct mailbox *m, uint32_t uid,
+	const struct known_mail *known)
 {
 	struct op op;
 	struct str body, line;
@@ -324,7 +326,10 @@ static uint32_t read_word(const struct known_box *box, struct mailbox *m, uint32
 	if (!index_find(m->index, uid, &at))
 		sim_fail("%s: UID %" PRIu32 " is in a view but not in the index", box->name, uid);
 	struct str key = store_object_key(&arena, m->user, index_cold(m->index, at)->oid);
-	if (objects_get(&op, sim_world->objects, key, 1 << 20, &body) != ERR_NONE)
+	enum err e = objects_get(&op, sim_world->objects, key, 1 << 20, &body);
+	if (e == ERR_NOT_FOUND && known && known->state == KNOWN_MAY)
+		return known->word;
+	if (e != ERR_NONE)
 		sim_fail("%s: UID %" PRIu32 " has no object: %s", box->name, uid, op.failure.text);
 	if (!str_cut_line(&body, &line) || !str_cut_line(&body, &line) ||
 		!str_skip(&line, STR("Subject: w")) || !number_parse_u32(line, &word))
@@ -336,7 +341,7 @@ struct known_mail *ledger_see(struct known_box *box, struct mailbox *m, const st
 {
 	struct known_mail *k = box_find(box, mail->uid);
 	/* The object of an expunged mail may be gone. */
-	uint32_t word = k && mail->is_expunged ? k->word : read_word(box, m, mail->uid);
+	uint32_t word = k && mail->is_expunged ? k->word : read_word(box, m, mail->uid, k);
 	if (k && k->word != word)
 		sim_fail("%s: UID %" PRIu32 " was w%" PRIu32 " and is w%" PRIu32, box->name,
 			mail->uid, k->word, word);
