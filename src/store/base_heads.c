@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the heads say of bases, where their objects are, and when a new one is due. */
-#include "store/store_private.h"
+#include "store/tail_private.h"
 
 #include "base/codec.h"
 
@@ -104,13 +104,24 @@ static struct catalog_name tail_of(struct catalog_name cover)
 	return name_at_ms((int64_t)name_ms(cover) - STORE_TAIL_MS);
 }
 
+struct catalog_name user_dropped(const struct user *u, struct catalog_guid mailbox)
+{
+	struct catalog_name dropped = { { 0 } };
+	for (size_t i = 0; i < u->base_count; i++)
+		if (memcmp(&u->bases[i].mailbox, &mailbox, sizeof(mailbox)) == 0 &&
+			name_cmp(u->bases[i].head.dropped, dropped) > 0)
+			dropped = u->bases[i].head.dropped;
+	return dropped;
+}
+
 bool base_is_needed(const struct mailbox *m)
 {
 	const struct user_base *b = user_base_of(m->user, m->guid);
-	struct catalog_name cover = index_cover(m->index);
+	uint32_t bucket;
 	if (!b)
 		return false;
-	return name_is_none(cover) || name_cmp(tail_of(cover), b->head.dropped) < 0 ||
+	return name_is_none(index_cover(m->index)) ||
+	       name_cmp(tail_begin(m, &bucket), user_dropped(m->user, m->guid)) < 0 ||
 	       (b->head.has_own_flags && index_modseq(m->index) < b->head.modseq);
 }
 

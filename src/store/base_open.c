@@ -244,7 +244,6 @@ static enum err try_place(
 static enum err read_newest(struct op *op, struct mailbox *m, struct reading *r)
 {
 	const struct user_base *b = user_base_of(m->user, m->guid);
-	static const struct catalog_name none;
 	if (!b)
 		return ERR_NONE;
 	struct head_base_place place = b->head.base;
@@ -266,12 +265,20 @@ static enum err read_newest(struct op *op, struct mailbox *m, struct reading *r)
 	}
 	op->failure = why;
 	tell_damage(op, m);
-	if (!row_id_is_none(&head.previous.id))
-		return try_place(op, m, &head.previous, r);
+	if (!row_id_is_none(&head.previous.id)) {
+		e = try_place(op, m, &head.previous, r);
+		if (!is_damage(e))
+			return e;
+		op_forgive(op);
+	}
 	/* The journal still has everything? */
-	if (name_cmp(head.dropped, none) == 0)
+	if (name_is_none(user_dropped(m->user, m->guid)))
 		return ERR_NONE;
-	return op_fail(op, ERR_CORRUPT, "%s", why.text);
+	/* Never the class of what does not exist: the mailbox does. */
+	return op_fail(op, ERR_CORRUPT,
+		"no base can be read, and the journal alone is not whole any more (bring the "
+		"object back): %s",
+		why.text);
 }
 
 /* WAITS. */
@@ -303,8 +310,7 @@ enum err base_read(struct op *op, struct mailbox *m, struct index **out)
 	return ERR_NONE;
 }
 
-enum err base_read_id(
-	struct op *op, struct mailbox *m, const struct row_id *id, struct index **out)
+enum err base_read_id(struct op *op, struct mailbox *m, const struct row_id *id, struct index **out)
 {
 	struct base_parts parts = { 0 };
 	struct head_base_place place = { .id = *id };

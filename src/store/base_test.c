@@ -151,6 +151,51 @@ static void a_lost_base_gives_way_to_the_one_before(void **state)
 	world_in_memory(damaged_task, NULL);
 }
 
+/* Without any base that can be read: by the journal while it is whole, else a clear error, of a class that
+ * sends no mail back and creates nothing. */
+static void no_base_task(void *arg)
+{
+	(void)arg;
+	struct world *w = world_open(false);
+	struct mailbox *m = world_box(w, "INBOX");
+	for (int i = 0; i < 2; i++) {
+		shake(w, m, 10);
+		upload(w, m);
+	}
+	for (int i = 0; i < 2; i++) {
+		struct str before = world_describe(w, m);
+		const struct head_base *head = &user_base_of(w->user, m->guid)->head;
+		struct str keys[] = {
+			base_object_key(&w->arena, w->user, m->guid, head->base.id),
+			base_object_key(&w->arena, w->user, m->guid, head->previous.id),
+		};
+		assert_int_equal(name_is_none(head->dropped), i == 0);
+		mailbox_unref(m);
+		assert_ok(objects_delete_many(&w->op, w->objects, keys, 2));
+		if (i > 0)
+			break;
+		assert_str(opened_cold(w, WORLD_STOP), before);
+		m = world_box(w, "INBOX");
+		for (int k = 0; k < 4; k++) {
+			sleep_hours(w, 1);
+			shake(w, m, 10);
+			upload(w, m);
+		}
+	}
+	world_stop(w);
+	assert_ok(file_remove_tree(&w->op, w->settings.local_dir.p));
+	world_open_store(w);
+	assert_err(mailbox_open(&w->op, w->user, STR("INBOX"), &m), ERR_CORRUPT);
+	op_forgive(&w->op);
+	world_close(w);
+}
+
+static void without_any_base_nothing_is_empty(void **state)
+{
+	(void)state;
+	world_in_memory(no_base_task, NULL);
+}
+
 /* Every single request of an upload fails, in three ways; the mailbox is what it was, cold too. */
 static void fail_upload(struct world *w, int64_t at, bool after, bool is_object)
 {
@@ -266,6 +311,7 @@ int main(void)
 		cmocka_unit_test(summaries_come_from_segments),
 		cmocka_unit_test(op_rows_are_dropped_in_time),
 		cmocka_unit_test(a_lost_base_gives_way_to_the_one_before),
+		cmocka_unit_test(without_any_base_nothing_is_empty),
 		cmocka_unit_test(any_request_of_an_upload_may_fail),
 		cmocka_unit_test(any_request_of_an_opening_may_fail),
 		cmocka_unit_test(a_crash_behind_a_base_loses_nothing),

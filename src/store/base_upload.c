@@ -199,7 +199,7 @@ static void put_heads(struct batch *b, struct mailbox *m, struct head_base *head
 	if (last) {
 		head->previous = last->head.base;
 		head->drop = last->head.drop;
-		head->dropped = last->head.dropped;
+		head->dropped = user_dropped(u, m->guid);
 		head->dropped_bucket = last->head.dropped_bucket;
 		head->has_own_flags = head->has_own_flags || last->head.has_own_flags;
 		if (!row_id_is_none(&last->head.previous.id))
@@ -275,6 +275,7 @@ static enum err upload(
 	struct op *op, struct mailbox *m, struct base_cut *cut, struct base_parts *parts)
 {
 	struct base_segment manifest = { 0 };
+	TRY(mailbox_refresh(op, m)); /* what others wrote, and the bases that they made */
 	TRY(base_know_parts(op, m));
 	TRY(mailbox_write_begin(op, m));
 	size_t rows = m->base.tail_rows, bytes = m->base.tail_bytes;

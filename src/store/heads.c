@@ -54,20 +54,24 @@ enum err user_read_heads(struct op *op, struct user *u)
 		changes = u->head_changes;
 		TRY(catalog_read_heads(op, u->store->catalog, u->name, &heads, &count));
 	} while (changes != u->head_changes);
-	struct user_head *before = u->heads;
-	size_t before_count = u->head_count;
+	struct user before = *u;
 	u->heads = NULL;
-	u->head_count = 0;
+	u->bases = NULL;
+	u->head_count = u->base_count = 0;
 	enum err e = ERR_NONE;
 	for (size_t i = 0; e == ERR_NONE && i < count; i++)
 		e = user_keep_head(op, u, &heads[i]);
 	if (e != ERR_NONE) {
 		mem_free(u->heads);
-		u->heads = before;
-		u->head_count = before_count;
+		mem_free(u->bases);
+		u->heads = before.heads;
+		u->head_count = before.head_count;
+		u->bases = before.bases;
+		u->base_count = before.base_count;
 		return e;
 	}
-	mem_free(before);
+	mem_free(before.heads);
+	mem_free(before.bases);
 	forget_claims(u);
 	return ERR_NONE;
 }

@@ -198,8 +198,10 @@ enum err mailbox_write_begin(struct op *op, struct mailbox *m)
 {
 	TRY(store_check_clock(op, m->user->store));
 	TRY(task_mutex_lock(op, &m->write_lock));
-	enum err e = m->is_removed ? op_fail(op, ERR_NOT_FOUND, "the mailbox was deleted")
-				   : user_settle(op, m->user);
+	enum err e = m->state == CLOSING
+			     ? op_fail(op, ERR_UNAVAILABLE, "the mailbox has to be opened anew")
+		     : m->is_removed ? op_fail(op, ERR_NOT_FOUND, "the mailbox was deleted")
+				     : user_settle(op, m->user);
 	if (e != ERR_NONE)
 		task_mutex_unlock(&m->write_lock);
 	return e;

@@ -59,6 +59,19 @@ static enum err collect_row(struct op *op, const struct catalog_row *row, void *
 	return ERR_NONE;
 }
 
+/* Has somebody dropped op rows that were not looked for in time (a host that was cut off, or slept)? Then
+ * only his base tells what they said: the mailbox is opened anew, and its sessions end. */
+static enum err check_gap(struct op *op, struct mailbox *m)
+{
+	struct catalog_name seen = name_at_ms(m->seen_ms - STORE_TAIL_MS);
+	if (name_cmp(seen, user_dropped(m->user, m->guid)) >= 0)
+		return ERR_NONE;
+	m->state = CLOSING;
+	mailbox_mark_removed(m);
+	return op_fail(op, ERR_UNAVAILABLE,
+		"the mailbox was not looked at for too long: it is opened anew");
+}
+
 static enum err collect(struct op *op, struct merging *g)
 {
 	struct mailbox *m = g->mailbox;
@@ -66,6 +79,7 @@ static enum err collect(struct op *op, struct merging *g)
 	uint32_t bucket;
 	int64_t begin_ms = now_wall_us() / US_PER_MS;
 	struct catalog_name after = tail_begin(m, &bucket);
+	TRY(check_gap(op, m));
 	g->rows = (struct kept_rows){ 0 };
 	tail_find_absent(&g->tail);
 	TRY(catalog_read_rows(op, u->store->catalog, u->name, m->guid, bucket,

@@ -414,6 +414,8 @@ void base_parts_done(struct base_parts *parts);
 void base_state_done(struct base_state *s);
 /* What the heads say; NULL: there is no base. */
 const struct user_base *user_base_of(const struct user *u, struct catalog_guid mailbox);
+/* Op rows with names below are gone, whoever dropped them. */
+struct catalog_name user_dropped(const struct user *u, struct catalog_guid mailbox);
 void user_set_base(struct user *u, const struct user_base *base);
 enum err user_keep_base(struct op *op, struct user *u, const struct catalog_head *head);
 void user_drop_base(struct user *u, struct catalog_guid mailbox, uint32_t writer);

@@ -52,6 +52,7 @@ static void publish_bucket(struct user *u, struct catalog_guid mailbox, uint32_t
 static void publish_base(struct user *u, const struct catalog_change *change, uint32_t writer)
 {
 	struct user_base base = { .mailbox = change->mailbox, .writer = writer };
+	u->head_changes++;
 	if (change->kind == CATALOG_DELETE_HEAD)
 		user_drop_base(u, change->mailbox, writer);
 	else if (head_base_decode(change->value, &base.head) == ERR_NONE)

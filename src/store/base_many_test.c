@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Bases while another host has the mailbox open, or had it: what one host drops from the journal is in a base
+ * that the other will see, and nobody goes on without it. */
+#include "store/pair_test.h"
+
+#define HOUR_US (INT64_C(3600) * US_PER_SEC)
+
+/* Two hosts that do not look by themselves. */
+static void open_both(struct pair *p)
+{
+	world_stop(p->a);
+	p->a->settings.refresh_us = p->b->settings.refresh_us = 48 * HOUR_US;
+	world_open_store(p->a);
+}
+
+/* Bases by one host, an hour apart, until op rows of before were dropped. */
+static void make_bases(struct world *w, struct mailbox *m)
+{
+	for (int i = 0; i < 4; i++) {
+		assert_ok(task_sleep(&w->op, HOUR_US + US_PER_SEC));
+		world_append(w, m, "later");
+		assert_ok(mailbox_upload_base(&w->op, m, BASE_FLUSH));
+	}
+	assert_false(name_is_none(user_dropped(w->user, m->guid)));
+}
+
+static void expunge(struct world *w, struct view *v, uint32_t seq)
+{
+	world_flags(w, v, seq, seq, FLAGS_ADD, MAIL_DELETED);
+	assert_ok(view_expunge(&w->op, v, NULL));
+}
+
+/* What b wrote is in a's bases when a drops its rows. */
+static void a_base_has_what_another_wrote_in(struct pair *p)
+{
+	open_both(p);
+	struct mailbox *a = world_box(p->a, "INBOX");
+	for (int i = 0; i < 4; i++)
+		world_append(p->a, a, "first");
+	world_open_store(p->b);
+	struct mailbox *b = world_box(p->b, "INBOX");
+	struct view *v = world_view(p->b, b);
+	world_flags(p->b, v, 2, 2, FLAGS_ADD, MAIL_FLAGGED);
+	expunge(p->b, v, 3);
+	assert_ok(flags_journal_flush(&p->b->op, b));
+	view_close(v);
+	make_bases(p->a, a);
+	assert_int_equal(index_counters(a->index).messages, 3 + 4);
+	assert_int_equal(index_hot(a->index, 1)->flags, MAIL_FLAGGED);
+	mailbox_unref(b);
+	mailbox_unref(a);
+	world_crash(p->b);
+	world_reopen(p->a, WORLD_CRASH_DROP);
+	a = world_box(p->a, "INBOX");
+	assert_int_equal(index_counters(a->index).messages, 3 + 4);
+	assert_int_equal(index_hot(a->index, 1)->flags, MAIL_FLAGGED);
+	assert_ok(mailbox_verify(&p->a->op, a));
+	mailbox_unref(a);
+}
+PAIR_TEST(a_base_has_what_another_wrote)
+
+/* b did not look for hours, and the rows of what a did are gone: b does not go on without them. */
+static void who_was_away_too_long_opens_anew_in(struct pair *p)
+{
+	open_both(p);
+	struct mailbox *a = world_box(p->a, "INBOX");
+	for (int i = 0; i < 4; i++)
+		world_append(p->a, a, "first");
+	world_open_store(p->b);
+	struct mailbox *b = world_box(p->b, "INBOX");
+	struct view *vb = world_view(p->b, b), *v = world_view(p->a, a);
+	world_flags(p->a, v, 2, 2, FLAGS_ADD, MAIL_FLAGGED);
+	expunge(p->a, v, 3);
+	view_close(v);
+	assert_ok(flags_journal_flush(&p->a->op, a));
+	make_bases(p->a, a);
+	assert_err(mailbox_refresh(&p->b->op, b), ERR_UNAVAILABLE);
+	op_forgive(&p->b->op);
+	assert_err(world_try_flags(p->b, vb, 1, 1, FLAGS_ADD, MAIL_SEEN), ERR_UNAVAILABLE);
+	op_forgive(&p->b->op);
+	struct mailbox *old = b;
+	b = world_box(p->b, "INBOX");
+	assert_ptr_not_equal(b, old);
+	view_close(vb);
+	mailbox_unref(old);
+	assert_int_equal(index_counters(b->index).messages, 3 + 4);
+	assert_int_equal(index_hot(b->index, 1)->flags, MAIL_FLAGGED);
+	converge(p, a, b);
+	mailbox_unref(b);
+	mailbox_unref(a);
+}
+PAIR_TEST(who_was_away_too_long_opens_anew)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_base_has_what_another_wrote),
+		cmocka_unit_test(who_was_away_too_long_opens_anew),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
