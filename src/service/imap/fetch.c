@@ -9,7 +9,6 @@
  * struct, no task (fetch_private.h). */
 #include <stdio.h>
 
-#include "base/account.h"
 #include "base/codec.h"
 #include "service/imap/fetch_private.h"
 
@@ -41,13 +40,14 @@ enum err fetch_need_body(struct fetch *f)
 	f->at.has_body = fetch_read_ahead(f, &f->at.body);
 	if (f->at.has_body)
 		return ERR_NONE;
-	/* As it is stored, and as it is read. */
-	f->is_refused = account_admit(op, 2 * f->at.mail.size_physical) != ERR_NONE;
-	if (f->is_refused)
-		return ERR_UNAVAILABLE;
-	TRY(view_read_body(op, f->x->session->view, &f->at.mail, &f->at.body));
-	f->at.has_body = true;
-	return ERR_NONE;
+	struct imap_session *s = f->x->session;
+	enum err e = imap_turn_take(op, s->imap, f->at.mail.size_physical);
+	f->is_refused = e == ERR_UNAVAILABLE;
+	TRY(e);
+	e = view_read_body(op, s->view, &f->at.mail, &f->at.body);
+	imap_turn_give(s->imap, f->at.mail.size_physical);
+	f->at.has_body = e == ERR_NONE;
+	return e;
 }
 
 /* The part tree: from the summary, or parsed when that was lost. */

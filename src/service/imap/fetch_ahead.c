@@ -4,7 +4,6 @@
  * mail_prefetch_count in number and AHEAD_BYTES_MAX in bytes at the most; while they are sent, the mails
  * after them come into the cache, if there is one. What could not be read is read again in its turn, which
  * tells why. */
-#include "base/account.h"
 #include "service/imap/fetch_private.h"
 
 #define AHEAD_BYTES_MAX (16u << 20)
@@ -72,6 +71,16 @@ static void bring_into_cache(struct fetch *f, struct range_set_iter *it, size_t 
 	view_prefetch(f->x->session->view, next, count);
 }
 
+/* WAITS. */
+static enum err read_chosen(struct op *op, struct fetch *f, uint64_t bytes)
+{
+	struct imap_session *s = f->x->session;
+	TRY(imap_turn_take(op, s->imap, bytes));
+	enum err e = view_read_bodies(op, s->view, f->ahead.mails, f->ahead.count, f->ahead.bodies);
+	imap_turn_give(s->imap, bytes);
+	return e;
+}
+
 bool fetch_read_ahead(struct fetch *f, struct str *out)
 {
 	const struct imap_session *s = f->x->session;
@@ -87,10 +96,7 @@ bool fetch_read_ahead(struct fetch *f, struct str *out)
 	struct op reading;
 	op_init(&reading, &f->ahead.arena, f->x->op->event, f->x->op->deadline_us);
 	f->ahead.bodies = ARENA_NEW_ARRAY(&f->ahead.arena, struct str, f->ahead.count);
-	/* As they are stored, and as they are read. */
-	if (f->ahead.count < 2 || account_admit(&reading, 2 * bytes) != ERR_NONE ||
-		view_read_bodies(&reading, s->view, f->ahead.mails, f->ahead.count,
-			f->ahead.bodies) != ERR_NONE) {
+	if (f->ahead.count < 2 || read_chosen(&reading, f, bytes) != ERR_NONE) {
 		fetch_forget_ahead(f);
 		return false;
 	}

@@ -63,7 +63,9 @@ struct imap {
 	size_t session_count;
 	bool is_closing;
 	struct wait_queue emptied;
-	uint64_t append_bytes; /* memory of all mails being received (append.c) */
+	uint64_t append_bytes;  /* memory of all mails being received (append.c) */
+	uint64_t reading_bytes; /* of mails being read from the store (turn.c) */
+	struct wait_queue read; /* woken when some have been read */
 };
 
 struct imap_append_state;
@@ -253,6 +255,13 @@ void imap_put_status_line(
 /* WAITS. Goes on with s->fetch. */
 void imap_fetch_resume(struct imap_session *s);
 void imap_fetch_drop(struct imap_session *s);
+
+/* ---- turns of reading bodies (turn.c) ---- */
+
+/* WAITS until little enough is being read by others. `bytes`: of the mails that are read; what was taken is
+ * given back as soon as they have been. ERR_UNAVAILABLE: there is no memory, with a text for the client. */
+enum err imap_turn_take(struct op *op, struct imap *imap, uint64_t bytes);
+void imap_turn_give(struct imap *imap, uint64_t bytes);
 
 /* ---- APPEND (append.c): its mails are streamed between pieces of its command ---- */
 

@@ -67,7 +67,7 @@ static enum err search_texts(struct search *s)
 	size_t at = 0;
 	if (!s->job || search_job_is_empty(s->job))
 		return ERR_NONE;
-	TRY(search_job_run(s->x->op, &s->job, s->x->session->view));
+	TRY(search_job_run(s->x->op, &s->job, s->x->session));
 	while (search_job_next(s->job, &at, &mail))
 		add_found(s, mail);
 	search_job_clear(s->job);

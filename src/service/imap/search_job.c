@@ -5,7 +5,6 @@
  * is cancelled it runs to its end and frees itself (task/task.h). */
 #include "service/imap/search_private.h"
 
-#include "base/account.h"
 #include "task/task.h"
 
 #define JOB_MAILS_MAX    128
@@ -99,7 +98,6 @@ enum err search_job_add(
 	struct op reading;
 	*item = (struct search_item){ .mail = *mail };
 	op_init(&reading, &j->batch, op->event, op->deadline_us);
-	TRY(account_admit(op, 2 * mail->size_physical)); /* as it is stored, and as it is read */
 	enum err e = view_read_summary(&reading, view, mail, &item->summary);
 	if (e != ERR_NONE) {
 		op->failure = reading.failure;
@@ -138,11 +136,21 @@ static enum err read_bodies(struct op *op, struct search_job *j, struct view *vi
 	return ERR_NONE;
 }
 
-enum err search_job_run(struct op *op, struct search_job **job, struct view *view)
+/* WAITS, for its turn too. */
+static enum err read_in_turn(struct op *op, struct search_job *j, const struct imap_session *s)
+{
+	const size_t bytes = j->bytes;
+	TRY(imap_turn_take(op, s->imap, bytes));
+	enum err e = read_bodies(op, j, s->view);
+	imap_turn_give(s->imap, bytes);
+	return e;
+}
+
+enum err search_job_run(struct op *op, struct search_job **job, const struct imap_session *s)
 {
 	struct op reading;
 	op_init(&reading, &(*job)->batch, op->event, op->deadline_us);
-	enum err read = read_bodies(&reading, *job, view);
+	enum err read = read_in_turn(&reading, *job, s);
 	if (read != ERR_NONE) {
 		op->failure = reading.failure;
 		return read;

@@ -13,6 +13,7 @@
 #include "base/base.h"
 #include "base/range_set.h"
 #include "message/summary.h"
+#include "service/imap/imap_private.h"
 #include "store/mailbox.h"
 #include "wire/imap_command.h"
 
@@ -96,7 +97,7 @@ enum err search_job_add(
 void search_job_add_match(struct search_job *j, const struct mail *mail);
 /* WAITS. Reads the mails' texts, in parallel where they are on another host, and searches them. On an error
  * *job may be NULL: then it is no longer the caller's. */
-enum err search_job_run(struct op *op, struct search_job **job, struct view *view);
+enum err search_job_run(struct op *op, struct search_job **job, const struct imap_session *s);
 /* The mails that match, in order: *at = 0 first. Borrowed until the next clear. */
 bool search_job_next(const struct search_job *j, size_t *at, const struct mail **out);
 void search_job_clear(struct search_job *j);
