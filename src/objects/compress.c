@@ -145,6 +145,8 @@ static enum err compress_put(struct op *op, struct objects *o, const struct obje
 	struct body_job *j = body_job_new(write_run, m, put->parts, put->part_count, size);
 	j->level = store->level;
 	TRY(offload(op, OFFLOAD_CPU, &j->job));
+	mem_free(j->in); /* before the next copy is made */
+	j->in = NULL;
 	enum err e = put_inner(op, o, put, buf_str(&j->out));
 	body_job_release(&j->job);
 	return e;
@@ -199,6 +201,8 @@ static enum err read_compressed(struct op *op, struct objects *o, enum compress_
 	struct body_job *j = body_job_new(read_run, m, &stored, 1, stored.n);
 	TRY(offload(op, OFFLOAD_CPU, &j->job));
 	enum err e = j->result;
+	mem_free(j->in); /* before the next copy is made */
+	j->in = NULL;
 	if (e != ERR_NONE)
 		(void)op_fail(op, e, "%s", j->op.failure.text);
 	else

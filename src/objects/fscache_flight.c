@@ -2,6 +2,7 @@
 /* objects/fscache_flight.c - see fscache_flight.h. */
 #include "objects/fscache_flight.h"
 
+#include "base/account.h"
 #include "event/event.h"
 
 #define PREFETCH_US (30 * US_PER_SEC)
@@ -272,12 +273,20 @@ static void add_task(void *arg)
 	unref(c);
 }
 
+/* A body larger than all that may be pending goes alone: mails are read whole for each of their ranges, and large
+ * ones are read in ranges. */
+static bool may_pend(const struct fscache *c, size_t size)
+{
+	return (c->adding_bytes == 0 || size + c->adding_bytes <= FSCACHE_PENDING_MAX) &&
+	       account_has_room(size);
+}
+
 void fscache_add_start(struct fscache *c, struct cache_dir *d, struct str key,
 	const struct str *parts, size_t count)
 {
 	size_t size = objects_parts_bytes(parts, count);
-	if (size > c->limit / 8 || size > FSCACHE_PENDING_MAX - c->adding_bytes ||
-		now_us() < c->retry_us || fscache_adding_find(c, key)) {
+	if (size > c->limit / 8 || !may_pend(c, size) || now_us() < c->retry_us ||
+		fscache_adding_find(c, key)) {
 		c->counters.skipped++;
 		return;
 	}

@@ -15,10 +15,11 @@
 #include "objects/objects_private.h"
 #include "task/task.h"
 
-#define FSCACHE_SMALL_MAX   ((size_t)1 << 20)  /* fetched whole for a range */
-#define FSCACHE_PENDING_MAX ((size_t)32 << 20) /* bytes of bodies that are being added */
-#define FSCACHE_RETRY_US    (60 * US_PER_SEC)  /* a cache that failed is passed over for so long */
-#define FSCACHE_WANTED_MAX  256                /* keys waiting to be prefetched */
+#define FSCACHE_SMALL_MAX ((size_t)1 << 20) /* fetched whole for a range */
+#define FSCACHE_PENDING_MAX                                                                        \
+	((size_t)32 << 20) /* bytes of bodies that are being added; one alone may be larger */
+#define FSCACHE_RETRY_US    (60 * US_PER_SEC) /* a cache that failed is passed over for so long */
+#define FSCACHE_WANTED_MAX  256               /* keys waiting to be prefetched */
 #define FSCACHE_PREFETCHERS 4
 
 struct flight {

@@ -206,6 +206,23 @@ static void test_prefetched_objects_are_there(void **state)
 
 /* ---- room ---- */
 
+/* Larger than all that may be pending together. */
+static void one_large(struct room *r)
+{
+	room_open(r, 400 * MIB);
+	put(r, r->cached, "u/large", bytes(r, 40 * MIB));
+	settle(r, 1);
+	uint64_t asked = asked_below(r);
+	assert_int_equal(get(r, "u/large").n, 40 * MIB);
+	assert_int_equal(asked_below(r), asked);
+}
+
+static void test_a_large_object_is_kept(void **state)
+{
+	(void)state;
+	run(one_large);
+}
+
 static void limit(struct room *r)
 {
 	struct cache_dir *d;
@@ -337,6 +354,7 @@ int main(void)
 		cmocka_unit_test(test_many_who_want_one_object_ask_once),
 		cmocka_unit_test(test_ranges_of_large_objects_do_not_bring_all_of_them),
 		cmocka_unit_test(test_prefetched_objects_are_there),
+		cmocka_unit_test(test_a_large_object_is_kept),
 		cmocka_unit_test(test_the_limit_is_kept_and_usage_found_again),
 		cmocka_unit_test(test_damaged_entries_are_fetched_again),
 		cmocka_unit_test(test_a_cache_that_cannot_be_used_is_passed_over),
