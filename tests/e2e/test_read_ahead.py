@@ -1,8 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Mails that are not cached are read several at a time where each is a round trip: FETCH, SEARCH."""
 
+import base64
+import concurrent.futures
+import random
+
 from faults.clouds_kit import Cloud
 from kit import mails
+from kit.waiting import wait_for_success
 
 FORMS = ("roles",)
 STORAGES = ("s3-cql",)
@@ -70,3 +75,44 @@ def test_a_mail_that_cannot_be_read_is_told_alone(make):
         with cloud.s3.fault("refuse", kinds=["GET mails"], status=503, every=4):
             got = client.fetch("1:*", "BODY.PEEK[]")
         assert len(got) == COUNT
+
+
+def incompressible(seed, size):
+    text = base64.encodebytes(random.Random(seed).randbytes(size * 3 // 4)).replace(b"\n", b"\r\n")
+    return mails.small(f"large {seed}") + text
+
+
+def test_large_mails_of_many_sessions_are_read_in_turns(make):
+    """All at once they are more than the process may hold: who must wait waits, nobody is cut off."""
+    count, large = 10, 12 << 20
+    cloud = Cloud(make, config="mail_worker_count = 1\nservice mail {\n  vsz_limit = 100M\n}\n", users=2 * count)
+    users = [cloud.instance.new_user() for _ in range(count)]
+    clients = []
+    for number, user in enumerate(users):
+        clients.append(cloud.instance.imap(user))
+        clients[-1].append("INBOX", incompressible(number, large))
+        clients[-1].select()
+    before = cloud.instance.pids_of("mail")
+    cloud.s3.set("slow", seconds=LATENCY_S, kinds=["GET mails"])
+
+    def body(client):  # refused while others take theirs: tried again
+        return wait_for_success(lambda: client.fetch("1", "BODY.PEEK[]"), "a large mail")[1]["BODY[]"]
+
+    with concurrent.futures.ThreadPoolExecutor(count) as pool:
+        got = list(pool.map(body, clients))
+    assert all(got[number] == incompressible(number, large) for number in range(count))
+    assert cloud.instance.pids_of("mail") == before, "a worker ended"
+    for client in clients:
+        client.close()
+
+
+def test_a_mail_as_large_as_an_upload_in_parts(make):
+    """Sent in parts, given back as it was; its ranges too."""
+    cloud = Cloud(make, config="fs_s3_multipart_size = 5M\n", users=5)
+    mail = incompressible(1, 76 << 20)
+    with cloud.instance.imap(cloud.instance.new_user()) as client:
+        client.append("INBOX", mail)
+        assert cloud.s3.counts()["PUT mails"] >= 10 and cloud.s3.counts()["POST"] == 2, cloud.s3.counts()
+        client.select()
+        assert client.fetch("1", "BODY.PEEK[]")[1]["BODY[]"] == mail
+        assert client.fetch("1", "BODY.PEEK[]<70000000.1000>")[1]["BODY[]<70000000>"] == mail[70000000:70001000]
