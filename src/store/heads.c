@@ -41,6 +41,7 @@ static void forget_claims(struct user *u)
 		if (!m->is_claimed || has_own_open(u, m->guid))
 			continue;
 		m->is_claimed = m->is_checked = false;
+		m->must_take_over = true;
 	}
 	u->has_claimed_root = u->has_claimed_root && has_own_open(u, root);
 }
@@ -50,8 +51,10 @@ enum err user_read_heads(struct op *op, struct user *u)
 	struct catalog_head *heads;
 	size_t count;
 	uint64_t changes;
+	int64_t begin_us;
 	do { /* what was written meanwhile may be missing in what was read */
 		changes = u->head_changes;
+		begin_us = now_us();
 		TRY(catalog_read_heads(op, u->store->catalog, u->name, &heads, &count));
 	} while (changes != u->head_changes);
 	struct user before = *u;
@@ -72,6 +75,8 @@ enum err user_read_heads(struct op *op, struct user *u)
 	}
 	mem_free(before.heads);
 	mem_free(before.bases);
+	u->heads_us = begin_us;
+	u->must_look = false;
 	forget_claims(u);
 	return ERR_NONE;
 }

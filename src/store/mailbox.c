@@ -202,6 +202,8 @@ enum err mailbox_write_begin(struct op *op, struct mailbox *m)
 			     ? op_fail(op, ERR_UNAVAILABLE, "the mailbox has to be opened anew")
 		     : m->is_removed ? op_fail(op, ERR_NOT_FOUND, "the mailbox was deleted")
 				     : user_settle(op, m->user);
+	if (e == ERR_NONE)
+		e = user_look(op, m->user);
 	if (e != ERR_NONE)
 		task_mutex_unlock(&m->write_lock);
 	return e;
@@ -254,7 +256,8 @@ void mailbox_claim(struct batch *b, struct mailbox *m)
 	if (m->is_claimed)
 		return;
 	put_own_head(b, m, true);
-	user_delete_foreign_heads(b, m->guid, false, RANK_USUAL);
+	if (mailbox_has_seen_heads(m))
+		user_delete_foreign_heads(b, m->guid, false, RANK_USUAL);
 }
 
 enum err mailbox_claim_now(struct op *op, struct mailbox *m)
@@ -369,14 +372,14 @@ enum err mailbox_close_cleanly(struct op *op, struct mailbox *m, struct batch *b
 		.uid = index_next_uid(m->index),
 		.number = index_modseq(m->index),
 		.cover = index_cover(m->index) };
-	if (m->is_claimed) {
+	if (m->is_claimed || mailbox_is_untold(m)) {
 		put_own_head(b, m, false);
 	} else if (m->has_clean_head) {
 		clean.uid = m->clean_head.next_uid;
 		clean.number = m->clean_head.modseq;
 		clean.cover = m->clean_head.cover;
 	}
-	if (m->is_claimed || m->has_clean_head) {
+	if (m->is_claimed || m->has_clean_head || mailbox_is_untold(m)) {
 		local_add(m, &clean);
 		local_write(m);
 	}

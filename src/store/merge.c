@@ -409,6 +409,8 @@ enum err mailbox_merge(struct op *op, struct mailbox *m, bool takes_over)
 	if (takes_over)
 		TRY(merge_own(op, m));
 	TRY(settle_moves(op, &g));
+	if (!takes_over && mailbox_is_untold(m))
+		return mailbox_merge(op, m, true);
 	uint32_t writer, floor = index_floor(m->index, &writer);
 	if (!mailbox_is_alone(m) || (writer != m->user->writer && floor > m->floor_uid))
 		m->is_checked = false;

@@ -172,6 +172,102 @@ static void a_thousand_uids_need_one_look_in(struct pair *p)
 }
 PAIR_TEST(a_thousand_uids_need_one_look)
 
+/* A mailbox with one mail each; `a` stood still while `b` took over. */
+static struct mailbox *beside_one_who_slept(struct pair *p, struct mailbox *a)
+{
+	assert_int_equal(world_append(p->a, a, "a1"), 1);
+	world_open_store(p->b);
+	struct mailbox *b = world_box(p->b, "INBOX");
+	assert_true(world_append(p->b, b, "b1") > 1000);
+	return b;
+}
+
+static void close_again(struct world *w, struct mailbox **m)
+{
+	mailbox_unref(*m);
+	world_stop(w);
+	world_open_store(w);
+	*m = world_box(w, "INBOX");
+}
+
+/* What he acknowledged without knowing is found by one who closed in time and comes back. */
+static void who_was_ended_tells_of_his_mail_in(struct pair *p)
+{
+	struct mailbox *a = world_box(p->a, "INBOX"), *b = beside_one_who_slept(p, a);
+	assert_int_equal(world_append(p->a, a, "a2"), 2);
+	mailbox_unref(b);
+	world_stop(p->b);
+	refresh(p->a, a); /* our head is ended, and nobody has seen the last mail */
+	world_open_store(p->b);
+	b = world_box(p->b, "INBOX");
+	struct view *vb = world_view(p->b, b);
+	assert_str(shown(p, p->b, vb), STR("a1 b1 a2 "));
+	view_close(vb);
+	converge(p, a, b);
+	/* All of it is told: neither takes over because of it again. */
+	uint32_t next = index_next_uid(b->index);
+	for (int i = 0; i < 2; i++) {
+		close_again(p->b, &b);
+		refresh(p->a, a);
+	}
+	assert_true(index_next_uid(b->index) <= next + 2 * UIDS_A_FLOOR);
+	mailbox_unref(a);
+	mailbox_unref(b);
+}
+PAIR_TEST(who_was_ended_tells_of_his_mail)
+
+static void who_was_ended_tells_when_he_closes_in(struct pair *p)
+{
+	struct mailbox *a = world_box(p->a, "INBOX"), *b = beside_one_who_slept(p, a);
+	assert_int_equal(world_append(p->a, a, "a2"), 2);
+	mailbox_unref(b);
+	world_stop(p->b);
+	close_again(p->a, &a);
+	world_open_store(p->b);
+	b = world_box(p->b, "INBOX");
+	converge(p, a, b);
+	assert_int_equal(index_counters(b->index).messages, 3);
+	mailbox_unref(a);
+	mailbox_unref(b);
+}
+PAIR_TEST(who_was_ended_tells_when_he_closes)
+
+/* He looks before he acknowledges anything, and takes over. */
+static void who_slept_looks_first_in(struct pair *p)
+{
+	struct mailbox *a = world_box(p->a, "INBOX"), *b = beside_one_who_slept(p, a);
+	uint64_t reads = catalog_counters(p->a->catalog).reads;
+	p->a->user->heads_us -= p->a->store->settings.refresh_us + 1;
+	uint32_t uid = world_append(p->a, a, "a2");
+	assert_true(uid > 1000 && uid > index_next_uid(b->index));
+	assert_true(catalog_counters(p->a->catalog).reads > reads);
+	reads = catalog_counters(p->a->catalog).reads;
+	assert_int_equal(world_append(p->a, a, "a3"), uid + 1);
+	assert_int_equal(catalog_counters(p->a->catalog).reads, reads);
+	converge(p, a, b);
+	mailbox_unref(a);
+	mailbox_unref(b);
+}
+PAIR_TEST(who_slept_looks_first)
+
+/* Heads that were read for another mailbox say nothing about this one's rows. */
+static void a_head_counts_once_its_rows_are_here_in(struct pair *p)
+{
+	struct mailbox *a = world_box(p->a, "INBOX");
+	world_open_store(p->b);
+	struct mailbox *b = world_box(p->b, "INBOX");
+	for (uint32_t i = 1; i <= 3; i++)
+		assert_int_equal(world_append(p->b, b, "b"), i);
+	mailbox_unref(b);
+	world_stop(p->b);
+	assert_ok(user_read_heads(&p->a->op, p->a->user));
+	assert_true(world_append(p->a, a, "a1") > 3);
+	assert_int_equal(index_counters(a->index).messages, 4);
+	mailbox_unref(a);
+	world_open_store(p->b);
+}
+PAIR_TEST(a_head_counts_once_its_rows_are_here)
+
 /* ---- flags and expunges ---- */
 
 static void the_last_flag_wins_and_expunge_beats_it_in(struct pair *p)
@@ -350,6 +446,10 @@ int main(void)
 		cmocka_unit_test(who_comes_later_sees_what_came_late),
 		cmocka_unit_test(a_clean_hand_over_has_no_gap),
 		cmocka_unit_test(a_thousand_uids_need_one_look),
+		cmocka_unit_test(who_was_ended_tells_of_his_mail),
+		cmocka_unit_test(who_was_ended_tells_when_he_closes),
+		cmocka_unit_test(who_slept_looks_first),
+		cmocka_unit_test(a_head_counts_once_its_rows_are_here),
 		cmocka_unit_test(the_last_flag_wins_and_expunge_beats_it),
 		cmocka_unit_test(a_batch_of_the_lower_one_counts_as_a_whole),
 		cmocka_unit_test(a_move_of_the_lower_one_is_one),

@@ -4,6 +4,9 @@
 #include "event/event.h"
 #include "store/store_private.h"
 
+#define AGAIN_US      US_PER_SEC /* after a failure; twice as much after the next */
+#define FAILURES_TOLD 3          /* in a row, and then each time there are twice as many */
+
 struct refreshing {
 	struct mailbox **items; /* referenced */
 	size_t count;
@@ -19,7 +22,8 @@ static struct refreshing hold_mailboxes(struct op *op, struct user *u)
 	r.items = ARENA_NEW_ARRAY(op->arena, struct mailbox *, MAX(all, 1));
 	for (struct list *at = u->mailboxes.next; at != &u->mailboxes; at = at->next) {
 		struct mailbox *m = CONTAINER_OF(at, struct mailbox, link);
-		if (m->state == OPEN && !m->is_removed && m->refs > 0)
+		bool is_due = m->refs > 0 || m->must_take_over || !mailbox_has_seen_heads(m);
+		if (m->state == OPEN && !m->is_removed && is_due)
 			r.items[r.count++] = mailbox_ref(m);
 	}
 	return r;
@@ -58,11 +62,34 @@ enum err user_refresh(struct op *op, struct user *u)
 	return first;
 }
 
+enum err user_look(struct op *op, struct user *u)
+{
+	bool is_due = u->must_look || now_us() - u->heads_us > u->store->settings.refresh_us;
+	if (!is_due || catalog_is_atomic(u->store->catalog))
+		return ERR_NONE;
+	return user_read_heads(op, u);
+}
+
 static void refresh_arm(struct user *u)
 {
 	int64_t every_us = u->store->settings.refresh_us;
+	if (u->refresh_failures > 0)
+		every_us = MIN(every_us, AGAIN_US << MIN(u->refresh_failures, 10u));
 	if (every_us > 0 && !catalog_is_atomic(u->store->catalog))
 		timer_set(&u->refresh, now_us() + every_us);
+}
+
+/* Nothing is lost yet, and an operator must know: what others took is not seen here. */
+static void note_failure(struct user *u, const struct op *op)
+{
+	struct store *s = u->store;
+	uint32_t n = ++u->refresh_failures;
+	bool is_told = n >= FAILURES_TOLD && (n % FAILURES_TOLD == 0) &&
+		       ((n / FAILURES_TOLD) & (n / FAILURES_TOLD - 1)) == 0;
+	event_send(s->event, is_told ? EVENT_WARNING : EVENT_DEBUG, "store_refresh_failed",
+		"Looking for what other hosts wrote for %.*s failed %" PRIu32
+		" times in a row, it is done again: %s",
+		STRF(u->name), n, op->failure.text);
 }
 
 static void refresh_task(void *arg)
@@ -73,10 +100,10 @@ static void refresh_task(void *arg)
 	AUTO_ARENA(arena, 0);
 	op_init(&op, &arena, s->event, now_us() + STORE_WRITE_US);
 	op.doing = STR("looking for other writers");
-	if (user_refresh(&op, u) != ERR_NONE && !s->is_closing && !s->is_abandoned)
-		event_send(s->event, EVENT_DEBUG, "store_refresh_failed",
-			"Looking for what other hosts wrote for %.*s failed, it is done again: %s",
-			STRF(u->name), op.failure.text);
+	if (user_refresh(&op, u) == ERR_NONE)
+		u->refresh_failures = 0;
+	else if (!s->is_closing && !s->is_abandoned)
+		note_failure(u, &op);
 	u->is_refreshing = false;
 	refresh_arm(u);
 	user_unref(u);
@@ -99,13 +126,14 @@ static void refresh_due(void *arg)
 void user_refresh_init(struct user *u)
 {
 	timer_init(&u->refresh, refresh_due, u);
-	u->looked_us = now_us();
+	u->looked_us = u->heads_us = now_us();
 	refresh_arm(u);
 }
 
 void user_refresh_soon(struct user *u)
 {
-	if (u->is_refreshing || u->state != OPEN || catalog_is_atomic(u->store->catalog))
+	if (u->is_refreshing || u->refresh_failures > 0 || u->state != OPEN ||
+		catalog_is_atomic(u->store->catalog))
 		return;
 	timer_cancel(&u->refresh);
 	timer_set(&u->refresh, now_us());

@@ -263,6 +263,7 @@ struct user {
 	bool has_claimed_root; /* our open head of the root scope is durable */
 	struct task_mutex tree_lock, settle_lock;
 	struct list mailboxes, unsettled;
+	int64_t settle_next_us, settle_pause_us; /* the next try, and how long after the last one */
 	struct user_head *heads;
 	size_t head_count;
 	uint64_t head_changes; /* how often this process changed them */
@@ -272,6 +273,9 @@ struct user {
 	int64_t looked_us;      /* at heads and tails; monotonic */
 	struct timer refresh;   /* refresh.c */
 	bool is_refreshing;
+	uint32_t refresh_failures; /* in a row */
+	bool must_look;            /* a write was in doubt since the heads were read */
+	int64_t heads_us;          /* when they were read */
 	struct user_base *bases;
 	size_t base_count;
 	struct timer idle;
@@ -577,6 +581,13 @@ void mailbox_put_floor(struct batch *b, struct mailbox *m, uint32_t uid, uint64_
 	const struct kept_rows *rows);
 /* Is no head of anybody else left, as far as they were read? */
 bool mailbox_is_alone(const struct mailbox *m);
+/* Is all here that the heads of others tell of? */
+bool mailbox_has_seen_heads(const struct mailbox *m);
+/* Was our head ended by somebody who had not seen all of our rows? */
+bool mailbox_is_untold(const struct mailbox *m);
+/* WAITS. Reads the heads if that was long ago, or a write was in doubt: who stood still must know whether
+ * somebody took over before he acknowledges anything. */
+enum err user_look(struct op *op, struct user *u);
 /* WAITS. What other hosts did to the names. */
 enum err tree_refresh(struct op *op, struct user *u);
 /* Begins to refresh a user now and then. */

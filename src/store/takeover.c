@@ -307,6 +307,26 @@ bool mailbox_is_alone(const struct mailbox *m)
 	return true;
 }
 
+bool mailbox_has_seen_heads(const struct mailbox *m)
+{
+	const struct user *u = m->user;
+	for (size_t i = 0; i < u->head_count; i++)
+		if (u->heads[i].writer != u->writer &&
+			memcmp(&u->heads[i].mailbox, &m->guid, sizeof(m->guid)) == 0 &&
+			(u->heads[i].head.next_uid > index_next_uid(m->index) ||
+				u->heads[i].head.modseq > index_modseq(m->index)))
+			return false;
+	return true;
+}
+
+/* Whoever ended our open head had not seen our last row, and no head says that there is one. */
+bool mailbox_is_untold(const struct mailbox *m)
+{
+	struct catalog_name last = index_seen(m->index, m->user->writer);
+	return m->must_take_over && !m->is_claimed && !name_is_none(last) &&
+	       !index_is_covered(m->index, last);
+}
+
 static enum err raise_limit(struct op *op, struct mailbox *m, size_t count)
 {
 	struct batch *b = batch_new(m->user);
@@ -331,6 +351,7 @@ enum err mailbox_ensure_uids(struct op *op, struct mailbox *m, size_t count)
 		m->is_claimed && m->is_checked && index_next_uid(m->index) + count <= m->limit_uid;
 	if (!m->must_take_over && has_room)
 		return ERR_NONE;
+	m->must_take_over = m->must_take_over || !mailbox_has_seen_heads(m);
 	if (!m->must_take_over)
 		TRY(raise_limit(op, m, count));
 	if (m->must_take_over)

@@ -11,9 +11,11 @@
  * goes on under its names, and its user waits. */
 #include "store/store_private.h"
 
-#define TRIES         4
-#define BREATHE_EVERY 64
-#define ROW_WRITE_US  (20 * US_PER_MS) /* what a change may add to the time of a large batch */
+#define TRIES            4
+#define BREATHE_EVERY    64
+#define SETTLE_AGAIN_US  (20 * US_PER_MS)
+#define SETTLE_LATEST_US (2 * US_PER_SEC)
+#define ROW_WRITE_US     (20 * US_PER_MS) /* what a change may add to the time of a large batch */
 
 static const int64_t pause_us[TRIES] = { 0, 20 * US_PER_MS, 100 * US_PER_MS, 500 * US_PER_MS };
 
@@ -164,6 +166,20 @@ static enum err settle_all(struct op *op, struct user *u)
 	return ERR_NONE;
 }
 
+/* One try after another, with growing pauses, however many ask. */
+static enum err settle_in_time(struct op *op, struct user *u)
+{
+	int64_t wait_us = u->settle_next_us - now_us();
+	if (!list_is_empty(&u->unsettled) && wait_us > 0 && task_sleep(op, wait_us) != ERR_NONE)
+		return op_fail(op, ERR_UNAVAILABLE, "an earlier change is not settled");
+	enum err e = settle_all(op, u);
+	u->settle_pause_us =
+		e == ERR_NONE ? 0
+			      : MIN(MAX(2 * u->settle_pause_us, SETTLE_AGAIN_US), SETTLE_LATEST_US);
+	u->settle_next_us = now_us() + u->settle_pause_us;
+	return e;
+}
+
 static void inner_op(struct op *inner, const struct op *op, size_t changes)
 {
 	op_init(inner, op->arena, op->event,
@@ -193,7 +209,7 @@ enum err user_settle(struct op *op, struct user *u)
 	task_shield();
 	enum err e = task_mutex_lock(&inner, &u->settle_lock);
 	if (e == ERR_NONE) {
-		e = settle_all(&inner, u);
+		e = settle_in_time(&inner, u);
 		task_mutex_unlock(&u->settle_lock);
 	}
 	task_unshield();
@@ -217,7 +233,10 @@ enum err user_write(struct op *op, struct user *u, struct batch *b)
 	enum err e = write_repeatedly(&inner, b, &uncertain);
 	if (e == ERR_NONE) {
 		publish(b);
+		if (now_us() - u->heads_us > u->store->settings.refresh_us)
+			user_refresh_soon(u); /* we stood still meanwhile */
 	} else if (uncertain) {
+		u->must_look = true;
 		struct batch *next = b;
 		if (b->is_voidable) {
 			next = batch_void(b);

@@ -74,6 +74,8 @@ const struct catalog_name *index_writers(const struct index *x, size_t *out_coun
 uint32_t index_floor(const struct index *x, uint32_t *out_writer);
 /* Was this row, which gave `uid`, not seen by somebody who set a higher floor? */
 bool index_is_late(const struct index *x, struct catalog_name row, uint32_t uid);
+/* Had somebody who set a floor seen this row? */
+bool index_is_covered(const struct index *x, struct catalog_name row);
 /* Marks of merge rows (with modseq 0) for the living mails whose UID a late row gave, in the order of
  * names. On the heap: mem_free(). Walks over all records if there are floors. */
 size_t index_late(const struct index *x, struct row_mark **out);

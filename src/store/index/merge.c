@@ -116,6 +116,15 @@ bool index_is_late(const struct index *x, struct catalog_name row, uint32_t uid)
 	return false;
 }
 
+bool index_is_covered(const struct index *x, struct catalog_name row)
+{
+	for (size_t i = 0; i < x->floor_count; i++)
+		if (name_writer(x->floors[i].seen) == name_writer(row) &&
+			name_cmp(row, x->floors[i].seen) <= 0)
+			return true;
+	return false;
+}
+
 /* ---- mails that moved ---- */
 
 static size_t moved_place(const struct index *x, struct catalog_name name)
