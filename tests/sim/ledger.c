@@ -213,7 +213,7 @@ static struct known_mail *find_maker(struct known_box *box, uint32_t uid, uint32
 	struct ledger *l = sim_world->ledger;
 	for (size_t i = l->intent_count; i-- > 0;) {
 		struct intent *in = l->intents[i];
-		if (in->target != box || (in->state != INTENT_RUNNING && in->state != INTENT_DOUBT))
+		if (in->target != box || in->state > INTENT_LATE)
 			continue;
 		for (size_t k = 0; k < in->count; k++)
 			if (in->mails[k].word == word && in->mails[k].seen_uid == 0 &&
@@ -240,6 +240,24 @@ static bool intent_take(struct intent *i, struct intent_mail *im, uint32_t uid)
 				continue;
 			other->mails[k].seen_uid = 0;
 			im->seen_uid = uid;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* One that was refused for good has not made this mail, but another that may still come. */
+static bool intent_give(struct intent *i, struct intent_mail *im)
+{
+	struct ledger *l = sim_world->ledger;
+	for (size_t n = 0; n < l->intent_count; n++) {
+		struct intent *other = l->intents[n];
+		for (size_t k = 0; k < other->count && other != i && other->target == i->target;
+			k++) {
+			if (other->mails[k].seen_uid != 0 || other->mails[k].word != im->word)
+				continue;
+			other->mails[k].seen_uid = im->seen_uid;
+			im->seen_uid = 0;
 			return true;
 		}
 	}
@@ -278,7 +296,7 @@ void intent_end(struct intent *i, enum err e, const uint32_t *uids)
 	i->state = e == ERR_NONE ? INTENT_DONE : INTENT_VOID;
 	for (size_t k = 0; k < i->count; k++) {
 		struct intent_mail *im = &i->mails[k];
-		if (e != ERR_NONE && im->seen_uid)
+		if (e != ERR_NONE && im->seen_uid && !intent_give(i, im))
 			sim_fail("%s: w%" PRIu32 " was refused for good, but told as UID %" PRIu32,
 				i->target->name, im->word, im->seen_uid);
 		if (e != ERR_NONE)

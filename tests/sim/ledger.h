@@ -44,7 +44,8 @@ struct known_box {
 	unsigned expunging;
 };
 
-enum intent_state { INTENT_RUNNING, INTENT_DOUBT, INTENT_DONE, INTENT_VOID };
+/* LATE: a look has not found it, and it may still come. */
+enum intent_state { INTENT_RUNNING, INTENT_DOUBT, INTENT_LATE, INTENT_DONE, INTENT_VOID };
 struct intent {
 	bool is_move;
 	enum intent_state state;

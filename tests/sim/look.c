@@ -8,6 +8,7 @@ struct looking {
 	struct ledger *ledger;
 	struct arena arena; /* of a mailbox */
 	struct op op;
+	bool late_may_come, doubts_stay;
 };
 
 /* ---- names ---- */
@@ -61,7 +62,8 @@ static void look_at_mail(
 			mail->uid, known->word);
 	known->was_seen = true;
 	known->flags = mail_flags(v->mailbox, mail);
-	known->open = known->risk = 0;
+	known->open &= k->doubts_stay ? ALL_FLAGS : 0;
+	known->risk = 0;
 	arena_rewind(&k->arena, mark);
 }
 
@@ -103,7 +105,11 @@ static void look_at_box(struct looking *k, const char *name)
 	ledger_see_numbers(box, index_next_uid(m->index), view_highest_modseq(v));
 	for (uint32_t seq = 1; view_get(v, seq, &mail); seq++)
 		look_at_mail(k, box, v, &mail);
-	check_status(&status, box, v);
+	if (!k->late_may_come &&
+		sim_world->late_us <=
+			sim_world
+				->looked_us) /* the heads of a mailbox that nobody opened since do not know */
+		check_status(&status, box, v);
 	sim_must(&k->op, mailbox_status(&k->op, u, str_from(name), &again), "STATUS");
 	check_status(&again, box, v);
 	client_return(k->ledger, box, v);
@@ -131,9 +137,17 @@ static void end_move(const struct intent *i)
 	}
 }
 
-static void end_intent(struct intent *i)
+static void doubt_mail(struct known_mail *k)
+{
+	k->may_be_expunged = true;
+	if (k->state == KNOWN_MUST)
+		k->state = KNOWN_MAY;
+}
+
+static void end_intent(struct intent *i, bool may_come)
 {
 	size_t seen = 0;
+	bool was_late = i->state == INTENT_LATE;
 	for (size_t n = 0; n < i->count; n++)
 		seen += i->mails[n].seen_uid > 0;
 	bool is_vague = i->target->is_removed || intent_is_ambiguous(i);
@@ -141,14 +155,35 @@ static void end_intent(struct intent *i)
 		sim_fail("%s: %zu of %zu mails are there (w%" PRIu32 "...)", i->target->name, seen,
 			i->count, i->mails[0].word);
 	i->state = seen > 0 && !is_vague ? INTENT_DONE : INTENT_VOID;
-	/* Whether a removed mailbox had them nobody can tell. */
-	for (size_t n = 0; is_vague && i->is_move && n < i->count; n++)
-		box_find(i->source, i->mails[n].source_uid)->may_be_expunged = true;
-	if (i->is_move)
+	/* Whether a removed mailbox had them nobody can tell. A move that comes late may leave its mails in
+	 * both, or not. */
+	bool is_open = is_vague || was_late || (may_come && seen == 0);
+	for (size_t n = 0; is_open && i->is_move && n < i->count; n++)
+		doubt_mail(box_find(i->source, i->mails[n].source_uid));
+	if (i->is_move && !was_late)
 		end_move(i);
+	if (may_come && seen == 0)
+		i->state = INTENT_LATE;
 }
 
-static void end_mails(struct known_box *box)
+/* Those that may come stay. */
+static void end_intents(struct ledger *l, bool may_come)
+{
+	size_t kept = 0;
+	for (size_t i = 0; i < l->intent_count; i++)
+		end_intent(l->intents[i], may_come);
+	for (size_t i = 0; i < l->intent_count; i++) {
+		if (l->intents[i]->state == INTENT_LATE) {
+			l->intents[kept++] = l->intents[i];
+			continue;
+		}
+		mem_free(l->intents[i]->mails);
+		mem_free(l->intents[i]);
+	}
+	l->intent_count = kept;
+}
+
+static void end_mails(struct known_box *box, bool may_come)
 {
 	for (size_t i = 0; i < box->count; i++) {
 		struct known_mail *k = box->mails[i];
@@ -157,12 +192,14 @@ static void end_mails(struct known_box *box)
 		if (!k->was_seen && !may)
 			sim_fail("%s: UID %" PRIu32 " (w%" PRIu32 ") is lost", box->name, k->uid,
 				k->word);
-		k->state = k->was_seen ? KNOWN_MUST : KNOWN_GONE;
-		k->was_seen = k->may_be_expunged = k->was_moved = false;
+		bool is_open = may_come && k->was_seen && k->may_be_expunged;
+		k->state = !k->was_seen ? KNOWN_GONE : is_open ? KNOWN_MAY : KNOWN_MUST;
+		k->may_be_expunged = is_open;
+		k->was_seen = k->was_moved = false;
 	}
 }
 
-static void end_doubts(struct ledger *l)
+static void end_doubts(struct ledger *l, bool may_come)
 {
 	for (size_t i = 0; i < l->box_count; i++) {
 		struct known_box *box = l->boxes[i];
@@ -171,22 +208,17 @@ static void end_doubts(struct ledger *l)
 		box->is_removed = !box->was_seen;
 		box->is_doubtful = box->was_seen = false;
 	}
-	for (size_t i = 0; i < l->intent_count; i++)
-		end_intent(l->intents[i]);
-	for (size_t i = 0; i < l->intent_count; i++) {
-		mem_free(l->intents[i]->mails);
-		mem_free(l->intents[i]);
-	}
-	l->intent_count = 0;
+	end_intents(l, may_come);
 	for (size_t i = 0; i < l->box_count; i++)
 		if (!l->boxes[i]->is_removed)
-			end_mails(l->boxes[i]);
+			end_mails(l->boxes[i], may_come);
 }
 
 void look(struct process *p)
 {
 	struct world *w = sim_world;
-	struct looking k = { .process = p, .ledger = w->ledger };
+	struct looking k = { .process = p, .ledger = w->ledger, .late_may_come = late_may_come(p) };
+	k.doubts_stay = k.late_may_come || p->had_sessions;
 	arena_init(&k.arena, 0);
 	op_init(&k.op, &k.arena, NULL, TIME_NEVER);
 	sim_trace("p%d a look", p->number);
@@ -197,6 +229,7 @@ void look(struct process *p)
 	for (size_t i = 0; i < TREE_NAMES; i++)
 		if (w->ledger->tree.exists & (1u << i))
 			look_at_box(&k, tree_names[i]);
-	end_doubts(w->ledger);
+	end_doubts(w->ledger, k.doubts_stay);
 	arena_done(&k.arena);
+	w->looked_us = now_us();
 }

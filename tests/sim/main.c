@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sim --seed N [--steps K] [--trace] [--bases] [--both] | sim --seeds A..B [--minutes M] [--keep-going]
  *
+ * --hashes tells the hash of each seed's trace: two runs of the same program have the same.
+ *
  * Each seed runs in a child of a process whose addresses are not random, so that it is the same run
  * whether it is alone or one of many. */
 #include <errno.h>
@@ -20,7 +22,7 @@ struct run {
 	struct sim_settings settings;
 	uint64_t first, last;
 	int64_t until_us; /* real; TIME_NEVER */
-	bool keeps_going;
+	bool keeps_going, tells_hashes;
 	struct sim_counters *counters;
 };
 
@@ -82,7 +84,8 @@ static void usage(void)
 {
 	(void)fprintf(stderr,
 		"sim --seed N [--steps K] [--trace] [--bases] [--both]\n"
-		"sim --seeds A..B [--minutes M] [--steps K] [--keep-going] [--bases] [--both]\n");
+		"sim --seeds A..B [--minutes M] [--steps K] [--keep-going] [--hashes] [--bases] "
+		"[--both]\n");
 	exit(2);
 }
 
@@ -123,6 +126,10 @@ static void parse(int argc, char **argv, struct run *r)
 			r->settings.has_bases = true;
 			continue;
 		}
+		if (str_eq(word, STR("--hashes"))) {
+			r->tells_hashes = true;
+			continue;
+		}
 		if (str_eq(word, STR("--keep-going"))) {
 			r->keeps_going = true;
 			continue;
@@ -155,6 +162,8 @@ static int run_all(struct run *r)
 		bool is_good = run_child(r, seed) == 0 && c->seeds == 1;
 		c->seeds = done + is_good;
 		failed += !is_good;
+		if (r->tells_hashes)
+			printf("seed %" PRIu64 " trace %016" PRIx64 "\n", seed, c->trace_hash);
 	}
 	double seconds = (double)(now_us() - began_us) / 1e6;
 	printf("%" PRIu64 " seeds, %" PRIu64 " failed, %.1f s; %.1f hours of virtual time, %" PRIu64

@@ -157,6 +157,7 @@ struct process *process_start(struct backend *b)
 	struct world *w = sim_world;
 	struct process *p = MEM_NEW(struct process);
 	p->number = ++w->process_count;
+	p->began_us = now_us();
 	p->backend = b;
 	p->link.process = p;
 	if (!b->dir)

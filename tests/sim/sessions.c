@@ -146,7 +146,13 @@ static void select_box(struct session *s)
 		return;
 	}
 	s->box = session_box(s->mailbox);
-	sim_must(&s->op, view_open(&s->op, s->mailbox, true, &s->view), "opening a view");
+	e = view_open(&s->op, s->mailbox, true, &s->view);
+	if (e == ERR_NOT_FOUND) { /* another session removes it */
+		session_trace(s, "select", e);
+		session_leave(s);
+		return;
+	}
+	sim_must(&s->op, e, "opening a view");
 	session_trace(s, "select", ERR_NONE);
 	uint64_t told = s->box->modseq;
 	s->modseq = 0;
@@ -287,6 +293,7 @@ static void session_task(void *arg)
 
 void sessions_start(struct process *p, int count)
 {
+	p->had_sessions = true;
 	for (int i = 0; i < count; i++) {
 		struct session *s = MEM_NEW(struct session);
 		s->process = p;

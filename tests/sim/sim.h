@@ -50,6 +50,8 @@ struct world {
 	bool is_loose;
 	enum store_flags_journal journal;
 	struct list late; /* of struct late_work, by due_us */
+	int64_t late_us;  /* when the last of them came */
+	int64_t looked_us;
 	struct ledger *ledger;
 	struct backend {
 		char host[16];
@@ -128,12 +130,17 @@ void late_add(struct late_work *work);
 /* Carries out what is due; with `all` everything. No wait. */
 void late_run(bool all);
 void late_free_all(void);
+struct process;
+/* May rows that were never acknowledged still come, or have come without this process having looked? */
+bool late_may_come(const struct process *p);
 
 /* ---- process.c ---- */
 
 struct session;
 struct process {
 	int number;
+	int64_t began_us;
+	bool had_sessions; /* what timed out there may still be under way */
 	struct backend *backend;
 	struct link link;
 	struct store *store;
