@@ -277,6 +277,8 @@ static enum err upload(
 	struct base_segment manifest = { 0 };
 	TRY(mailbox_refresh(op, m)); /* what others wrote, and the bases that they made */
 	TRY(base_know_parts(op, m));
+	if (!flags_wait_for_base(m))
+		TRY(flags_journal_flush(op, m)); /* no flag stands in a base alone for long */
 	TRY(mailbox_write_begin(op, m));
 	size_t rows = m->base.tail_rows, bytes = m->base.tail_bytes;
 	base_cut_take(cut, m);

@@ -350,6 +350,32 @@ SCENARIO(strange_things_in_the_place_of_files)
 SCENARIO(a_directory_that_cannot_be_made)
 SCENARIO(forgotten_local_state_comes_back)
 
+/* Who could not be closed has flags that only his local state tells of: it is not removed. */
+static void what_only_local_state_knows_is_not_forgotten(struct world *w)
+{
+	struct str name = STR("u1@example.test");
+	struct mailbox *m = world_box(w, "INBOX");
+	world_append(w, m, "x");
+	mailbox_unref(m);
+	world_reopen(w, WORLD_STOP);
+	m = world_box(w, "INBOX");
+	struct view *v = world_view(w, m);
+	world_flags(w, v, 1, 1, FLAGS_ADD, MAIL_FLAGGED);
+	view_close(v);
+	mailbox_unref(m);
+	user_unref(w->user);
+	w->store->clock_off_us = US_PER_SEC; /* so nothing is written */
+	assert_err(user_forget_local(&w->op, w->store, name), ERR_CONFLICT);
+	op_forgive(&w->op);
+	w->store->clock_off_us = 0;
+	assert_ok(user_open(&w->op, w->store, name, &w->user));
+	m = world_box(w, "INBOX");
+	assert_int_equal(index_hot(m->index, 0)->flags, MAIL_FLAGGED);
+	assert_ok(mailbox_verify(&w->op, m));
+	mailbox_unref(m);
+}
+SCENARIO(what_only_local_state_knows_is_not_forgotten)
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -358,6 +384,7 @@ int main(void)
 		cmocka_unit_test(test_strange_things_in_the_place_of_files),
 		cmocka_unit_test(test_a_directory_that_cannot_be_made),
 		cmocka_unit_test(test_forgotten_local_state_comes_back),
+		cmocka_unit_test(test_what_only_local_state_knows_is_not_forgotten),
 		cmocka_unit_test(test_damaged_objects_are_errors),
 		cmocka_unit_test(test_damaged_catalogs_are_errors),
 	};

@@ -14,7 +14,7 @@
 #define JOURNAL_LATE_US (10 * US_PER_SEC)
 #define PENDING_MAILS   1000
 #define MARKS_A_GROUP   1000
-#define PENDING_OFF_MAX (1u << 20) /* bytes without a base; then rows are written */
+#define PENDING_OFF_MAX (1u << 20)             /* bytes without a base; then rows are written */
 #define PENDING_BYTES   (ROW_BYTES_MAX - 8192) /* leaves room for the keyword table */
 
 /* What one STORE does, in bits of the index. */
@@ -254,7 +254,8 @@ static enum err flush_locked(struct op *op, struct mailbox *m)
 
 bool flags_wait_for_base(const struct mailbox *m)
 {
-	return m->user->store->settings.flags_journal == STORE_FLAGS_OFF && m->pending.n > 0;
+	return m->user->store->settings.flags_journal == STORE_FLAGS_OFF && m->pending.n > 0 &&
+	       !user_has_others(m->user, m->guid); /* they see rows, not our base */
 }
 
 struct flags_mark flags_mark_pending(const struct mailbox *m)

@@ -72,6 +72,16 @@ static enum err put_record(struct op *op, struct writing *w, uint32_t at)
 	return put_row(op, w, cold->name, cold->bucket, &row, mail->refs > 1);
 }
 
+/* The same each time, so that doing it again doubles nothing. */
+static struct catalog_name name_of_found(const struct writing *w, const struct recovered_mail *mail)
+{
+	struct catalog_name name = name_at_ms(MAX(mail->meta.saved_wall_us / US_PER_MS, 1));
+	memcpy(name.bytes + 6, mail->oid.bytes, 2);
+	memcpy(name.bytes + 8, w->box->guid.bytes, 4);
+	memcpy(name.bytes + 12, mail->oid.bytes + 2, 4);
+	return name;
+}
+
 /* WAITS. */
 static enum err put_found(
 	struct op *op, struct writing *w, const struct recovered_mail *mail, uint32_t uid)
@@ -95,7 +105,7 @@ static enum err put_found(
 	memcpy(row.keywords, mail->meta.keywords, sizeof(row.keywords));
 	summary_make(body, &summary, &row.size_virtual);
 	row.summary = summary.n <= ROW_SUMMARY_MAX ? buf_str(&summary) : STR_NONE;
-	return put_row(op, w, user_mint(u), w->bucket, &row, false);
+	return put_row(op, w, name_of_found(w, mail), w->bucket, &row, false);
 }
 
 /* What clients kept of before says nothing sure about what was expunged and flagged since. */

@@ -255,6 +255,7 @@ struct user {
 	enum opening state;
 	bool has_failed; /* to open */
 	bool was_left;   /* because who opened him gave up; others may try */
+	bool was_left_open; /* closing him failed */
 	struct wait_queue changed;
 	char *dir; /* owned */
 	int lock_fd;

@@ -260,7 +260,7 @@ static enum err close_cleanly(struct op *op, struct user *u)
 
 /* WAITS. At the end of the process nobody comes later to write it: a catalog that was away comes back
  * within seconds, and is waited for. */
-static void close_stubbornly(struct op *op, struct user *u)
+static bool close_stubbornly(struct op *op, struct user *u)
 {
 	struct store *s = u->store;
 	int64_t latest_us = now_us() + CLOSE_LATEST_US;
@@ -276,6 +276,7 @@ static void close_stubbornly(struct op *op, struct user *u)
 			"host: %s",
 			STRF(u->name), op->failure.text);
 	op_forgive(op);
+	return e == ERR_NONE;
 }
 
 /* A change whose fate is unknown may still be carried out: whoever opened him now could read a journal
@@ -297,7 +298,7 @@ static void close_task(void *arg)
 	op.doing = STR("closing a user");
 	task_shield();
 	if (!s->is_abandoned)
-		close_stubbornly(&op, u);
+		u->was_left_open = !close_stubbornly(&op, u);
 	task_unshield();
 	if (!list_is_empty(&u->unsettled) && !s->is_closing && !s->is_abandoned) {
 		stay_open(u);
@@ -428,15 +429,18 @@ enum err user_open(struct op *op, struct store *s, struct str name, struct user 
 static enum err close_idle(struct op *op, struct store *s, struct str name)
 {
 	enum err e = ERR_NONE;
+	bool is_left = false;
 	struct user *u = map_get(&s->users, name);
 	if (u && u->state == OPEN && u->refs == 0)
 		idle_user_close(u);
 	if (u && u->state == CLOSING) {
 		(void)user_ref(u);
 		e = wait_queue_wait(op, &u->changed);
+		/* Then his local state may be all that tells of some flags. */
+		is_left = u->was_left_open;
 		drop(u);
 	}
-	if (e == ERR_NONE && map_get(&s->users, name))
+	if (e == ERR_NONE && (is_left || map_get(&s->users, name)))
 		e = op_fail(op, ERR_CONFLICT,
 			"%.*s has sessions or deliveries, or changes that are not certain yet",
 			STRF(name));
