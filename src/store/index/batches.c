@@ -85,14 +85,14 @@ void batches_void_id(struct index *x, const struct row_id *batch)
 
 enum err batches_commit(struct index *x, struct catalog_name name, const struct row_op_value *v)
 {
+	/* Also if it does not count: what was given is not given again. */
+	index_raise(x, (uint32_t)MIN(v->uid + (uint64_t)v->count, UINT32_MAX), v->modseq);
 	if (tombstone_has(x, name) || map_get(&x->commits, id_key(&v->batch)) ||
 		index_is_void(x, &v->batch))
 		return ERR_NONE;
 	struct commit *c = MEM_NEW(struct commit);
 	*c = (struct commit){ v->batch, name, v->uid, (uint32_t)v->count, v->modseq };
 	(void)map_set(&x->commits, id_key(&c->batch), c);
-	index_raise(
-		x, c->uid + c->count, 0); /* its modseq is that of its mails, if they are there */
 	batches_retry(x);
 	return ERR_NONE;
 }

@@ -97,6 +97,13 @@ static uint64_t name_hash(struct catalog_name name)
 	return hash_bytes((struct str){ (const char *)name.bytes, sizeof(name.bytes) });
 }
 
+/* One of a UID that was burned has no name. */
+static uint64_t tombstone_key(const struct snapshot_tombstone *t)
+{
+	struct str uid = { (const char *)&t->uid, sizeof(t->uid) };
+	return name_is_none(t->name) ? hash_bytes(uid) : name_hash(t->name);
+}
+
 bool tombstone_has(const struct index *x, struct catalog_name name)
 {
 	return x->gone.count > 0 && map_u64_get(&x->gone, name_hash(name)) != NULL;
@@ -111,7 +118,7 @@ static void tombstones_trim(struct index *x)
 {
 	size_t drop = x->tombstone_count / 4;
 	for (size_t i = 0; i < drop; i++)
-		(void)map_u64_remove(&x->gone, name_hash(x->tombstones[i].name));
+		(void)map_u64_remove(&x->gone, tombstone_key(&x->tombstones[i]));
 	x->tombstone_floor = MAX(x->tombstone_floor, x->tombstones[drop - 1].modseq);
 	x->tombstone_count -= drop;
 	memmove(x->tombstones, x->tombstones + drop, x->tombstone_count * sizeof(*x->tombstones));
@@ -139,63 +146,72 @@ static void tombstone_put(struct index *x, const struct snapshot_tombstone *t)
 			mem_resize(x->tombstones, x->tombstone_cap * sizeof(*x->tombstones));
 	}
 	tombstone_insert(x, t);
+	(void)map_u64_set(&x->gone, tombstone_key(t), x);
 }
 
 void tombstone_add(struct index *x, struct catalog_name name, uint32_t uid, uint64_t modseq)
 {
-	if (name_is_none(name)) {
+	if (name_is_none(name))
 		tombstone_add_burned(x, uid, modseq);
-		return;
-	}
-	if (tombstone_has(x, name))
-		return;
-	tombstone_put(x, &(struct snapshot_tombstone){ name, modseq, uid, 0 });
-	(void)map_u64_set(&x->gone, name_hash(name), x);
+	else if (!tombstone_has(x, name))
+		tombstone_put(x, &(struct snapshot_tombstone){ name, modseq, uid, 0 });
+}
+
+static void tombstone_raise_at(struct index *x, size_t at, uint64_t modseq)
+{
+	struct snapshot_tombstone t = x->tombstones[at];
+	if (t.modseq == 0 || t.modseq >= modseq)
+		return; /* a void tells nothing */
+	t.modseq = modseq;
+	memmove(&x->tombstones[at], &x->tombstones[at + 1],
+		(x->tombstone_count - at - 1) * sizeof(*x->tombstones));
+	x->tombstone_count--;
+	tombstone_insert(x, &t);
 }
 
 void tombstone_add_burned(struct index *x, uint32_t uid, uint64_t modseq)
 {
-	static const struct catalog_name none;
-	if (uid > 0)
-		tombstone_put(x, &(struct snapshot_tombstone){ none, modseq, uid, 0 });
+	struct snapshot_tombstone t = { .uid = uid, .modseq = modseq };
+	if (uid == 0)
+		return;
+	if (!map_u64_get(&x->gone, tombstone_key(&t))) {
+		tombstone_put(x, &t);
+		return;
+	}
+	for (size_t i = x->tombstone_count; i > 0; i--) {
+		if (x->tombstones[i - 1].uid != uid || !name_is_none(x->tombstones[i - 1].name))
+			continue;
+		tombstone_raise_at(x, i - 1, modseq);
+		return;
+	}
+}
+
+/* Its place, or that behind the last. */
+static size_t tombstone_find(const struct index *x, struct catalog_name name)
+{
+	for (size_t i = x->tombstone_count; tombstone_has(x, name) && i > 0; i--)
+		if (name_cmp(x->tombstones[i - 1].name, name) == 0)
+			return i - 1;
+	return x->tombstone_count;
 }
 
 uint64_t index_gone_modseq(const struct index *x, struct catalog_name name)
 {
-	for (size_t i = x->tombstone_count; tombstone_has(x, name) && i > 0; i--)
-		if (name_cmp(x->tombstones[i - 1].name, name) == 0)
-			return x->tombstones[i - 1].modseq;
-	return 0;
+	size_t at = tombstone_find(x, name);
+	return at < x->tombstone_count ? x->tombstones[at].modseq : 0;
 }
 
-static void events_raise(struct index_events *e, uint32_t uid, uint64_t modseq)
+uint32_t tombstone_uid(const struct index *x, struct catalog_name name)
 {
-	for (size_t i = e->count; i > 0; i--) {
-		if (e->items[i - 1].uid != uid)
-			continue;
-		memmove(&e->items[i - 1], &e->items[i], (e->count - i) * sizeof(*e->items));
-		e->count--;
-		events_add(e, modseq, uid);
-		return;
-	}
+	size_t at = tombstone_find(x, name);
+	return at < x->tombstone_count ? x->tombstones[at].uid : 0;
 }
 
 void tombstone_raise(struct index *x, struct catalog_name name, uint64_t modseq)
 {
-	for (size_t i = x->tombstone_count; i > 0; i--) {
-		struct snapshot_tombstone t = x->tombstones[i - 1];
-		if (name_cmp(t.name, name) != 0)
-			continue;
-		if (t.modseq == 0 || t.modseq >= modseq)
-			return; /* a void tells nothing */
-		t.modseq = modseq;
-		memmove(&x->tombstones[i - 1], &x->tombstones[i],
-			(x->tombstone_count - i) * sizeof(*x->tombstones));
-		x->tombstone_count--;
-		tombstone_insert(x, &t);
-		events_raise(&x->ghosts, t.uid, modseq);
-		return;
-	}
+	size_t at = tombstone_find(x, name);
+	if (at < x->tombstone_count)
+		tombstone_raise_at(x, at, modseq);
 }
 
 const struct snapshot_tombstone *index_tombstones(

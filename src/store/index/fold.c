@@ -110,16 +110,20 @@ static void fold_void_commit(struct index *x, struct catalog_name name)
 		fold_void_uids(x, first, last);
 }
 
-/* An expunged mail is known by its tombstone alone. Merge rows may have told of it at another UID. */
-static void end_moved(struct index *x, const struct row_mark *mark, uint32_t uid, uint64_t modseq)
+/* An expunged mail is known by its tombstone alone. Merge rows may have told of it at another UID. Returns
+ * the modseq of its end. */
+static uint64_t end_moved(
+	struct index *x, const struct row_mark *mark, uint32_t uid, uint64_t modseq)
 {
 	const struct snapshot_moved *m = x->moved_count > 0 ? moved_find(x, mark->name) : NULL;
-	if (!m)
-		return;
+	if (!m || modseq == 0)
+		return modseq;
+	modseq = MAX(modseq, m->modseq);
 	if (m->uid != uid)
 		tombstone_add_burned(x, m->uid, modseq);
-	tombstone_raise(x, mark->name, m->modseq);
-	moved_forget(x, mark->name);
+	if (m->origin != uid && m->origin != m->uid)
+		tombstone_add_burned(x, m->origin, modseq);
+	return modseq;
 }
 
 static void fold_gone(struct index *x, const struct row_op_value *v, uint64_t modseq)
@@ -131,13 +135,17 @@ static void fold_gone(struct index *x, const struct row_op_value *v, uint64_t mo
 		index_raise(x, mark.uid < UINT32_MAX ? mark.uid + 1 : mark.uid, modseq);
 		bool is_there = index_find_name(x, mark.uid, mark.name, &position);
 		uint32_t uid = is_there ? index_hot(x, position)->uid : mark.uid;
-		tombstone_add(x, mark.name, v->op == ROW_VOID ? 0 : uid, modseq);
+		uint64_t since = end_moved(x, &mark, uid, modseq);
+		if (is_there && since > 0) /* a merge row may have told of it anew */
+			since = MAX(since, index_hot(x, position)->modseq);
+		tombstone_add(x, mark.name, v->op == ROW_VOID ? 0 : uid, since);
+		tombstone_raise(x, mark.name, since);
 		flags_drop_orphan(x, mark.name);
 		if (v->op == ROW_VOID)
 			fold_void_commit(x, mark.name);
 		if (is_there)
-			record_end(x, position, modseq);
-		end_moved(x, &mark, uid, modseq);
+			record_end(x, position, since);
+		moved_forget(x, mark.name);
 	}
 }
 

@@ -109,7 +109,10 @@ bool tombstone_has(const struct index *x, struct catalog_name name);
 void hole_add(struct index *x, uint64_t first, uint64_t last);
 /* A UID that its mail lost. */
 void tombstone_add_burned(struct index *x, uint32_t uid, uint64_t modseq);
-/* The expunge of a mail is told again, if this modseq is above that of its tombstone. */
+/* At which UID its expunge found it; 0: it was never told, or is not gone. */
+uint32_t tombstone_uid(const struct index *x, struct catalog_name name);
+/* Clients that come back are told of the expunge of a mail since this modseq, if it is above that of its
+ * tombstone. Not views: those that were told must not have it again. */
 void tombstone_raise(struct index *x, struct catalog_name name, uint64_t modseq);
 
 /* ---- fold.c, batches.c ---- */

@@ -221,6 +221,7 @@ static void record_move(struct index *x, uint32_t position, uint32_t uid, uint64
 	c->hot[i] = hot;
 	c->cold[i] = cold;
 	chunk_count_record(x, c, i, true);
+	flags_adopt_orphans(x, c, i); /* of changes that name it by this UID */
 }
 
 static void record_raise(struct index *x, uint32_t position, uint64_t modseq)
@@ -248,7 +249,7 @@ static void moved_note(struct index *x, const struct row_mark *mark, struct cata
 	known->modseq = MAX(known->modseq, mark->modseq);
 	if (mark->uid < known->uid) {
 		if (mark->uid != known->origin)
-			tombstone_add_burned(x, mark->uid, mark->modseq);
+			tombstone_add_burned(x, mark->uid, known->modseq);
 		return;
 	}
 	if (mark->uid == known->uid) {
@@ -259,33 +260,51 @@ static void moved_note(struct index *x, const struct row_mark *mark, struct cata
 	known->by = by;
 }
 
+/* Its expunge may have named it by this UID, before the record was there; who knows it at any of its UIDs
+ * learns that it is gone. */
+static void merge_gone(struct index *x, const struct row_mark *mark)
+{
+	uint32_t position, uid = tombstone_uid(x, mark->name);
+	if (index_find_name(x, mark->origin, mark->name, &position))
+		record_end(x, position, mark->modseq);
+	if (mark->modseq > 0)
+		tombstone_raise(x, mark->name, mark->modseq);
+	uint64_t since = index_gone_modseq(x, mark->name);
+	if (uid > 0 && uid != mark->origin)
+		tombstone_add_burned(x, mark->origin, since);
+	if (uid > 0 && uid != mark->uid && mark->uid != mark->origin)
+		tombstone_add_burned(x, mark->uid, since);
+}
+
 static void merge_mark(struct index *x, const struct row_mark *mark, struct catalog_name by)
 {
 	uint32_t position, other;
 	index_raise(x, mark->uid + 1, mark->modseq);
 	if (tombstone_has(x, mark->name)) {
-		if (mark->modseq > 0)
-			tombstone_raise(x, mark->name, mark->modseq);
+		merge_gone(x, mark);
 		return;
 	}
 	bool is_there = index_find_name(x, mark->origin, mark->name, &position);
 	uint32_t uid = is_there ? index_hot(x, position)->uid : 0;
 	if (is_there && mark->uid <= uid) {
 		record_raise(x, position, mark->modseq);
-		if (mark->uid != uid && mark->uid != mark->origin)
-			tombstone_add_burned(x, mark->uid, mark->modseq);
 		struct snapshot_moved *known = moved_find(x, mark->name);
+		if (known)
+			known->modseq = MAX(known->modseq, mark->modseq);
+		/* Who knows it at this UID was not told of the greater one before. */
+		if (known && mark->uid != uid && mark->uid != mark->origin)
+			tombstone_add_burned(x, mark->uid, known->modseq);
 		if (known && mark->uid == uid && name_cmp(by, known->by) < 0)
 			known->by = by;
 		return;
 	}
-	if (index_find(x, mark->uid, &other) && !is_there &&
+	if (index_find(x, mark->uid, &other) &&
 		name_cmp(index_cold(x, other)->name, mark->name) != 0)
 		return; /* the UID is another mail's: no fresh one, so this row gives nothing */
 	if (!is_there && moved_find(x, mark->name) && mark->uid > moved_find(x, mark->name)->uid)
 		tombstone_add_burned(x, moved_find(x, mark->name)->uid, mark->modseq);
 	moved_note(x, mark, by);
-	if (is_there && !index_find(x, mark->uid, &other))
+	if (is_there)
 		record_move(x, position, mark->uid, mark->modseq);
 }
 
