@@ -90,15 +90,29 @@ static void name_step_aside(struct tree *t, struct tree_node *n)
 	(void)map_set(&t->names, n->name, n);
 }
 
+/* Clients of the other host know the name with the mails of the one that steps aside. */
+static void name_renew(struct tree *t, struct tree_node *n, const struct tree_node *other)
+{
+	if (n->uid_validity != other->uid_validity)
+		return;
+	n->uid_validity++;
+	t->last_uid_validity = MAX(t->last_uid_validity, n->uid_validity);
+}
+
 static void name_take(struct tree *t, struct tree_node *n)
 {
 	struct tree_node *other = map_get(&t->names, n->name);
-	if (other && other != n && is_older(other, n)) {
+	if (other == n)
+		other = NULL;
+	if (other && is_older(other, n)) {
+		name_renew(t, other, n);
 		name_step_aside(t, n);
 		return;
 	}
-	if (other && other != n)
+	if (other) {
+		name_renew(t, n, other);
 		name_step_aside(t, other);
+	}
 	(void)map_set(&t->names, n->name, n);
 }
 

@@ -303,6 +303,43 @@ static void an_inbox_that_was_created_twice_keeps_the_later_number(void **state)
 	tree_done(&t);
 }
 
+/* Two hosts create one name within a second: who knows it with the mails of the one does not see those of the
+ * other under the same number. A root head in between changes nothing. */
+static void a_name_that_two_hosts_created_gets_another_number(void **state)
+{
+	(void)state;
+	for (int order = 0; order < 4; order++) {
+		struct tree t;
+		struct op op;
+		AUTO_ARENA(arena, 0);
+		AUTO_BUF(head, 0);
+		op_init(&op, &arena, NULL, TIME_NEVER);
+		tree_init(&t);
+		for (int i = 0; i < 2; i++) {
+			int which = (i + order) % 2;
+			struct row_id id = { { (uint8_t)(1 + which) } };
+			AUTO_BUF(value, 0);
+			row_tree_create_encode(&value, &id, STR("Work"), STR(""), 100);
+			struct catalog_row row = { CATALOG_OP, 0, name_at_ms(which + 1),
+				buf_str(&value) };
+			for (int twice = 0; twice < 2; twice++)
+				assert_ok(tree_fold(&t, &row));
+		}
+		if (order >= 2) {
+			tree_encode(&t, &head);
+			tree_done(&t);
+			tree_init(&t);
+			assert_ok(tree_decode(&op, &t, buf_str(&head)));
+		}
+		const struct tree_node *first = tree_find(&t, STR("Work"));
+		assert_int_equal(first->guid.bytes[0], 1);
+		assert_int_equal(first->uid_validity, 101);
+		assert_int_equal(tree_find(&t, STR("Work-0200"))->uid_validity, 100);
+		assert_int_equal(t.last_uid_validity, 101);
+		tree_done(&t);
+	}
+}
+
 /* More names than a root head has room for: mailboxes are closed all the same. */
 static void a_tree_beyond_the_root_head(void *arg)
 {
@@ -337,6 +374,7 @@ int main(void)
 		cmocka_unit_test(test_the_tree_remembers),
 		cmocka_unit_test(test_a_login_reads_the_heads_alone),
 		cmocka_unit_test(an_inbox_that_was_created_twice_keeps_the_later_number),
+		cmocka_unit_test(a_name_that_two_hosts_created_gets_another_number),
 		cmocka_unit_test(a_large_tree_is_closed),
 		cmocka_unit_test(test_a_removed_mailbox_ends_its_views),
 		cmocka_unit_test(test_renaming_inbox_moves_its_mails),
