@@ -269,6 +269,7 @@ static enum err fetch_all(struct fetch *f)
 		struct arena_mark mark = arena_mark(arena);
 		enum err e = judge_failure(f, fetch_one(f, seq));
 		arena_rewind(arena, mark);
+		imap_turn_look(f->x->session->imap);
 		TRY(e);
 		TRY(fetch_check_output(f));
 		task_breathe();

@@ -258,10 +258,12 @@ void imap_fetch_drop(struct imap_session *s);
 
 /* ---- turns of reading bodies (turn.c) ---- */
 
-/* WAITS until little enough is being read by others. `bytes`: of the mails that are read; what was taken is
+/* WAITS until little enough is being read by others, and for some seconds for memory. `bytes`: of the mails that are read; what was taken is
  * given back as soon as they have been. ERR_UNAVAILABLE: there is no memory, with a text for the client. */
 enum err imap_turn_take(struct op *op, struct imap *imap, uint64_t bytes);
 void imap_turn_give(struct imap *imap, uint64_t bytes);
+/* Memory of bodies went: who waits looks again. */
+void imap_turn_look(struct imap *imap);
 
 /* ---- APPEND (append.c): its mails are streamed between pieces of its command ---- */
 

@@ -6,6 +6,7 @@
 #include "base/account.h"
 #include "service/imap/imap_private.h"
 
+#define ROOM_US       (5 * US_PER_SEC) /* others are sending what they have read: it may go soon */
 #define PART_OF_LIMIT 8 /* of the process' memory; four to five times that is taken for moments */
 
 static bool is_my_turn(const struct imap *imap, uint64_t bytes)
@@ -15,12 +16,29 @@ static bool is_my_turn(const struct imap *imap, uint64_t bytes)
 	       (imap->reading_bytes < most && bytes <= most - imap->reading_bytes);
 }
 
+/* As they are stored, and as they are read; those of the others, too, who may just begin. */
+static uint64_t bytes_needed(const struct imap *imap, uint64_t bytes)
+{
+	return 2 * (imap->reading_bytes + bytes);
+}
+
 enum err imap_turn_take(struct op *op, struct imap *imap, uint64_t bytes)
 {
-	while (!is_my_turn(imap, bytes))
-		TRY(wait_queue_wait(op, &imap->read));
-	/* As they are stored, and as they are read; those of the others, too, who may just begin. */
-	TRY(account_admit(op, 2 * (imap->reading_bytes + bytes)));
+	const int64_t deadline_us = op->deadline_us;
+	int64_t room_until_us = TIME_NEVER; /* set when it is the turn for the first time */
+	while (!is_my_turn(imap, bytes) || !account_has_room(bytes_needed(imap, bytes))) {
+		if (room_until_us == TIME_NEVER && is_my_turn(imap, bytes))
+			room_until_us = now_us() + ROOM_US;
+		op->deadline_us = MIN(deadline_us, room_until_us);
+		enum err e = wait_queue_wait(op, &imap->read);
+		op->deadline_us = deadline_us;
+		if (e == ERR_TIMEOUT && now_us() < deadline_us) {
+			op_forgive(op);
+			break;
+		}
+		TRY(e);
+	}
+	TRY(account_admit(op, bytes_needed(imap, bytes)));
 	imap->reading_bytes += bytes;
 	return ERR_NONE;
 }
@@ -29,5 +47,10 @@ void imap_turn_give(struct imap *imap, uint64_t bytes)
 {
 	ASSERT(imap->reading_bytes >= bytes);
 	imap->reading_bytes -= bytes;
+	imap_turn_look(imap);
+}
+
+void imap_turn_look(struct imap *imap)
+{
 	wait_queue_wake_all(&imap->read);
 }
