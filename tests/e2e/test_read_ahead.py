@@ -85,7 +85,7 @@ def incompressible(seed, size):
 def test_large_mails_of_many_sessions_are_read_in_turns(make):
     """All at once they are more than the process may hold: who must wait waits, nobody is cut off."""
     count, large = 10, 12 << 20
-    cloud = Cloud(make, config="mail_worker_count = 1\nservice mail {\n  vsz_limit = 100M\n}\n", users=2 * count)
+    cloud = Cloud(make, config="mail_worker_count = 1\nservice imap {\n  vsz_limit = 200M\n}\n", users=2 * count)
     users = [cloud.instance.new_user() for _ in range(count)]
     clients = []
     for number, user in enumerate(users):
