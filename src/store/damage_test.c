@@ -33,7 +33,8 @@ static void fill(struct world *w)
 	mailbox_unref(m);
 }
 
-/* What a user can see of the mailbox, without modseqs and UIDNEXT: they may restart. */
+/* What a user can see of the mailbox, without modseqs: they may restart. So may UIDNEXT where several
+ * hosts write. */
 static struct str picture(struct world *w)
 {
 	struct mailbox *m = world_box(w, "INBOX");
@@ -41,6 +42,8 @@ static struct str picture(struct world *w)
 	struct mail mail;
 	AUTO_BUF(out, 0);
 	buf_putf(&out, "%" PRIu32 "\n", view_exists(v));
+	if (catalog_is_atomic(w->catalog))
+		buf_putf(&out, "next %" PRIu32 "\n", index_next_uid(m->index));
 	for (uint32_t seq = 1; view_get(v, seq, &mail); seq++) {
 		struct str body;
 		struct message_summary summary;

@@ -23,13 +23,13 @@ static const struct scenario scenarios[] = {
 	{ "copy", act_copy, check_copy, NULL },
 	{ "move", act_move, check_move, NULL },
 	{ "move within", act_move_within, check_move_within, NULL },
-	{ "expunge", act_expunge, check_expunge, NULL },
+	{ "expunge", act_expunge, check_expunge, NULL, true },
 	{ "flags", act_flags, check_flags, NULL },
 	{ "create", act_create, check_create, NULL },
 	{ "rename", act_rename, check_rename, NULL },
-	{ "remove", act_remove, check_remove, NULL },
+	{ "remove", act_remove, check_remove, NULL, true },
 	{ "reopen", act_reopen, check_reopen, NULL },
-	{ "collect", act_collect, check_collect, NULL },
+	{ "collect", act_collect, check_collect, NULL, true },
 	{ "append many", act_append_many, check_append_many, NULL },
 	{ "copy many", act_copy_many, check_copy_many, prepare_many },
 	{ "move many", act_move_many, check_move_many, prepare_many },
@@ -73,9 +73,16 @@ static void collect_afterwards(struct run *r)
 	look(r);
 }
 
-/* What failed comes now. It may count, and what was refused may happen after all: but then for good. Where
- * a batch is atomic nothing comes. */
-static void replay_late(struct run *r)
+/* Mails that were there are, unless what comes late is what removes them. */
+static void assert_kept(const struct run *r, const struct run *before, bool removes)
+{
+	for (size_t i = removes ? MAILS : 0; i < ARRAY_COUNT(r->seen); i++)
+		assert_true(r->seen[i] >= before->seen[i]);
+}
+
+/* What failed comes now. What was refused may happen after all: but then for good. Nothing else changes,
+ * and nothing at all where a batch is atomic or what was done was acknowledged. */
+static void replay_late(struct run *r, const struct scenario *s, bool is_acknowledged)
 {
 	static const enum world_end ends[] = { WORLD_CRASH_DROP, WORLD_STOP };
 	struct run before = *r;
@@ -84,7 +91,9 @@ static void replay_late(struct run *r)
 		look(r); /* which looks into the journal */
 		assert_ok(user_refresh(&r->w->op, r->w->user));
 		look(r);
-		before = *r;
+		assert_kept(r, &before, s->removes);
+		if (!is_acknowledged)
+			before = *r;
 	}
 	for (size_t i = 0; i <= ARRAY_COUNT(ends); i++) {
 		look(r);
@@ -131,7 +140,7 @@ static bool run_once(const struct scenario *s, const struct fault *f, bool drops
 	world_reopen(r.w, drops ? WORLD_CRASH_DROP : WORLD_CRASH);
 	look(&r);
 	if (f->is_late)
-		replay_late(&r);
+		replay_late(&r, s, is_acknowledged);
 	if (lives_on && r.seen[MAILS] > 0) {
 		r.seen[MAILS]--;
 		r.inbox--;

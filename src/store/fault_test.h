@@ -117,6 +117,7 @@ struct scenario {
 	enum err (*act)(struct run *r);
 	void (*check)(struct run *r, bool is_acknowledged);
 	void (*prepare)(struct run *r); /* without faults; or NULL: MAILS are in INBOX */
+	bool removes;                   /* mails that were there, if it is carried out */
 };
 
 static inline void set_faults(struct world *w, const struct fault *f)

@@ -274,11 +274,14 @@ static void fold_all(struct merging *g, const struct kept_rows *ours)
 	for (size_t i = 0; i < g->rows.count; i++) {
 		const struct catalog_row *row = &g->rows.items[i].row;
 		struct row_op_value v;
+		struct row_append a = { 0 };
+		if (row->kind == CATALOG_APPEND)
+			(void)(row_append_decode(row->value, &a) == ERR_NONE);
 		bool is_kept = row->kind == CATALOG_APPEND ||
 			       (row_op_decode(row->value, &v) == ERR_NONE && v.op != ROW_COMMIT &&
 				       v.op != ROW_MOVE_INTENT);
 		if (is_kept)
-			mailbox_publish(m, row, STR_NONE);
+			mailbox_publish(m, row, a.summary);
 	}
 	for (size_t i = 0; i < ours->count; i++)
 		mailbox_publish(m, &ours->items[i].row, STR_NONE);

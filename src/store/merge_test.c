@@ -323,6 +323,31 @@ static void append_many(struct world *w, struct mailbox *m, size_t count)
 	assert_ok(mailbox_append(&w->op, m, some, count, &result));
 }
 
+/* They came with the rows: no mail is read for them. */
+static void assert_summaries_are_kept(struct world *w, struct mailbox *m)
+{
+	struct message_summary summary;
+	struct mail mail;
+	struct view *v = world_view(w, m);
+	for (uint32_t seq = 1; view_get(v, seq, &mail); seq++)
+		assert_ok(view_read_summary(&w->op, v, &mail, &summary));
+	assert_int_equal(w->store->counters.summary_misses, 0);
+	view_close(v);
+}
+
+static void rows_of_a_batch_carry_summaries_in(struct pair *p)
+{
+	struct mailbox *a = world_box(p->a, "INBOX");
+	append_many(p->a, a, 150);
+	mailbox_unref(a);
+	world_reopen(p->a, WORLD_CRASH_DROP);
+	a = world_box(p->a, "INBOX");
+	assert_int_equal(index_counters(a->index).messages, 150);
+	assert_summaries_are_kept(p->a, a);
+	mailbox_unref(a);
+}
+PAIR_TEST(rows_of_a_batch_carry_summaries)
+
 static void a_batch_of_the_lower_one_counts_as_a_whole_in(struct pair *p)
 {
 	struct mailbox *a = world_box(p->a, "INBOX");
@@ -336,6 +361,7 @@ static void a_batch_of_the_lower_one_counts_as_a_whole_in(struct pair *p)
 	struct view_changes c = world_sync(p->b, vb, true);
 	assert_int_equal(c.exists, 152);
 	converge(p, a, b);
+	assert_summaries_are_kept(p->b, b);
 	view_close(vb);
 	mailbox_unref(a);
 	mailbox_unref(b);
@@ -451,6 +477,7 @@ int main(void)
 		cmocka_unit_test(who_slept_looks_first),
 		cmocka_unit_test(a_head_counts_once_its_rows_are_here),
 		cmocka_unit_test(the_last_flag_wins_and_expunge_beats_it),
+		cmocka_unit_test(rows_of_a_batch_carry_summaries),
 		cmocka_unit_test(a_batch_of_the_lower_one_counts_as_a_whole),
 		cmocka_unit_test(a_move_of_the_lower_one_is_one),
 		cmocka_unit_test(a_live_owner_looks_now_and_then),

@@ -36,16 +36,37 @@ void tail_keep_leftover(struct tail *t, const struct catalog_row *row)
 					  .name = row->name, .bucket = row->bucket, .oid = a.oid });
 }
 
-/* The summary that the row carries saves making it from the mail. */
-static void keep_summary(struct mailbox *m, const struct catalog_row *row)
+/* The summary that the row carries saves making it from the mail. `commit`: of the row's batch, or NULL. */
+static void keep_summary(
+	struct mailbox *m, const struct catalog_row *row, const struct row_op_value *commit)
 {
 	struct row_append a;
 	uint32_t at;
-	if (row_append_decode(row->value, &a) == ERR_NONE && !a.has_batch && a.summary.n > 0 &&
-		index_find_name(m->index, a.uid, row->name, &at) &&
+	if (row_append_decode(row->value, &a) == ERR_NONE && a.has_batch == (commit != NULL) &&
+		a.summary.n > 0 &&
+		index_find_name(m->index, a.uid + (commit ? commit->uid - 1 : 0), row->name, &at) &&
 		!index_is_ghost(index_hot(m->index, at)) &&
 		index_cold(m->index, at)->summary_length == 0)
 		summary_keep(m, index_hot(m->index, at)->uid, a.summary);
+}
+
+/* The rows with summaries that wait for this one; few where mails are saved one by one. */
+static struct kept_rows find_waiting(struct arena *arena, const struct mailbox *m,
+	const struct catalog_row *row, struct row_op_value *commit)
+{
+	size_t count;
+	struct kept_rows found = { 0 };
+	const struct catalog_row *waiting = index_waiting(m->index, &count);
+	if (count == 0 || row->kind != CATALOG_OP ||
+		row_op_decode(row->value, commit) != ERR_NONE || commit->op != ROW_COMMIT)
+		return found;
+	for (size_t i = 0; i < count; i++) {
+		struct row_append a;
+		if (row_append_decode(waiting[i].value, &a) == ERR_NONE && a.has_batch &&
+			a.summary.n > 0 && memcmp(&a.batch, &commit->batch, sizeof(a.batch)) == 0)
+			tail_keep_row(arena, &found, &waiting[i]);
+	}
+	return found;
 }
 
 static void note_row(struct tail *t, const struct catalog_row *row)
@@ -56,7 +77,7 @@ static void note_row(struct tail *t, const struct catalog_row *row)
 		if (index_is_gone(m->index, row->name))
 			tail_keep_leftover(t, row);
 		else
-			keep_summary(m, row);
+			keep_summary(m, row, NULL);
 		return;
 	}
 	if (row_op_decode(row->value, &op) != ERR_NONE)
@@ -78,10 +99,15 @@ static enum err fold_tail_row(struct op *op, const struct catalog_row *row, void
 	struct mailbox *m = t->mailbox;
 	if (name_cmp(row->name, t->own) == 0)
 		return ERR_NONE;
+	struct row_op_value commit;
+	AUTO_ARENA(arena, 0);
+	struct kept_rows waiting = find_waiting(&arena, m, row, &commit);
 	enum err e = index_fold(m->index, row);
 	if (e != ERR_NONE)
 		return op_fail(op, e, "a journal row of the mailbox cannot be folded");
 	note_row(t, row);
+	for (size_t i = 0; i < waiting.count; i++)
+		keep_summary(m, &waiting.items[i].row, &commit);
 	base_note_row(m, row);
 	name_observe(&m->user->store->clock, row->name, now_wall_us());
 	task_breathe();
