@@ -28,6 +28,9 @@ struct state {
 struct ledger {
 	struct world *w;
 	struct state now, done; /* as it was seen last; as it is if the operation was carried out */
+	bool is_doubtful
+		[BOXES]
+		[WORDS_MAX]; /* what was refused, and may come late, changes how many there are */
 	uint32_t words;
 	uint32_t next_uid[BOXES];
 	uint64_t modseq[BOXES];
@@ -252,6 +255,38 @@ static void set_faults(struct world *w, bool has_faults)
 	objects_fault_set(w->objects, &o);
 }
 
+static void count_words(const struct state *s, uint32_t counts[BOXES][WORDS_MAX])
+{
+	memset(counts, 0, BOXES * sizeof(counts[0]));
+	for (size_t i = 0; i < s->count; i++)
+		counts[s->records[i].box][s->records[i].word]++;
+}
+
+/* An operation was refused: it may happen later. */
+static void doubt(struct ledger *l, const struct state *before)
+{
+	static uint32_t had[BOXES][WORDS_MAX], has[BOXES][WORDS_MAX];
+	count_words(before, had);
+	count_words(&l->done, has);
+	for (size_t box = 0; box < BOXES; box++)
+		for (uint32_t word = 0; word < l->words; word++)
+			if (had[box][word] != has[box][word])
+				l->is_doubtful[box][word] = true;
+}
+
+/* What no refused operation was about is there, as often as it was. */
+static void expect_certain(struct ledger *l, const struct state *seen)
+{
+	static uint32_t had[BOXES][WORDS_MAX], has[BOXES][WORDS_MAX];
+	count_words(&l->now, had);
+	count_words(seen, has);
+	for (size_t box = 0; box < BOXES; box++)
+		for (uint32_t word = 0; word < l->words; word++)
+			if (!l->is_doubtful[box][word])
+				assert_int_equal(has[box][word], had[box][word]);
+	memset(l->is_doubtful, 0, sizeof(l->is_doubtful)); /* all that was late is there */
+}
+
 /* What failed came after all. It changes nothing, or is what was refused and happens now: but then for good. */
 static void expect_late(struct ledger *l)
 {
@@ -262,6 +297,7 @@ static void expect_late(struct ledger *l)
 	}
 	look(l, &seen); /* which looks into the journal */
 	look(l, &seen);
+	expect_certain(l, &seen);
 	l->now = seen;
 	expect_unchanged(l);
 }
@@ -293,10 +329,13 @@ static void step(struct ledger *l)
 	struct world *w = l->w;
 	struct arena_mark mark = arena_mark(&w->arena);
 	uint64_t deleted;
-	l->done = l->now;
+	static struct state before;
+	before = l->done = l->now;
 	set_faults(w, random_below(4) > 0);
 	enum err e = operate(l);
 	op_forgive(&w->op);
+	if (e != ERR_NONE)
+		doubt(l, &before);
 	resolve(l, e == ERR_NONE);
 	if (random_below(4) == 0) {
 		assert_ok(catalog_fault_replay(&w->op, w->catalog));
