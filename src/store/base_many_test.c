@@ -3,6 +3,8 @@
  * that the other will see, and nobody goes on without it. */
 #include "store/pair_test.h"
 
+#include "base/random.h"
+
 #define HOUR_US (INT64_C(3600) * US_PER_SEC)
 
 /* Two hosts that do not look by themselves. */
@@ -91,11 +93,80 @@ static void who_was_away_too_long_opens_anew_in(struct pair *p)
 }
 PAIR_TEST(who_was_away_too_long_opens_anew)
 
+/* ---- at random ---- */
+
+static void look_or_open(struct world *w, struct mailbox **m)
+{
+	enum err e = mailbox_refresh(&w->op, *m);
+	if (e == ERR_NONE)
+		return;
+	assert_int_equal(e, ERR_UNAVAILABLE); /* away for too long */
+	op_forgive(&w->op);
+	mailbox_unref(*m);
+	*m = world_box(w, "INBOX");
+	refresh(w, *m);
+}
+
+/* One step of one of them; how many mails there are more. */
+static int step(struct world *w, struct mailbox **m)
+{
+	int more = 0;
+	look_or_open(w, m);
+	struct view *v = world_view(w, *m);
+	uint32_t exists = view_exists(v), seq = exists ? 1 + (uint32_t)random_below(exists) : 0;
+	uint64_t what = random_below(8);
+	if (what < 3) {
+		world_append(w, *m, "x");
+		more = 1;
+	} else if (what < 5 && exists > 0) {
+		world_flags(w, v, seq, seq, FLAGS_REPLACE, MAIL_SEEN | (unsigned)random_below(4));
+		assert_ok(flags_journal_flush(&w->op, *m));
+	} else if (what == 5 && exists > 0) {
+		expunge(w, v, seq);
+		more = -1;
+	} else if (what == 6) {
+		assert_ok(mailbox_upload_base(&w->op, *m, BASE_FLUSH));
+	}
+	view_close(v);
+	return more;
+}
+
+static void both_make_bases_for_days_in(struct pair *p)
+{
+	open_both(p);
+	struct mailbox *a = world_box(p->a, "INBOX");
+	world_append(p->a, a, "first");
+	world_open_store(p->b);
+	struct mailbox *b = world_box(p->b, "INBOX");
+	int count = 1;
+	for (int i = 0; i < 600; i++) {
+		int64_t pause_us =
+			random_below(8) ? US_PER_SEC : (int64_t)random_below(4) * HOUR_US;
+		assert_ok(task_sleep(&p->a->op, pause_us));
+		count += random_below(2) ? step(p->a, &a) : step(p->b, &b);
+	}
+	look_or_open(p->a, &a);
+	look_or_open(p->b, &b);
+	converge(p, a, b);
+	assert_int_equal(index_counters(a->index).messages, count);
+	assert_false(name_is_none(user_dropped(p->a->user, a->guid)));
+	mailbox_unref(b);
+	mailbox_unref(a);
+	world_crash(p->b);
+	world_reopen(p->a, WORLD_CRASH_DROP);
+	a = world_box(p->a, "INBOX");
+	assert_int_equal(index_counters(a->index).messages, count);
+	assert_ok(mailbox_verify(&p->a->op, a));
+	mailbox_unref(a);
+}
+PAIR_TEST(both_make_bases_for_days)
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_base_has_what_another_wrote),
 		cmocka_unit_test(who_was_away_too_long_opens_anew),
+		cmocka_unit_test(both_make_bases_for_days),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
