@@ -75,18 +75,27 @@ static enum err look_into_targets(struct op *op, struct tail *t)
 	return ERR_NONE;
 }
 
-/* WAITS. What the journal has; a takeover if somebody did not close. */
-static enum err load_tail(struct op *op, struct mailbox *m, const struct handover *h)
+/* Did mails come, or go, after the last writer had closed? A write of somebody who died before him arrived
+ * late. Other hosts take his head for the truth, and their local files. */
+static bool came_late(const struct mailbox *m, const struct handover *h)
 {
-	struct tail t = {
-		.mailbox = m, .arena = op->arena, .is_taking = h->is_open || h->is_shared
-	};
+	return !catalog_is_atomic(m->user->store->catalog) && h->has_closed &&
+	       index_counters(m->index).messages != h->closed.counters.messages;
+}
+
+/* WAITS. What the journal has; a takeover if somebody did not close, or something came after he did. */
+static enum err load_tail(
+	struct op *op, struct mailbox *m, const struct handover *h, bool is_taking)
+{
+	struct tail t = { .mailbox = m, .arena = op->arena, .is_taking = is_taking };
 	uint64_t floor = 0;
 	if (t.is_taking) {
 		TRY(user_settle(op, m->user));
 		TRY(takeover_begin(op, &t, &floor));
 	}
 	TRY(tail_read(op, &t));
+	if (!is_taking && came_late(m, h))
+		return load_tail(op, m, h, true);
 	index_raise(m->index, h->next_uid, h->modseq);
 	m->bucket_rows = count_bucket(m);
 	m->is_loaded = true;
@@ -125,7 +134,7 @@ enum err mailbox_load(struct op *op, struct mailbox *m)
 	bool is_known = h.has_closed || h.is_open;
 	bool is_current = is_known && local_is_current(m, &h);
 	if (is_known && !is_current && !is_whole)
-		TRY(load_tail(op, m, &h));
+		TRY(load_tail(op, m, &h, h.is_open || h.is_shared));
 	if (is_current)
 		s->counters.opens_clean++;
 	else

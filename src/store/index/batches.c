@@ -97,6 +97,19 @@ enum err batches_commit(struct index *x, struct catalog_name name, const struct 
 	return ERR_NONE;
 }
 
+struct catalog_name batches_name(const struct index *x, struct catalog_name row, uint32_t uid)
+{
+	struct map_entry e;
+	size_t at = 0;
+	while (map_next(&x->commits, &at, &e)) {
+		const struct commit *c = e.value;
+		if (name_writer(c->name) == name_writer(row) && uid >= c->uid &&
+			uid - c->uid < c->count && name_cmp(c->name, row) > 0)
+			return c->name;
+	}
+	return row;
+}
+
 bool batches_void(
 	struct index *x, struct catalog_name name, uint32_t *out_first, uint32_t *out_last)
 {

@@ -123,6 +123,8 @@ void batches_wait(struct index *x, const struct catalog_row *row);
 /* Gives a row of a committed batch its UID and modseq; false: it has to wait. */
 bool batches_resolve(const struct index *x, struct row_append *a);
 enum err batches_commit(struct index *x, struct catalog_name name, const struct row_op_value *v);
+/* The commit row that made this mail count, else the name of its own row: what came last. */
+struct catalog_name batches_name(const struct index *x, struct catalog_name row, uint32_t uid);
 /* If this is the name of a commit row: forgets it and says which UIDs it gave. */
 bool batches_void(
 	struct index *x, struct catalog_name name, uint32_t *out_first, uint32_t *out_last);

@@ -351,6 +351,8 @@ static void late_records(const struct index *x, struct late_marks *l)
 				continue;
 			if (x->moved_count > 0 && (m = moved_find(x, name)) != NULL)
 				by = m->by;
+			else
+				by = batches_name(x, name, c->hot[i].uid);
 			if (index_is_late(x, by, c->hot[i].uid))
 				late_add(l, &(struct row_mark){ .name = name,
 						    .uid = c->hot[i].uid,
