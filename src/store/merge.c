@@ -165,7 +165,7 @@ static void give_uid(struct merging *g, const struct catalog_name *name, uint32_
 static void note_change(void *arg, const struct row_mark *mark)
 {
 	struct merging *g = arg;
-	if (mark->modseq > 0 && mark->modseq <= g->told_modseq)
+	if (mark->modseq <= g->told_modseq) /* that of a void is 0 */
 		add_mark(g, *mark);
 }
 
@@ -239,7 +239,7 @@ static void plan(struct merging *g)
 			plan_append(g, row);
 		else if (row_op_decode(row->value, &v) == ERR_NONE && v.op == ROW_MERGE)
 			plan_merge(g, &v);
-		else if (v.op == ROW_EXPUNGE || v.op == ROW_FLAGS)
+		else if (v.op == ROW_EXPUNGE || v.op == ROW_FLAGS || v.op == ROW_VOID)
 			(void)index_would_change(m->index, &v, note_change, g);
 	}
 }

@@ -136,15 +136,18 @@ static void fold_gone(struct index *x, const struct row_op_value *v, uint64_t mo
 		bool is_there = index_find_name(x, mark.uid, mark.name, &position);
 		uint32_t uid = is_there ? index_hot(x, position)->uid : mark.uid;
 		uint64_t since = end_moved(x, &mark, uid, modseq);
-		if (is_there && since > 0) /* a merge row may have told of it anew */
-			since = MAX(since, index_hot(x, position)->modseq);
+		uint64_t told = since; /* a merge row may have told of it anew */
+		if (is_there)
+			told = MAX(told, index_hot(x, position)->modseq);
+		if (since > 0)
+			since = told;
 		tombstone_add(x, mark.name, v->op == ROW_VOID ? 0 : uid, since);
 		tombstone_raise(x, mark.name, since);
 		flags_drop_orphan(x, mark.name);
 		if (v->op == ROW_VOID)
 			fold_void_commit(x, mark.name);
 		if (is_there)
-			record_end(x, position, since);
+			record_end(x, position, told);
 		moved_forget(x, mark.name);
 	}
 }

@@ -270,6 +270,8 @@ static void merge_gone(struct index *x, const struct row_mark *mark)
 	if (mark->modseq > 0)
 		tombstone_raise(x, mark->name, mark->modseq);
 	uint64_t since = index_gone_modseq(x, mark->name);
+	if (uid == 0) /* a void, of what somebody had told */
+		tombstone_add_burned(x, mark->uid, mark->modseq);
 	if (uid > 0 && uid != mark->origin)
 		tombstone_add_burned(x, mark->origin, since);
 	if (uid > 0 && uid != mark->uid && mark->uid != mark->origin)
