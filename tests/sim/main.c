@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sim --seed N [--steps K] [--trace] [--bases] [--both] | sim --seeds A..B [--minutes M] [--keep-going]
+/* sim --seed N [--steps K] [--trace] [--no-bases] [--both] | sim --seeds A..B [--minutes M] [--keep-going]
  *
  * --hashes tells the hash of each seed's trace: two runs of the same program have the same.
  *
@@ -83,8 +83,8 @@ static int run_child(struct run *r, uint64_t seed)
 static void usage(void)
 {
 	(void)fprintf(stderr,
-		"sim --seed N [--steps K] [--trace] [--bases] [--both]\n"
-		"sim --seeds A..B [--minutes M] [--steps K] [--keep-going] [--hashes] [--bases] "
+		"sim --seed N [--steps K] [--trace] [--no-bases] [--both]\n"
+		"sim --seeds A..B [--minutes M] [--steps K] [--keep-going] [--hashes] [--no-bases] "
 		"[--both]\n");
 	exit(2);
 }
@@ -122,8 +122,8 @@ static void parse(int argc, char **argv, struct run *r)
 			r->settings.has_both = true;
 			continue;
 		}
-		if (str_eq(word, STR("--bases"))) {
-			r->settings.has_bases = true;
+		if (str_eq(word, STR("--no-bases"))) {
+			r->settings.has_bases = false;
 			continue;
 		}
 		if (str_eq(word, STR("--hashes"))) {
@@ -179,7 +179,8 @@ static int run_all(struct run *r)
 
 int main(int argc, char **argv)
 {
-	struct run r = { .settings = { .steps = STEPS_USUAL }, .until_us = TIME_NEVER };
+	struct run r = { .settings = { .steps = STEPS_USUAL, .has_bases = true },
+		.until_us = TIME_NEVER };
 	int persona = personality(0xffffffff);
 	if (persona >= 0 && !(persona & ADDR_NO_RANDOMIZE) &&
 		personality((unsigned long)persona | ADDR_NO_RANDOMIZE) >= 0)
