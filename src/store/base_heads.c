@@ -29,7 +29,7 @@ void user_set_base(struct user *u, const struct user_base *base)
 
 enum err user_keep_base(struct op *op, struct user *u, const struct catalog_head *head)
 {
-	struct user_base b = { .mailbox = head->mailbox };
+	struct user_base b = { .mailbox = head->mailbox, .stamp_us = head->stamp_us };
 	if (!head_is_base_key(head->key, &b.writer))
 		return ERR_NONE;
 	enum err e = head_base_decode(head->value, &b.head);

@@ -216,6 +216,7 @@ static void put_heads(struct batch *b, struct mailbox *m, struct head_base *head
 		if (other != last)
 			put_garbage(b, m, &other->head.base.id);
 		batch_delete_head(b, m->guid, head_base_key(other->writer, key));
+		b->changes[b->count - 1].stamp_us = other->stamp_us; /* a newer one stays */
 		batch_last(b)->rank = RANK_LAST_HEADS;
 	}
 }

@@ -364,6 +364,7 @@ struct user_base {
 	struct catalog_guid mailbox;
 	uint32_t writer; /* 0: the one under "base"; else that of this writer beside another */
 	struct head_base head;
+	int64_t stamp_us; /* that was read; 0: written by this process */
 };
 /* Which objects a base stands on, for the next one. */
 struct base_parts {
