@@ -397,7 +397,9 @@ void ledger_see_expunged(struct known_box *box, uint32_t uid)
 
 static bool is_dirty(const struct mailbox *m)
 {
-	return m->pending.n > 0 || m->is_journalling || !list_is_empty(&m->user->unsettled);
+	/* Who holds the lock may be writing flags that are not pending any more. */
+	return m->pending.n > 0 || m->is_journalling || m->write_lock.owner.task ||
+	       !list_is_empty(&m->user->unsettled);
 }
 
 void flags_begin(struct known_box *box, struct mailbox *m, struct flags_change_one *one,
