@@ -118,6 +118,7 @@ def use(instance, user):
 
 def write_stored(build):
     write("fuzz_base", base_seeds())
+    write("fuzz_rows", row_seeds())
     instance = Instance.create(build=build, users=3)
     try:
         user = instance.new_user()
@@ -136,6 +137,14 @@ def write_stored(build):
         write("fuzz_rows", row_values(instance.dir / "state" / "catalog"))
     finally:
         instance.destroy()
+
+
+def row_seeds():
+    """Rows that only several writers have: merges, a floor with what was seen, the void of a batch."""
+    first, second = (bytes([1, 2, 3, 4, 5, 6, 0, n, 0, 0, 0, 99 + n, 0, 0, 0, 0]) for n in (1, 2))
+    merges = b"\x01\x08\x02" + first + b"\xef\x07\xf0\xa2\x04\x07" + second + b"\xf0\x07\xf1\xa2\x04\x08"
+    floor = b"\x01\x06\xf1\x07\xf2\xa2\x04\x02" + first + b"\xef\x07" + second + b"\xf0\x07"
+    return [merges, floor, b"\x01\x09\x09" + bytes(15)]
 
 
 def base_seeds():
