@@ -312,10 +312,12 @@ struct batch *batch_void(const struct batch *b)
 	}
 	if (count == 0)
 		return v;
-	if (name_is_none(commit.name))
+	if (name_is_none(commit.name)) {
 		void_marks(v, mailbox, marks[0].bucket, marks, count);
-	else
+	} else {
 		void_marks(v, mailbox, commit.bucket, &commit, 1);
+		batch_delete_row(v, mailbox, CATALOG_OP, commit.bucket, commit.name);
+	}
 	for (size_t i = 0; i < count; i++)
 		batch_remove_mail(v, mailbox, &marks[i], &queued);
 	return v;

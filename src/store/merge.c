@@ -254,6 +254,10 @@ static enum err check_rows(struct op *op, const struct merging *g)
 		struct row_op_value v;
 		enum err e = row->kind == CATALOG_APPEND ? row_append_decode(row->value, &a)
 							 : row_op_decode(row->value, &v);
+		if (e == ERR_NONE &&
+			(row->kind == CATALOG_APPEND ? !a.has_batch && a.uid == UINT32_MAX
+						     : v.op >= ROW_TREE_CREATE))
+			e = ERR_CORRUPT;
 		if (e != ERR_NONE)
 			return op_fail(op, e, "a journal row of another host cannot be folded");
 	}
