@@ -167,8 +167,7 @@ static enum err see_entry(struct op *op, const struct cql_row *row, void *arg)
 		       !str_has_nul(object);
 	if (has_key)
 		memcpy(place.name.bytes, queued.p, queued.n);
-	entry.is_damaged = !has_key ||
-			   !catalog_cql_unseal(&place, cql_column(row, 3), &value) ||
+	entry.is_damaged = !has_key || !catalog_cql_unseal(&place, cql_column(row, 3), &value) ||
 			   !catalog_garbage_decode(value, &entry);
 	entry.name = place.name;
 	entry.user = has_key ? str_dup(r->arena, user) : STR("");

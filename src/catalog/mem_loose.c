@@ -64,8 +64,8 @@ static void loose_bury_ops(struct mem_catalog *m, struct str user,
 	dead->stamp_us = MAX(dead->stamp_us, stamp_us);
 	mem_change_key(&key, 0, user, change);
 	size_t end = mem_lower_bound(m, buf_str(&key));
-	size_t at = mem_lower_bound(
-		m, str_slice(buf_str(&key), 0, key.n - sizeof(change->row.name)));
+	size_t at =
+		mem_lower_bound(m, str_slice(buf_str(&key), 0, key.n - sizeof(change->row.name)));
 	while (at < end) {
 		if (m->entries[at]->stamp_us <= stamp_us) {
 			mem_remove(m, at, at + 1);

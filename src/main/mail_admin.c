@@ -244,8 +244,8 @@ static enum err do_audit(struct op *op, struct admin_call *c)
 		" orphans queued, %" PRIu64 " dangling rows\n",
 		STRF(c->user), a.objects, a.rows, a.orphans, a.dangling);
 	if (a.dangling > 0)
-		return op_fail(op, ERR_CORRUPT, "%" PRIu64 " mails have lost their object",
-			a.dangling);
+		return op_fail(
+			op, ERR_CORRUPT, "%" PRIu64 " mails have lost their object", a.dangling);
 	return ERR_NONE;
 }
 

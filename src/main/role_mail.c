@@ -19,8 +19,8 @@
 #include "store/store.h"
 #include "task/task.h"
 
-#define REFRESH_LEAST_US US_PER_SEC
-#define REFRESH_MOST_US  (3600 * US_PER_SEC)
+#define REFRESH_LEAST_US     US_PER_SEC
+#define REFRESH_MOST_US      (3600 * US_PER_SEC)
 #define GARBAGE_EVERY_MIN_US US_PER_SEC
 #define GARBAGE_OP_US        (10 * 60 * US_PER_SEC) /* a round may last */
 #define HEAD_BYTES_MAX       (64 << 10)
@@ -289,8 +289,7 @@ static enum err open_store(struct op *op, struct mail_role *r)
 		.separator = '/',
 		.flags_journal = flags_journal(global),
 		.idle_user_us = config_time_us(global, SET_metacache_close_delay),
-		.refresh_us = MIN(MAX(config_time_us(global,
-					      SET_metacache_forced_refresh_interval),
+		.refresh_us = MIN(MAX(config_time_us(global, SET_metacache_forced_refresh_interval),
 					  REFRESH_LEAST_US),
 			REFRESH_MOST_US),
 		.cached_users_max = 10000,

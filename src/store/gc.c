@@ -281,8 +281,7 @@ static enum err sort_out(struct op *op, struct collector *c, const struct catalo
 	struct row_id oid;
 	bool is_base = base_is_garbage(g->object, &oid);
 	if (is_base) {
-		enum err e =
-			base_garbage_is_used(op, c->store, g, &oid, &c->base_names, &is_used);
+		enum err e = base_garbage_is_used(op, c->store, g, &oid, &c->base_names, &is_used);
 		if (e != ERR_NONE)
 			return leave_entry(op, c, g, e);
 	} else if (!oid_parse(g->object, &oid))
@@ -291,9 +290,9 @@ static enum err sort_out(struct op *op, struct collector *c, const struct catalo
 	if (is_used)
 		entry_collected(c, g);
 	else
-		dead[(*dead_count)++] =
-			(struct dead){ g, is_base ? base_object_key(op->arena, &named, g->mailbox, oid)
-						  : store_object_key(op->arena, &named, oid) };
+		dead[(*dead_count)++] = (struct dead){ g,
+			is_base ? base_object_key(op->arena, &named, g->mailbox, oid)
+				: store_object_key(op->arena, &named, oid) };
 	return ERR_NONE;
 }
 

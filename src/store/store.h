@@ -136,14 +136,15 @@ enum err user_obliterate(
 /* WAITS. Uploads bases of the open mailboxes of a user that changed since their last one; important_only:
  * of those alone whose changes no other host could know yet (flags with flags_journal_off). A user who is
  * not open has nothing to upload. What cannot be uploaded is left for the next time: the first error. */
-enum err user_flush(struct op *op, struct store *s, struct str name, bool important_only,
-	size_t *out_uploaded);
+enum err user_flush(
+	struct op *op, struct store *s, struct str name, bool important_only, size_t *out_uploaded);
 
 #define STORE_ORPHAN_AGE_US (INT64_C(86400) * US_PER_SEC)
 
 struct user_audit {
 	uint64_t objects, rows;
-	uint64_t orphans;  /* objects nothing refers to, older than asked: now in the garbage queue */
+	uint64_t
+		orphans; /* objects nothing refers to, older than asked: now in the garbage queue */
 	uint64_t dangling; /* rows whose object is gone */
 };
 /* WAITS. Compares the list of a user's objects with his rows and bases. Orphans go into the garbage queue,

@@ -59,7 +59,7 @@ struct batch_item {
 	enum batch_rank rank;
 	struct str summary; /* of an append row, for the local file; may be larger than the row's */
 	struct str resolved; /* of an append row of a batch: as it is with UID and modseq */
-	bool is_quiet; /* who writes it folds it himself, with what belongs to it */
+	bool is_quiet;       /* who writes it folds it himself, with what belongs to it */
 };
 struct batch {
 	struct list link; /* in user.unsettled */
@@ -183,8 +183,9 @@ enum err summary_read(struct op *op, struct mailbox *m, const struct snapshot_co
 
 struct tree_node {
 	struct catalog_guid guid;
-	struct str name;        /* owned; as it is shown */
-	struct str wanted;      /* owned; what it was called, if an older one has that name; else empty */
+	struct str name; /* owned; as it is shown */
+	struct str
+		wanted; /* owned; what it was called, if an older one has that name; else empty */
 	struct str special_use; /* owned */
 	uint32_t uid_validity;
 	uint64_t stamp;
@@ -253,8 +254,8 @@ struct user {
 	struct str name; /* owned */
 	uint32_t refs;
 	enum opening state;
-	bool has_failed; /* to open */
-	bool was_left;   /* because who opened him gave up; others may try */
+	bool has_failed;    /* to open */
+	bool was_left;      /* because who opened him gave up; others may try */
 	bool was_left_open; /* closing him failed */
 	struct wait_queue changed;
 	char *dir; /* owned */
@@ -270,9 +271,9 @@ struct user {
 	uint64_t head_changes; /* how often this process changed them */
 	struct user_bucket *buckets;
 	size_t bucket_count;
-	int64_t tree_seen_ms;   /* wall time when others' changes of names were looked for */
-	int64_t looked_us;      /* at heads and tails; monotonic */
-	struct timer refresh;   /* refresh.c */
+	int64_t tree_seen_ms; /* wall time when others' changes of names were looked for */
+	int64_t looked_us;    /* at heads and tails; monotonic */
+	struct timer refresh; /* refresh.c */
 	bool is_refreshing;
 	uint32_t refresh_failures; /* in a row */
 	bool must_look;            /* a write was in doubt since the heads were read */
@@ -329,7 +330,7 @@ struct store {
 	bool has_asked_clock; /* at least once */
 	struct wait_queue clock_asked;
 	struct map users;
-	struct list idle_users; /* longest idle first */
+	struct list idle_users;      /* longest idle first */
 	struct metacache *metacache; /* owned */
 	size_t idle_count;
 	bool is_closing;
@@ -448,8 +449,7 @@ enum err base_names_read(struct op *op, struct store *s, struct str user,
 enum err base_garbage_is_used(struct op *op, struct store *s, const struct catalog_garbage *g,
 	const struct row_id *id, struct base_names *known, bool *out);
 /* WAITS. All objects of a deleted mailbox's bases become garbage; its heads go afterwards. */
-enum err base_purge(
-	struct op *op, struct store *s, struct str user, struct catalog_guid mailbox);
+enum err base_purge(struct op *op, struct store *s, struct str user, struct catalog_guid mailbox);
 
 /* ---- metacache*.c: the account of local state (metacache.h), as things happen; none WAITS ---- */
 
@@ -490,12 +490,12 @@ struct mailbox {
 	bool is_touched; /* a batch changed it: to be told */
 	bool is_rewriting;
 	/* takeover.c: which UIDs this process may give (storage contract §6) */
-	bool is_checked;       /* since our open head is durable nobody else was there */
-	bool must_take_over;   /* somebody else was */
+	bool is_checked;               /* since our open head is durable nobody else was there */
+	bool must_take_over;           /* somebody else was */
 	uint32_t floor_uid, limit_uid; /* from the one, below the other */
-	int64_t seen_ms;       /* wall time when others' rows were looked for */
-	bool was_left;       /* who opened it gave up; others may try */
-	bool has_clean_head; /* it was opened from this one and not written since */
+	int64_t seen_ms;               /* wall time when others' rows were looked for */
+	bool was_left;                 /* who opened it gave up; others may try */
+	bool has_clean_head;           /* it was opened from this one and not written since */
 	struct head_writer clean_head;
 	struct wait_queue changed;
 	struct index *index;

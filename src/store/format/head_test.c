@@ -34,8 +34,8 @@ static void a_writer_head_comes_back(void **state)
 		assert_err(head_writer_decode((struct str){ b.p, n }, &got), ERR_CORRUPT);
 	AUTO_BUF(hex, 0);
 	hex_encode(&hex, buf_str(&b));
-	assert_str(
-		buf_str(&hex), STR("01030cf4070be8070a030102c0c40701020300000000000000000000000000ac02"));
+	assert_str(buf_str(&hex),
+		STR("01030cf4070be8070a030102c0c40701020300000000000000000000000000ac02"));
 	assert_err(head_writer_decode(STR("\x02"), &got), ERR_UNSUPPORTED);
 }
 

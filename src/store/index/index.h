@@ -166,8 +166,8 @@ bool index_is_waiting(const struct index *x);
 void index_base_meta(const struct index *x, uint64_t stamp_floor, struct base_meta *out);
 #define INDEX_BASE_SECTIONS 6
 /* What is not of a single mail, as INDEX_BASE_SECTIONS sections in the arena. */
-void index_base_sections(const struct index *x, uint64_t stamp_floor, struct arena *arena,
-	struct base_section *out);
+void index_base_sections(
+	const struct index *x, uint64_t stamp_floor, struct arena *arena, struct base_section *out);
 /* Copies living records with UIDs `first_uid` to `last_uid`, at most `max`; how many there were. */
 uint32_t index_copy_records(const struct index *x, uint32_t first_uid, uint32_t last_uid,
 	uint32_t max, struct snapshot_hot *hot, struct snapshot_cold *cold);
