@@ -14,10 +14,13 @@
 #include "base/map.h"
 #include "catalog/catalog.h"
 #include "objects/objects.h"
+#include "store/base_state_private.h"
+#include "store/batch_private.h"
 #include "store/format/base.h"
 #include "store/format/head.h"
 #include "store/format/log.h"
 #include "store/index/index.h"
+#include "store/local_private.h"
 #include "store/mailbox.h"
 #include "store/store.h"
 #include "task/task.h"
@@ -33,151 +36,6 @@
 /* A deletion's stamp lies so far above that of any write it removes: by another host's clock, under a
  * name that was a minute old when it was written. */
 #define STORE_DELETION_AHEAD_US (10 * US_PER_SEC)
-
-/* ---- batch.c, write.c: changes that stand or fall together ---- */
-
-/* The order in which a batch is written. A catalog that is not atomic may carry out any prefix of it:
- * what is claimed comes before rows, what an object needs to live before the row that names
- * it, the row that decides before what it makes superfluous, and only then what the next opener would
- * have to look at to finish the rest. */
-enum batch_rank {
-	RANK_USUAL,  /* by the kind of change */
-	RANK_HEADS,  /* claims, buckets, closed heads */
-	RANK_INTENT, /* of a move, in its source */
-	RANK_REVERSE,
-	RANK_APPEND,
-	RANK_COMMIT, /* makes the appends of the batch count */
-	RANK_OP,
-	RANK_GARBAGE,
-	RANK_GONE_ROW,
-	RANK_GONE_REVERSE,
-	RANK_INTENT_DONE,
-	RANK_LAST_HEADS, /* dead writers: nothing is left to do for them */
-	RANK_COUNT,
-};
-struct batch_item {
-	enum batch_rank rank;
-	struct str summary; /* of an append row, for the local file; may be larger than the row's */
-	struct str resolved; /* of an append row of a batch: as it is with UID and modseq */
-	bool is_quiet;       /* who writes it folds it himself, with what belongs to it */
-};
-struct batch {
-	struct list link; /* in user.unsettled */
-	struct user *user;
-	struct arena arena;
-	struct catalog_change *changes;
-	struct batch_item *items;
-	size_t count, cap;
-	bool is_voidable; /* its appends may be voided; else it is repeated until it is certain */
-	uint64_t
-		journalled; /* so many pending records of the mailbox `journal` are durable with it */
-	struct catalog_guid journal;
-};
-struct batch *batch_new(struct user *u);
-void batch_free(struct batch *b);
-struct catalog_change *batch_add(
-	struct batch *b, enum catalog_change_kind kind, struct catalog_guid mailbox);
-void batch_put_row(struct batch *b, struct catalog_guid mailbox, enum catalog_kind kind,
-	uint32_t bucket, struct catalog_name name, const struct buf *value);
-/* A batch of op rows only: mints the name. */
-void batch_put_op(
-	struct batch *b, struct catalog_guid mailbox, uint32_t bucket, const struct buf *value);
-void batch_put_head(
-	struct batch *b, struct catalog_guid mailbox, struct str key, const struct buf *value);
-void batch_reference(struct batch *b, bool is_added, struct row_id oid, struct catalog_guid mailbox,
-	uint32_t bucket, struct catalog_name name);
-void batch_garbage(struct batch *b, struct str object, struct catalog_guid mailbox, uint32_t bucket,
-	struct catalog_name row, struct catalog_name queued);
-struct str batch_oid_text(struct batch *b, struct row_id oid);
-struct batch_item *batch_last(struct batch *b); /* what was added last; until the next is added */
-void batch_delete_row(struct batch *b, struct catalog_guid mailbox, enum catalog_kind kind,
-	uint32_t bucket, struct catalog_name name);
-void batch_delete_head(struct batch *b, struct catalog_guid mailbox, struct str key);
-/* The append row and its reverse row go; `queued` not NULL: its object is garbage. */
-void batch_remove_mail(struct batch *b, struct catalog_guid mailbox, const struct row_mark *mark,
-	const struct catalog_name *queued);
-/* Order and stamps: what follows is only written. */
-void batch_finish(struct batch *b);
-/* New names for rows whose name is stale, unless the batch has mails. */
-void batch_refresh(struct batch *b);
-/* The batch that makes sure that the appends of `b` never were. Its heads are kept, and its reverse
- * rows are put again: those of the originals must be there when the collector looks whether the object
- * of a copy that never was is still needed. */
-struct batch *batch_void(const struct batch *b);
-/* Will so many append rows of so many bytes (BATCH_ROW_BYTES each and their values) be written as a
- * whole? Otherwise they need a batch id and a commit row. */
-bool batch_is_one_group(const struct user *u, size_t rows, size_t bytes);
-#define BATCH_ROW_BYTES 64
-
-/* WAITS until durable, then folds and tells. Takes the batch. ERR_UNAVAILABLE: its fate is unknown;
- * it is voided or repeated before the next write of this user. Other errors: nothing was written. */
-enum err user_write(struct op *op, struct user *u, struct batch *b);
-/* WAITS. Ends the uncertainty of earlier batches. */
-enum err user_settle(struct op *op, struct user *u);
-
-/* WAITS. Changes that belong to no user's journal: they are repeated by whoever finds them undone. */
-enum err store_write_changes(struct op *op, struct store *s, struct str user,
-	struct catalog_change *changes, size_t count);
-
-/* ---- local.c, summaries.c: the mailbox's files that may vanish ---- */
-
-struct local {
-	char *dir; /* owned */
-	int log_fd, summary_fd;
-	bool is_compacting; /* the summary file: nothing is added meanwhile */
-	bool is_broken;     /* a write failed: files are given up until the next opening */
-	bool is_trusted;    /* no power loss since it was written, and all of it could be read */
-	uint32_t serial;
-	uint64_t log_bytes, snapshot_bytes, summary_bytes;
-	uint64_t pending; /* LOG_PENDING records of this file */
-	uint64_t added;   /* records so far */
-	struct buf out;   /* records not written yet */
-	/* while files are rewritten: what is added goes into both logs */
-	uint32_t next_serial;    /* of the log being made; 0: none is */
-	struct buf meanwhile;    /* records for it */
-	bool misses_journalling; /* a flush began or ended: its records stand in the old log alone */
-	/* the snapshot, used in place by the index */
-	char *map;
-	size_t map_bytes;
-	/* part of the summary file, read ahead */
-	char *window;
-	uint64_t window_offset;
-	size_t window_bytes;
-	/* what the log said */
-	bool has_clean;
-	struct log_record clean;
-	uint32_t writer;           /* who wrote it last; 0: nobody */
-	struct buf pending_values; /* counted values of flags rows that were not journalled */
-};
-/* WAITS. Reads snapshot and log into a new index; whatever is damaged is dropped. Never fails for
- * what is missing. */
-enum err local_open(struct op *op, struct mailbox *m);
-void local_add(struct mailbox *m, const struct log_record *record);
-/* Notes that the open head of this process is durable, before anything is told that hangs on it. */
-void local_add_writer(struct mailbox *m);
-/* Files of a writer whom another host has replaced: what he did not journal is gone, here too. */
-void local_distrust(struct mailbox *m);
-void local_write(struct mailbox *m); /* what was added, to the page cache */
-/* WAITS. A new snapshot and an empty log. Hold the write lock. */
-enum err local_rewrite(struct op *op, struct mailbox *m);
-/* Takes another index in the place of the one that the files made; what is pending stays. */
-void local_replace_index(struct mailbox *m, struct index *x);
-void local_close(struct local *l);
-/* WAITS. Removes the files of a mailbox that was deleted. */
-void local_remove(struct op *op, struct user *u, struct catalog_guid mailbox);
-/* WAITS. Removes a directory and all below it. */
-enum err local_remove_dir(struct op *op, const char *dir);
-
-/* WAITS for large mails. Appends the summary of a mail. */
-void summary_make(struct str mail, struct buf *out, uint64_t *out_size_virtual);
-/* Writes a summary to the file and its place into the index and the log. */
-void summary_keep(struct mailbox *m, uint32_t uid, struct str summary);
-/* WAITS when most of the file is of mails that are gone: writes it anew. Hold the write lock; a
- * snapshot follows, since places change. A failure leaves everything as it was. */
-enum err summaries_compact(struct op *op, struct mailbox *m);
-/* WAITS if it is not in the page cache. ERR_NOT_FOUND: not there, or damaged. In op's arena. */
-enum err summary_read(struct op *op, struct mailbox *m, const struct snapshot_cold *cold,
-	uint32_t uid, struct str *out);
 
 /* ---- tree.c, tree_fold.c, names.c ---- */
 
@@ -354,102 +212,6 @@ char *store_host(void); /* on the heap */
 void store_background(struct store *s, const char *name, task_fn *fn, void *arg);
 void store_background_end(struct store *s);
 struct str store_object_key(struct arena *a, const struct user *u, struct row_id oid);
-
-/* ---- base*.c: a mailbox's fold in the object store ---- */
-
-/* Why a base is made, as the event says it. */
-enum base_reason { BASE_TAIL, BASE_CLOSE, BASE_IDLE, BASE_NIGHTLY, BASE_FLUSH, BASE_CLEAN };
-
-/* What the heads say of a mailbox's base, corrected by what this process writes. */
-struct user_base {
-	struct catalog_guid mailbox;
-	uint32_t writer; /* 0: the one under "base"; else that of this writer beside another */
-	struct head_base head;
-	int64_t stamp_us; /* that was read; 0: written by this process */
-};
-/* Which objects a base stands on, for the next one. */
-struct base_parts {
-	struct row_id manifest;        /* of which base */
-	struct base_segment *segments; /* owned; retired ones too */
-	size_t count;
-	uint32_t summary_uid;
-};
-struct base_state {
-	bool exists;
-	bool is_uploading, is_due;
-	struct catalog_name cover;
-	int64_t made_wall_us;
-	size_t tail_rows, tail_bytes; /* folded since the base, as far as this process knows */
-	size_t due_rows, due_bytes;   /* the tail at the last upload that was tried */
-	int64_t tried_us;             /* when that was */
-	/* Of the newest manifest, owned; what a new base can go on using. Known after a base was opened
-	 * or made here. */
-	bool has_parts;
-	struct base_parts parts;
-	uint64_t uploaded_bytes;    /* by the last upload */
-	struct task_mutex fetching; /* of summaries */
-	struct row_id *fetched;     /* segments of summaries that were read; owned */
-	size_t fetched_count;
-};
-/* WAITS. Uploads the mailbox as it is now. ERR_NONE also when nothing changed since the last one, or one
- * is being uploaded. ERR_UNAVAILABLE: the old base is still the one. */
-enum err mailbox_upload_base(struct op *op, struct mailbox *m, enum base_reason why);
-/* WAITS. A new index from the newest base that can be read; an empty one if there is no base. A damaged
- * base is passed over for the one before it, whose tail the journal still has. */
-enum err base_read(struct op *op, struct mailbox *m, struct index **out);
-/* WAITS. The base whose manifest has this id, for who has no heads; of `m` only user and GUID are used. */
-enum err base_read_id(
-	struct op *op, struct mailbox *m, const struct row_id *id, struct index **out);
-/* WAITS. Makes the newest base m's index; with the flag changes that this host's log still keeps. */
-enum err base_open(struct op *op, struct mailbox *m);
-/* Is what the local files have older than what the journal still tells? Then base_open() comes first. */
-bool base_is_needed(const struct mailbox *m);
-/* The bucket that a tail with names above `after` begins in at least. */
-uint32_t base_tail_bucket(const struct mailbox *m, struct catalog_name after);
-/* A row of the tail was folded. */
-void base_note_row(struct mailbox *m, const struct catalog_row *row);
-/* A flag change that only a base will keep. */
-void base_note_bytes(struct mailbox *m, size_t bytes);
-/* WAITS. Before a mailbox is closed: uploads when the tail is worth it, or flags wait for it. Should that
- * fail, rows say it all. */
-void base_close(struct op *op, struct mailbox *m);
-/* Starts an upload in the background when the tail has grown enough. No wait. */
-void base_consider(struct mailbox *m);
-/* WAITS. Brings the segment that has the summary of a mail into the local file. ERR_NOT_FOUND: none has. */
-enum err base_fetch_summary(struct op *op, struct mailbox *m, uint32_t uid);
-void base_parts_done(struct base_parts *parts);
-void base_state_done(struct base_state *s);
-/* What the heads say; NULL: there is no base. */
-const struct user_base *user_base_of(const struct user *u, struct catalog_guid mailbox);
-/* Op rows with names below are gone, whoever dropped them. */
-struct catalog_name user_dropped(const struct user *u, struct catalog_guid mailbox);
-void user_set_base(struct user *u, const struct user_base *base);
-enum err user_keep_base(struct op *op, struct user *u, const struct catalog_head *head);
-void user_drop_base(struct user *u, struct catalog_guid mailbox, uint32_t writer);
-/* Has somebody else an open head of this mailbox? */
-bool user_has_others(const struct user *u, struct catalog_guid mailbox);
-struct str base_object_key(
-	struct arena *a, const struct user *u, struct catalog_guid mailbox, struct row_id id);
-/* The object of a garbage entry, and back. */
-#define BASE_GARBAGE "idx/"
-bool base_is_garbage(struct str object, struct row_id *out_id);
-/* The objects that bases of a mailbox stand on. */
-struct base_names {
-	struct str user;
-	struct catalog_guid mailbox;
-	struct row_id *ids; /* in op's arena */
-	size_t count, cap;
-};
-/* WAITS. What the heads name, and the manifests that they name; with_retired: also what these gave up.
- * Nothing here needs the user to be open. */
-enum err base_names_read(struct op *op, struct store *s, struct str user,
-	struct catalog_guid mailbox, bool with_retired, struct base_names *out);
-/* WAITS. Is the object of a garbage entry still in use? `known`, zeroed at first, saves reading the same
- * heads again for the next entry. */
-enum err base_garbage_is_used(struct op *op, struct store *s, const struct catalog_garbage *g,
-	const struct row_id *id, struct base_names *known, bool *out);
-/* WAITS. All objects of a deleted mailbox's bases become garbage; its heads go afterwards. */
-enum err base_purge(struct op *op, struct store *s, struct str user, struct catalog_guid mailbox);
 
 /* ---- metacache*.c: the account of local state (metacache.h), as things happen; none WAITS ---- */
 

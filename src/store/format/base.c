@@ -233,11 +233,7 @@ void head_base_encode(struct buf *out, const struct head_base *head)
 	number_put_varint(out, head->next_uid);
 	number_put_varint(out, head->recent_uid);
 	number_put_varint(out, head->modseq);
-	number_put_varint(out, head->counters.messages);
-	number_put_varint(out, head->counters.unseen);
-	number_put_varint(out, head->counters.deleted);
-	number_put_varint(out, head->counters.recent);
-	number_put_varint(out, head->counters.bytes_virtual);
+	head_counters_encode(out, &head->counters);
 }
 
 enum err head_base_decode(struct str value, struct head_base *out)
@@ -255,9 +251,7 @@ enum err head_base_decode(struct str value, struct head_base *out)
 		  cut_u32(&rest, &h.dropped_bucket) && cut_u32(&rest, &h.bucket) &&
 		  cut_u8(&rest, &bits) && bits <= 1 && cut_u32(&rest, &h.next_uid) &&
 		  cut_u32(&rest, &h.recent_uid) && number_cut_varint(&rest, &h.modseq) &&
-		  cut_u32(&rest, &h.counters.messages) && cut_u32(&rest, &h.counters.unseen) &&
-		  cut_u32(&rest, &h.counters.deleted) && cut_u32(&rest, &h.counters.recent) &&
-		  number_cut_varint(&rest, &h.counters.bytes_virtual) && rest.n == 0;
+		  head_counters_cut(&rest, &h.counters) && rest.n == 0;
 	if (!ok || row_id_is_none(&h.base.id))
 		return ERR_CORRUPT;
 	h.has_own_flags = bits != 0;

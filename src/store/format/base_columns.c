@@ -253,12 +253,9 @@ static bool cut_keywords(struct str *rest, struct snapshot_hot *out, size_t coun
 enum err base_hot_decode(struct str bytes, struct snapshot_hot *out, size_t count)
 {
 	struct str rest = bytes;
-	uint64_t uid = 0, step, modseq = 0;
+	uint64_t uid = 0, modseq = 0;
 	for (size_t i = 0; i < count; i++) {
-		if (!number_cut_varint(&rest, &step) || step >= UINT32_MAX)
-			return ERR_CORRUPT;
-		uid += step + 1;
-		if (uid >= UINT32_MAX)
+		if (!cut_next_uid(&rest, &uid))
 			return ERR_CORRUPT;
 		out[i] = (struct snapshot_hot){ .uid = (uint32_t)uid };
 	}
@@ -410,13 +407,10 @@ void base_summaries_encode(struct buf *out, const struct base_summary *items, si
 enum err base_summaries_decode(struct str bytes, struct base_summary *out, size_t count)
 {
 	struct str rest = bytes;
-	uint64_t uid = 0, step;
+	uint64_t uid = 0;
 	char fixed[8];
 	for (size_t i = 0; i < count; i++) {
-		if (!number_cut_varint(&rest, &step) || step >= UINT32_MAX)
-			return ERR_CORRUPT;
-		uid += step + 1;
-		if (uid >= UINT32_MAX)
+		if (!cut_next_uid(&rest, &uid))
 			return ERR_CORRUPT;
 		out[i] = (struct base_summary){ .uid = (uint32_t)uid };
 	}

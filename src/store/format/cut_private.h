@@ -51,3 +51,13 @@ static inline void put_counted(struct buf *b, struct str s)
 	number_put_varint(b, s.n);
 	buf_put(b, s);
 }
+
+/* UIDs rise: each is told by the step from the one before, less one. False: not below UINT32_MAX. */
+static inline bool cut_next_uid(struct str *rest, uint64_t *uid)
+{
+	uint64_t step;
+	if (!number_cut_varint(rest, &step) || step >= UINT32_MAX)
+		return false;
+	*uid += step + 1;
+	return *uid < UINT32_MAX;
+}

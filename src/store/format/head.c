@@ -37,6 +37,22 @@ static enum err check_version(struct str *rest)
 	return version > HEAD_VERSION ? ERR_UNSUPPORTED : ERR_NONE;
 }
 
+void head_counters_encode(struct buf *out, const struct head_counters *counters)
+{
+	number_put_varint(out, counters->messages);
+	number_put_varint(out, counters->unseen);
+	number_put_varint(out, counters->deleted);
+	number_put_varint(out, counters->recent);
+	number_put_varint(out, counters->bytes_virtual);
+}
+
+bool head_counters_cut(struct str *rest, struct head_counters *out)
+{
+	return cut_u32(rest, &out->messages) && cut_u32(rest, &out->unseen) &&
+	       cut_u32(rest, &out->deleted) && cut_u32(rest, &out->recent) &&
+	       number_cut_varint(rest, &out->bytes_virtual);
+}
+
 void head_writer_encode(struct buf *out, const struct head_writer *head)
 {
 	buf_put_byte(out, HEAD_VERSION);
@@ -46,11 +62,7 @@ void head_writer_encode(struct buf *out, const struct head_writer *head)
 	number_put_varint(out, head->limit_uid);
 	number_put_varint(out, head->recent_uid);
 	number_put_varint(out, head->modseq);
-	number_put_varint(out, head->counters.messages);
-	number_put_varint(out, head->counters.unseen);
-	number_put_varint(out, head->counters.deleted);
-	number_put_varint(out, head->counters.recent);
-	number_put_varint(out, head->counters.bytes_virtual);
+	head_counters_encode(out, &head->counters);
 	put_bytes(out, head->cover.bytes, CATALOG_NAME_BYTES);
 	number_put_varint(out, head->host);
 }
@@ -64,9 +76,7 @@ enum err head_writer_decode(struct str value, struct head_writer *out)
 	bool ok = cut_u8(&rest, &bits) && bits <= (WRITER_IS_OPEN | WRITER_MAY_LOSE_FLAGS) &&
 		  cut_u32(&rest, &h.next_uid) && cut_u32(&rest, &h.limit_uid) &&
 		  cut_u32(&rest, &h.recent_uid) && number_cut_varint(&rest, &h.modseq) &&
-		  cut_u32(&rest, &h.counters.messages) && cut_u32(&rest, &h.counters.unseen) &&
-		  cut_u32(&rest, &h.counters.deleted) && cut_u32(&rest, &h.counters.recent) &&
-		  number_cut_varint(&rest, &h.counters.bytes_virtual) &&
+		  head_counters_cut(&rest, &h.counters) &&
 		  cut_bytes(&rest, h.cover.bytes, CATALOG_NAME_BYTES) &&
 		  number_cut_varint(&rest, &h.host) && rest.n == 0;
 	if (!ok)

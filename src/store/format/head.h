@@ -37,6 +37,9 @@ struct head_writer {
 	struct catalog_name cover;
 	uint64_t host; /* hash_stable() of its name: who has its lock knows that he is dead */
 };
+/* As a part of a head's value. */
+void head_counters_encode(struct buf *out, const struct head_counters *counters);
+bool head_counters_cut(struct str *rest, struct head_counters *out);
 /* Writes the key of a writer head, zero-terminated. */
 struct str head_writer_key(uint32_t writer, char key[HEAD_OPEN_SIZE]);
 bool head_is_writer_key(struct str key, uint32_t *out_writer);

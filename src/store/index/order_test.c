@@ -363,6 +363,12 @@ static void check(uint64_t seed, struct str found, struct str want)
 
 /* ---- tests ---- */
 
+static void in_order(size_t *order, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		order[i] = i;
+}
+
 static void every_permutation_of_few_rows_gives_the_same(void **state)
 {
 	(void)state;
@@ -370,8 +376,7 @@ static void every_permutation_of_few_rows_gives_the_same(void **state)
 		size_t order[ROWS_MAX];
 		random_set_seed(seed);
 		struct journal *j = journal_new(SMALL);
-		for (size_t i = 0; i < j->count; i++)
-			order[i] = i;
+		in_order(order, j->count);
 		struct str want = fold_order(j, order, false, describe_late);
 		while (next_permutation(order, j->count))
 			check(seed, fold_order(j, order, false, describe_late), want);
@@ -386,8 +391,7 @@ static void any_order_of_many_rows_gives_the_same(void **state)
 		size_t order[ROWS_MAX];
 		random_set_seed(seed);
 		struct journal *j = journal_new(SMALL + (size_t)random_below(ROWS_MAX - SMALL));
-		for (size_t i = 0; i < j->count; i++)
-			order[i] = i;
+		in_order(order, j->count);
 		struct str want = fold_order(j, order, false, describe_late);
 		for (int round = 0; round < 8; round++) {
 			shuffle(order, j->count);
@@ -449,8 +453,7 @@ static void a_snapshot_in_between_changes_nothing(void **state)
 		size_t order[ROWS_MAX];
 		random_set_seed(seed);
 		struct journal *j = journal_new(SMALL + (size_t)random_below(ROWS_MAX - SMALL));
-		for (size_t i = 0; i < j->count; i++)
-			order[i] = i;
+		in_order(order, j->count);
 		struct str want = fold_order(j, order, false, describe);
 		for (int round = 0; round < 4; round++)
 			check(seed, fold_with_snapshot(j), want);
