@@ -11,15 +11,19 @@
 #define PATTERN_BYTES_MAX 512
 #define REGEXP_GROUPS     10
 
-/* The library writes out "{m,n}" and tries every way for "\\1": both are kept small. */
+/* The library writes out "{m,n}", writes what stands before "+" twice, and tries every way for "\\1": all
+ * are kept small. */
 #define REPEATS_MAX 1000
 
 static bool is_affordable(struct str pattern)
 {
 	uint64_t product = 1, bound;
-	for (size_t i = 0; i + 1 < pattern.n; i++) {
+	for (size_t i = 0; i < pattern.n; i++) {
 		struct str rest = str_slice(pattern, i + 1, pattern.n);
-		if (pattern.p[i] == '\\' && ascii_is_digit(pattern.p[i + 1]))
+		if (pattern.p[i] == '\\' && rest.n > 0 && ascii_is_digit(rest.p[0]))
+			return false;
+		bool is_nested = pattern.p[i] == '+' && i > 0 && strchr(")*+?}", pattern.p[i - 1]);
+		if (is_nested && (product *= 2) > REPEATS_MAX)
 			return false;
 		if (pattern.p[i] != '{')
 			continue;

@@ -201,6 +201,10 @@ static const struct {
 	{ "%{user | regexp('(a{255}){255}', 'x')}",
 		"!regexp: pattern repeats too much or refers back in %{user | "
 		"regexp('(a{255}){255}', 'x')}" },
+	{ "%{user | regexp('a++++++++++++', 'x')}",
+		"!regexp: pattern repeats too much or refers back in %{user | "
+		"regexp('a++++++++++++', 'x')}" },
+	{ "%{user | regexp('(((a+)+)+)+', 'x')}", "Joe@Exxmple.com" },
 	{ "%{user | regexp('(a)\\\\1', 'x')}",
 		"!regexp: pattern repeats too much or refers back in %{user | "
 		"regexp('(a)\\\\1', 'x')}" },
