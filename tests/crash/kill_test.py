@@ -23,6 +23,7 @@ import traceback
 TESTS = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(TESTS))
 
+from crash.keep import Keep  # noqa: E402
 from crash.ledger import Ledger  # noqa: E402
 from crash.load import Load  # noqa: E402
 from faults.clouds_kit import QUICK, Cloud  # noqa: E402
@@ -44,12 +45,14 @@ def tell(name, status, seconds, reason=""):
     print(json.dumps({"name": name, "status": status, "seconds": seconds, "reason": reason}), flush=True)
 
 
-def log_in(instance, user):
+def log_in(instance, ledger):
     """A session, as soon as the service is back."""
     deadline = time.monotonic() + BACK_WITHIN_S
     while True:
         try:
-            return instance.imap(user)
+            client = instance.imap(ledger.user)
+            client.note = ledger.note
+            return client
         except Exception as e:
             if time.monotonic() > deadline:
                 raise AssertionError(f"no login within {BACK_WITHIN_S} s after the kill: {e}") from e
@@ -72,17 +75,19 @@ def kill_master(instance):
         time.sleep(0.02)
 
 
-def run_round(instance, ledgers, rng, number, victim):
+def run_round(instance, keep, ledgers, rng, number, victim):
     """Load, kill, come back, check; the list of what is wrong."""
+    keep.begin_round(number)
     load = Load(instance, ledgers, seed=f"r{number}x{rng.randrange(1 << 30):x}")
     time.sleep(rng.uniform(0.5, 2.5))
     broken = lose(instance, load, rng, victim)
     return broken + check_all(instance, ledgers, rng)
 
 
-def run_storm_round(cloud, ledgers, rng, number, victim):
+def run_storm_round(cloud, keep, ledgers, rng, number, victim):
     """The same while the clouds fail."""
     instance = cloud.instance
+    keep.begin_round(number, cloud.cql)
     load = Load(instance, ledgers, seed=f"r{number}x{rng.randrange(1 << 30):x}")
     storm = Storm({"s3": cloud.s3, "cql": cloud.cql}, rng.randrange(1 << 30))
     try:
@@ -92,19 +97,22 @@ def run_storm_round(cloud, ledgers, rng, number, victim):
             ledger.flags_lag_s = FLAGS_LAG_S if victim in ("state", "host") else 0
         if victim == "moved":
             storm.end()
+        keep.note_all(f"==== {victim} is lost")
         broken = lose(instance, load, rng, victim)
+        keep.note_all("==== is back")
     finally:
         storm.end()
+        keep.end_round(number, storm)
     for ledger in ledgers:
-        end_doubts(instance, ledger.user)
+        end_doubts(instance, ledger)
     return broken + check_all(instance, ledgers, rng)
 
 
-def end_doubts(instance, user):
+def end_doubts(instance, ledger):
     """The first change after an outage settles what was in doubt before, if the process still lives."""
     deadline = time.monotonic() + BACK_WITHIN_S
     while True:
-        with log_in(instance, user) as client:
+        with log_in(instance, ledger) as client:
             if all(client.run(f"{verb} settled").status == "OK" for verb in ("CREATE", "DELETE")):
                 return
         assert time.monotonic() < deadline, f"nothing is written {BACK_WITHIN_S} s after the outage"
@@ -114,7 +122,7 @@ def end_doubts(instance, user):
 def check_all(instance, ledgers, rng):
     broken = []
     for ledger in ledgers:
-        broken += ledger.check(functools.partial(log_in, instance, ledger.user), rng)
+        broken += ledger.check(functools.partial(log_in, instance, ledger), rng)
     return broken
 
 
@@ -161,20 +169,22 @@ def main():
     parser.add_argument("--all-in-one", action="store_true", help="with --storm")
     parser.add_argument("--storage", choices=list(PAIRS), default="local")
     parser.add_argument("--build", type=pathlib.Path, default=TESTS.parent / "build")
+    parser.add_argument("--keep", type=pathlib.Path, help="a new folder for what keep.py names")
     args = parser.parse_args()
     rng = random.Random(args.seed)
+    keep = Keep(args.keep)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     try:
         if args.storm:
             make = functools.partial(Instance.create, build=args.build, is_all_in_one=args.all_in_one)
             cloud = Cloud(make, QUICK, users=50)
             instance = cloud.instance
-            one_round = functools.partial(run_storm_round, cloud)
+            one_round = functools.partial(run_storm_round, cloud, keep)
         else:
             storage = Storage(args.storage)
             instance = Instance.create(
                 build=args.build, users=50, config="mail_worker_count = 2\n", storage=storage)
-            one_round = functools.partial(run_round, instance)
+            one_round = functools.partial(run_round, instance, keep)
     except Skip as e:
         tell("start", "skip", 0, str(e))
         return 0
@@ -182,13 +192,14 @@ def main():
         tell("start", "fail", 0, str(e))
         return 1
     try:
-        return run_rounds(instance, one_round, rng, args)
+        return run_rounds(instance, keep, one_round, rng, args)
     finally:
         instance.destroy()
 
 
-def prepare(instance, rng):
-    ledgers = [Ledger(instance.new_user()) for _ in range(USER_COUNT)]
+def prepare(instance, keep, rng):
+    users = [instance.new_user() for _ in range(USER_COUNT)]
+    ledgers = [Ledger(user, note=keep.noter(user)) for user in users]
     for ledger in ledgers:
         connect = functools.partial(instance.imap, ledger.user)
         with connect() as client:
@@ -197,8 +208,8 @@ def prepare(instance, rng):
     return ledgers
 
 
-def run_rounds(instance, one_round, rng, args):
-    ledgers = prepare(instance, rng)
+def run_rounds(instance, keep, one_round, rng, args):
+    ledgers = prepare(instance, keep, rng)
     victims = STORM_VICTIMS if args.storm else VICTIMS
 
     def too_late(*_):
@@ -217,6 +228,7 @@ def run_rounds(instance, one_round, rng, args):
         signal.alarm(0)
         took = time.monotonic() - began
         if broken:
+            keep.failed(instance)
             lines = "\n".join(broken[:30])
             tell(name, "fail", took, f"seed {args.seed}, {len(broken)} broken promises\n{lines}")
             return 1

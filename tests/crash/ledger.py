@@ -26,10 +26,11 @@ ITEMS = "(UID FLAGS BODY.PEEK[HEADER.FIELDS (X-Mark)])"
 
 class Ledger:
     """`flags_lag_s`: flag changes of that long before the crash may be lost (power loss with the
-    asynchronous flags journal); 0: none may."""
+    asynchronous flags journal); 0: none may. `note` gets what is said and heard (keep.py), or is None."""
 
-    def __init__(self, user, flags_lag_s=0):
+    def __init__(self, user, flags_lag_s=0, note=None):
         self.user = user
+        self.note = note
         self.flags_lag_s = flags_lag_s
         self.lock = threading.Lock()
         self.arriving = {}  # mark -> acknowledged?
@@ -41,10 +42,16 @@ class Ledger:
         self.known = {}  # mailbox -> kit.resync.Known
 
     def sent(self, mark):
+        self._note_delivery(mark, "sent")
         with self.lock:
             self.arriving[mark] = False
 
+    def _note_delivery(self, mark, text):
+        if self.note:
+            self.note(f"LMTP {mark} {text}")
+
     def saved(self, mark):
+        self._note_delivery(mark, "250")
         with self.lock:
             if mark in self.arriving:  # else the reader was faster, and met it
                 self.arriving[mark] = True

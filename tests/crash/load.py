@@ -113,6 +113,7 @@ class Load:
         if ledger.open:
             return self.stopping.wait(0.05)  # its fate is settled by the check alone
         with self.instance.connect(is_tls=rng.random() < 0.5, timeout=20) as client:
+            client.note = ledger.note
             client.login(ledger.user, self.instance.password)
             Reader(self, ledger, client, rng).run()
 

@@ -4,6 +4,7 @@ with pauses. The seed decides which ones and how long, not what they hit."""
 
 import random
 import threading
+import time
 
 WRITES = ["EXECUTE INSERT", "EXECUTE UPDATE", "EXECUTE DELETE", "BATCH"]
 
@@ -41,7 +42,7 @@ class Storm:
         self.changed = threading.Condition()
         self.is_bad = False
         self.hits = 0
-        self.log = []  # (proxy, fault), for reports
+        self.log = []  # when, and which fault at which proxy, for reports
         self.thread = threading.Thread(target=self.run, daemon=True)
         self.thread.start()
 
@@ -55,7 +56,7 @@ class Storm:
             proxies = list(self.proxies.values()) if place == "both" else [self.proxies[place]]
             for proxy in proxies:
                 proxy.set(fault, **options)
-            self.log.append(f"{place}-{fault}")
+            self.log.append(f"{time.strftime('%H:%M:%S')} {place}-{fault}")
             self.last(LONGEST_S if fault == "down" else self.rng.uniform(0.3, LONGEST_S))
             with self.changed:
                 for proxy in proxies:

@@ -12,6 +12,7 @@ input; `Proxy` is its handle:
     proxy.clear()
     proxy.counts()                                      # {"PUT mails": 12, ...} since the last reset()
     proxy.counts()["at once"]                           # HTTP: so many requests were under way together
+    proxy.record(path)                                  # CQL: every frame from now on, a line each
 
 Faults: `kinds` are beginnings of what counts() calls them; `every` n: each n-th of them; `limit`:
 so many, then none.
@@ -40,6 +41,7 @@ import struct
 import subprocess
 import sys
 import threading
+import time
 
 KIND_WORDS = ("mails", "idx", "fts")
 
@@ -76,6 +78,10 @@ class Proxy:
 
     def reset(self):
         self._ask(do="reset")
+
+    def record(self, path):
+        """Into this file: time, connection, ">" or "<", what hits it, header and body in hexadecimal."""
+        self._ask(do="record", path=str(path))
 
     def _ask(self, **what):
         with self._lock:
@@ -138,6 +144,12 @@ class Front:
         self.writers = set()
         self.busy = set()  # those of clients that wait for an answer
         self.server = None
+        self.recording = None
+
+    def record(self, connection, direction, hit, header, body):
+        if self.recording:
+            words = (f"{time.time():.3f}", id(connection), direction, hit or "-", *header, body.hex())
+            print(*words, file=self.recording, flush=True)
 
     async def listen(self):
         self.server = await asyncio.start_server(self.connected, self.host, self.port, limit=1 << 20)
@@ -311,6 +323,7 @@ class CqlConnection:
             self.preparing[stream] = body[4 : 4 + struct.unpack(">I", body[:4])[0]].decode()
         self.front.counts[kind] += 1
         hit = self.front.fault.hit(kind)
+        self.front.record(self, ">", hit, header, body)
         options = self.front.fault.options
         if hit == "blackhole":
             await self.front.fault.ended.wait()
@@ -338,6 +351,7 @@ class CqlConnection:
             length = struct.unpack(">H", body[4:6])[0]
             self.prepared[body[6 : 6 + length]] = text
         hit, options = self.fates.pop(stream, (None, None))
+        self.front.record(self, "<", hit, header, body)
         if hit in ("lost_answer", "late"):
             abort(self.writer)
             raise Cut
@@ -431,6 +445,8 @@ async def serve(args):
             await front.set(Fault(what.pop("fault"), **what))
         elif do == "reset":
             front.counts.clear()
+        elif do == "record":
+            front.recording = open(what["path"], "w")
         tell(counts=dict(front.counts), hits=front.fault.hits)
 
 

@@ -174,6 +174,7 @@ def split_status(text):
 class Imap:
     def __init__(self, host, port, tls=None, timeout=PATIENCE_S):
         self.timeout = timeout
+        self.note = None  # gets every bytes object that is sent, and the pieces of every response
         self.sock = socket.create_connection((host, port), timeout)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.input = bytearray()  # what is taken from its front and added to its end costs no copy of the rest
@@ -197,6 +198,8 @@ class Imap:
     # ---- bytes
 
     def send(self, data):
+        if self.note:
+            self.note(data)
         self.sock.sendall(data)
 
     def _fill(self):
@@ -234,6 +237,8 @@ class Imap:
             literal = re.search(rb"~?\{(\d+)\}$", line)
             if not literal:
                 pieces.append(line)
+                if self.note:
+                    self.note(pieces)
                 return pieces
             pieces.append(line[: literal.start()])
             pieces.append(Literal(self._take(int(literal.group(1)))))
