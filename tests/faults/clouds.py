@@ -9,7 +9,7 @@ told "not now". Then all is well again: without a restart, within BACK_WITHIN_S,
 read, everything acknowledged is there once, and every process is the one it was.
 
     clouds.py                        each fault for about a second
-    clouds.py --long                 as long as outages last; and a cluster of three nodes of which one goes
+    clouds.py --long                 as long as outages last; and a cluster of three nodes (nodes.py)
     clouds.py --only cql --seed 7    the faults whose names have that word
 
 One JSON line per round goes to standard output (tests/runner.py)."""
@@ -22,7 +22,6 @@ import pathlib
 import random
 import signal
 import sys
-import tempfile
 import time
 import traceback
 
@@ -33,8 +32,8 @@ from crash.ledger import Ledger, mark_of  # noqa: E402
 from crash.load import CONNECTION_ERRORS, Load  # noqa: E402
 from faults.checks import same_processes  # noqa: E402
 from faults.clouds_kit import QUICK, Cloud  # noqa: E402
+from faults.nodes import run_nodes  # noqa: E402
 from kit import mails  # noqa: E402
-from kit.cassandra import Cluster  # noqa: E402
 from kit.imap import ImapError  # noqa: E402
 from kit.instance import Instance  # noqa: E402
 from kit.testenv import Skip  # noqa: E402
@@ -183,7 +182,8 @@ class Rounds:
             assert not ledger.check(connect, self.rng)
         return ledgers
 
-    def run(self, cloud, ledgers, name, fault):
+    def run(self, cloud, ledgers, name, fault, notes=()):
+        """`notes`: what the fault has to say besides, filled while it runs."""
         def too_late(*_):
             raise TimeoutError(f"the round took more than {limit} s")
 
@@ -197,6 +197,7 @@ class Rounds:
         except Exception as e:
             broken = [f"{type(e).__name__}: {e}\n{traceback.format_exc(limit=-4)}"]
         signal.alarm(0)
+        note = "; ".join([note, *notes])
         took = time.monotonic() - began
         if broken:
             lines = "\n".join(broken[:30])
@@ -238,37 +239,6 @@ def run_proxied(rounds, names):
         rounds.finish(cloud)
 
 
-def run_nodes(rounds):
-    """Three nodes: with one down all goes on; with two down the quorum is lost, and comes back."""
-    with tempfile.TemporaryDirectory(prefix="pombal-nodes-") as folder:
-        cluster = Cluster(folder, nodes=3, heap_mb=768)
-        try:
-            cluster.start()
-            run_node_rounds(rounds, cluster)
-        finally:
-            cluster.stop()
-
-
-def run_node_rounds(rounds, cluster):
-    def without(*hosts):
-        def misbehave(load):
-            for host in hosts:
-                cluster.nodes[host].kill()
-            load.stopping.wait(20)
-            for host in hosts:
-                cluster.start_node(host)
-            return len(hosts)
-
-        return misbehave
-
-    with cloud_for(rounds.args, "", cluster) as cloud:
-        ledgers = rounds.prepare(cloud)
-        for name, hosts in (("node-down", cluster.hosts[2:]), ("quorum-down", cluster.hosts[1:]),
-                            ("all-down", cluster.hosts)):
-            rounds.run(cloud, ledgers, name, without(*hosts))
-        rounds.finish(cloud, "nodes-clean-end")
-
-
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--long", action="store_true")
@@ -283,8 +253,8 @@ def main():
         names = [name for name in FAULTS if args.only in name]
         if names:
             run_proxied(rounds, names)
-        if args.long and args.only in "nodes":
-            run_nodes(rounds)
+        if args.long:
+            run_nodes(rounds, cloud_for, args.only)
     except Skip as e:
         tell("start", "skip", 0, str(e))
         return 0

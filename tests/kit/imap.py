@@ -398,12 +398,13 @@ class Imap:
             parts.append(f'"{date}"')
         return self.do(*parts, Literal(mail, plus))
 
-    def idle(self):
-        """Starts IDLE; the tag that idle_done() wants."""
+    def idle(self, take=lambda line: None):
+        """Starts IDLE; the tag that idle_done() wants. `take` gets what is told before it begins."""
         tag = self.start("IDLE")
         while not (pieces := self.read_pieces())[0].startswith(b"+"):
             if not pieces[0].startswith(b"* "):
                 raise ValueError(f"unexpected response {pieces!r}")
+            take(self._parse_untagged(pieces))
         return tag
 
     def idle_done(self, tag):

@@ -14,6 +14,7 @@ from kit import mails, resync
 from kit.doveadm import table
 from kit.imap import ConnectionEnded, ImapError, Literal, fetched
 from kit.lmtp import LmtpEnded, LmtpError
+from kit.mirror import Mirror
 
 BACK_WITHIN_S = 20
 SIZE = 1500
@@ -68,19 +69,39 @@ def deliver(cloud, user, prefix, count):
 
 
 class Idler:
-    """A client that idles, and comes back with what it knew when its connection ends."""
+    """A client that idles, and comes back with what it was told when its connection ends."""
 
     def __init__(self, cloud, user):
         self.user = user
         self.client = log_in(cloud.instance, user)
         self.client.do("ENABLE QRESYNC")
-        self.picture = Picture(self.client)
-        self.tag = self.client.idle()
+        self.mirror = Mirror("INBOX")
+        self._hears(self.client.do("SELECT INBOX"))
+        if len(self.mirror):
+            self._hears(self.client.do("UID FETCH 1:* (UID FLAGS)"))
+        self.first = self.known()
+        self.told = 0  # lines while it idled
+        self.tag = self.client.idle(self._takes)
+
+    def _hears(self, reply):
+        for line in reply.lines:
+            self.mirror.take(line)
+
+    def _takes(self, line):
+        self.mirror.take(line)
+        self.told += 1
+
+    def known(self):
+        """What it may resynchronise from: all older changes are told before a newer one."""
+        there = self.mirror.mails
+        flags = {mail.uid: mail.flags for mail in there if mail.uid and mail.flags is not None}
+        modseq = max([self.mirror.highest_modseq] + [mail.modseq for mail in there])
+        return resync.Known(self.mirror.uid_validity, modseq, flags)
 
     def hears_the_end(self):
         """The connection ends; what was told before that is known."""
         try:
-            self.client.wait_untagged(lambda line: False, 20)
+            self.client.wait_untagged(self._takes, 20)
         except (ConnectionEnded, OSError):
             return
         raise AssertionError("the client still idles at a dead backend")
@@ -88,18 +109,20 @@ class Idler:
     def goes_on(self):
         """The marks that it sees when it looks; None: its connection has ended."""
         try:
-            self.client.idle_done(self.tag)
-            self.client.do("NOOP")
-            marks = [mark_of(items) for items in self.client.fetch("1:*", ITEMS).values()]
-            self.tag = self.client.idle()
-            return marks
+            self._hears(self.client.idle_done(self.tag))
+            self._hears(self.client.do("NOOP"))
+            reply = self.client.do(f"FETCH 1:* {ITEMS}")
+            self._hears(reply)
+            self.tag = self.client.idle(self._takes)
+            return [mark_of(items) for items in fetched(reply.lines).values()]
         except (ConnectionEnded, OSError):
             return None
 
     def comes_back(self, cloud):
-        """Resynchronises at another backend, from what it knew at first."""
+        """Resynchronises at another backend, from what it knew at first and from what it knew last."""
         self.client.close()
-        assert_resync(cloud, self.user, self.picture.known())
+        assert_resync(cloud, self.user, self.first)
+        assert_resync(cloud, self.user, self.known())
 
 
 class Picture:
