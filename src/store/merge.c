@@ -49,12 +49,15 @@ static enum err collect_row(struct op *op, const struct catalog_row *row, void *
 	struct row_append a;
 	(void)op;
 	name_observe(&m->user->store->clock, row->name, now_wall_us());
-	if (row->kind == CATALOG_OP ? !is_new_op(g, row)
-				    : name_writer(row->name) == m->user->writer ||
-					      (row_append_decode(row->value, &a) == ERR_NONE &&
-						      index_knows(m->index, row->name, a.uid)))
-		return ERR_NONE;
-	tail_keep_row(g->tail.arena, &g->rows, row);
+	bool is_own = name_writer(row->name) == m->user->writer;
+	bool is_known = row->kind == CATALOG_OP
+				? !is_new_op(g, row)
+				: is_own || (row_append_decode(row->value, &a) == ERR_NONE &&
+						    index_knows(m->index, row->name, a.uid));
+	if (!is_known)
+		tail_keep_row(g->tail.arena, &g->rows, row);
+	else if (!is_own) /* else our floor row would say that we have not seen it */
+		index_note_seen(m->index, row->name);
 	task_breathe();
 	return ERR_NONE;
 }

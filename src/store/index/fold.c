@@ -195,7 +195,7 @@ static enum err fold_op(struct index *x, const struct catalog_row *row)
 enum err index_fold(struct index *x, const struct catalog_row *row)
 {
 	TRY(row->kind == CATALOG_APPEND ? fold_append(x, row) : fold_op(x, row));
-	merge_note_writer(x, row->name);
+	index_note_seen(x, row->name);
 	if (name_cmp(row->name, x->cover) > 0)
 		x->cover = row->name;
 	return ERR_NONE;

@@ -66,9 +66,11 @@ bool index_would_change(
 
 /* ---- several writers ---- */
 
-/* The last row that was folded of a writer; zero: none. */
+/* The last row that was folded of a writer, or that was seen in the journal and had been folded before: files
+ * and bases do not say who wrote. Zero: none. */
 struct catalog_name index_seen(const struct index *x, uint32_t writer);
-/* The writers of folded rows, each by his last row's name. Borrowed until the next fold. */
+void index_note_seen(struct index *x, struct catalog_name row);
+/* The writers of such rows, each by his last row's name. Borrowed until the next fold. */
 const struct catalog_name *index_writers(const struct index *x, size_t *out_count);
 /* The greatest UID of a floor row, and who wrote it; 0: there was none. */
 uint32_t index_floor(const struct index *x, uint32_t *out_writer);

@@ -141,7 +141,6 @@ struct snapshot_moved *moved_find(const struct index *x, struct catalog_name nam
 void moved_forget(struct index *x, struct catalog_name name);
 void merge_fold(struct index *x, const struct row_op_value *v, struct catalog_name by);
 void merge_fold_floor(struct index *x, const struct row_op_value *v, struct catalog_name name);
-void merge_note_writer(struct index *x, struct catalog_name name);
 
 /* ---- flags.c ---- */
 

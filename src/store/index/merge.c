@@ -14,7 +14,7 @@
 
 /* ---- who wrote ---- */
 
-void merge_note_writer(struct index *x, struct catalog_name name)
+void index_note_seen(struct index *x, struct catalog_name name)
 {
 	size_t oldest = 0;
 	for (size_t i = 0; i < x->writer_count; i++) {
