@@ -196,11 +196,20 @@ enum err catalog_read_rows(struct op *op, struct catalog *c, struct str user,
 	struct catalog_guid mailbox, uint32_t bucket, uint32_t last_bucket,
 	struct catalog_name after, catalog_row_fn *row_fn, void *arg)
 {
+	static const struct catalog_name none;
+	return catalog_read_tail(
+		op, c, user, mailbox, bucket, last_bucket, after, none, row_fn, arg);
+}
+
+enum err catalog_read_tail(struct op *op, struct catalog *c, struct str user,
+	struct catalog_guid mailbox, uint32_t bucket, uint32_t last_bucket,
+	struct catalog_name after, struct catalog_name known, catalog_row_fn *row_fn, void *arg)
+{
 	TRY(user_check(op, user));
 	c->counters.reads++;
 	struct row_counter counter = { .catalog = c, .fn = row_fn, .arg = arg };
 	enum err e = c->driver->read_rows(
-		op, c, user, mailbox, bucket, last_bucket, after, row_count, &counter);
+		op, c, user, mailbox, bucket, last_bucket, after, known, row_count, &counter);
 	return counter.has_failed ? e : counted(c, e);
 }
 

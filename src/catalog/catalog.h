@@ -155,6 +155,11 @@ typedef enum err catalog_row_fn(struct op *op, const struct catalog_row *row, vo
 enum err catalog_read_rows(struct op *op, struct catalog *c, struct str user,
 	struct catalog_guid mailbox, uint32_t bucket, uint32_t last_bucket,
 	struct catalog_name after, catalog_row_fn *row_fn, void *arg);
+/* WAITS. The same, for who has most rows already: those of mails with names up to `known` may come without
+ * the part of their value that may be forgotten (catalog_row.fading_bytes), which is nearly all of it. */
+enum err catalog_read_tail(struct op *op, struct catalog *c, struct str user,
+	struct catalog_guid mailbox, uint32_t bucket, uint32_t last_bucket,
+	struct catalog_name after, struct catalog_name known, catalog_row_fn *row_fn, void *arg);
 /* WAITS. How many reverse rows name this object; 0: it was never copied or all copies are gone. */
 enum err catalog_count_reverse(
 	struct op *op, struct catalog *c, struct str user, struct str object, uint32_t *out_count);
@@ -196,7 +201,8 @@ struct catalog_driver {
 		struct catalog_head **out, size_t *out_count);
 	enum err (*read_rows)(struct op *op, struct catalog *c, struct str user,
 		struct catalog_guid mailbox, uint32_t bucket, uint32_t last_bucket,
-		struct catalog_name after, catalog_row_fn *row_fn, void *arg);
+		struct catalog_name after, struct catalog_name known, catalog_row_fn *row_fn,
+		void *arg);
 	enum err (*count_reverse)(struct op *op, struct catalog *c, struct str user,
 		struct str object, uint32_t *out_count);
 	enum err (*has_row)(struct op *op, struct catalog *c, struct str user,

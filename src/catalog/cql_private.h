@@ -33,6 +33,7 @@ enum catalog_cql_text {
 	CATALOG_CQL_DELETE_HOUR,
 	CATALOG_CQL_READ_HEADS,
 	CATALOG_CQL_READ_ROWS,
+	CATALOG_CQL_READ_KNOWN,
 	CATALOG_CQL_READ_BOTH, /* kinds */
 	CATALOG_CQL_HAS_ROW,
 	CATALOG_CQL_COUNT_REVERSE,
@@ -109,7 +110,7 @@ enum err catalog_cql_read_heads(struct op *op, struct catalog *c, struct str use
 	struct catalog_head **out, size_t *out_count);
 enum err catalog_cql_read_rows(struct op *op, struct catalog *c, struct str user,
 	struct catalog_guid mailbox, uint32_t bucket, uint32_t last_bucket,
-	struct catalog_name after, catalog_row_fn *row_fn, void *arg);
+	struct catalog_name after, struct catalog_name known, catalog_row_fn *row_fn, void *arg);
 enum err catalog_cql_count_reverse(
 	struct op *op, struct catalog *c, struct str user, struct str object, uint32_t *out_count);
 enum err catalog_cql_has_row(struct op *op, struct catalog *c, struct str user,

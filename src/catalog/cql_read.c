@@ -5,7 +5,7 @@
  * that order. The first piece is asked for both kinds of a bucket at once; where it is all there is, as in
  * most tails, a bucket costs one query. Later pieces are queries of one kind that begin behind the last
  * name: no state is kept in the cluster, every piece may be asked of another node, and tombstones before
- * the tail are not walked. First pieces are read side by side; where there are many buckets they are one
+ * the tail are not walked. Of mails that the reader knows later pieces leave out what may fade. First pieces are read side by side; where there are many buckets they are one
  * row, so that a mailbox of a hundred buckets holds two or three pieces at a time and not two hundred.
  *
  * What comes from the cluster is not trusted: lengths, order and checksums are looked at, and ERR_CORRUPT
@@ -77,6 +77,11 @@ enum err catalog_cql_read_heads(struct op *op, struct catalog *catalog, struct s
 
 /* ---- rows: one stream ---- */
 
+static int name_order(const struct catalog_name *a, const struct catalog_name *b)
+{
+	return memcmp(a->bytes, b->bytes, sizeof(a->bytes));
+}
+
 struct tail;
 struct stream {
 	struct tail *tail;
@@ -87,9 +92,10 @@ struct stream {
 	struct catalog_row *rows;
 	size_t count;
 	size_t cap;
-	size_t at;    /* the next to tell */
-	size_t bytes; /* of values */
-	bool is_last; /* nothing is behind this piece */
+	size_t at;     /* the next to tell */
+	size_t bytes;  /* of values */
+	bool is_last;  /* nothing is behind this piece */
+	bool is_known; /* this piece is of mails that the reader has */
 };
 
 struct tail {
@@ -99,6 +105,7 @@ struct tail {
 	struct stream *streams; /* two for each bucket: appends, operations */
 	size_t count;
 	int32_t first_limit;
+	struct catalog_name known;
 };
 
 static enum err row_corrupt(struct op *op, const struct stream *s, const char *what)
@@ -124,7 +131,8 @@ static bool row_value(struct stream *s, const struct cql_row *row, const struct 
 	if (!catalog_cql_unseal(&place, cql_column(row, 1), &value))
 		return false;
 	place.table = 'f';
-	if (!cql_column_is_null(row, 2) && !catalog_cql_unseal(&place, cql_column(row, 2), &fading))
+	if (!s->is_known && !cql_column_is_null(row, 2) &&
+		!catalog_cql_unseal(&place, cql_column(row, 2), &fading))
 		return false;
 	char *p = arena_alloc(&s->arena, value.n + fading.n + 1);
 	memcpy(p, value.p, value.n);
@@ -141,7 +149,7 @@ static enum err row_add(struct op *op, struct stream *s, const struct cql_row *r
 	if (name.n != CATALOG_NAME_BYTES)
 		return row_corrupt(op, s, "a name is not 16 bytes long");
 	memcpy(r.name.bytes, name.p, name.n);
-	if (memcmp(r.name.bytes, s->last.bytes, sizeof(r.name.bytes)) <= 0)
+	if (name_order(&r.name, &s->last) <= 0)
 		return row_corrupt(op, s, "names are not in order");
 	if (!row_value(s, row, &r.name, &r.value))
 		return row_corrupt(op, s, "a value is damaged");
@@ -180,23 +188,39 @@ static int32_t next_limit(const struct stream *s)
 	return (int32_t)MIN(MAX(fitting, PIECE_MIN), PIECE_MAX);
 }
 
-/* The next piece, of at most `limit` rows. */
-static enum err stream_fill(struct op *op, struct stream *s, int32_t limit)
+/* One piece, of at most `limit` rows. */
+static enum err stream_read(struct op *op, struct stream *s, int32_t limit)
 {
-	struct catalog_cql *c = s->tail->c;
+	struct tail *t = s->tail;
 	arena_reset(&s->arena);
 	s->rows = NULL;
 	s->count = s->cap = s->at = s->bytes = 0;
 	const struct catalog_name after = s->last; /* moves while rows come in */
-	const struct cql_value values[] = { cql_text(s->tail->user),
-		catalog_cql_guid(&s->tail->mailbox), cql_int(&s->arena, (int32_t)s->bucket),
-		cql_int(&s->arena, (int32_t)s->kind), catalog_cql_name(&after),
-		cql_int(&s->arena, limit) };
-	const struct cql_bound b =
-		catalog_cql_bind(c, CATALOG_CQL_READ_ROWS, values, ARRAY_COUNT(values));
-	TRY(catalog_cql_failed(op, cql_query(op, c->client, &b, see_row, s)));
+	s->is_known = s->kind == CATALOG_APPEND && name_order(&after, &t->known) < 0;
+	struct cql_value values[] = { cql_text(t->user), catalog_cql_guid(&t->mailbox),
+		cql_int(&s->arena, (int32_t)s->bucket), cql_int(&s->arena, (int32_t)s->kind),
+		catalog_cql_name(&after), catalog_cql_name(&t->known), cql_int(&s->arena, limit) };
+	size_t count = ARRAY_COUNT(values);
+	if (!s->is_known) {
+		values[5] = values[6];
+		count--;
+	}
+	const struct cql_bound b = catalog_cql_bind(
+		t->c, s->is_known ? CATALOG_CQL_READ_KNOWN : CATALOG_CQL_READ_ROWS, values, count);
+	TRY(catalog_cql_failed(op, cql_query(op, t->c->client, &b, see_row, s)));
 	s->is_last = s->count < (size_t)limit;
+	if (s->is_known && s->is_last) {
+		s->is_last = false;
+		s->last = t->known;
+	}
 	return ERR_NONE;
+}
+
+/* The next piece. */
+static enum err stream_fill(struct op *op, struct stream *s, int32_t limit)
+{
+	TRY(stream_read(op, s, limit));
+	return s->count > 0 || s->is_last ? ERR_NONE : stream_read(op, s, limit);
 }
 
 /* The first piece of both kinds of the i-th bucket. Appends come first: that there are operations, or
@@ -222,8 +246,7 @@ static enum err fill_first(struct op *op, void *arg, size_t i)
 
 static bool is_before(const struct stream *a, const struct stream *b)
 {
-	int order =
-		memcmp(a->rows[a->at].name.bytes, b->rows[b->at].name.bytes, CATALOG_NAME_BYTES);
+	int order = name_order(&a->rows[a->at].name, &b->rows[b->at].name);
 	if (order != 0)
 		return order < 0;
 	return a->kind != b->kind ? a->kind < b->kind : a->bucket < b->bucket;
@@ -286,11 +309,11 @@ static void tail_close(struct tail *tail)
 
 enum err catalog_cql_read_rows(struct op *op, struct catalog *catalog, struct str user,
 	struct catalog_guid mailbox, uint32_t bucket, uint32_t last_bucket,
-	struct catalog_name after, catalog_row_fn *row_fn, void *arg)
+	struct catalog_name after, struct catalog_name known, catalog_row_fn *row_fn, void *arg)
 {
 	struct catalog_cql *c = catalog_cql(catalog);
 	AUTO_ARENA(arena, 0);
-	struct tail tail = { .c = c, .mailbox = mailbox };
+	struct tail tail = { .c = c, .mailbox = mailbox, .known = known };
 	if (last_bucket < bucket)
 		return ERR_NONE;
 	if (last_bucket - bucket >= BUCKETS_MAX)

@@ -53,6 +53,9 @@ const struct catalog_cql_text_row catalog_cql_texts[CATALOG_CQL_TEXT_COUNT] = {
 	[CATALOG_CQL_READ_ROWS] = { CQL_READ, "read_rows",
 		"SELECT name, value, fading FROM user_mailbox_rows WHERE " ROW_KEY
 		" AND kind = ? AND name > ? LIMIT ?" },
+	[CATALOG_CQL_READ_KNOWN] = { CQL_READ, "read_known",
+		"SELECT name, value FROM user_mailbox_rows WHERE " ROW_KEY
+		" AND kind = ? AND name > ? AND name <= ? LIMIT ?" },
 	[CATALOG_CQL_READ_BOTH] = { CQL_READ, "read_both",
 		"SELECT name, value, fading, kind FROM user_mailbox_rows WHERE " ROW_KEY
 		" AND kind IN (1, 2) AND name > ? LIMIT ?" },

@@ -147,6 +147,30 @@ static int32_t ttl_of_fading(struct place *p)
 	return seconds;
 }
 
+/* Of what a reader knows he gets the rest of the value, wherever a piece is enough to save something. */
+static void is_left_out(struct place *p)
+{
+	enum { ROWS = 300, KNOWN = 280 };
+	static struct catalog_change changes[ROWS];
+	static const struct catalog_name all;
+	for (uint64_t i = 0; i < ROWS; i++) {
+		changes[i] = row(CATALOG_APPEND, 0, i + 1, STR("mail, summary"));
+		changes[i].row.fading_bytes = 9;
+	}
+	write_all(p, changes, ROWS);
+	seen = seen_bytes = 0;
+	assert_ok(catalog_read_tail(
+		p->op, p->catalog, user, inbox, 0, 0, all, name(KNOWN, 1), see, NULL));
+	assert_int_equal(seen, ROWS);
+	assert_in_range(seen_bytes, ROWS * 13 - KNOWN * 9, ROWS * 13 - 9);
+	assert_str(seen_value, STR("mail, summary"));
+}
+static void what_is_known_is_left_out(void **state)
+{
+	(void)state;
+	run(is_left_out);
+}
+
 static void fades(struct place *p)
 {
 	struct catalog_change mail = row(CATALOG_APPEND, 0, 1, STR("a mail and its summary"));
@@ -365,6 +389,7 @@ int main(void)
 		cmocka_unit_test(cells_know_their_place_and_their_bytes),
 		cmocka_unit_test(entries_of_the_queue_are_forty_bytes_at_most),
 		cmocka_unit_test(requests_are_few),
+		cmocka_unit_test(what_is_known_is_left_out),
 		cmocka_unit_test(what_faded_is_missing_at_the_end),
 		cmocka_unit_test(damaged_cells_are_told),
 		cmocka_unit_test(tables_are_made_once),

@@ -107,13 +107,14 @@ static inline void type(struct place *p, const char *text)
 	cluster_run(p->op, str_dup_z(p->op->arena, buf_str(&out)));
 }
 
-static size_t seen;
+static size_t seen, seen_bytes;
 static struct str seen_value;
 
 static inline enum err see(struct op *op, const struct catalog_row *r, void *arg)
 {
 	(void)arg;
 	seen++;
+	seen_bytes += r->value.n;
 	seen_value = str_dup(op->arena, r->value);
 	return ERR_NONE;
 }

@@ -169,13 +169,13 @@ static enum err fault_read_heads(struct op *op, struct catalog *c, struct str us
 
 static enum err fault_read_rows(struct op *op, struct catalog *c, struct str user,
 	struct catalog_guid mailbox, uint32_t bucket, uint32_t last_bucket,
-	struct catalog_name after, catalog_row_fn *row_fn, void *arg)
+	struct catalog_name after, struct catalog_name known, catalog_row_fn *row_fn, void *arg)
 {
 	bool is_lost;
 	TRY(fault_begin(op, c, &is_lost));
 	return fault_end(op, is_lost,
-		catalog_read_rows(
-			op, c->inner, user, mailbox, bucket, last_bucket, after, row_fn, arg));
+		catalog_read_tail(op, c->inner, user, mailbox, bucket, last_bucket, after, known,
+			row_fn, arg));
 }
 
 static enum err fault_count_reverse(

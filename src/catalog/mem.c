@@ -304,8 +304,9 @@ static int row_compare(const void *a, const void *b)
 
 static enum err mem_read_rows(struct op *op, struct catalog *c, struct str user,
 	struct catalog_guid mailbox, uint32_t bucket, uint32_t last_bucket,
-	struct catalog_name after, catalog_row_fn *row_fn, void *arg)
+	struct catalog_name after, struct catalog_name known, catalog_row_fn *row_fn, void *arg)
 {
+	(void)known; /* nothing is far away here */
 	struct mem_catalog *m = mem_catalog_of(c);
 	AUTO_ARENA(arena, 0);
 	AUTO_BUF(key, 0);

@@ -139,8 +139,9 @@ static enum err rows_run(struct read_job *j)
 
 static enum err sqlite_read_rows(struct op *op, struct catalog *c, struct str user,
 	struct catalog_guid mailbox, uint32_t bucket, uint32_t last_bucket,
-	struct catalog_name after, catalog_row_fn *row_fn, void *arg)
+	struct catalog_name after, struct catalog_name known, catalog_row_fn *row_fn, void *arg)
 {
+	(void)known; /* nothing is far away here */
 	/* Behind every row that has the name `after`. */
 	struct rows_piece piece = { .bucket = bucket,
 		.last_bucket = last_bucket,

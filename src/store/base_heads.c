@@ -6,6 +6,7 @@
 
 #define TAIL_ROWS_MAX  2000
 #define TAIL_BYTES_MAX (256u << 10)
+#define TAIL_AGAIN_MIN ((size_t)1 << 20)
 #define EVERY_US       (10 * 60 * US_PER_SEC)
 
 /* ---- heads ---- */
@@ -163,10 +164,12 @@ static void base_task(void *arg)
 	store_background_end(s);
 }
 
+/* Soon after the last one the tail must be worth it: so many arrivals cannot make a tail without end, and
+ * what is uploaded again and again stays below what arrives. */
 static bool tail_is_long(const struct base_state *s)
 {
 	bool is_long = s->tail_rows > TAIL_ROWS_MAX || s->tail_bytes > TAIL_BYTES_MAX;
-	bool has_doubled = s->tail_rows > 2 * s->due_rows && s->tail_bytes > 2 * s->due_bytes;
+	bool has_doubled = s->tail_bytes > 2 * MAX(s->due_bytes, TAIL_AGAIN_MIN);
 	return is_long && (s->tried_us == 0 || now_us() - s->tried_us >= EVERY_US || has_doubled);
 }
 

@@ -133,14 +133,23 @@ static void cut_head(struct base_cut *cut, const struct mailbox *m)
 		&ignored);
 }
 
+/* Of what was written by others since they were looked for, nothing may be known. */
+static struct catalog_name cover_limit(const struct mailbox *m)
+{
+	int64_t ms = now_wall_us() / US_PER_MS;
+	if (!catalog_is_atomic(m->user->store->catalog))
+		ms = MIN(ms, m->seen_ms + 1);
+	return name_at_ms(ms);
+}
+
 void base_cut_take(struct base_cut *cut, const struct mailbox *m)
 {
-	struct catalog_name now = name_at_ms(now_wall_us() / US_PER_MS);
+	struct catalog_name limit = cover_limit(m);
 	uint64_t cover_ms = name_ms(index_cover(m->index));
 	uint64_t stamps = (cover_ms > STAMPS_MS ? cover_ms - STAMPS_MS : 0) << 16;
 	index_base_meta(m->index, stamps, &cut->meta);
-	if (name_cmp(now, cut->meta.cover) < 0)
-		cut->meta.cover = now;
+	if (name_cmp(limit, cut->meta.cover) < 0)
+		cut->meta.cover = limit;
 	cut->meta.made_wall_us = now_wall_us();
 	cut->meta.uid_validity = m->uid_validity;
 	index_base_sections(m->index, stamps, &cut->arena, cut->facts);

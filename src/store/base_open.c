@@ -337,6 +337,7 @@ enum err base_open(struct op *op, struct mailbox *m)
 	TRY(read_all(op, m, &r));
 	adopt_parts(m, &r);
 	local_replace_index(m, r.index);
+	m->seen_ms = (int64_t)name_ms(index_cover(m->index)); /* base_cut_take() */
 	struct str rest = buf_str(&m->local.pending_values);
 	while (number_cut_varint(&rest, &n)) {
 		enum err e = index_fold_pending(m->index, str_take(&rest, (size_t)n));

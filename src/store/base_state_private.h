@@ -34,8 +34,8 @@ struct base_state {
 	struct catalog_name cover;
 	int64_t made_wall_us;
 	size_t tail_rows, tail_bytes; /* folded since the base, as far as this process knows */
-	size_t due_rows, due_bytes;   /* the tail at the last upload that was tried */
-	int64_t tried_us;             /* when that was */
+	size_t due_bytes; /* what the last upload cost besides new mails; of one that failed, its tail */
+	int64_t tried_us; /* when that was */
 	/* Of the newest manifest, owned; what a new base can go on using. Known after a base was opened
 	 * or made here. */
 	bool has_parts;

@@ -276,16 +276,17 @@ static enum err upload(
 	struct op *op, struct mailbox *m, struct base_cut *cut, struct base_parts *parts)
 {
 	struct base_segment manifest = { 0 };
-	TRY(mailbox_refresh(op, m)); /* what others wrote, and the bases that they made */
-	TRY(base_know_parts(op, m));
 	if (!flags_wait_for_base(m))
 		TRY(flags_journal_flush(op, m)); /* no flag stands in a base alone for long */
+	TRY(mailbox_refresh(op, m)); /* what others wrote, and the bases that they made */
+	TRY(base_know_parts(op, m));
 	TRY(mailbox_write_begin(op, m));
 	size_t rows = m->base.tail_rows, bytes = m->base.tail_bytes;
 	base_cut_take(cut, m);
 	mailbox_write_end(m);
 	if (cut->is_large)
 		TRY(put_columns(op, m, cut, parts));
+	uint64_t columns = m->base.uploaded_bytes;
 	TRY(base_summaries_make(op, m, cut->meta.next_uid - 1, parts));
 	retire(&m->base.parts, parts);
 	TRY(put_manifest(op, m, cut, parts, &manifest));
@@ -294,6 +295,7 @@ static enum err upload(
 	m->base.tail_rows -= MIN(rows, m->base.tail_rows);
 	m->base.tail_bytes -= MIN(bytes, m->base.tail_bytes);
 	m->base.uploaded_bytes += manifest.bytes;
+	m->base.due_bytes = (size_t)columns + manifest.bytes;
 	return ERR_NONE;
 }
 
@@ -330,7 +332,6 @@ enum err mailbox_upload_base(struct op *op, struct mailbox *m, enum base_reason 
 	s->is_uploading = true;
 	s->uploaded_bytes = 0;
 	s->tried_us = start_us;
-	s->due_rows = s->tail_rows;
 	s->due_bytes = s->tail_bytes;
 	base_cut_init(&cut);
 	enum err e = upload(op, m, &cut, &parts);
