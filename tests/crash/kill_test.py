@@ -8,7 +8,11 @@ goes to standard output (tests/runner.py).
 
 With --storm the mails are in clouds (S3, Cassandra) that fail all the time (faults/storm.py), until the
 check. And more may be lost than processes: all local state, or the host, whose users another one serves;
-it comes back later with what it had, which is old. Flags of the last round may then be lost."""
+it comes back later with what it had, which is old. Flags of the last round may then be lost.
+
+What a dead process asked for may still be on its way: it happens late, or never, and by the contract both are
+right (storage contract §6). So the mailboxes are taken over and mail is delivered until all of it has
+arrived; then everything is killed once more, and who comes then must find each change whole, or nothing of it."""
 
 import argparse
 import functools
@@ -31,6 +35,7 @@ from faults.storm import Storm  # noqa: E402
 from kit.instance import Instance, is_running, kill_process  # noqa: E402
 from kit.storage import PAIRS, Storage, remove_below  # noqa: E402
 from kit.testenv import Skip  # noqa: E402
+from kit.waiting import wait_until  # noqa: E402
 
 USER_COUNT = 6
 BACK_WITHIN_S = 60
@@ -85,7 +90,7 @@ def run_round(instance, keep, ledgers, rng, number, victim):
 
 
 def run_storm_round(cloud, keep, ledgers, rng, number, victim):
-    """The same while the clouds fail."""
+    """The same while the clouds fail, and then until all that they hold back has arrived."""
     instance = cloud.instance
     keep.begin_round(number, cloud.cql)
     load = Load(instance, ledgers, seed=f"r{number}x{rng.randrange(1 << 30):x}")
@@ -105,7 +110,26 @@ def run_storm_round(cloud, keep, ledgers, rng, number, victim):
         keep.end_round(number, storm)
     for ledger in ledgers:
         end_doubts(instance, ledger)
+    broken += outlive_late_requests(cloud, ledgers, f"l{number}x{rng.randrange(1 << 30):x}")
+    instance.kill()
+    keep.note_all("==== everything is lost again")
+    instance.start()
     return broken + check_all(instance, ledgers, rng)
+
+
+def outlive_late_requests(cloud, ledgers, seed):
+    """Who came after the dead has all mailboxes open, and mail is delivered, while their requests arrive."""
+    load = Load(cloud.instance, ledgers, seed, has_readers=False)
+    try:
+        for ledger in ledgers:
+            with log_in(cloud.instance, ledger) as client:
+                for name, attributes in client.list_names().items():
+                    if "\\Noselect" not in attributes:
+                        client.select(name)
+        wait_until(lambda: not cloud.s3.held() and not cloud.cql.held(), "all requests have been passed on")
+    finally:
+        broken = load.stop()
+    return broken
 
 
 def end_doubts(instance, ledger):

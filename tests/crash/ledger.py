@@ -3,8 +3,8 @@
 
 A mail is known by its mark (kit/mails.marked). One reader changes the mailboxes, one command at a
 time, so that what must be there is known exactly: the model after all acknowledged commands, and for
-the one that was under way either the model before it or the model after it, nothing between. Mails are
-delivered meanwhile:
+the one that was under way either the model before it or the model after it, nothing between: also if its
+process died and its requests arrive later, for which the check has to wait. Mails are delivered meanwhile:
 
     sent, no answer     in INBOX at most once
     250                 in INBOX exactly once, until the reader met it; from then on it is in the model

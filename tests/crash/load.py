@@ -24,16 +24,17 @@ DELIVERERS = 6
 
 
 class Load:
-    """Threads that deliver and change until stop()."""
+    """Threads that deliver and, with readers, change until stop()."""
 
-    def __init__(self, instance, ledgers, seed):
+    def __init__(self, instance, ledgers, seed, has_readers=True):
         self.instance = instance
         self.ledgers = ledgers
         self.stopping = threading.Event()
         self.problems = []
         self.counter = itertools.count()
         self.serial = f"{seed}"
-        jobs = [(self.deliver, i) for i in range(DELIVERERS)] + [(self.read, i) for i in range(len(ledgers))]
+        jobs = [(self.deliver, i) for i in range(DELIVERERS)]
+        jobs += [(self.read, i) for i in range(len(ledgers) if has_readers else 0)]
         self.threads = [
             threading.Thread(target=self._guard, args=(job, random.Random(f"{seed}-{i}"), number))
             for i, (job, number) in enumerate(jobs)

@@ -76,6 +76,10 @@ class Proxy:
         """How often the present fault has hit something."""
         return self._ask(do="counts")["hits"]
 
+    def held(self):
+        """How many requests wait to be passed on (late), whoever sent them and whether he still lives."""
+        return self._ask(do="counts")["held"]
+
     def reset(self):
         self._ask(do="reset")
 
@@ -145,6 +149,7 @@ class Front:
         self.busy = set()  # those of clients that wait for an answer
         self.server = None
         self.recording = None
+        self.held = 0
 
     def record(self, connection, direction, hit, header, body):
         if self.recording:
@@ -184,6 +189,13 @@ class Front:
                     self.writers.discard(each)
                     each.close()
 
+    async def hold(self, seconds):
+        self.held += 1
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            self.held -= 1
+
     async def wait(self, seconds):
         """So long, or until another fault is set."""
         with contextlib.suppress(asyncio.TimeoutError):
@@ -222,7 +234,7 @@ async def http_session(front, reader, writer, up_reader, up_writer):
             await front.fault.ended.wait()
             raise Cut
         if hit == "late":
-            await asyncio.sleep(front.fault.options["seconds"])
+            await front.hold(front.fault.options["seconds"])
         if hit == "refuse":
             writer.write(http_refusal(front.fault.options.get("status", 503)))
             await writer.drain()
@@ -335,7 +347,7 @@ class CqlConnection:
             await self.writer.drain()
             return
         if hit == "late":
-            await asyncio.sleep(options["seconds"])
+            await self.front.hold(options["seconds"])
         if hit:
             self.fates[stream] = (hit, options)
         self.up_writer.write(struct.pack(">BBhBI", *header) + body)
@@ -447,7 +459,7 @@ async def serve(args):
             front.counts.clear()
         elif do == "record":
             front.recording = open(what["path"], "w")
-        tell(counts=dict(front.counts), hits=front.fault.hits)
+        tell(counts=dict(front.counts), hits=front.fault.hits, held=front.held)
 
 
 def tell(**what):
