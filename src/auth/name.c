@@ -87,28 +87,6 @@ enum err auth_flow_set_names(struct op *op, struct auth_flow *flow)
 
 /* ---- wildcards ---- */
 
-static bool matches(struct str pattern, struct str name)
-{
-	size_t p = 0, n = 0, star = SIZE_MAX, mark = 0;
-	while (n < name.n) {
-		if (p < pattern.n && pattern.p[p] == '*') {
-			star = p++;
-			mark = n;
-		} else if (p < pattern.n && (pattern.p[p] == '?' || pattern.p[p] == name.p[n])) {
-			p++;
-			n++;
-		} else if (star != SIZE_MAX) {
-			p = star + 1;
-			n = ++mark;
-		} else {
-			return false;
-		}
-	}
-	while (p < pattern.n && pattern.p[p] == '*')
-		p++;
-	return p == pattern.n;
-}
-
 static bool cut_pattern(struct str *rest, struct str *out)
 {
 	size_t n = 0;
@@ -126,11 +104,11 @@ bool auth_name_matches(struct str patterns, struct str name)
 	struct str pattern;
 	while (cut_pattern(&patterns, &pattern)) {
 		if (str_skip(&pattern, STR("!"))) {
-			if (matches(pattern, name))
+			if (str_matches(name, pattern))
 				return false;
 		} else {
 			has_positive = true;
-			is_matched = is_matched || matches(pattern, name);
+			is_matched = is_matched || str_matches(name, pattern);
 		}
 	}
 	return is_matched || !has_positive;

@@ -283,3 +283,26 @@ bool str_has_nul(struct str s)
 {
 	return str_find_byte(s, '\0') >= 0;
 }
+
+bool str_matches(struct str s, struct str pattern)
+{
+	size_t p = 0, n = 0, star = SIZE_MAX, star_n = 0;
+
+	while (n < s.n) {
+		if (p < pattern.n && pattern.p[p] == '*') {
+			star = p++;
+			star_n = n;
+		} else if (p < pattern.n && (pattern.p[p] == '?' || pattern.p[p] == s.p[n])) {
+			p++;
+			n++;
+		} else if (star != SIZE_MAX) { /* the last run takes one byte more */
+			p = star + 1;
+			n = ++star_n;
+		} else {
+			return false;
+		}
+	}
+	while (p < pattern.n && pattern.p[p] == '*')
+		p++;
+	return p == pattern.n;
+}

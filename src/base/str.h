@@ -70,6 +70,9 @@ __attribute__((format(printf, 2, 3))) struct str str_printf(struct arena *a, con
 __attribute__((format(printf, 2, 0))) struct str str_vprintf(
 	struct arena *a, const char *fmt, va_list args);
 bool str_has_nul(struct str s);
+/* '*' in `pattern` stands for any bytes, '?' for one. Iterative: at most as many steps as the product of both
+ * lengths. */
+bool str_matches(struct str s, struct str pattern);
 
 /* ASCII classes; never depend on the locale. */
 bool ascii_is_digit(char c);

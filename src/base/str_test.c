@@ -141,6 +141,31 @@ static void str_copies(void **state)
 	assert_null(str_from(NULL).p);
 }
 
+static void str_matches_knows_wildcards(void **state)
+{
+	(void)state;
+	static const struct {
+		struct str s, pattern;
+		bool is_match;
+	} cases[] = {
+		{ STR(""), STR(""), true },
+		{ STR(""), STR("*"), true },
+		{ STR(""), STR("?"), false },
+		{ STR("abc"), STR("abc"), true },
+		{ STR("abc"), STR("ABC"), false },
+		{ STR("abc"), STR("ab"), false },
+		{ STR("abc"), STR("a?c"), true },
+		{ STR("abc"), STR("*"), true },
+		{ STR("abc"), STR("**c**"), true },
+		{ STR("abc"), STR("a*b"), false },
+		{ STR("abab"), STR("*ab"), true }, /* not the first "ab" */
+		{ STR("ab.example.com"), STR("*.example.com"), true },
+		{ STR("a*c"), STR("a?c"), true },
+	};
+	for (size_t i = 0; i < ARRAY_COUNT(cases); i++)
+		assert_int_equal(str_matches(cases[i].s, cases[i].pattern), cases[i].is_match);
+}
+
 static void ascii_classes_cover_all_bytes(void **state)
 {
 	(void)state;
@@ -172,6 +197,7 @@ int main(void)
 		cmocka_unit_test(str_skip_and_take),
 		cmocka_unit_test(str_trims_blanks_and_line_ends),
 		cmocka_unit_test(str_copies),
+		cmocka_unit_test(str_matches_knows_wildcards),
 		cmocka_unit_test(ascii_classes_cover_all_bytes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

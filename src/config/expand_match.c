@@ -88,29 +88,6 @@ enum err config_expand_regexp(struct expansion *ex, struct expand_call *call)
 
 /* ---- conditions ---- */
 
-/* '*' and '?' wildcards; iterative, so that no pattern is slow. */
-static bool wildcard_matches(struct str pattern, struct str text)
-{
-	size_t p = 0, t = 0, star = SIZE_MAX, back = 0;
-	while (t < text.n) {
-		if (p < pattern.n && pattern.p[p] == '*') {
-			star = p++;
-			back = t;
-		} else if (p < pattern.n && (pattern.p[p] == '?' || pattern.p[p] == text.p[t])) {
-			p++;
-			t++;
-		} else if (star != SIZE_MAX) {
-			p = star + 1;
-			t = ++back;
-		} else {
-			return false;
-		}
-	}
-	while (p < pattern.n && pattern.p[p] == '*')
-		p++;
-	return p == pattern.n;
-}
-
 static bool order_holds(struct str oper, int order)
 {
 	static const struct {
@@ -138,7 +115,7 @@ static enum err compare(struct expansion *ex, const struct expand_call *call, st
 	bool is_negated = oper.n > 1 && oper.p[0] == '!' && oper.p[1] != '=';
 	struct str plain = is_negated ? str_slice(oper, 1, oper.n) : oper;
 	if (str_eq(plain, STR("*"))) {
-		*out = wildcard_matches(right, left) != is_negated;
+		*out = str_matches(left, right) != is_negated;
 		return ERR_NONE;
 	}
 	if (str_eq(plain, STR("~"))) {

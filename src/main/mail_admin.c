@@ -127,29 +127,6 @@ static enum err verify_one(struct op *op, struct user *u, struct str name, bool 
 	return e;
 }
 
-/* '*' stands for any bytes, '?' for one. */
-static bool mask_matches(struct str mask, struct str name)
-{
-	size_t m = 0, n = 0, star = SIZE_MAX, from = 0;
-	while (n < name.n) {
-		if (m < mask.n && mask.p[m] == '*') {
-			star = m++;
-			from = n;
-		} else if (m < mask.n && (mask.p[m] == '?' || mask.p[m] == name.p[n])) {
-			m++;
-			n++;
-		} else if (star != SIZE_MAX) {
-			m = star + 1;
-			n = ++from;
-		} else {
-			return false;
-		}
-	}
-	while (m < mask.n && mask.p[m] == '*')
-		m++;
-	return m == mask.n;
-}
-
 /* WAITS. A line for each mailbox that was asked for. The failure of one does not keep the others from
  * being looked at; the last one is the result. */
 static enum err verify_all(struct op *op, struct admin_call *c, struct user *u)
@@ -162,7 +139,7 @@ static enum err verify_all(struct op *op, struct admin_call *c, struct user *u)
 	for (size_t i = 0; i < count; i++) {
 		struct str name = entries[i].name;
 		if (!(entries[i].flags & TREE_SELECTABLE) ||
-			(c->mailbox.n > 0 && !mask_matches(c->mailbox, name)))
+			(c->mailbox.n > 0 && !str_matches(name, c->mailbox)))
 			continue;
 		struct arena_mark mark = arena_mark(op->arena);
 		enum err e = verify_one(op, u, name, c->puts_back);
