@@ -3,15 +3,6 @@
 #include "base/random.h"
 #include "cql/test_node_private.h"
 
-static enum err write_one(struct cluster *k)
-{
-	struct cql_value v = cql_text(STR("key"));
-	struct cql_bound b = { k->write, &v, 1, 0 };
-	k->op.deadline_us = now_us() + 10 * US_PER_SEC;
-	op_forgive(&k->op);
-	return cql_execute(&k->op, k->client, &b);
-}
-
 /* Sends a frame to all who are connected. */
 static void tell_all(const struct str body)
 {

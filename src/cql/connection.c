@@ -51,6 +51,16 @@ bool cql_connection_works(const struct cql_connection *c)
 	return c && !c->broken_why;
 }
 
+int64_t cql_connection_silent_us(const struct cql_connection *c)
+{
+	return c->in_flight > 0 ? now_us() - c->silent_since_us : 0;
+}
+
+static void note_read(struct cql_connection *c)
+{
+	c->last_read_us = c->silent_since_us = now_us();
+}
+
 /* ---- stream ids ---- */
 
 static bool take_id(struct cql_connection *c, struct slot slot, uint16_t *out)
@@ -69,7 +79,8 @@ static bool take_id(struct cql_connection *c, struct slot slot, uint16_t *out)
 	}
 	*out = c->free_ids[--c->free_count];
 	c->slots[*out] = slot;
-	c->in_flight++;
+	if (c->in_flight++ == 0)
+		c->silent_since_us = now_us();
 	return true;
 }
 
@@ -331,7 +342,7 @@ static enum err read_big(struct op *op, struct cql_connection *c, size_t n, bool
 		if (is_kept)
 			buf_grew(&c->body, got);
 		left -= got;
-		c->last_read_us = now_us();
+		note_read(c);
 	}
 	return ERR_NONE;
 }
@@ -386,7 +397,7 @@ static void reader(void *arg)
 	enum err e = ERR_NONE;
 	while (e == ERR_NONE && !c->broken_why) {
 		e = stream_read_more(&op, c->stream);
-		c->last_read_us = now_us();
+		note_read(c);
 		if (e == ERR_NONE)
 			e = serve_input(&op, c);
 	}

@@ -72,6 +72,7 @@ struct cql_connection {
 	struct task_handle reader, flusher;
 	struct wait_queue ended;
 	int64_t last_read_us;
+	int64_t silent_since_us; /* while something is in flight: the last byte, or the first request */
 	unsigned references;
 	bool has_lz4, has_keyspace, is_reading, is_flushing, is_beating;
 	uint64_t bytes_in, bytes_out;
@@ -84,6 +85,8 @@ enum err cql_connection_open(struct op *op, const struct cql_dial *dial, const s
 /* Ends it now and gives up the owner's reference. NULL is fine. */
 void cql_connection_close(struct cql_connection *c);
 bool cql_connection_works(const struct cql_connection *c);
+/* So long has nothing come though something was asked; 0: nothing was. */
+int64_t cql_connection_silent_us(const struct cql_connection *c);
 /* Ends it, because of `why`; the owner still closes it. */
 void cql_connection_break(struct cql_connection *c, const char *why);
 

@@ -125,6 +125,11 @@ void cql_host_free(struct cql_host *h);
 bool cql_host_is_up(const struct cql_host *h);
 void cql_host_answered(struct cql_host *h, int64_t took_us);
 bool cql_host_is_slow(const struct cql_host *h); /* against the fastest of its data centre */
+/* It is up, but stands still: it has not answered anything for longer than answers may take before another
+ * node is asked (cassandra_execution_retry_interval; without one, the time of a connection's begin). */
+bool cql_host_is_silent(const struct cql_host *h);
+/* That time. */
+int64_t cql_silence_us(const struct cql_client *c);
 
 /* ---- statements ---- */
 

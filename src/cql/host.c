@@ -170,6 +170,17 @@ void cql_host_answered(struct cql_host *h, int64_t took_us)
 	h->latency_at_us = now_us();
 }
 
+int64_t cql_silence_us(const struct cql_client *c)
+{
+	const struct cql_settings *s = &c->settings;
+	return s->speculation_us > 0 ? s->speculation_us : s->dial.connect_us;
+}
+
+bool cql_host_is_silent(const struct cql_host *h)
+{
+	return h->connection && cql_connection_silent_us(h->connection) > cql_silence_us(h->client);
+}
+
 bool cql_host_is_slow(const struct cql_host *h)
 {
 	const struct cql_client *c = h->client;

@@ -7,6 +7,9 @@
  *   same       the node had forgotten a statement: prepare and send again
  *   next       may succeed elsewhere: the next node, perhaps with the fallback consistency (sheet §11.6)
  *   failed     will fail everywhere
+ * Attempts at nodes that stand still are waited for as long as nothing else is known; once a node that
+ * answers has refused, and no other is left, that counts.
+ *
  * A write is uncertain when an attempt was sent and was not certainly refused, and no later one worked:
  * it then fails with ERR_TIMEOUT whatever the last attempt said. */
 #include "cql/request_private.h"
@@ -251,18 +254,44 @@ static void speculate(struct run *r)
 		r->client->counters.speculations++;
 }
 
-/* WAITS for an attempt to end; NULL: it is time to speculate. */
+/* WAITS for an attempt to end; NULL: it is time to speculate, or to look who may still answer. */
 static enum err wait_attempt(struct run *r, struct attempt **out)
 {
 	while ((*out = ended_attempt(r)) == NULL) {
-		bool may = may_speculate(r);
-		int64_t until_us = may ? MIN(r->until_us, r->speculate_at_us) : r->until_us;
+		int64_t until_us = r->until_us;
+		if (may_speculate(r))
+			until_us = MIN(until_us, r->speculate_at_us);
+		if (r->has_failed)
+			until_us = MIN(until_us, r->look_at_us);
 		enum err e = run_wait(r, &r->answered, until_us);
-		if (e == ERR_TIMEOUT && may && now_us() >= r->speculate_at_us &&
+		if (e == ERR_TIMEOUT && now_us() >= until_us &&
 			now_us() < MIN(r->until_us, r->op->deadline_us))
 			return ERR_NONE;
 		TRY(e);
 	}
+	return ERR_NONE;
+}
+
+static bool may_hear(const struct run *r)
+{
+	for (size_t i = 0; i < ATTEMPTS_MAX; i++)
+		if (r->attempts[i].call.state == CQL_CALL_SENT &&
+			!cql_host_is_silent(r->attempts[i].host))
+			return true;
+	return false;
+}
+
+/* Nothing has ended, but it is time to do something about that. */
+static enum err look_around(struct run *r)
+{
+	int64_t now = now_us();
+	if (may_speculate(r) && now >= r->speculate_at_us)
+		speculate(r);
+	if (!r->has_failed || now < r->look_at_us)
+		return ERR_NONE;
+	if (!may_hear(r))
+		return op_fail(r->op, r->failure, "%s", r->last_text);
+	r->look_at_us = now + cql_silence_us(r->client);
 	return ERR_NONE;
 }
 
@@ -290,9 +319,11 @@ static enum err act(struct run *r, struct attempt *a, enum verdict v)
 	struct cql_host *h = a->host;
 	cql_call_leave(&a->call);
 	r->live--;
+	r->has_failed = r->has_failed || v != VERDICT_SAME;
+	r->look_at_us = now_us() + cql_silence_us(r->client);
 	/* Another attempt may still succeed. */
 	if (v == VERDICT_FAILED)
-		return r->failure == ERR_UNAVAILABLE && r->live > 0 ? ERR_NONE : r->failure;
+		return r->failure == ERR_UNAVAILABLE && may_hear(r) ? ERR_NONE : r->failure;
 	r->client->counters.retries++;
 	if (v == VERDICT_SAME) {
 		enum err e = send_to(r, h);
@@ -301,7 +332,7 @@ static enum err act(struct run *r, struct attempt *a, enum verdict v)
 		run_note(r, h);
 	}
 	enum err e = send_next(r);
-	return e == ERR_UNAVAILABLE && r->live > 0 ? ERR_NONE : e;
+	return e == ERR_UNAVAILABLE && may_hear(r) ? ERR_NONE : e;
 }
 
 static enum err run_loop(struct run *r, struct cql_answer *out, struct cql_host **out_host)
@@ -317,7 +348,7 @@ static enum err run_loop(struct run *r, struct cql_answer *out, struct cql_host 
 		}
 		TRY(e);
 		if (!a) {
-			speculate(r);
+			TRY(look_around(r));
 			continue;
 		}
 		enum verdict v = judge(r, a);

@@ -22,6 +22,7 @@ struct run {
 	const struct cql_request *rq;
 	int64_t began_us, until_us;
 	int64_t speculate_at_us;
+	int64_t look_at_us; /* once an attempt has failed: when it is asked whether others may still answer */
 	struct attempt attempts[ATTEMPTS_MAX];
 	size_t live;
 	struct wait_queue answered;
@@ -30,8 +31,8 @@ struct run {
 	enum cql_consistency consistency, answered_at;
 	enum cql_result_kind kind;
 	unsigned replica_retries, prepared_again, speculated;
-	bool is_uncertain, has_error_code, is_late, is_refused; /* too many wait */
-	enum err failure;                                       /* of the last attempt */
+	bool is_uncertain, has_failed, has_error_code, is_late, is_refused; /* too many wait */
+	enum err failure;               /* of the last attempt */
 	enum cql_error_code error_code; /* of the last answer that was one */
 	char last_text[LAST_TEXT_MAX];  /* "" while nothing failed */
 };

@@ -8,15 +8,6 @@
 
 static struct cql_value the_value;
 
-static enum err write_one(struct cluster *k)
-{
-	the_value = cql_text(STR("key"));
-	struct cql_bound b = { k->write, &the_value, 1, 0 };
-	k->op.deadline_us = now_us() + 10 * US_PER_SEC;
-	op_forgive(&k->op);
-	return cql_execute(&k->op, k->client, &b);
-}
-
 struct got {
 	struct buf text;
 	size_t rows;
@@ -38,11 +29,6 @@ static enum err read_all(struct cluster *k, struct got *g)
 	buf_clear(&g->text);
 	g->rows = 0;
 	return cql_query(&k->op, k->client, &b, see, g);
-}
-
-static void script_error(struct cluster *k, enum cql_error_code code)
-{
-	script(k, (struct step){ .kind = STEP_ERROR, .code = code });
 }
 
 /* ---- errors of nodes ---- */
@@ -290,29 +276,6 @@ static void run_heartbeat(void *arg)
 	cluster_stop(&k);
 }
 
-static void run_speculation(void *arg)
-{
-	struct cluster k = { 0 };
-	(void)arg;
-	cluster_start(&k, 2);
-	k.settings.speculation_us = 300 * US_PER_MS;
-	k.settings.speculation_times = 2;
-	cluster_client(&k);
-	while (cql_counters(k.client).connections < 2)
-		assert_ok(task_sleep(&k.op, US_PER_MS));
-	/* both nodes know the statement */
-	for (int i = 0; i < 4; i++)
-		assert_ok(write_one(&k));
-	size_t before = k.taken_count;
-	script(&k, (struct step){ .kind = STEP_SILENT });
-	assert_ok(write_one(&k));
-	assert_int_equal(k.taken_count, before + 2);
-	assert_true(k.taken[before].node != k.taken[before + 1].node);
-	assert_true(k.taken[before].stamp_us == k.taken[before + 1].stamp_us);
-	assert_int_equal(cql_counters(k.client).speculations, 1);
-	cluster_stop(&k);
-}
-
 /* ---- statements and pages ---- */
 
 static void run_unprepared(void *arg)
@@ -398,7 +361,6 @@ TEST(a_late_answer_reaches_nobody, silence)
 TEST(a_cancelled_caller_leaves_nothing_behind, cancelled)
 TEST(a_caller_may_be_cancelled_at_any_time, cancelled_anywhere)
 TEST(who_misses_heart_beats_is_left, heartbeat)
-TEST(a_second_node_is_asked_when_the_first_is_slow, speculation)
 TEST(forgotten_statements_are_prepared_again, unprepared)
 TEST(pages_follow_each_other, pages)
 TEST(values_are_counted_before_they_are_sent, wrong_count)
@@ -481,7 +443,6 @@ int main(void)
 		cmocka_unit_test(a_cancelled_caller_leaves_nothing_behind),
 		cmocka_unit_test(a_caller_may_be_cancelled_at_any_time),
 		cmocka_unit_test(who_misses_heart_beats_is_left),
-		cmocka_unit_test(a_second_node_is_asked_when_the_first_is_slow),
 		cmocka_unit_test(forgotten_statements_are_prepared_again),
 		cmocka_unit_test(pages_follow_each_other),
 		cmocka_unit_test(values_are_counted_before_they_are_sent),

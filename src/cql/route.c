@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which node gets the next attempt: replicas of the row before others, those that answer fast before slow
+/* Which node gets the next attempt: those that answer at all, replicas of the row before others, those that answer fast before slow
  * ones (cassandra_latency_aware_routing), then who has least in flight. Nodes of other data centres never:
  * their "local quorum" would be another one. And waiting for a node, as long as one may come. */
 #include "cql/request_private.h"
@@ -43,12 +43,13 @@ static const struct cql_ring_entry *find_replicas(const struct run *r)
 		cql_token(cql_routing_key(&key, b->values, s->key, s->key_count)));
 }
 
-/* Lower is better: those that know the statements before those that have to learn them first; replicas
+/* Lower is better: those that stand still (frozen, or cut off without a word) last; those that know the statements before those that have to learn them first; replicas
  * before others, fast ones before slow ones, then who has least to do. */
 static size_t cost_of(const struct run *r, const struct cql_host *h, bool holds_it)
 {
 	bool is_slow = r->client->settings.is_latency_aware && cql_host_is_slow(h);
-	size_t tier = (run_is_prepared(r, h) ? 0U : 4U) + (holds_it ? 0U : 2U) + is_slow;
+	size_t tier = (cql_host_is_silent(h) ? 8U : 0U) + (run_is_prepared(r, h) ? 0U : 4U) +
+		      (holds_it ? 0U : 2U) + is_slow;
 	return tier * CQL_IN_FLIGHT_MAX * 2 + h->connection->in_flight;
 }
 
@@ -63,6 +64,9 @@ struct cql_host *run_choose(struct run *r, bool *out_full)
 	for (size_t i = 0; i < c->host_count; i++) {
 		struct cql_host *h = c->hosts[(i + c->turn) % c->host_count];
 		if (!cql_host_is_up(h) || was_tried(r, h))
+			continue;
+		/* It may get a first attempt, if there is no other; a second one is for nodes that answer. */
+		if (r->tried_count > 0 && cql_host_is_silent(h))
 			continue;
 		if (h->connection->in_flight >= CQL_IN_FLIGHT_MAX) {
 			*out_full = true;

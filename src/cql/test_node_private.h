@@ -53,11 +53,13 @@ struct cluster {
 	struct taken taken[TAKEN_MAX];
 	size_t taken_count;
 	size_t prepares, connections, options;
+	size_t frozen_count; /* what frozen nodes were sent */
 	uint16_t asked_at,
 		changed_at; /* consistency of the last QUERY, and of the last that is no SELECT */
 	const char *datacenters[NODES_MAX];
 	bool has_no_keyspace, wants_password, is_mute, has_version_3;
-	bool is_silent; /* no step is answered */
+	bool is_silent;            /* no step is answered */
+	bool is_frozen[NODES_MAX]; /* nothing is */
 	bool prepares_nothing[NODES_MAX];
 	unsigned disagreeing; /* questions about the schema that show two versions */
 	size_t served;        /* tasks of connections */
@@ -331,6 +333,10 @@ static void serve_frame(struct visit *v, const struct cql_header *h, struct str 
 	struct str rest = body;
 	struct cql_value text;
 	static const struct step again = { .kind = STEP_VOID };
+	if (k->is_frozen[v->node->number]) {
+		k->frozen_count++;
+		return;
+	}
 	switch (h->opcode) {
 	case CQL_OP_OPTIONS:
 		k->options++;
@@ -467,4 +473,18 @@ static void script(struct cluster *k, struct step s)
 {
 	assert_true(k->step_count < STEPS_MAX);
 	k->steps[k->step_count++] = s;
+}
+
+static inline void script_error(struct cluster *k, enum cql_error_code code)
+{
+	script(k, (struct step){ .kind = STEP_ERROR, .code = code });
+}
+
+static enum err write_one(struct cluster *k)
+{
+	struct cql_value v = cql_text(STR("key"));
+	struct cql_bound b = { k->write, &v, 1, 0 };
+	k->op.deadline_us = now_us() + 10 * US_PER_SEC;
+	op_forgive(&k->op);
+	return cql_execute(&k->op, k->client, &b);
 }
