@@ -17,296 +17,17 @@
  * ("-shm" of SQLite) nothing survives. Directories must not be renamed. $POWERLOSS_STATE lies outside
  * the tree, on the same file system: it keeps removed files by a second link.
  *
- * Journal: records of type (1 byte), length of the rest (4 bytes), fields; little-endian; written in
- * the order of the changes, under a lock that is held until the change is done.
- *   W inode size offset bytes    the file had `size` bytes, and these at `offset`
- *   S inode                      the file was synced
- *   N inode                      a new file: earlier records were of another one
- *   E state link dir name        the entry was missing (0), the file that is kept as `link` (1), or
- *                                a directory (2)
- *   D dir                        the directory was synced
- *   A                            everything was synced (syncfs) */
-#undef _FILE_OFFSET_BITS /* both spellings of each call are defined here, open() and open64() */
-#undef _FORTIFY_SOURCE   /* and none is a macro */
-#include <dlfcn.h>
+ * Here: the calls themselves. What is noted before each, and the journal: powerloss_journal.c. */
+#include "powerloss_private.h"
+
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
-#include <pthread.h>
 #include <stdarg.h>
-#include <stdbool.h>
-#include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/stat.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #define EXPORT __attribute__((visibility("default")))
-
-enum { ENTRY_MISSING, ENTRY_KEPT, ENTRY_DIRECTORY };
-
-static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
-static pthread_once_t once = PTHREAD_ONCE_INIT;
-static char root[PATH_MAX];
-static char state[PATH_MAX];
-static size_t root_len;
-static bool ignores_sync;
-static const char *boot_id; /* a file instead of the kernel's; NULL: none */
-static int journal_fd = -1;
-static pid_t journal_pid;
-
-/* ---- the calls behind ours ---- */
-
-#define REAL(ret, name, ...) static ret (*real_##name)(__VA_ARGS__);
-REAL(int, openat, int, const char *, int, ...)
-REAL(ssize_t, pwritev, int, const struct iovec *, int, off_t)
-REAL(ssize_t, writev, int, const struct iovec *, int)
-REAL(ssize_t, write, int, const void *, size_t)
-REAL(ssize_t, pwrite, int, const void *, size_t, off_t)
-REAL(int, ftruncate, int, off_t)
-REAL(int, fallocate, int, int, off_t, off_t)
-REAL(int, linkat, int, const char *, int, const char *, int)
-REAL(int, renameat2, int, const char *, int, const char *, unsigned)
-REAL(int, unlinkat, int, const char *, int)
-REAL(int, mkdirat, int, const char *, mode_t)
-REAL(int, fsync, int)
-REAL(int, syncfs, int)
-
-static void start(void)
-{
-	const char *dir = getenv("POWERLOSS_DIR"), *where = getenv("POWERLOSS_STATE");
-#define FIND(name) *(void **)&real_##name = dlsym(RTLD_NEXT, #name)
-	FIND(openat);
-	FIND(pwritev);
-	FIND(writev);
-	FIND(write);
-	FIND(pwrite);
-	FIND(ftruncate);
-	FIND(fallocate);
-	FIND(linkat);
-	FIND(renameat2);
-	FIND(unlinkat);
-	FIND(mkdirat);
-	FIND(fsync);
-	FIND(syncfs);
-	ignores_sync = getenv("POWERLOSS_IGNORE_SYNC") != NULL;
-	boot_id = getenv("POWERLOSS_BOOT_ID");
-	if (dir && where && realpath(dir, root) && realpath(where, state))
-		root_len = strlen(root);
-}
-
-static bool is_below(const char *path)
-{
-	return root_len > 0 && strncmp(path, root, root_len) == 0 &&
-	       (path[root_len] == '/' || path[root_len] == '\0');
-}
-
-static void fd_path(int fd, char out[PATH_MAX])
-{
-	char link[64];
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	ssize_t n = readlink(link, out, PATH_MAX - 1);
-	out[n < 0 ? 0 : n] = '\0';
-}
-
-/* A regular file below the root: its state before a change. */
-static bool file_of(int fd, struct stat *st)
-{
-	char path[PATH_MAX];
-	pthread_once(&once, start);
-	if (root_len == 0 || fstat(fd, st) < 0 || !S_ISREG(st->st_mode))
-		return false;
-	fd_path(fd, path);
-	return is_below(path);
-}
-
-/* Splits a path as the *at() calls take it. False: not below the root. */
-struct place {
-	char dir[PATH_MAX];
-	char name[NAME_MAX + 1];
-};
-static bool place_of(int at, const char *path, struct place *out)
-{
-	char parent[PATH_MAX];
-	pthread_once(&once, start);
-	if (root_len == 0)
-		return false;
-	size_t n = strlen(path);
-	while (n > 1 && path[n - 1] == '/')
-		n--;
-	size_t slash = n;
-	while (slash > 0 && path[slash - 1] != '/')
-		slash--;
-	if (n >= sizeof(parent) || n - slash > NAME_MAX || n == slash)
-		return false;
-	memcpy(parent, slash ? path : ".", slash ? slash : 1);
-	parent[slash ? slash : 1] = '\0';
-	memcpy(out->name, path + slash, n - slash);
-	out->name[n - slash] = '\0';
-	int before = errno;
-	int fd = real_openat(at, parent, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	errno = before;
-	if (fd < 0)
-		return false;
-	fd_path(fd, out->dir);
-	close(fd);
-	return is_below(out->dir);
-}
-
-/* ---- the journal ---- */
-
-static void fail(const char *what)
-{
-	fprintf(stderr, "powerloss: %s: %s\n", what, strerror(errno));
-	abort();
-}
-
-/* The journal is locked against the other processes under test as well. */
-static void lock(void)
-{
-	pthread_mutex_lock(&mutex);
-	if (journal_pid != getpid()) {
-		char path[PATH_MAX + 16];
-		snprintf(path, sizeof(path), "%s/journal", state);
-		if (journal_fd >= 0)
-			close(journal_fd); /* the parent's: its lock is not ours */
-		journal_fd = real_openat(
-			AT_FDCWD, path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
-		if (journal_fd < 0)
-			fail(path);
-		journal_pid = getpid();
-	}
-	while (flock(journal_fd, LOCK_EX) < 0)
-		if (errno != EINTR)
-			fail("flock");
-}
-
-static void unlock(void)
-{
-	int before = errno;
-	flock(journal_fd, LOCK_UN);
-	pthread_mutex_unlock(&mutex);
-	errno = before;
-}
-
-struct record {
-	char *p;
-	size_t n;
-};
-
-static struct record record_new(char type, size_t room)
-{
-	struct record r = { malloc(room + 5), 5 };
-	if (!r.p)
-		fail("malloc");
-	r.p[0] = type;
-	return r;
-}
-
-static void record_add(struct record *r, const void *bytes, size_t n)
-{
-	memcpy(r->p + r->n, bytes, n);
-	r->n += n;
-}
-
-static void record_u64(struct record *r, uint64_t v)
-{
-	record_add(r, &v, sizeof(v)); /* little-endian hosts only */
-}
-
-static void record_text(struct record *r, const char *text)
-{
-	uint16_t n = (uint16_t)strlen(text);
-	record_add(r, &n, sizeof(n));
-	record_add(r, text, n);
-}
-
-static void record_write(struct record *r)
-{
-	uint32_t n = (uint32_t)(r->n - 5);
-	memcpy(r->p + 1, &n, sizeof(n));
-	for (size_t at = 0; at < r->n;) {
-		ssize_t done = real_write(journal_fd, r->p + at, r->n - at);
-		if (done < 0 && errno != EINTR)
-			fail("journal");
-		at += done > 0 ? (size_t)done : 0;
-	}
-	free(r->p);
-}
-
-static void note_inode(char type, uint64_t inode)
-{
-	struct record r = record_new(type, 8);
-	record_u64(&r, inode);
-	record_write(&r);
-}
-
-/* Before `length` bytes at `offset` are overwritten, or cut off with everything behind them. */
-static void note_bytes(int fd, const struct stat *st, uint64_t offset, uint64_t length)
-{
-	uint64_t size = (uint64_t)st->st_size;
-	uint64_t old = offset < size ? size - offset : 0;
-	if (old > length)
-		old = length;
-	struct record r = record_new('W', 24 + old);
-	record_u64(&r, st->st_ino);
-	record_u64(&r, size);
-	record_u64(&r, offset);
-	char path[64];
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd); /* it may be open for writing alone */
-	int reader = old ? real_openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC) : -1;
-	if (old && reader < 0)
-		fail("open for reading");
-	for (uint64_t done = 0; done < old;) {
-		ssize_t n = pread(reader, r.p + r.n, old - done, (off_t)(offset + done));
-		if (n <= 0)
-			fail("read the old bytes");
-		r.n += (size_t)n;
-		done += (uint64_t)n;
-	}
-	if (reader >= 0)
-		close(reader);
-	record_write(&r);
-}
-
-/* Before an entry changes. Keeps the file that it names by a second link. */
-static void note_entry(const struct place *place)
-{
-	static uint64_t serial;
-	char path[PATH_MAX + NAME_MAX + 2], kept[PATH_MAX + 64];
-	struct stat st;
-	uint8_t before = ENTRY_MISSING;
-	uint64_t link = 0;
-	snprintf(path, sizeof(path), "%s/%s", place->dir, place->name);
-	if (fstatat(AT_FDCWD, path, &st, AT_SYMLINK_NOFOLLOW) == 0)
-		before = S_ISDIR(st.st_mode) ? ENTRY_DIRECTORY : ENTRY_KEPT;
-	if (before == ENTRY_KEPT) {
-		link = (uint64_t)getpid() << 32 | ++serial;
-		snprintf(kept, sizeof(kept), "%s/%016llx", state, (unsigned long long)link);
-		if (real_linkat(AT_FDCWD, path, AT_FDCWD, kept, 0) < 0)
-			fail("keep a removed file");
-	}
-	struct record r = record_new('E', 13 + sizeof(place->dir) + sizeof(place->name));
-	record_add(&r, &before, 1);
-	record_u64(&r, link);
-	record_text(&r, place->dir);
-	record_text(&r, place->name);
-	record_write(&r);
-}
-
-static bool exists(const struct place *place)
-{
-	char path[PATH_MAX + NAME_MAX + 2];
-	struct stat st;
-	int before = errno;
-	snprintf(path, sizeof(path), "%s/%s", place->dir, place->name);
-	bool is_there = fstatat(AT_FDCWD, path, &st, AT_SYMLINK_NOFOLLOW) == 0;
-	errno = before;
-	return is_there;
-}
 
 /* ---- opening ---- */
 
@@ -314,15 +35,15 @@ static int do_open(int at, const char *path, int flags, mode_t mode)
 {
 	struct place place;
 	struct stat st;
-	pthread_once(&once, start);
-	if (boot_id && strcmp(path, "/proc/sys/kernel/random/boot_id") == 0)
-		path = boot_id;
+	const struct watch *w = watch();
+	if (w->boot_id && strcmp(path, "/proc/sys/kernel/random/boot_id") == 0)
+		path = w->boot_id;
 	bool is_unnamed = (flags & O_TMPFILE) == O_TMPFILE;
-	bool is_ours = root_len > 0 && (is_unnamed || flags & (O_CREAT | O_TRUNC));
+	bool is_ours = w->is_on && (is_unnamed || flags & (O_CREAT | O_TRUNC));
 	if (!is_ours || (!is_unnamed && !place_of(at, path, &place)))
 		return real_openat(at, path, flags, mode);
-	lock();
-	bool is_new = is_unnamed || !exists(&place);
+	journal_lock();
+	bool is_new = is_unnamed || !place_exists(&place);
 	if (is_new && !is_unnamed && flags & O_CREAT)
 		note_entry(&place);
 	/* Cut only after the old bytes were saved. */
@@ -336,7 +57,7 @@ static int do_open(int at, const char *path, int flags, mode_t mode)
 				fail("truncate");
 		}
 	}
-	unlock();
+	journal_unlock();
 	return fd;
 }
 
@@ -399,15 +120,17 @@ static uint64_t write_offset(int fd, struct stat *st)
 
 /* The lock is held over the state that is noted and the change: file_of() is asked again inside. */
 #define CHANGE_BYTES(fd, offset_expr, length, call)                                                \
-	struct stat st;                                                                            \
-	if (!file_of(fd, &st))                                                                     \
-		return call;                                                                       \
-	lock();                                                                                    \
-	uint64_t offset_ = (offset_expr);                                                          \
-	note_bytes(fd, &st, offset_, length);                                                      \
-	__auto_type result = call;                                                                 \
-	unlock();                                                                                  \
-	return result;
+	do {                                                                                       \
+		struct stat st;                                                                    \
+		if (!file_of(fd, &st))                                                             \
+			return call;                                                               \
+		journal_lock();                                                                    \
+		uint64_t offset_ = (offset_expr);                                                  \
+		note_bytes(fd, &st, offset_, length);                                              \
+		__auto_type result = call;                                                         \
+		journal_unlock();                                                                  \
+		return result;                                                                     \
+	} while (0)
 
 /* Refreshes the size, which may have changed before the lock was ours. */
 static uint64_t fresh(int fd, struct stat *st, uint64_t offset)
@@ -417,30 +140,49 @@ static uint64_t fresh(int fd, struct stat *st, uint64_t offset)
 	return offset;
 }
 
-EXPORT ssize_t write(int fd, const void *bytes, size_t n){
-	CHANGE_BYTES(fd, write_offset(fd, &st), n, real_write(fd, bytes, n))
-} EXPORT ssize_t writev(int fd, const struct iovec *iov, int count){
-	CHANGE_BYTES(fd, write_offset(fd, &st), iov_bytes(iov, count), real_writev(fd, iov, count))
-} EXPORT ssize_t pwrite(int fd, const void *bytes, size_t n, off_t offset){
-	CHANGE_BYTES(fd, fresh(fd, &st, (uint64_t)offset), n, real_pwrite(fd, bytes, n, offset))
-} EXPORT ssize_t pwrite64(int fd, const void *bytes, size_t n, off64_t offset){
-	CHANGE_BYTES(fd, fresh(fd, &st, (uint64_t)offset), n, real_pwrite(fd, bytes, n, offset))
-} EXPORT ssize_t pwritev(int fd, const struct iovec *iov, int count, off_t offset){
+EXPORT ssize_t write(int fd, const void *bytes, size_t n)
+{
+	CHANGE_BYTES(fd, write_offset(fd, &st), n, real_write(fd, bytes, n));
+}
+EXPORT ssize_t writev(int fd, const struct iovec *iov, int count)
+{
+	CHANGE_BYTES(fd, write_offset(fd, &st), iov_bytes(iov, count), real_writev(fd, iov, count));
+}
+EXPORT ssize_t pwrite(int fd, const void *bytes, size_t n, off_t offset)
+{
+	CHANGE_BYTES(fd, fresh(fd, &st, (uint64_t)offset), n, real_pwrite(fd, bytes, n, offset));
+}
+EXPORT ssize_t pwrite64(int fd, const void *bytes, size_t n, off64_t offset)
+{
+	CHANGE_BYTES(fd, fresh(fd, &st, (uint64_t)offset), n, real_pwrite(fd, bytes, n, offset));
+}
+EXPORT ssize_t pwritev(int fd, const struct iovec *iov, int count, off_t offset)
+{
 	CHANGE_BYTES(fd, fresh(fd, &st, (uint64_t)offset), iov_bytes(iov, count),
-		real_pwritev(fd, iov, count, offset))
-} EXPORT ssize_t pwritev64(int fd, const struct iovec *iov, int count,
-	off64_t offset){ CHANGE_BYTES(fd, fresh(fd, &st, (uint64_t)offset), iov_bytes(iov, count),
-	real_pwritev(fd, iov, count, offset)) } EXPORT int ftruncate(int fd, off_t size){
-	CHANGE_BYTES(fd, fresh(fd, &st, (uint64_t)size), UINT64_MAX, real_ftruncate(fd, size))
-} EXPORT int ftruncate64(int fd, off64_t size){ CHANGE_BYTES(fd, fresh(fd, &st, (uint64_t)size),
-	UINT64_MAX, real_ftruncate(fd, size)) } EXPORT int fallocate(int fd, int mode, off_t offset,
-	off_t length){ CHANGE_BYTES(fd, fresh(fd, &st, (uint64_t)offset), (uint64_t)length,
-	real_fallocate(fd, mode, offset, length)) }
-
+		real_pwritev(fd, iov, count, offset));
+}
+EXPORT ssize_t pwritev64(int fd, const struct iovec *iov, int count, off64_t offset)
+{
+	CHANGE_BYTES(fd, fresh(fd, &st, (uint64_t)offset), iov_bytes(iov, count),
+		real_pwritev(fd, iov, count, offset));
+}
+EXPORT int ftruncate(int fd, off_t size)
+{
+	CHANGE_BYTES(fd, fresh(fd, &st, (uint64_t)size), UINT64_MAX, real_ftruncate(fd, size));
+}
+EXPORT int ftruncate64(int fd, off64_t size)
+{
+	CHANGE_BYTES(fd, fresh(fd, &st, (uint64_t)size), UINT64_MAX, real_ftruncate(fd, size));
+}
+EXPORT int fallocate(int fd, int mode, off_t offset, off_t length)
+{
+	CHANGE_BYTES(fd, fresh(fd, &st, (uint64_t)offset), (uint64_t)length,
+		real_fallocate(fd, mode, offset, length));
+}
 EXPORT int fallocate64(int fd, int mode, off64_t offset, off64_t length)
 {
 	CHANGE_BYTES(fd, fresh(fd, &st, (uint64_t)offset), (uint64_t)length,
-		real_fallocate(fd, mode, offset, length))
+		real_fallocate(fd, mode, offset, length));
 }
 
 /* ---- entries ---- */
@@ -450,11 +192,11 @@ static int do_link(int from_at, const char *from, int to_at, const char *to, int
 	struct place place;
 	if (!place_of(to_at, to, &place))
 		return real_linkat(from_at, from, to_at, to, flags);
-	lock();
-	if (!exists(&place))
+	journal_lock();
+	if (!place_exists(&place))
 		note_entry(&place);
 	int result = real_linkat(from_at, from, to_at, to, flags);
-	unlock();
+	journal_unlock();
 	return result;
 }
 EXPORT int linkat(int from_at, const char *from, int to_at, const char *to, int flags)
@@ -473,13 +215,13 @@ static int do_rename(int from_at, const char *from, int to_at, const char *to, u
 	bool has_to = place_of(to_at, to, &to_place);
 	if (!has_from && !has_to)
 		return real_renameat2(from_at, from, to_at, to, flags);
-	lock();
+	journal_lock();
 	if (has_to)
 		note_entry(&to_place);
 	if (has_from)
 		note_entry(&from_place);
 	int result = real_renameat2(from_at, from, to_at, to, flags);
-	unlock();
+	journal_unlock();
 	return result;
 }
 EXPORT int rename(const char *from, const char *to)
@@ -500,11 +242,11 @@ static int do_unlink(int at, const char *path, int flags)
 	struct place place;
 	if (!place_of(at, path, &place))
 		return real_unlinkat(at, path, flags);
-	lock();
-	if (exists(&place))
+	journal_lock();
+	if (place_exists(&place))
 		note_entry(&place);
 	int result = real_unlinkat(at, path, flags);
-	unlock();
+	journal_unlock();
 	return result;
 }
 EXPORT int unlinkat(int at, const char *path, int flags)
@@ -531,11 +273,11 @@ static int do_mkdir(int at, const char *path, mode_t mode)
 	struct place place;
 	if (!place_of(at, path, &place))
 		return real_mkdirat(at, path, mode);
-	lock();
-	if (!exists(&place))
+	journal_lock();
+	if (!place_exists(&place))
 		note_entry(&place);
 	int result = real_mkdirat(at, path, mode);
-	unlock();
+	journal_unlock();
 	return result;
 }
 EXPORT int mkdirat(int at, const char *path, mode_t mode)
@@ -553,23 +295,20 @@ static int do_sync(int fd)
 {
 	struct stat st;
 	char path[PATH_MAX];
-	pthread_once(&once, start);
-	if (root_len == 0 || fstat(fd, &st) < 0)
+	const struct watch *w = watch();
+	if (!w->is_on || fstat(fd, &st) < 0)
 		return real_fsync(fd);
 	fd_path(fd, path);
-	if (!is_below(path))
+	if (!watch_has(path))
 		return real_fsync(fd);
-	if (ignores_sync)
+	if (w->ignores_sync)
 		return 0;
-	lock();
-	if (S_ISDIR(st.st_mode)) {
-		struct record r = record_new('D', 2 + sizeof(path));
-		record_text(&r, path);
-		record_write(&r);
-	} else {
+	journal_lock();
+	if (S_ISDIR(st.st_mode))
+		note_directory_synced(path);
+	else
 		note_inode('S', st.st_ino);
-	}
-	unlock();
+	journal_unlock();
 	return 0;
 }
 EXPORT int fsync(int fd)
@@ -583,15 +322,14 @@ EXPORT int fdatasync(int fd)
 EXPORT int syncfs(int fd)
 {
 	char path[PATH_MAX];
-	pthread_once(&once, start);
+	const struct watch *w = watch();
 	fd_path(fd, path);
-	if (root_len == 0 || !is_below(path))
+	if (!w->is_on || !watch_has(path))
 		return real_syncfs(fd);
-	if (ignores_sync)
+	if (w->ignores_sync)
 		return 0;
-	lock();
-	struct record r = record_new('A', 0);
-	record_write(&r);
-	unlock();
+	journal_lock();
+	note_all_synced();
+	journal_unlock();
 	return 0;
 }
