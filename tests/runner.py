@@ -290,7 +290,7 @@ def run_crash(report, label, rounds, *options):
 
 # The other pairs run these alone: every operation of a store, and a client that compares everything.
 SMOKE_FILES = ("lmtp", "mbsync")
-LONG_SMOKE_FILES = ("imap_messages", "imap_mailboxes")
+LONG_SMOKE_FILES = ("imap_messages", "imap_fetch", "imap_mailboxes")
 SMOKE_PAIRS = {
     "s3-sqlite": ("POMBAL_TEST_S3",),
     "local-cql": ("POMBAL_TEST_CQL",),
