@@ -181,7 +181,7 @@ enum err mailbox_status(struct op *op, struct user *u, struct str name, struct m
 	if (!node || node->is_going)
 		return op_fail(op, ERR_NOT_FOUND, "no mailbox %.*s", STRF(canonical));
 	struct handover h = user_handover(u, node->guid);
-	if (!user_find_mailbox(u, node->guid) && !h.is_open && !h.is_shared) {
+	if (!user_find_mailbox(u, node->guid) && !h.is_open && !h.is_shared && h.late_ms == 0) {
 		status_of_head(node, &h, out); /* never written, or closed: exact */
 		return ERR_NONE;
 	}
@@ -234,7 +234,8 @@ static void head_encode(const struct mailbox *m, bool is_open, struct buf *out)
 		.modseq = index_modseq(m->index),
 		.counters = { s.messages, s.unseen, s.deleted, s.recent, s.bytes_virtual },
 		.cover = index_cover(m->index),
-		.host = hash_stable(m->user->store->settings.host) };
+		.host = hash_stable(m->user->store->settings.host),
+		.late_ms = (uint64_t)mailbox_late_ms(m) };
 	head_writer_encode(out, &head);
 }
 
@@ -358,6 +359,14 @@ void mailbox_mark_removed(struct mailbox *m)
 
 /* ---- closing ---- */
 
+/* The heads say that rows of others may come late, and after that time we have looked: the next one who
+ * opens it need not. */
+static bool is_late_over(const struct mailbox *m)
+{
+	struct handover h = user_handover(m->user, m->guid);
+	return h.late_ms > 0 && !h.is_open && mailbox_late_ms(m) == 0;
+}
+
 enum err mailbox_close_cleanly(struct op *op, struct mailbox *m, struct batch *b)
 {
 	if (m->is_removed || m->state != OPEN)
@@ -372,14 +381,17 @@ enum err mailbox_close_cleanly(struct op *op, struct mailbox *m, struct batch *b
 		.uid = index_next_uid(m->index),
 		.number = index_modseq(m->index),
 		.cover = index_cover(m->index) };
-	if (m->is_claimed || mailbox_is_untold(m)) {
+	bool is_told = is_late_over(m);
+	if (m->is_claimed || mailbox_is_untold(m) || is_told) {
 		put_own_head(b, m, false);
+		if (is_told)
+			user_delete_foreign_heads(b, m->guid, false, RANK_USUAL);
 	} else if (m->has_clean_head) {
 		clean.uid = m->clean_head.next_uid;
 		clean.number = m->clean_head.modseq;
 		clean.cover = m->clean_head.cover;
 	}
-	if (m->is_claimed || m->has_clean_head || mailbox_is_untold(m)) {
+	if (m->is_claimed || m->has_clean_head || mailbox_is_untold(m) || is_told) {
 		local_add(m, &clean);
 		local_write(m);
 	}

@@ -10,6 +10,8 @@
  * (mailbox_ensure_uids()); it takes over for that, once it knows that it needs to. */
 #include "store/tail_private.h"
 
+#define TRIES 4
+
 struct merging {
 	struct mailbox *mailbox;
 	struct tail tail;
@@ -85,8 +87,8 @@ static enum err collect(struct op *op, struct merging *g)
 	TRY(check_gap(op, m));
 	g->rows = (struct kept_rows){ 0 };
 	tail_find_absent(&g->tail);
-	TRY(catalog_read_rows(op, u->store->catalog, u->name, m->guid, bucket,
-		user_last_bucket(u, m->guid), after, collect_row, g));
+	TRY(catalog_read_tail(op, u->store->catalog, u->name, m->guid, bucket,
+		user_last_bucket(u, m->guid), after, index_cover(m->index), collect_row, g));
 	m->seen_ms = begin_ms;
 	return ERR_NONE;
 }
@@ -305,10 +307,6 @@ static enum err write_merge(struct op *op, struct merging *g, bool takes_over)
 	TRY(check_rows(op, g));
 	if (g->count > 0)
 		mailbox_claim(b, m);
-	if (g->next_uid > m->limit_uid && takes_over) {
-		m->limit_uid = g->next_uid + UIDS_A_FLOOR;
-		mailbox_put_open_head(b, m);
-	}
 	size_t first = b->count;
 	mailbox_put_merges(b, m, g->marks, g->count);
 	if (takes_over)
@@ -318,7 +316,7 @@ static enum err write_merge(struct op *op, struct merging *g, bool takes_over)
 		tail_keep_row(g->tail.arena, &ours, &b->changes[i].row);
 	}
 	if (takes_over)
-		user_delete_foreign_heads(b, m->guid, true, RANK_LAST_HEADS);
+		mailbox_end_others(b, m);
 	else if (m->is_claimed)
 		user_delete_foreign_heads(b, m->guid, false, RANK_LAST_HEADS);
 	if (b->count > 0)
@@ -338,19 +336,18 @@ static bool may_give(const struct merging *g)
 }
 
 /* Mails of this process that somebody who set a higher floor had not seen. */
-static enum err merge_own(struct op *op, struct mailbox *m)
+static enum err merge_own(struct op *op, struct tail *t)
 {
+	struct mailbox *m = t->mailbox;
 	struct row_mark *late;
 	uint64_t modseq = 0;
+	TRY(takeover_reserve(op, t, &modseq));
 	size_t count = index_late(m->index, &late);
 	if (count == 0)
 		return ERR_NONE;
+	index_raise(m->index, m->floor_uid, modseq);
 	uint32_t uid = index_next_uid(m->index);
 	struct batch *b = batch_new(m->user);
-	if (uid + count > m->limit_uid) {
-		m->limit_uid = uid + (uint32_t)count + UIDS_A_FLOOR;
-		mailbox_put_open_head(b, m);
-	}
 	for (size_t i = 0; i < count; i++) {
 		late[i].uid = uid++;
 		late[i].modseq = mailbox_next_modseq(m, &modseq);
@@ -392,12 +389,13 @@ static void keep_intents(struct merging *g)
 	}
 }
 
-static enum err look(struct op *op, struct merging *g, bool takes_over)
+/* A takeover has room for `more` UIDs at least. */
+static enum err look(struct op *op, struct merging *g, bool takes_over, uint32_t more)
 {
 	struct mailbox *m = g->mailbox;
 	uint64_t floor = 0;
 	if (takes_over)
-		TRY(takeover_begin(op, &g->tail, &floor));
+		TRY(takeover_begin(op, &g->tail, more, &floor));
 	g->told_uid = index_next_uid(m->index);
 	g->told_modseq = MAX(index_modseq(m->index), floor);
 	TRY(collect(op, g));
@@ -410,14 +408,20 @@ static enum err look(struct op *op, struct merging *g, bool takes_over)
 enum err mailbox_merge(struct op *op, struct mailbox *m, bool takes_over)
 {
 	struct merging g = { .mailbox = m, .tail = { .mailbox = m, .arena = op->arena } };
-	TRY(look(op, &g, takes_over));
+	TRY(look(op, &g, takes_over, 0));
 	if (g.fresh > 0 && !takes_over && !may_give(&g)) {
 		takes_over = true;
-		TRY(look(op, &g, true));
+		TRY(look(op, &g, true, 0));
+	}
+	/* What others may not have seen as ours is not given. */
+	for (int i = 0; takes_over && g.next_uid > m->limit_uid; i++) {
+		if (i == TRIES)
+			return op_fail(op, ERR_UNAVAILABLE, "others give UIDs all the time");
+		TRY(look(op, &g, true, g.next_uid - m->floor_uid + UIDS_A_FLOOR));
 	}
 	TRY(write_merge(op, &g, takes_over));
 	if (takes_over)
-		TRY(merge_own(op, m));
+		TRY(merge_own(op, &g.tail));
 	TRY(settle_moves(op, &g));
 	if (!takes_over && mailbox_is_untold(m))
 		return mailbox_merge(op, m, true);

@@ -12,6 +12,7 @@ struct handover user_handover(const struct user *u, struct catalog_guid guid)
 			continue;
 		h.next_uid = MAX(h.next_uid, head->next_uid);
 		h.recent_uid = MAX(h.recent_uid, head->recent_uid);
+		h.late_ms = MAX(h.late_ms, (int64_t)MIN(head->late_ms, (uint64_t)INT64_MAX));
 		h.modseq = MAX(h.modseq, head->modseq);
 		if (head->is_open && u->heads[i].writer != u->writer)
 			h.limit_uid = MAX(h.limit_uid, head->limit_uid);
@@ -33,7 +34,7 @@ struct handover user_handover(const struct user *u, struct catalog_guid guid)
 static bool local_is_current(const struct mailbox *m, const struct handover *h)
 {
 	const struct local *l = &m->local;
-	return !h->is_open && !h->is_shared && h->has_closed && l->has_clean &&
+	return !h->is_open && !h->is_shared && h->has_closed && h->late_ms == 0 && l->has_clean &&
 	       l->clean.uid == h->closed.next_uid && l->clean.number == h->closed.modseq &&
 	       name_cmp(l->clean.cover, h->closed.cover) == 0;
 }
@@ -75,31 +76,33 @@ static enum err look_into_targets(struct op *op, struct tail *t)
 	return ERR_NONE;
 }
 
-/* Did mails come, or go, after the last writer had closed? A write of somebody who died before him arrived
- * late. Other hosts take his head for the truth, and their local files. */
-static bool came_late(const struct mailbox *m, const struct handover *h)
+/* Did something come after the last writer had closed? Other hosts take his head for the truth, and their
+ * local files. Of others it is behind what a floor says was seen of them. */
+static bool came_late(const struct tail *t, const struct handover *h)
 {
+	const struct mailbox *m = t->mailbox;
 	return !catalog_is_atomic(m->user->store->catalog) && h->has_closed &&
-	       index_counters(m->index).messages != h->closed.counters.messages;
+	       (index_counters(m->index).messages != h->closed.counters.messages ||
+		       takeover_has_late(t));
 }
 
 /* WAITS. What the journal has; a takeover if somebody did not close, or something came after he did. */
 static enum err load_tail(
 	struct op *op, struct mailbox *m, const struct handover *h, bool is_taking)
 {
-	struct tail t = { .mailbox = m, .arena = op->arena, .is_taking = is_taking };
+	struct tail t = { .mailbox = m, .arena = op->arena };
 	uint64_t floor = 0;
-	if (t.is_taking) {
+	if (is_taking) {
 		TRY(user_settle(op, m->user));
-		TRY(takeover_begin(op, &t, &floor));
+		TRY(takeover_begin(op, &t, 0, &floor));
 	}
 	TRY(tail_read(op, &t));
-	if (!is_taking && came_late(m, h))
+	if (!is_taking && came_late(&t, h))
 		return load_tail(op, m, h, true);
 	index_raise(m->index, h->next_uid, h->modseq);
 	m->bucket_rows = count_bucket(m);
 	m->is_loaded = true;
-	if (t.is_taking)
+	if (is_taking)
 		TRY(takeover_end(op, &t, h, floor));
 	index_end_batches(m->index);
 	return look_into_targets(op, &t);
@@ -108,7 +111,7 @@ static enum err load_tail(
 /* What the last writer closed with is what the base holds: the journal has nothing to add. */
 static bool base_is_whole(const struct mailbox *m, const struct handover *h)
 {
-	return h->has_closed && !h->is_open && !h->is_shared &&
+	return h->has_closed && !h->is_open && !h->is_shared && h->late_ms == 0 &&
 	       index_next_uid(m->index) == h->closed.next_uid &&
 	       index_modseq(m->index) == h->closed.modseq &&
 	       name_cmp(index_cover(m->index), h->closed.cover) == 0;
@@ -119,6 +122,7 @@ enum err mailbox_load(struct op *op, struct mailbox *m)
 	bool is_whole = false;
 	struct store *s = m->user->store;
 	struct handover h = user_handover(m->user, m->guid);
+	m->late_ms = h.late_ms;
 	TRY(local_open(op, m));
 	if ((h.is_open || m->local.pending > 0) && !local_is_of_last_writer(m))
 		local_distrust(m);
@@ -143,7 +147,7 @@ enum err mailbox_load(struct op *op, struct mailbox *m)
 	m->bucket_rows = count_bucket(m);
 	m->is_loaded = true;
 	(void)index_forget(m->index, UINT64_MAX, UINT64_MAX);
-	if (m->seen_ms == 0) /* a clean hand-over: nobody else was there */
+	if (m->seen_ms == 0 || is_whole) /* a clean hand-over: nobody else was there */
 		m->seen_ms = now_wall_us() / US_PER_MS;
 	TRY(flags_adopt_pending(op, m));
 	if (!is_current || m->local.log_fd < 0 || !m->local.is_trusted)

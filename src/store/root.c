@@ -26,7 +26,8 @@ bool root_is_whole(const struct user *u)
 			return false;
 		last = &u->heads[i];
 	}
-	return last && !last->head.is_open && name_cmp(last->head.cover, u->tree.cover) == 0;
+	return last && !last->head.is_open && last->head.late_ms == 0 &&
+	       name_cmp(last->head.cover, u->tree.cover) == 0;
 }
 
 void root_close(struct batch *b, struct user *u)

@@ -27,6 +27,9 @@
 
 #define STORE_TAIL_MS       (10 * 60 * 1000) /* a tail starts so long before the cover */
 #define STORE_WRITE_US      (30 * US_PER_SEC)
+/* So long after we ended the head of somebody who may live, rows that he acknowledges without knowing may
+ * become durable (late.c): since his last look refresh_us and a write; ours took a write; clocks. */
+#define STORE_LATE_US(s)    ((s)->settings.refresh_us + 2 * STORE_WRITE_US + 10 * US_PER_SEC)
 #define STORE_BUCKET_ROWS   10000
 #define STORE_OID_HEX       (2 * ROW_ID_BYTES)
 #define STORE_GUID_HEX      (2 * CATALOG_GUID_BYTES)
@@ -77,6 +80,7 @@ struct catalog_guid tree_inbox_guid(const struct user *u);
 enum err tree_read_tail(struct op *op, struct user *u);
 /* Adds our open head of the root scope, which comes before our first change; takes it away. */
 void tree_claim(struct batch *b, struct user *u);
+void tree_put_open_head(struct batch *b, struct user *u);
 void tree_release(struct batch *b, struct user *u);
 /* WAITS. The user's first batch, and default mailboxes that are not there. */
 enum err tree_create_first(struct op *op, struct user *u);
@@ -130,6 +134,7 @@ struct user {
 	struct user_bucket *buckets;
 	size_t bucket_count;
 	int64_t tree_seen_ms; /* wall time when others' changes of names were looked for */
+	int64_t tree_late_ms; /* as mailbox.late_ms */
 	int64_t looked_us;    /* at heads and tails; monotonic */
 	struct timer refresh; /* refresh.c */
 	bool is_refreshing;
@@ -256,6 +261,7 @@ struct mailbox {
 	bool must_take_over;           /* somebody else was */
 	uint32_t floor_uid, limit_uid; /* from the one, below the other */
 	int64_t seen_ms;               /* wall time when others' rows were looked for */
+	int64_t late_ms;               /* until then rows of those that we ended may come */
 	bool was_left;                 /* who opened it gave up; others may try */
 	bool has_clean_head;           /* it was opened from this one and not written since */
 	struct head_writer clean_head;
@@ -302,6 +308,7 @@ struct handover {
 	uint32_t next_uid, recent_uid;
 	uint32_t limit_uid; /* others that did not close it give no UIDs from here on */
 	uint64_t modseq;
+	int64_t late_ms; /* the greatest of all heads */
 };
 struct handover user_handover(const struct user *u, struct catalog_guid mailbox);
 /* WAITS. Reads local files and journal; takes over from who did not close it. Hold the write lock. */
@@ -325,7 +332,7 @@ enum err mailbox_close_cleanly(struct op *op, struct mailbox *m, struct batch *b
 void mailbox_free(struct mailbox *m);
 void mailbox_mark_removed(struct mailbox *m);
 
-/* ---- takeover.c, merge.c, refresh.c: several writers ---- */
+/* ---- takeover.c, late.c, merge.c, refresh.c: several writers ---- */
 
 #define UIDS_A_FLOOR 1000
 
@@ -343,6 +350,17 @@ void mailbox_put_merges(
 struct kept_rows;
 void mailbox_put_floor(struct batch *b, struct mailbox *m, uint32_t uid, uint64_t modseq,
 	const struct kept_rows *rows);
+/* Adds the end of all others' heads. Our open head is put before, if one of them may live. */
+void mailbox_end_others(struct batch *b, struct mailbox *m);
+/* Until when rows of somebody who was ended may come that nobody looked for yet (wall); 0: all were. */
+int64_t mailbox_late_ms(const struct mailbox *m);
+/* The same of any scope, by what its own process knows: until when, and when it looked. */
+int64_t user_late_ms(const struct user *u, struct catalog_guid mailbox, int64_t own, int64_t seen);
+/* Is somebody's open head there who may live: of another host? */
+bool user_has_living(const struct user *u, struct catalog_guid mailbox);
+/* WAITS. Puts our open heads of what `b` changes again: it took so long since we looked that somebody may
+ * have ended them, and waits no longer for us. */
+enum err user_claim_again(struct op *op, const struct batch *b);
 /* Is no head of anybody else left, as far as they were read? */
 bool mailbox_is_alone(const struct mailbox *m);
 /* Is all here that the heads of others tell of? */

@@ -86,7 +86,7 @@ static void note_row(struct tail *t, const struct catalog_row *row)
 		tail_keep_row(t->arena, &t->intents, row);
 	if (name_writer(row->name) == m->user->writer)
 		return;
-	if (t->is_taking && (op.op == ROW_EXPUNGE || op.op == ROW_FLAGS))
+	if (op.op == ROW_EXPUNGE || op.op == ROW_FLAGS)
 		tail_keep_row(t->arena, &t->others, row);
 	for (size_t i = 0; i < t->absent_count && op.op == ROW_EXPUNGE; i++)
 		if (t->absent[i].writer == name_writer(row->name))
@@ -144,10 +144,14 @@ struct catalog_name tail_begin(const struct mailbox *m, uint32_t *out_bucket)
 	int64_t from_ms = (int64_t)MIN(name_ms(cover), (uint64_t)(now_wall_us() / US_PER_MS));
 	if (m->seen_ms > 0)
 		from_ms = MIN(from_ms, m->seen_ms);
-	/* Who made the cover looked for rows of others so long ago. */
 	from_ms -= STORE_TAIL_MS;
-	if (!catalog_is_atomic(s->catalog))
+	/* Whose cover stands in local files looked for rows of others so long ago. */
+	if (!catalog_is_atomic(s->catalog) && m->seen_ms == 0)
 		from_ms -= s->settings.refresh_us / US_PER_MS;
+	int64_t late_ms = mailbox_late_ms(m);
+	if (late_ms > 0)
+		from_ms = MIN(from_ms, late_ms - STORE_LATE_US(s) / US_PER_MS - STORE_TAIL_MS);
+	from_ms = MAX(from_ms, 0);
 	struct catalog_name after = name_at_ms(name_is_none(cover) ? 0 : from_ms);
 	*out_bucket = base_tail_bucket(m, after);
 	/* The last bucket that was in use before the tail begins. */
@@ -169,9 +173,9 @@ enum err tail_read(struct op *op, struct tail *t)
 	 * was expunged there. */
 	(void)index_forget(m->index, UINT64_MAX, UINT64_MAX);
 	/* Who is there may have gone on to the next bucket since the heads were read. */
-	uint32_t last_bucket = user_bucket_of(u, m->guid) + (t->absent_count > 0);
-	TRY(catalog_read_rows(op, u->store->catalog, u->name, m->guid, bucket, last_bucket,
-		t->after, fold_tail_row, t));
+	uint32_t last_bucket = user_bucket_of(u, m->guid) + (t->absent_count > 0 || m->late_ms > 0);
+	TRY(catalog_read_tail(op, u->store->catalog, u->name, m->guid, bucket, last_bucket,
+		t->after, index_cover(m->index), fold_tail_row, t));
 	m->seen_ms = begin_ms;
 	return ERR_NONE;
 }

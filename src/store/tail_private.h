@@ -23,7 +23,6 @@ struct tail {
 	struct arena *arena;
 	struct absent_writer *absent;
 	size_t absent_count;
-	bool is_taking;            /* a takeover: what was not seen before is told anew */
 	struct catalog_name after; /* where the tail began */
 	struct catalog_name own; /* our first floor row: what it raises is no fact of the journal */
 	/* Rows of mails that do not count, or of nobody: they go. */
@@ -57,8 +56,13 @@ enum err tail_settle_intent(struct op *op, struct batch *b, struct tail *t,
 
 /* ---- takeover.c ---- */
 
-/* WAITS. Our open head and a floor row, above all that others may give. The floor row is not folded: the
- * index would seem to cover what was not read. */
-enum err takeover_begin(struct op *op, struct tail *t, uint64_t *out_modseq);
+/* WAITS. Our open head and a floor row, above all that others may give, with room for so many UIDs at least.
+ * The floor row is not folded: the index would seem to cover what was not read. */
+enum err takeover_begin(struct op *op, struct tail *t, uint32_t more, uint64_t *out_modseq);
+/* WAITS. What is late gets UIDs below a limit that others saw: if ours has no room for it, the takeover begins
+ * anew, and *floor is the modseq of that. */
+enum err takeover_reserve(struct op *op, struct tail *t, uint64_t *floor);
+/* Is there something that came behind what somebody's floor row says was seen? After the tail was folded. */
+bool takeover_has_late(const struct tail *t);
 /* WAITS. After the tail was folded. */
 enum err takeover_end(struct op *op, struct tail *t, const struct handover *h, uint64_t floor);

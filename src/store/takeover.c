@@ -106,15 +106,17 @@ static enum err write_floor(struct op *op, struct tail *t, const struct handover
 	return user_write(op, m->user, b);
 }
 
-enum err takeover_begin(struct op *op, struct tail *t, uint64_t *out_modseq)
+enum err takeover_begin(struct op *op, struct tail *t, uint32_t more, uint64_t *out_modseq)
 {
 	struct mailbox *m = t->mailbox;
 	struct user *u = m->user;
 	for (int i = 0; i < TRIES; i++) {
 		struct handover h = user_handover(u, m->guid);
-		if (h.limit_uid > STORE_SEEN_UID_MAX - 2 * UIDS_A_FLOOR)
+		uint32_t above = MAX(h.limit_uid, index_next_uid(m->index));
+		if (more > STORE_SEEN_UID_MAX / 2 ||
+			above > STORE_SEEN_UID_MAX - 2 * UIDS_A_FLOOR - more)
 			return op_fail(op, ERR_LIMIT, "the mailbox has no UIDs left");
-		TRY(write_floor(op, t, &h, 0, out_modseq));
+		TRY(write_floor(op, t, &h, more, out_modseq));
 		if (catalog_is_atomic(u->store->catalog))
 			return ERR_NONE;
 		TRY(user_read_heads(op, u));
@@ -227,7 +229,7 @@ static void add_if_untold(struct marks *k, const struct row_mark *mark, uint64_t
 }
 
 /* What came behind the rows that an earlier owner had seen: his sessions were told greater modseqs. */
-static void find_late_ops(struct tail *t, struct marks *k)
+static void find_late_ops(const struct tail *t, struct marks *k)
 {
 	for (size_t i = 0; i < t->others.count; i++) {
 		const struct catalog_row *row = &t->others.items[i].row;
@@ -245,6 +247,17 @@ static void find_late_ops(struct tail *t, struct marks *k)
 	}
 }
 
+bool takeover_has_late(const struct tail *t)
+{
+	AUTO_ARENA(arena, 0);
+	struct marks k = { .index = t->mailbox->index, .arena = &arena };
+	struct row_mark *late;
+	size_t count = index_late(k.index, &late);
+	mem_free(late);
+	find_late_ops(t, &k);
+	return count + k.count > 0;
+}
+
 /* Merge rows for what an earlier owner had not seen. */
 static void put_late(struct batch *b, struct tail *t, uint64_t *modseq)
 {
@@ -258,14 +271,22 @@ static void put_late(struct batch *b, struct tail *t, uint64_t *modseq)
 		add_mark(&k, &late[i]);
 	}
 	mem_free(late);
-	if (count > 0) {
-		m->limit_uid = MAX(m->limit_uid, uid + UIDS_A_FLOOR);
-		mailbox_put_open_head(b, m);
-	}
 	find_late_ops(t, &k);
 	for (size_t i = 0; i < k.count; i++)
 		k.items[i].modseq = mailbox_next_modseq(m, modseq);
 	mailbox_put_merges(b, m, k.items, k.count);
+}
+
+enum err takeover_reserve(struct op *op, struct tail *t, uint64_t *floor)
+{
+	struct mailbox *m = t->mailbox;
+	struct row_mark *late;
+	size_t count = index_late(m->index, &late);
+	mem_free(late);
+	uint32_t from = MAX(index_next_uid(m->index), m->floor_uid);
+	if (count == 0 || from + count <= m->limit_uid)
+		return ERR_NONE;
+	return takeover_begin(op, t, (uint32_t)MIN(count + UIDS_A_FLOOR, UINT32_MAX), floor);
 }
 
 enum err takeover_end(struct op *op, struct tail *t, const struct handover *h, uint64_t floor)
@@ -273,6 +294,8 @@ enum err takeover_end(struct op *op, struct tail *t, const struct handover *h, u
 	struct mailbox *m = t->mailbox;
 	struct user *u = m->user;
 	bool is_atomic = catalog_is_atomic(u->store->catalog);
+	if (!is_atomic)
+		TRY(takeover_reserve(op, t, &floor));
 	struct batch *b = batch_new(u);
 	uint64_t seen = index_modseq(m->index), restart = MAX(floor, modseq_restart(seen, 0));
 	uint64_t modseq = restart;
@@ -291,7 +314,7 @@ enum err takeover_end(struct op *op, struct tail *t, const struct handover *h, u
 	}
 	if (!is_atomic)
 		put_leftovers(b, t);
-	user_delete_foreign_heads(b, m->guid, true, RANK_LAST_HEADS);
+	mailbox_end_others(b, m);
 	return user_write(op, u, b);
 }
 
@@ -352,10 +375,13 @@ enum err mailbox_ensure_uids(struct op *op, struct mailbox *m, size_t count)
 	if (!m->must_take_over && has_room)
 		return ERR_NONE;
 	m->must_take_over = m->must_take_over || !mailbox_has_seen_heads(m);
-	if (!m->must_take_over)
+	for (int i = 0; i < TRIES; i++) {
+		if (m->must_take_over)
+			TRY(mailbox_merge(op, m, true));
+		if (m->is_checked && !m->must_take_over &&
+			index_next_uid(m->index) + count <= m->limit_uid)
+			return ERR_NONE;
 		TRY(raise_limit(op, m, count));
-	if (m->must_take_over)
-		TRY(mailbox_merge(op, m, true));
-	return index_next_uid(m->index) + count <= m->limit_uid ? ERR_NONE
-								: raise_limit(op, m, count);
+	}
+	return op_fail(op, ERR_UNAVAILABLE, "other hosts take the mailbox over all the time");
 }

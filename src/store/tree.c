@@ -215,6 +215,8 @@ static enum err tree_begin(struct op *op, struct user *u)
 {
 	TRY(task_mutex_lock(op, &u->tree_lock));
 	enum err e = user_settle(op, u);
+	if (e == ERR_NONE)
+		e = user_look(op, u);
 	if (e != ERR_NONE)
 		task_mutex_unlock(&u->tree_lock);
 	return e;

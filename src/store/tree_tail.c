@@ -4,6 +4,8 @@
  * tree_fold.c, and is seen by whoever looks next. */
 #include "store/store_private.h"
 
+#include "base/hash.h"
+
 static const struct catalog_guid root_scope;
 
 struct removal {
@@ -65,8 +67,17 @@ static enum err take_over(struct op *op, struct tail *t)
 	for (size_t i = 0; i < t->removed_count && !is_atomic; i++)
 		batch_garbage(b, STORE_PURGE_OBJECT, t->removed[i].mailbox, 0, t->removed[i].name,
 			queued);
+	if (!is_atomic && user_has_living(u, root_scope)) {
+		u->tree_late_ms = (now_wall_us() + STORE_LATE_US(u->store)) / US_PER_MS;
+		tree_put_open_head(b, u);
+	}
 	user_delete_foreign_heads(b, root_scope, true, RANK_LAST_HEADS);
 	return user_write(op, u, b);
+}
+
+static int64_t tree_late_ms(const struct user *u)
+{
+	return user_late_ms(u, root_scope, u->tree_late_ms, u->tree_seen_ms);
 }
 
 /* WAITS. The cover may lie ahead of the wall, by the clock of its writer. */
@@ -82,6 +93,10 @@ static enum err read_tail(struct op *op, struct tail *t)
 	from_ms -= STORE_TAIL_MS;
 	if (!catalog_is_atomic(s->catalog))
 		from_ms -= s->settings.refresh_us / US_PER_MS;
+	int64_t late_ms = tree_late_ms(u);
+	if (late_ms > 0)
+		from_ms = MIN(from_ms, late_ms - STORE_LATE_US(s) / US_PER_MS - STORE_TAIL_MS);
+	from_ms = MAX(from_ms, 0);
 	struct catalog_name after = name_at_ms(name_is_none(cover) ? 0 : from_ms);
 	t->is_taking = has_open_heads(u);
 	TRY(catalog_read_rows(op, s->catalog, u->name, root_scope, 0, 0, after, fold_row, t));
@@ -128,9 +143,16 @@ static void put_own_head(struct batch *b, struct user *u, bool is_open)
 {
 	char key[HEAD_OPEN_SIZE];
 	AUTO_BUF(value, 0);
-	head_writer_encode(
-		&value, &(struct head_writer){ .is_open = is_open, .cover = u->tree.cover });
+	head_writer_encode(&value, &(struct head_writer){ .is_open = is_open,
+					   .cover = u->tree.cover,
+					   .host = hash_stable(u->store->settings.host),
+					   .late_ms = (uint64_t)tree_late_ms(u) });
 	batch_put_head(b, root_scope, head_writer_key(u->writer, key), &value);
+}
+
+void tree_put_open_head(struct batch *b, struct user *u)
+{
+	put_own_head(b, u, true);
 }
 
 void tree_claim(struct batch *b, struct user *u)

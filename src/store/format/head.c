@@ -29,12 +29,17 @@ bool head_is_writer_key(struct str key, uint32_t *out_writer)
 	return key_has_writer(key, STR(HEAD_OPEN), out_writer);
 }
 
+static enum err cut_version(struct str *rest, uint8_t newest, uint8_t *out)
+{
+	if (!cut_u8(rest, out) || *out == 0)
+		return ERR_CORRUPT;
+	return *out > newest ? ERR_UNSUPPORTED : ERR_NONE;
+}
+
 static enum err check_version(struct str *rest)
 {
 	uint8_t version;
-	if (!cut_u8(rest, &version) || version == 0)
-		return ERR_CORRUPT;
-	return version > HEAD_VERSION ? ERR_UNSUPPORTED : ERR_NONE;
+	return cut_version(rest, HEAD_VERSION, &version);
 }
 
 void head_counters_encode(struct buf *out, const struct head_counters *counters)
@@ -55,7 +60,7 @@ bool head_counters_cut(struct str *rest, struct head_counters *out)
 
 void head_writer_encode(struct buf *out, const struct head_writer *head)
 {
-	buf_put_byte(out, HEAD_VERSION);
+	buf_put_byte(out, head->late_ms > 0 ? HEAD_LATE : HEAD_VERSION);
 	buf_put_byte(out, (char)((head->is_open ? WRITER_IS_OPEN : 0) |
 				  (head->may_lose_flags ? WRITER_MAY_LOSE_FLAGS : 0)));
 	number_put_varint(out, head->next_uid);
@@ -65,20 +70,25 @@ void head_writer_encode(struct buf *out, const struct head_writer *head)
 	head_counters_encode(out, &head->counters);
 	put_bytes(out, head->cover.bytes, CATALOG_NAME_BYTES);
 	number_put_varint(out, head->host);
+	if (head->late_ms > 0)
+		number_put_varint(out, head->late_ms);
 }
 
 enum err head_writer_decode(struct str value, struct head_writer *out)
 {
 	struct head_writer h = { 0 };
 	struct str rest = value;
-	uint8_t bits;
-	TRY(check_version(&rest));
-	bool ok = cut_u8(&rest, &bits) && bits <= (WRITER_IS_OPEN | WRITER_MAY_LOSE_FLAGS) &&
-		  cut_u32(&rest, &h.next_uid) && cut_u32(&rest, &h.limit_uid) &&
-		  cut_u32(&rest, &h.recent_uid) && number_cut_varint(&rest, &h.modseq) &&
-		  head_counters_cut(&rest, &h.counters) &&
-		  cut_bytes(&rest, h.cover.bytes, CATALOG_NAME_BYTES) &&
-		  number_cut_varint(&rest, &h.host) && rest.n == 0;
+	uint8_t version, bits;
+	TRY(cut_version(&rest, HEAD_LATE, &version));
+	bool ok =
+		cut_u8(&rest, &bits) && bits <= (WRITER_IS_OPEN | WRITER_MAY_LOSE_FLAGS) &&
+		cut_u32(&rest, &h.next_uid) && cut_u32(&rest, &h.limit_uid) &&
+		cut_u32(&rest, &h.recent_uid) && number_cut_varint(&rest, &h.modseq) &&
+		head_counters_cut(&rest, &h.counters) &&
+		cut_bytes(&rest, h.cover.bytes, CATALOG_NAME_BYTES) &&
+		number_cut_varint(&rest, &h.host) &&
+		(version < HEAD_LATE || (number_cut_varint(&rest, &h.late_ms) && h.late_ms > 0)) &&
+		rest.n == 0;
 	if (!ok)
 		return ERR_CORRUPT;
 	h.is_open = (bits & WRITER_IS_OPEN) != 0;

@@ -16,6 +16,7 @@
 #include "store/format/row.h"
 
 #define HEAD_VERSION    1
+#define HEAD_LATE       2 /* version of a writer head with late_ms */
 #define HEAD_ROOT_KEY   STR("root")
 #define HEAD_BUCKET     STR("bucket")
 #define HEAD_GENERATION STR("generation")
@@ -36,6 +37,9 @@ struct head_writer {
 	struct head_counters counters; /* exact when closed */
 	struct catalog_name cover;
 	uint64_t host; /* hash_stable() of its name: who has its lock knows that he is dead */
+	/* Rows of somebody whose head was ended, and who may live, come until then (wall clock); 0: of
+	 * nobody. */
+	uint64_t late_ms;
 };
 /* As a part of a head's value. */
 void head_counters_encode(struct buf *out, const struct head_counters *counters);

@@ -36,7 +36,27 @@ static void a_writer_head_comes_back(void **state)
 	hex_encode(&hex, buf_str(&b));
 	assert_str(buf_str(&hex),
 		STR("01030cf4070be8070a030102c0c40701020300000000000000000000000000ac02"));
-	assert_err(head_writer_decode(STR("\x02"), &got), ERR_UNSUPPORTED);
+	assert_err(head_writer_decode(STR("\x03"), &got), ERR_UNSUPPORTED);
+}
+
+static void a_writer_head_says_how_long_rows_may_be_late(void **state)
+{
+	(void)state;
+	struct head_writer head = { .next_uid = 12, .late_ms = 1700000000000 }, got;
+	AUTO_BUF(b, 0);
+	head_writer_encode(&b, &head);
+	assert_ok(head_writer_decode(buf_str(&b), &got));
+	assert_int_equal(got.late_ms, 1700000000000);
+	assert_int_equal(got.next_uid, 12);
+	for (size_t n = 0; n < b.n; n++)
+		assert_err(head_writer_decode((struct str){ b.p, n }, &got), ERR_CORRUPT);
+	/* Without it the bytes are those of version 1, which know no such thing. */
+	head.late_ms = 0;
+	buf_clear(&b);
+	head_writer_encode(&b, &head);
+	assert_int_equal(b.p[0], 1);
+	buf_put_byte(&b, 1);
+	assert_err(head_writer_decode(buf_str(&b), &got), ERR_CORRUPT);
 }
 
 static void the_key_names_the_writer(void **state)
@@ -101,6 +121,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_writer_head_comes_back),
+		cmocka_unit_test(a_writer_head_says_how_long_rows_may_be_late),
 		cmocka_unit_test(the_key_names_the_writer),
 		cmocka_unit_test(the_root_lists_mailboxes_and_subscriptions),
 		cmocka_unit_test(a_bucket_head_is_a_number),

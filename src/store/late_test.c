@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a host acknowledges without knowing that another one ended it and closed, and that nobody announces,
+ * since it dies. Whoever opens the mailbox next sees it, and all hosts show the same. */
+#include "store/pair_test.h"
+
+#define LATE_US STORE_LATE_US
+
+/* `a` has INBOX with three mails; `b` took over, changed something and closed. */
+static struct mailbox *ended_by_b(struct pair *p)
+{
+	struct mailbox *a = world_box(p->a, "INBOX");
+	(void)world_append(p->a, a, "a1");
+	(void)world_append(p->a, a, "a2");
+	(void)world_append(p->a, a, "a3");
+	world_open_store(p->b);
+	struct mailbox *b = world_box(p->b, "INBOX");
+	(void)world_append(p->b, b, "b1");
+	assert_int_equal(index_counters(b->index).messages, 4);
+	mailbox_unref(b);
+	world_stop(p->b);
+	return a;
+}
+
+static void expunge(struct world *w, struct view *v, uint32_t seq)
+{
+	world_flags(w, v, seq, seq, FLAGS_ADD, MAIL_DELETED);
+	assert_ok(view_expunge(&w->op, v, NULL));
+}
+
+static struct str seen_by(struct world *w)
+{
+	world_open_store(w);
+	struct mailbox *m = world_box(w, "INBOX");
+	struct str found = world_describe(w, m);
+	assert_ok(mailbox_verify(&w->op, m));
+	mailbox_unref(m);
+	return found;
+}
+
+/* As many mails as before: no number tells of it. */
+static void change_without_knowing(struct pair *p, struct mailbox *a)
+{
+	struct view *v = world_view(p->a, a);
+	(void)world_append(p->a, a, "a4");
+	expunge(p->a, v, 1);
+	(void)world_sync(p->a, v, true);
+	world_flags(p->a, v, 1, 1, FLAGS_ADD, MAIL_FLAGGED);
+	assert_ok(flags_journal_flush(&p->a->op, a));
+	view_close(v);
+	mailbox_unref(a);
+	world_crash(p->a);
+}
+
+static void assert_all_is_there(struct world *w, size_t messages)
+{
+	struct mailbox *m = world_box(w, "INBOX");
+	struct mail mail;
+	struct view *v = world_view(w, m);
+	assert_int_equal(view_exists(v), messages);
+	assert_true(view_get(v, 1, &mail));
+	assert_int_equal(mail.uid, 2); /* the first is expunged */
+	assert_int_equal(mail.flags & MAIL_STORABLE_FLAGS, MAIL_FLAGGED);
+	world_assert_body(w, v, (uint32_t)messages, "a4");
+	view_close(v);
+	mailbox_unref(m);
+}
+
+static void who_closed_sees_it_when_he_comes_back_in(struct pair *p)
+{
+	change_without_knowing(p, ended_by_b(p));
+	struct str at_b = seen_by(p->b);
+	assert_all_is_there(p->b, 4);
+	world_stop(p->b);
+	/* Without local files, and with those of the one who died. */
+	assert_str(seen_by(p->a), at_b);
+	world_reopen(p->a, WORLD_CRASH_DROP);
+	assert_all_is_there(p->a, 4);
+}
+PAIR_TEST(who_closed_sees_it_when_he_comes_back)
+
+/* Nobody came while it could still happen: the first who comes afterwards looks. */
+static void also_days_later_in(struct pair *p)
+{
+	change_without_knowing(p, ended_by_b(p));
+	assert_ok(task_sleep(&p->b->op, 3 * INT64_C(86400) * US_PER_SEC));
+	(void)seen_by(p->b);
+	assert_all_is_there(p->b, 4);
+	world_stop(p->b);
+	world_open_store(p->a);
+}
+PAIR_TEST(also_days_later)
+
+static void status_counts_it_in(struct pair *p)
+{
+	struct mailbox_status s;
+	struct mailbox *a = ended_by_b(p);
+	(void)world_append(p->a, a, "a4");
+	mailbox_unref(a);
+	world_crash(p->a);
+	world_open_store(p->b);
+	assert_ok(mailbox_status(&p->b->op, p->b->user, STR("INBOX"), &s));
+	assert_int_equal(s.messages, 5);
+	world_stop(p->b);
+	world_open_store(p->a);
+}
+PAIR_TEST(status_counts_it)
+
+static uint64_t reads_to_open(struct world *w)
+{
+	world_open_store(w);
+	uint64_t reads = catalog_counters(w->catalog).reads;
+	struct mailbox *m = world_box(w, "INBOX");
+	reads = catalog_counters(w->catalog).reads - reads;
+	mailbox_unref(m);
+	world_stop(w);
+	return reads;
+}
+
+/* Within the time each opening looks; the first one afterwards ends it for good, also one who writes
+ * nothing. */
+static void the_time_ends_in(struct pair *p)
+{
+	mailbox_unref(ended_by_b(p));
+	int64_t late_us = LATE_US(p->a->store);
+	world_crash(p->a);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(reads_to_open(p->b), 1);
+	assert_ok(task_sleep(&p->b->op, late_us + US_PER_SEC));
+	assert_int_equal(reads_to_open(p->b), 1);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(reads_to_open(p->b), 0);
+	world_open_store(p->a);
+}
+PAIR_TEST(the_time_ends)
+
+/* Somebody of the same host is dead: there is nothing to wait for. */
+static void who_died_here_is_not_waited_for_in(struct pair *p)
+{
+	struct mailbox *a = world_box(p->a, "INBOX");
+	(void)world_append(p->a, a, "a1");
+	mailbox_unref(a);
+	world_reopen(p->a, WORLD_CRASH);
+	mailbox_unref(world_box(p->a, "INBOX"));
+	world_stop(p->a);
+	assert_int_equal(reads_to_open(p->a), 0);
+	world_open_store(p->a);
+}
+PAIR_TEST(who_died_here_is_not_waited_for)
+
+/* The one who took over dies, too, and begins again: the first one may still live. */
+static void a_crash_does_not_forget_it_in(struct pair *p)
+{
+	struct mailbox *a = world_box(p->a, "INBOX");
+	(void)world_append(p->a, a, "a1");
+	world_open_store(p->b);
+	struct mailbox *b = world_box(p->b, "INBOX");
+	(void)world_append(p->b, b, "b1");
+	mailbox_unref(b);
+	world_reopen(p->b, WORLD_CRASH);
+	mailbox_unref(world_box(p->b, "INBOX"));
+	world_stop(p->b);
+	(void)world_append(p->a, a, "a2");
+	mailbox_unref(a);
+	world_crash(p->a);
+	world_open_store(p->b);
+	b = world_box(p->b, "INBOX");
+	assert_int_equal(index_counters(b->index).messages, 3);
+	mailbox_unref(b);
+	world_stop(p->b);
+	world_open_store(p->a);
+}
+PAIR_TEST(a_crash_does_not_forget_it)
+
+/* His write took longer than others wait for him: his open head says that he is there. */
+static void who_was_too_slow_says_so_in(struct pair *p)
+{
+	struct mailbox *a = ended_by_b(p);
+	const struct store *s = p->a->store;
+	world_open_store(p->b);
+	assert_false(user_has_living(p->b->user, a->guid));
+	AUTO_BUF(value, 0);
+	row_hole_encode(&value, 1, 1);
+	for (int i = 0; i < 2; i++) {
+		struct batch *b = batch_new(p->a->user);
+		batch_put_op(b, a->guid, a->bucket, &value);
+		p->a->user->heads_us = now_us();
+		if (i == 1)
+			p->a->user->heads_us -= s->settings.refresh_us + STORE_WRITE_US + 1;
+		assert_ok(user_write(&p->a->op, p->a->user, b));
+		assert_ok(user_read_heads(&p->b->op, p->b->user));
+		assert_int_equal(user_has_living(p->b->user, a->guid), i);
+	}
+	mailbox_unref(a);
+}
+PAIR_TEST(who_was_too_slow_says_so)
+
+/* Names: created without knowing that somebody ended it. */
+static void a_mailbox_that_was_created_late_is_there_in(struct pair *p)
+{
+	struct tree_entry e;
+	assert_ok(tree_create(&p->a->op, p->a->user, STR("first"), STR("")));
+	world_open_store(p->b);
+	assert_ok(tree_create(&p->b->op, p->b->user, STR("of-b"), STR("")));
+	world_stop(p->b);
+	assert_ok(tree_create(&p->a->op, p->a->user, STR("late"), STR("")));
+	world_crash(p->a);
+	assert_ok(task_sleep(&p->b->op, 3600 * US_PER_SEC));
+	world_open_store(p->b);
+	assert_ok(tree_lookup(&p->b->op, p->b->user, STR("late"), &e));
+	world_stop(p->b);
+	world_open_store(p->a);
+}
+PAIR_TEST(a_mailbox_that_was_created_late_is_there)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(who_closed_sees_it_when_he_comes_back),
+		cmocka_unit_test(also_days_later),
+		cmocka_unit_test(status_counts_it),
+		cmocka_unit_test(the_time_ends),
+		cmocka_unit_test(who_died_here_is_not_waited_for),
+		cmocka_unit_test(a_crash_does_not_forget_it),
+		cmocka_unit_test(who_was_too_slow_says_so),
+		cmocka_unit_test(a_mailbox_that_was_created_late_is_there),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
