@@ -16,7 +16,6 @@ arrived; then everything is killed once more, and who comes then must find each 
 
 import argparse
 import functools
-import json
 import pathlib
 import random
 import signal
@@ -33,6 +32,7 @@ from crash.load import Load  # noqa: E402
 from faults.clouds_kit import QUICK, Cloud  # noqa: E402
 from faults.storm import Storm  # noqa: E402
 from kit.instance import Instance, is_running, kill_process  # noqa: E402
+from kit.report import tell  # noqa: E402
 from kit.storage import PAIRS, Storage, remove_below  # noqa: E402
 from kit.testenv import Skip  # noqa: E402
 from kit.waiting import wait_until  # noqa: E402
@@ -44,10 +44,6 @@ ROUND_LIMIT_S = 300
 VICTIMS = ("mail", "everything", "login", "mail", "auth", "master", "mail")
 STORM_VICTIMS = ("mail", "state", "host", "everything", "mail", "moved", "host", "auth", "master")
 FLAGS_LAG_S = 60  # while the catalog is away nothing is written there
-
-
-def tell(name, status, seconds, reason=""):
-    print(json.dumps({"name": name, "status": status, "seconds": seconds, "reason": reason}), flush=True)
 
 
 def log_in(instance, ledger):

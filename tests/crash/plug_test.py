@@ -9,7 +9,6 @@ must be broken; a test that loses nothing then is blind."""
 
 import argparse
 import functools
-import json
 import os
 import pathlib
 import random
@@ -28,14 +27,11 @@ sys.path.insert(0, str(TESTS))
 from crash.ledger import Ledger  # noqa: E402
 from crash.load import Load  # noqa: E402
 from kit.instance import Instance  # noqa: E402
+from kit.report import tell  # noqa: E402
 
 USER_COUNT = 4
 FLAGS_LAG_S = 3  # obox_flags_journal = async: written within a second, when the disk is quick
 ROUND_LIMIT_S = 180
-
-
-def tell(name, status, seconds, reason=""):
-    print(json.dumps({"name": name, "status": status, "seconds": seconds, "reason": reason}), flush=True)
 
 
 VARIABLES = ("POWERLOSS_DIR", "POWERLOSS_STATE", "POWERLOSS_BOOT_ID", "POWERLOSS_IGNORE_SYNC")

@@ -17,7 +17,6 @@ One JSON line per round goes to standard output (tests/runner.py)."""
 import argparse
 import contextlib
 import functools
-import json
 import pathlib
 import random
 import signal
@@ -36,7 +35,9 @@ from faults.nodes import run_nodes  # noqa: E402
 from kit import mails  # noqa: E402
 from kit.imap import ImapError  # noqa: E402
 from kit.instance import Instance  # noqa: E402
+from kit.report import tell  # noqa: E402
 from kit.testenv import Skip  # noqa: E402
+from kit.waiting import wait_for_success  # noqa: E402
 
 USER_COUNT = 4
 BACK_WITHIN_S = 60
@@ -68,24 +69,9 @@ FAULTS = {
 LONG_SLOW_S = 5
 
 
-def tell(name, status, seconds, reason=""):
-    print(json.dumps({"name": name, "status": status, "seconds": seconds, "reason": reason}), flush=True)
-
-
 def log_in(instance, user):
     """A session, as soon as the service is back."""
-    return until_back(lambda: instance.imap(user, timeout=20), "login")
-
-
-def until_back(ask, what):
-    deadline = time.monotonic() + BACK_WITHIN_S
-    while True:
-        try:
-            return ask()
-        except Exception as e:
-            if time.monotonic() > deadline:
-                raise AssertionError(f"no {what} within {BACK_WITHIN_S} s after the fault: {e}") from e
-            time.sleep(0.2)
+    return wait_for_success(lambda: instance.imap(user, timeout=20), "login after the fault", BACK_WITHIN_S)
 
 
 def works_again(instance):
@@ -97,7 +83,7 @@ def works_again(instance):
         if reply.code != 250:
             raise AssertionError(reply)
 
-    until_back(deliver, "delivery")
+    wait_for_success(deliver, "delivery after the fault", BACK_WITHIN_S)
     with log_in(instance, user) as client:
         assert client.select().exists >= 1
         client.fetch("1", "BODY.PEEK[]")

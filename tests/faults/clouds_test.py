@@ -4,6 +4,7 @@
 clouds.py does the same under load. The runner's part `clouds` runs these, with real roles and with all
 roles in one process under the sanitizers."""
 
+import functools
 import time
 
 from faults.checks import assert_has, assert_told, deliver_some, marks_in, refusal, same_processes
@@ -11,6 +12,7 @@ from faults.clouds_kit import Cloud
 from kit import mails
 from kit.imap import ConnectionEnded, Literal, quote
 from kit.lmtp import LmtpEnded
+from kit.waiting import wait_until
 
 OWN_INSTANCE = True
 TIMEOUT_S = 300
@@ -160,10 +162,8 @@ def test_broken_answers(make):
                     assert not body_of(client, number, mark), f"{name}: where did the mail come from?"
                 assert cloud.s3.hits(), cloud.s3.counts()
             for number, mark in enumerate(saved, 1):
-                deadline = time.monotonic() + BACK_WITHIN_S
-                while not body_of(client, number, mark):
-                    assert time.monotonic() < deadline, f"after {name} mail {number} is still not read"
-                    time.sleep(0.2)
+                told = f"mail {number} read after {name}"
+                wait_until(functools.partial(body_of, client, number, mark), told, BACK_WITHIN_S)
         for name in ("truncated", "reset"):
             cloud.empty_cache()
             with cloud.s3.fault(name, kinds=["GET"], limit=1):

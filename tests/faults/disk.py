@@ -6,6 +6,8 @@ import subprocess
 
 from kit.testenv import Skip
 
+FILLER = "filler"
+
 
 class SmallDisk:
     """`name`: directory of the instance, such as "state". Give mount() to Instance.create(prepare=)."""
@@ -27,6 +29,18 @@ class SmallDisk:
 
     def resize(self, size):
         self._remount(f"size={size}")
+
+    def fill(self):
+        """No room is left, until empty()."""
+        with open(self.path / FILLER, "wb", buffering=0) as filler:
+            try:
+                while filler.write(bytes(65536)):
+                    pass
+            except OSError:
+                pass
+
+    def empty(self):
+        (self.path / FILLER).unlink()
 
     def set_read_only(self, is_read_only):
         self._remount("ro" if is_read_only else "rw")

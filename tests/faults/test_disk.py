@@ -54,17 +54,12 @@ def test_disk_full_of_other_things(make):
     saved, _ = deliver_some(instance, user, "before", 10)
     with same_processes(instance), instance.imap(user) as client:
         client.select()
-        with open(disk.path / "filler", "wb", buffering=0) as filler:
-            try:
-                while filler.write(bytes(65536)):
-                    pass
-            except OSError:
-                pass
+        disk.fill()
         replies = [client.run(f"STORE {n} +FLAGS (\\Flagged)") for n in range(1, 8)]
         replies += [client.run("CREATE Other"), client.run("COPY 1:5 INBOX")]
         assert all(reply.status in ("OK", "NO") for reply in replies), replies
         refusal(instance, user, 200_000)
-        os.unlink(disk.path / "filler")
+        disk.empty()
         client.do("NOOP")
         client.do("CREATE Another")
         client.do("STORE 9 +FLAGS (\\Answered)")

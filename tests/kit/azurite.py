@@ -7,10 +7,9 @@ import hashlib
 import hmac
 import http.client
 import os
-import pathlib
 import urllib.parse
 
-from .server import Server, free_port
+from .server import Server, StoreServer
 from .testenv import need_program, npm_package
 
 PACKAGE = "azurite"
@@ -21,14 +20,8 @@ CONTAINER = "mail"
 VERSION = "2021-12-02"
 
 
-class Azurite:
+class Azurite(StoreServer):
     """`authority`: https, and bearer tokens are taken as well as keys."""
-
-    def __init__(self, folder, authority=None):
-        self.dir = pathlib.Path(folder)
-        self.authority = authority
-        self.port = free_port()
-        self.server = None
 
     def start(self):
         script = npm_package(PACKAGE) / "node_modules" / "azurite" / "dist" / "src" / "blob" / "main.js"
@@ -42,10 +35,6 @@ class Azurite:
         self.server = Server("azurite", command, self.dir, env)
         self.server.wait(lambda: self.make_container() in (201, 409), 60)
         return self
-
-    @property
-    def pid(self):
-        return self.server.pid
 
     @property
     def url(self):
@@ -79,10 +68,3 @@ class Azurite:
             "x-ms-date": date, "x-ms-version": VERSION, "Content-Length": "0",
             "Authorization": f"SharedKey {ACCOUNT}:{signature}",
         }
-
-    def stop(self):
-        if self.server:
-            self.server.kill()
-
-    def cpu_seconds(self):
-        return self.server.cpu_seconds()

@@ -87,55 +87,31 @@ def _cassandra_tls(folder, authority):
     return cluster, f"{USER}:{PASSWORD}@{cluster.address}"
 
 
-def _s3(folder, authority):
-    minio = Minio(folder).start()
-    return minio, minio.url
+def _store(kind, is_tls=False):
+    def make(folder, authority):
+        server = kind(folder, authority if is_tls else None).start()
+        return server, server.url
+
+    return make
 
 
-def _s3_tls(folder, authority):
-    minio = Minio(folder, authority).start()
-    return minio, minio.url
+def _emulator(kind, is_tls=False):
+    def make(folder, authority):
+        server = kind(authority if is_tls else None).start()
+        return server, server.url
 
-
-def _azure(folder, authority):
-    azurite = Azurite(folder).start()
-    return azurite, azurite.url
-
-
-def _azure_tls(folder, authority):
-    azurite = Azurite(folder, authority).start()
-    return azurite, azurite.url
-
-
-def _sproxyd(folder, authority):
-    sproxyd = Sproxyd().start()
-    return sproxyd, sproxyd.url
-
-
-def _sproxyd_tls(folder, authority):
-    sproxyd = Sproxyd(authority).start()
-    return sproxyd, sproxyd.url
-
-
-def _imds(folder, authority):
-    imds = Imds().start()
-    return imds, imds.url
-
-
-def _entra(folder, authority):
-    entra = Entra(authority).start()
-    return entra, entra.url
+    return make
 
 
 MAKERS = {
-    "POMBAL_TEST_S3": _s3,
-    "POMBAL_TEST_S3_TLS": _s3_tls,
-    "POMBAL_TEST_AZURE": _azure,
-    "POMBAL_TEST_AZURE_TLS": _azure_tls,
-    "POMBAL_TEST_ENTRA": _entra,
-    "POMBAL_TEST_SPROXYD": _sproxyd,
-    "POMBAL_TEST_SPROXYD_TLS": _sproxyd_tls,
-    "POMBAL_TEST_IMDS": _imds,
+    "POMBAL_TEST_S3": _store(Minio),
+    "POMBAL_TEST_S3_TLS": _store(Minio, is_tls=True),
+    "POMBAL_TEST_AZURE": _store(Azurite),
+    "POMBAL_TEST_AZURE_TLS": _store(Azurite, is_tls=True),
+    "POMBAL_TEST_ENTRA": _emulator(Entra, is_tls=True),
+    "POMBAL_TEST_SPROXYD": _emulator(Sproxyd),
+    "POMBAL_TEST_SPROXYD_TLS": _emulator(Sproxyd, is_tls=True),
+    "POMBAL_TEST_IMDS": _emulator(Imds),
     "POMBAL_TEST_CQL": _cassandra,
     "POMBAL_TEST_CQL_TLS": _cassandra_tls,
 }

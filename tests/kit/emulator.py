@@ -37,6 +37,11 @@ class Emulator:
     def base(self):
         return f"{'https' if self.authority else 'http'}://{HOST}:{self.port}"
 
+    @property
+    def url(self):
+        """What settings and tools take."""
+        return self.base
+
     def stop(self):
         if self.http:
             self.http.shutdown()

@@ -22,10 +22,6 @@ class Entra(Emulator):
         super().__init__(authority)
         self.life_s = life_s
 
-    @property
-    def url(self):
-        return self.base
-
     def answer(self, request):
         if request.method != "POST" or request.path != f"/{TENANT}/oauth2/v2.0/token":
             return error(404, "invalid_tenant", "AADSTS90002: Tenant not found.")

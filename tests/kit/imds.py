@@ -29,10 +29,6 @@ class Imds(Emulator):
         self.fetched = 0
         self.failing = False
 
-    @property
-    def url(self):
-        return self.base
-
     def answer(self, request):
         with self.lock:
             if self.failing:

@@ -15,7 +15,6 @@ assertions, or an unclean stop is a failed test of its own ("clean-end")."""
 import argparse
 import functools
 import importlib.util
-import json
 import pathlib
 import signal
 import sys
@@ -26,6 +25,7 @@ TESTS = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(TESTS))
 
 from kit.instance import Instance  # noqa: E402
+from kit.report import tell  # noqa: E402
 from kit.storage import PAIRS, Storage  # noqa: E402
 from kit.testenv import Skip  # noqa: E402
 
@@ -47,11 +47,6 @@ def functions_of(module, only):
     """Test functions in the order in which they stand in the file."""
     found = [f for name, f in vars(module).items() if name.startswith("test_") and callable(f)]
     return [f for f in found if not only or any(word in f.__name__ for word in only)]
-
-
-def tell(name, status, seconds=0.0, reason=""):
-    print(json.dumps({"name": name, "status": status, "seconds": seconds, "reason": reason}))
-    sys.stdout.flush()
 
 
 def timeout_of(module, function):

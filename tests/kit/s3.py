@@ -8,12 +8,11 @@ import hashlib
 import hmac
 import http.client
 import os
-import pathlib
 import shutil
 import urllib.parse
 import xml.etree.ElementTree
 
-from .server import Server, free_port
+from .server import Server, StoreServer
 from .testenv import go_program
 
 MODULE = "github.com/minio/minio"
@@ -24,13 +23,7 @@ REGION = "us-east-1"
 HOST = "127.0.0.1"
 
 
-class Minio:
-    def __init__(self, folder, authority=None):
-        self.dir = pathlib.Path(folder)
-        self.authority = authority
-        self.port = free_port()
-        self.server = None
-
+class Minio(StoreServer):
     def start(self):
         (self.dir / "data" / BUCKET).mkdir(parents=True, exist_ok=True)
         certificates = self.dir / "certs"
@@ -49,10 +42,6 @@ class Minio:
         return self
 
     @property
-    def pid(self):
-        return self.server.pid
-
-    @property
     def base(self):
         """URL of the bucket, without the keys."""
         return f"{'https' if self.authority else 'http'}://{HOST}:{self.port}/{BUCKET}"
@@ -68,12 +57,6 @@ class Minio:
     def client(self):
         return Client(HOST, self.port, self.authority)
 
-    def stop(self):
-        if self.server:
-            self.server.kill()
-
-    def cpu_seconds(self):
-        return self.server.cpu_seconds()
 
 
 class Client:

@@ -96,6 +96,28 @@ class Server:
             self.kill()
 
 
+class StoreServer:
+    """An object store with its files in `folder`, on a free port; with an `authority`: https. A subclass has
+    start(), which sets `server`."""
+
+    def __init__(self, folder, authority=None):
+        self.dir = pathlib.Path(folder)
+        self.authority = authority
+        self.port = free_port()
+        self.server = None
+
+    @property
+    def pid(self):
+        return self.server.pid
+
+    def stop(self):
+        if self.server:
+            self.server.kill()
+
+    def cpu_seconds(self):
+        return self.server.cpu_seconds()
+
+
 class Authority:
     """A certificate authority of the tests and one server certificate of it for 127.0.0.0/30."""
 

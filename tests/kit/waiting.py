@@ -26,5 +26,5 @@ def wait_for_success(act, what="what was tried", seconds=PATIENCE_S, errors=(Exc
             return act()
         except errors as e:
             if time.monotonic() > deadline:
-                raise AssertionError(f"not within {seconds} s: {what}") from e
+                raise AssertionError(f"not within {seconds} s: {what}: {e}") from e
         time.sleep(0.05)

@@ -32,6 +32,7 @@ sys.path.insert(0, str(TESTS))
 from faults.clouds_kit import QUICK, Cloud  # noqa: E402
 from faults.storm import Storm  # noqa: E402
 from kit.instance import Instance  # noqa: E402
+from kit.report import tell  # noqa: E402
 from kit.storage import PAIRS, Storage  # noqa: E402
 from kit.testenv import Skip  # noqa: E402
 
@@ -40,10 +41,6 @@ USERS_EACH = 5
 SHARED_USER = 1
 BACK_WITHIN_S = 6
 CONFIG = "mail_worker_count = 2\nmail_max_userip_connections = 100\n"
-
-
-def tell(name, status, seconds, reason=""):
-    print(json.dumps({"name": name, "status": status, "seconds": seconds, "reason": reason}), flush=True)
 
 
 class LoadProcess:

@@ -15,6 +15,7 @@ from kit.doveadm import table
 from kit.imap import ConnectionEnded, ImapError, Literal, fetched
 from kit.lmtp import LmtpEnded, LmtpError
 from kit.mirror import Mirror
+from kit.waiting import wait_for_success
 
 BACK_WITHIN_S = 20
 SIZE = 1500
@@ -38,14 +39,8 @@ def backends(make, count=2, config=QUICK, users=20):
 
 def log_in(instance, user, timeout=20):
     """A session, as soon as the backend serves the user."""
-    deadline = time.monotonic() + BACK_WITHIN_S
-    while True:
-        try:
-            return instance.imap(user, timeout=timeout)
-        except (ImapError, ConnectionEnded, OSError) as e:
-            if time.monotonic() > deadline:
-                raise AssertionError(f"no login within {BACK_WITHIN_S} s: {e}") from e
-            time.sleep(0.1)
+    errors = (ImapError, ConnectionEnded, OSError)
+    return wait_for_success(lambda: instance.imap(user, timeout=timeout), "login", BACK_WITHIN_S, errors)
 
 
 def patiently(what):
@@ -193,6 +188,12 @@ def end(*clouds):
         cloud.instance.stop()
     for cloud in clouds:
         assert not cloud.instance.problems(), cloud.instance.problems()[:30]
+
+
+def end_verified(user, *clouds):
+    for cloud in clouds:
+        assert_verified(cloud, user)
+    end(*clouds)
 
 
 def start(make, count=6, config=SURE):

@@ -21,9 +21,10 @@ TESTS = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(TESTS))
 
 from crash.keep import Keep  # noqa: E402
-from crash.kill_test import check_all, log_in, prepare, tell  # noqa: E402
+from crash.kill_test import check_all, log_in, prepare  # noqa: E402
 from crash.load import Load  # noqa: E402
 from kit.instance import Instance  # noqa: E402
+from kit.report import tell  # noqa: E402
 from kit.testenv import Skip  # noqa: E402
 from takeover.backends import Idler, assert_verified, backends  # noqa: E402
 

@@ -10,7 +10,7 @@ from kit import mails
 from kit.imap import ConnectionEnded, Literal
 from kit.lmtp import LmtpEnded
 from takeover.backends import (
-    CLOSED_S, SURE, Idler, assert_follows, assert_resync, assert_verified, change, deliver, end, log_in, look, start,
+    CLOSED_S, SURE, Idler, assert_follows, assert_resync, change, deliver, end, end_verified, log_in, look, start,
 )
 
 OWN_INSTANCE = True
@@ -96,9 +96,7 @@ def test_frozen_backend_goes_on_after_a_takeover(make):
         idler.comes_back(b)
     assert_resync(a, user, before.known())
     assert_resync(b, user, now.known())
-    assert_verified(a, user)
-    assert_verified(b, user)
-    end(a, b)
+    end_verified(user, a, b)
 
 
 def test_frozen_longer_than_its_sessions_live(make):
@@ -117,9 +115,7 @@ def test_frozen_longer_than_its_sessions_live(make):
     picture = same_at((a, b), user)
     assert_follows(picture, now)
     assert_all_there(picture, [*before.marks, "cached.0~", *there, *more])
-    assert_verified(a, user)
-    assert_verified(b, user)
-    end(a, b)
+    end_verified(user, a, b)
 
 
 def test_deliveries_at_both(make):
@@ -135,9 +131,7 @@ def test_deliveries_at_both(make):
     assert_all_there(picture, marks, unsure)
     assert_follows(picture, before)
     assert_resync(a, user, before.known())
-    assert_verified(a, user)
-    assert_verified(b, user)
-    end(a, b)
+    end_verified(user, a, b)
 
 
 def test_sessions_at_both(make):
@@ -165,9 +159,7 @@ def test_sessions_at_both(make):
         (flags,) = [flags for each, flags in picture.mails.values() if each == mark]
         assert b"\\Draft" in flags, f"the flag of {mark} was acknowledged, and is lost"
     assert_resync(b, user, before.known())
-    assert_verified(a, user)
-    assert_verified(b, user)
-    end(a, b)
+    end_verified(user, a, b)
 
 
 def is_done(client, command):

@@ -6,8 +6,8 @@ from faults.disk import SmallDisk
 from kit.imap import ConnectionEnded, ImapError
 from kit.storage import remove_below
 from takeover.backends import (
-    NOT_NOW, Picture, assert_follows, assert_resync, assert_verified, change, deliver, end, look, patiently,
-    start,
+    NOT_NOW, Picture, assert_follows, assert_resync, assert_verified, change, deliver, end, end_verified, look,
+    patiently, start,
 )
 
 OWN_INSTANCE = True
@@ -111,8 +111,7 @@ def test_each_request_fails_once(make):
         a.instance.start()
         a, b = b, a
     assert at > 3, "the faults hit nothing"
-    assert_verified(b, user)
-    end(b)
+    end_verified(user, b)
 
 
 def test_local_files_are_lost(make):
@@ -128,8 +127,7 @@ def test_local_files_are_lost(make):
     remove_below(b.instance.dir / "state" / "metacache")
     b.instance.start()
     assert_resync(b, user, before.known())
-    assert_verified(b, user)
-    end(b)
+    end_verified(user, b)
 
 
 def test_local_disk_is_full(make):
@@ -150,19 +148,13 @@ def test_local_disk_is_full(make):
         return made[-1]
 
     a, b, user, before = start(make_second)
-    with open(disk.path / "filler", "wb", buffering=0) as filler:
-        try:
-            while filler.write(bytes(65536)):
-                pass
-        except OSError:
-            pass
+    disk.fill()
     a.instance.kill()
     with same_processes(b.instance):
         seen = opens(b, user)
         if seen:
             assert_follows(seen, before, is_equal=True)
-        (disk.path / "filler").unlink()
+        disk.empty()
         check_after(b, user, before)
     b.instance.restart()
-    assert_verified(b, user)
-    end(b)
+    end_verified(user, b)

@@ -9,8 +9,8 @@ from kit import mails
 from kit.imap import Literal, set_numbers
 from kit.mbsync import Replica, server_contents
 from takeover.backends import (
-    CLOSED_S, Idler, assert_follows, assert_resync, assert_verified, change, deliver, end, log_in, look, patiently, requests,
-    reset_counts, start,
+    CLOSED_S, Idler, assert_follows, assert_resync, assert_verified, change, deliver, end, end_verified, log_in,
+    look, patiently, requests, reset_counts, start,
 )
 
 OWN_INSTANCE = True
@@ -33,8 +33,7 @@ def test_clean_handover(make):
     deliver(b, user, "next", 1)
     assert before.uid_next in look(b, user).mails, "a UID was left out at a clean hand-over"
     assert_resync(b, user, before.known())
-    assert_verified(b, user)
-    end(b)
+    end_verified(user, b)
 
 
 def test_back_and_forth_while_both_run(make):
@@ -64,8 +63,7 @@ def test_stale_files_of_a_killed_backend(make):
     after = look(a, user)
     assert_follows(after, now, is_equal=True)
     assert_resync(a, user, before.known())
-    assert_verified(a, user)
-    end(a)
+    end_verified(user, a)
 
 
 def test_flags_that_a_killed_backend_did_not_journal(make):
@@ -83,8 +81,7 @@ def test_flags_that_a_killed_backend_did_not_journal(make):
     a.instance.start()
     assert_follows(look(a, user), seen, is_equal=True)
     assert_resync(a, user, before.known())
-    assert_verified(a, user)
-    end(a)
+    end_verified(user, a)
 
 
 def test_idling_clients_come_back_elsewhere(make):
@@ -101,8 +98,7 @@ def test_idling_clients_come_back_elsewhere(make):
     picture = look(b, user)
     assert [mark for mark in picture.marks if mark.startswith(("pushed", "at-b"))] == [
         "pushed.0~", "pushed.1~", "at-b.0~", "at-b.1~"]
-    assert_verified(b, user)
-    end(b)
+    end_verified(user, b)
 
 
 def test_new_idlers_are_woken_after_a_takeover(make):
@@ -154,5 +150,4 @@ def test_uids_that_were_told_name_the_same_mails(make):
     assert look(b, user, "Kept").mails[copied][0] == before.marks[0]
     patiently(lambda: deliver(b, user, "after", 1))
     assert max(look(b, user).mails) > appended
-    assert_verified(b, user)
-    end(b)
+    end_verified(user, b)
