@@ -162,12 +162,36 @@ static void check_listener(struct config_loader *ld, const struct config_scope *
 	}
 }
 
+/* Roles whose names are no services': a block of that name would do nothing. */
+static const struct {
+	const char *role, *words;
+} no_services[] = {
+	{ "mail", "mail workers take their limits from service imap" },
+	{ "login", "login processes take their limits from service imap-login" },
+	{ "master", "the master has no limits" },
+};
+
+static void check_is_service(struct config_loader *ld, const struct config_scope *service)
+{
+	struct str name = config_scope_name(service);
+	for (size_t i = 0; i < ARRAY_COUNT(no_services); i++)
+		if (str_eq(name, str_from(no_services[i].role)))
+			config_error(ld, NULL, "service(%.*s): there is no such service: %s",
+				STRF(name), no_services[i].words);
+	/* LMTP is spoken by the login processes, delivery is the mail workers'. */
+	if (str_eq(name, STR("lmtp")) && config_is_set(service, SET_service_vsz_limit))
+		config_warning(ld, NULL,
+			"service(lmtp): vsz_limit has no effect: set that of service imap-login or "
+			"service imap");
+}
+
 static void check_services(struct config_loader *ld, const struct config_scope *scope)
 {
 	struct bound *bound = ARENA_NEW_ARRAY(ld->op->arena, struct bound, BOUND_MAX);
 	size_t bound_count = 0;
 	for (size_t i = 0; i < config_block_count(scope, BLOCK_service); i++) {
 		const struct config_scope *service = config_block_at(scope, BLOCK_service, i);
+		check_is_service(ld, service);
 		check_limits(ld, service);
 		struct str protocol = config_str(service, SET_service_protocol);
 		if (protocol.n && !config_list_has(scope, SET_protocols, protocol))

@@ -361,6 +361,12 @@ static const struct problem_case problem_cases[] = {
 		"you "
 		"mean \"unlimited\"?)\n" },
 	{ "service imap {\n vsz_limit = 1k\n}\n", "Error: service(imap): vsz_limit is too low\n" },
+	{ "service mail {\n vsz_limit = 1M\n}\n",
+		"Error: service(mail): there is no such service: mail workers take their limits "
+		"from service imap\n" },
+	{ "service lmtp {\n vsz_limit = 1M\n}\n",
+		"Warning: service(lmtp): vsz_limit has no effect: set that of service imap-login "
+		"or service imap\n" },
 	{ "protocols = imap\nservice imap-login {\n inet_listener other {\n  port = 143\n "
 	  "}\n}\n",
 		"Error: duplicate listener: *:143\n" },

@@ -188,6 +188,10 @@ struct cql_client {
 	int64_t last_stamp_us;
 	int64_t slow_told_us; /* when a slow call was warned about; 0: never */
 	unsigned slow_untold; /* since then */
+	/* calls that failed since one worked (report.c) */
+	unsigned failed_calls;
+	int64_t failing_since_us;
+	bool is_down_told;
 	struct task_handle metrics_writer;
 	struct cql_metrics metrics;
 	struct cql_counters counters;

@@ -5,6 +5,9 @@
 
 #include "cql/request_private.h"
 
+/* As many calls in a row that fail are an outage. */
+#define DOWN_CALLS    3
+#define IN_A_HURRY_US US_PER_SEC
 #define SLOW_EVERY_US US_PER_SEC
 
 /* ---- errors ---- */
@@ -164,11 +167,39 @@ static void warn_slow(const struct run *r, int64_t took_us)
 	c->slow_untold = 0;
 }
 
+/* That it is down, and that it is up again: a line each. Callers in a hurry say nothing of it, and that one
+ * call works while others fail is no outage. */
+static void tell_state(const struct run *r, enum err e, int64_t took_us)
+{
+	struct cql_client *c = r->client;
+	if (e == ERR_NONE) {
+		if (c->is_down_told)
+			event_send(c->event, EVENT_ERROR, "cql_store_up",
+				"Cassandra is up again after %" PRId64 " s; %u calls failed",
+				(now_us() - c->failing_since_us) / US_PER_SEC, c->failed_calls);
+		c->is_down_told = false;
+		c->failed_calls = 0;
+		return;
+	}
+	if ((e != ERR_UNAVAILABLE && e != ERR_TIMEOUT) || c->is_closing ||
+		(r->is_late && took_us < IN_A_HURRY_US))
+		return;
+	if (c->failed_calls++ == 0)
+		c->failing_since_us = now_us();
+	if (c->failed_calls < DOWN_CALLS || c->is_down_told)
+		return;
+	c->is_down_told = true;
+	event_send(c->event, EVENT_ERROR, "cql_store_down",
+		"Cassandra is down: %u calls in a row failed, the last: %s", c->failed_calls,
+		r->op->failure.text);
+}
+
 void cql_request_told(const struct run *r, enum err e)
 {
 	struct cql_client *c = r->client;
 	int64_t took_us = now_us() - r->began_us;
 	count(r, e, took_us);
+	tell_state(r, e, took_us);
 	if (c->settings.warn_us > 0 && took_us >= c->settings.warn_us)
 		warn_slow(r, took_us);
 	if (c->settings.logs_queries || event_is_wanted(r->op->event, EVENT_DEBUG))

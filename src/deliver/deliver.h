@@ -42,6 +42,7 @@ struct delivery {
 struct delivery_result {
 	struct str mailbox; /* where it was saved */
 	uint32_t uid;
+	bool is_logged; /* of a failure: mail_delivery_finished has told it, set also then */
 };
 /* WAITS. Carries it to the worker and waits until it is durable. d->fd stays the caller's. Classes:
  * LIMIT (quota), NOT_FOUND, INVALID: permanent. DENIED: the ticket was refused, nothing was saved.
@@ -65,7 +66,7 @@ struct deliver_settings {
 /* Borrowed from the scope's configuration. */
 void deliver_settings_read(const struct config_scope *scope, struct deliver_settings *out);
 /* WAITS until durable. Saves head + mail to INBOX, or where the options say, and sends the events
- * mail_delivery_started and mail_delivery_finished. out->mailbox lives in op's arena. */
+ * mail_delivery_started and mail_delivery_finished; *out is set in any case. out->mailbox lives in op's arena. */
 enum err deliver_run(struct op *op, struct user *u, const struct delivery *d,
 	const struct deliver_settings *settings, struct delivery_result *out);
 void deliver_reply(struct ipc_message *reply, const struct delivery_result *result);

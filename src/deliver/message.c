@@ -23,6 +23,7 @@ enum err deliver_client_send(struct op *op, struct ipc_client *worker, const str
 	else
 		ipc_put_fd(&request, d->fd);
 	enum err e = ipc_call(op, worker, &request, &reply);
+	*out = (struct delivery_result){ .mailbox = STR(""), .is_logged = reply.is_logged };
 	if (e == ERR_NONE) {
 		/* For the log alone: a worker that does not tell has saved the mail all the same. */
 		(void)ipc_get_str(&reply, "mailbox", &mailbox);

@@ -184,6 +184,7 @@ void deliver_report_end(struct deliver_report *r, struct op *op, struct str form
 			op->failure.text);
 	op->failure = why;
 	event_set_str(r->event, "message_id", message_id(r->arena, r->message));
-	event_send(r->event, EVENT_INFO, "mail_delivery_finished", "%.*s", STRF(line));
+	event_send(r->event, e == ERR_NONE ? EVENT_INFO : EVENT_WARNING, "mail_delivery_finished",
+		"%.*s", STRF(line));
 	event_unref(r->event);
 }

@@ -94,6 +94,7 @@ enum err deliver_run(struct op *op, struct user *u, const struct delivery *d,
 {
 	struct deliver_mail mail;
 	struct delivery_result result = { .mailbox = STR("") };
+	*out = (struct delivery_result){ .mailbox = STR("") };
 	TRY(deliver_mail_open(op, d, &mail));
 	struct deliver_report report;
 	deliver_report_begin(&report, op, u, d, mail.message);
@@ -103,6 +104,7 @@ enum err deliver_run(struct op *op, struct user *u, const struct delivery *d,
 	op->event = outer;
 	deliver_report_end(&report, op, settings->log_format, e, &result);
 	deliver_mail_close(&mail);
+	out->is_logged = e != ERR_NONE;
 	if (e == ERR_NONE)
 		*out = (struct delivery_result){
 			.mailbox = str_dup(op->arena, result.mailbox),

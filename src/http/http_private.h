@@ -46,6 +46,7 @@ struct http_origin {
 	bool fails_widely;       /* the row is about several things, or the server itself */
 	int64_t opened_until_us; /* while is_open */
 	int64_t opened_for_us;   /* the last time */
+	unsigned refused;        /* attempts of the row that were not made */
 	bool is_open, is_probed;
 	char why[128]; /* the last failure: a status, or libcurl's words */
 };

@@ -95,6 +95,7 @@ bool http_origin_may_try(
 	if (now < o->opened_until_us || o->is_probed) {
 		*out_wait_us = now < o->opened_until_us ? o->opened_until_us - now
 							: c->settings.breaker_us;
+		o->refused++;
 		return false;
 	}
 	*out_is_probe = o->is_probed = true;
@@ -128,7 +129,7 @@ void http_origin_report(struct op *op, struct http_client *c, struct http_origin
 		if (o->is_open)
 			http_tell_closed(op, c, o);
 		o->is_open = false;
-		o->failures = 0;
+		o->failures = o->refused = 0;
 		return;
 	}
 	if (o->failures++ == 0) {

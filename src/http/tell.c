@@ -120,14 +120,16 @@ void http_tell_redirected(
 void http_tell_opened(
 	struct op *op, struct http_client *c, const struct http_origin *o, int64_t wait_us)
 {
-	event_send(op->event, EVENT_WARNING, "http_server_given_up",
-		"%s: %s failed %u times in a row (%s) and is left alone for %lld ms at a time, "
-		"until it answers again",
+	event_send(op->event, EVENT_ERROR, "http_server_given_up",
+		"%s: %s is down: it failed %u times in a row (%s) and is left alone for %lld ms at "
+		"a time, until it answers again",
 		c->name, o->name, o->failures, o->why, (long long)(wait_us / US_PER_MS));
 }
 
 void http_tell_closed(struct op *op, struct http_client *c, const struct http_origin *o)
 {
-	event_send(op->event, EVENT_INFO, "http_server_came_back", "%s: %s answers again", c->name,
-		o->name);
+	event_send(op->event, EVENT_ERROR, "http_server_came_back",
+		"%s: %s is up again after %lld s; %u attempts failed, %u were not made", c->name,
+		o->name, (long long)((now_us() - o->failing_since_us) / US_PER_SEC), o->failures,
+		o->refused);
 }

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Whom a client believes, and the configuration it gets its beliefs from. */
-#include "http/test_certificate.h"
 #include "http/test_server.h"
 
 #include <stdlib.h>
@@ -8,6 +7,7 @@
 #include "base/file.h"
 #include "config/config.h"
 #include "http/http.h"
+#include "net/test_certificate.h"
 
 struct side {
 	struct buf cert, key;
@@ -143,13 +143,23 @@ static void nothing_leads_from_tls_to_plain(void **state)
 	test_in_task(run_downgrade, NULL);
 }
 
+/* Asks, and waits until the server has closed the connection. */
+static void ask_once(
+	struct op *op, struct side *s, struct http_client *c, const struct http_request *request)
+{
+	struct http_answer a;
+	assert_ok(http_request(op, c, request, &a));
+	assert_int_equal(a.status, 200);
+	while (s->server.live > 0)
+		assert_ok(wait_queue_wait(op, &s->server.ended));
+}
+
 static void run_resumed(void *arg)
 {
 	AUTO_ARENA(arena, 0);
 	struct op op;
 	struct side side;
 	struct http_client *c;
-	struct http_answer a;
 	(void)arg;
 	op_init(&op, &arena, NULL, now_us() + 20 * US_PER_SEC);
 	side_open(&op, &side, "localhost");
@@ -160,11 +170,8 @@ static void run_resumed(void *arg)
 	const struct http_request request = {
 		.method = STR("GET"), .url = side.url, .answer_max = 9
 	};
-	for (unsigned i = 0; i < 3; i++) {
-		assert_ok(http_request(&op, c, &request, &a));
-		while (side.server.live > 0)
-			assert_ok(wait_queue_wait(&op, &side.server.ended));
-	}
+	for (unsigned i = 0; i < 3; i++)
+		ask_once(&op, &side, c, &request);
 	assert_int_equal(side.server.connection_count, 3);
 	assert_int_equal(side.server.resumed_count, 2);
 	http_client_close(c);
@@ -186,7 +193,6 @@ static void run_closed(void *arg)
 	struct op op;
 	struct side side;
 	struct http_client *c;
-	struct http_answer a;
 	(void)arg;
 	op_init(&op, &arena, NULL, now_us() + 20 * US_PER_SEC);
 	side_open(&op, &side, "localhost");
@@ -204,10 +210,7 @@ static void run_closed(void *arg)
 			.part_count = 1,
 			.answer_max = 9,
 			.is_repeatable = true };
-		assert_ok(http_request(&op, c, &request, &a));
-		assert_int_equal(a.status, 200);
-		while (side.server.live > 0)
-			assert_ok(wait_queue_wait(&op, &side.server.ended));
+		ask_once(&op, &side, c, &request);
 	}
 	assert_int_equal(side.server.request_count, 20);
 	http_client_close(c);

@@ -243,10 +243,14 @@ enum err ipc_call(
 	TRY(e);
 	if (received.result != ERR_NONE) {
 		struct str text = STR("no reason given"), client_text;
+		int64_t is_logged = 0;
 		(void)ipc_get_str(&received, "error", &text); /* the default stands */
 		e = op_fail(op, received.result, "%.*s", STRF(text));
 		if (ipc_get_str(&received, "client_error", &client_text))
 			op_tell_client(op, "%.*s", STRF(client_text));
+		(void)ipc_get_int(
+			&received, "is_logged", &is_logged); /* by older ones it was not */
+		reply->is_logged = is_logged != 0;
 		ipc_message_done(&received);
 		return e;
 	}

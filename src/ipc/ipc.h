@@ -46,6 +46,7 @@ struct ipc_message {
 	enum ipc_type type;
 	uint32_t number;   /* set by ipc */
 	enum err result;   /* replies: class of the outcome */
+	bool is_logged;    /* replies: who failed has told the log, with all that is known */
 	struct buf fields; /* owned, encoded; see ipc_put_*, ipc_get_* */
 	int fds[IPC_FDS_MAX];
 	size_t fd_count;

@@ -74,6 +74,8 @@ static void report_failure(struct ipc_message *reply, enum err e, const struct o
 	ipc_put_str(reply, "error", str_from(op->failure.text));
 	if (op->failure.client_text[0])
 		ipc_put_str(reply, "client_error", str_from(op->failure.client_text));
+	if (reply->is_logged)
+		ipc_put_int(reply, "is_logged", 1);
 }
 
 /* A request that was not begun: the caller goes to whoever serves the path by now. */

@@ -117,6 +117,7 @@ static enum err take_mail(
 	deliver_settings_read(config_scope(r->config, &place), &settings);
 	enum err e = deliver_run(op, user, &d, &settings, &result);
 	user_unref(user);
+	reply->is_logged = result.is_logged;
 	TRY(e);
 	deliver_reply(reply, &result);
 	return ERR_NONE;
@@ -144,7 +145,10 @@ static enum err take_command(struct op *op, struct mail_role *r, const struct ip
 		return op_fail(op, ERR_DENIED, "only root may command mail workers");
 	if (ipc_get_str(request, "user", &user))
 		TRY(check_home(op, r, user));
-	return mail_admin_answer(op, r->store, r->slot, request, reply);
+	struct mail_admin_parts parts = {
+		.store = r->store, .imap = r->imap, .config = r->config, .slot = r->slot
+	};
+	return mail_admin_answer(op, &parts, request, reply);
 }
 
 static enum err serve(struct op *op, const struct ipc_peer *peer, struct ipc_message *request,

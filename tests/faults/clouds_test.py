@@ -7,7 +7,7 @@ roles in one process under the sanitizers."""
 import functools
 import time
 
-from faults.checks import assert_has, assert_told, deliver_some, marks_in, refusal, same_processes
+from faults.checks import assert_has, assert_told, deliver_some, errors_since, marks_in, refusal, same_processes
 from faults.clouds_kit import Cloud
 from kit import mails
 from kit.imap import ConnectionEnded, Literal, quote
@@ -319,4 +319,30 @@ def test_all_down(make):
             nobody_gets_in(instance)
         mark, tried = works_again(instance, user, "after")
     assert_has(instance, user, [*saved, mark], ["refused.0~", *tried])
+    end(instance)
+
+
+def test_outages_are_told_once(make):
+    """A refused delivery is one line of the log at most; that a store is down, or up again, is one line."""
+    cloud, user, _ = start(make)
+    instance = cloud.instance
+    for proxy, down, up in ((cloud.s3, " is down: ", " is up again"), (cloud.cql, "Cassandra is down", "Cassandra is up")):
+        at = len(instance.log_text())
+        refused = 0
+        with proxy.fault("down"):
+            deadline = time.monotonic() + BACK_WITHIN_S
+            while down not in instance.log_text()[at:]:
+                refusal(instance, user)
+                refused += 1
+                assert time.monotonic() < deadline, f"not told after {refused} refused deliveries"
+            for _ in range(3):
+                refusal(instance, user)
+        _, tried = works_again(instance, user, "after")
+        lines = errors_since(instance, at)
+        told = [line for line in lines if user in line]
+        assert len(told) <= refused + 3 + len(tried), told
+        assert all("failed to save mail" in line and "msgid=" in line for line in told), told
+        place = told[0].split()[3]  # which process it is: others have a view of their own
+        state = [line for line in lines if line.split()[3] == place and (down in line or up in line)]
+        assert len(state) == 2 and down in state[0] and up in state[1], state
     end(instance)

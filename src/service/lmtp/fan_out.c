@@ -52,12 +52,14 @@ static void answer(struct op *op, struct fan_out *f)
 		(void)stream_flush_ready(op, stream, &is_done);
 }
 
+/* *out_logged: of a failure, that the worker has told the log. */
 static enum err send_once(struct op *op, struct fan_out *f, struct lmtp_recipient *r,
-	struct str session_id, struct str head)
+	struct str session_id, struct str head, bool *out_logged)
 {
 	struct lmtp_connection *c = f->c;
 	const struct lmtp_transaction *t = c->transaction;
 	struct delivery_result result;
+	*out_logged = false;
 	TRY(lmtp_recipient_refresh(op, c, r));
 	struct delivery d = {
 		.ticket = r->ticket,
@@ -72,23 +74,26 @@ static enum err send_once(struct op *op, struct fan_out *f, struct lmtp_recipien
 		.received_wall_us = t->received_wall_us,
 	};
 	r->ticket_us = 0;
-	return deliver_client_send(op, peers_mail(c->lmtp->peers, r->user), &d, &result);
+	enum err e = deliver_client_send(op, peers_mail(c->lmtp->peers, r->user), &d, &result);
+	*out_logged = result.is_logged;
+	return e;
 }
 
-static enum err deliver(
-	struct op *op, struct fan_out *f, struct lmtp_recipient *r, struct str session_id)
+static enum err deliver(struct op *op, struct fan_out *f, struct lmtp_recipient *r,
+	struct str session_id, bool *out_logged)
 {
 	struct lmtp *l = f->c->lmtp;
 	struct lmtp_slot *slot;
 	AUTO_BUF(head, 0);
 	lmtp_put_head(&head, f->c, r);
+	*out_logged = false;
 	TRY(lmtp_slot_take(op, l, r->user, f->c->rules->user_limit, &slot));
-	enum err e = send_once(op, f, r, session_id, buf_str(&head));
+	enum err e = send_once(op, f, r, session_id, buf_str(&head), out_logged);
 	if (e == ERR_DENIED) {
 		/* The ticket was refused: too old after all, or the worker's host slept. Nothing was
 		 * saved. */
 		op_forgive(op);
-		e = send_once(op, f, r, session_id, buf_str(&head));
+		e = send_once(op, f, r, session_id, buf_str(&head), out_logged);
 	}
 	lmtp_slot_give(l, slot);
 	return e;
@@ -100,14 +105,16 @@ static void deliver_to(struct op *op, struct fan_out *f, struct lmtp_recipient *
 	AUTO_BUF(reply, 0);
 	struct str session_id = lmtp_recipient_session(op->arena, c, r);
 	op_forgive(op);
-	enum err e = deliver(op, f, r, session_id);
+	bool is_logged;
+	enum err e = deliver(op, f, r, session_id, &is_logged);
 	if (e == ERR_NONE) {
 		lmtp_put_saved(&reply, c, r, session_id);
 	} else {
 		lmtp_put_failure(&reply, c, LMTP_AT_DELIVERY, r, e, op);
-		event_send(c->event, EVENT_WARNING, "lmtp_delivery_failed",
-			"Delivery to <%.*s> failed: %s: %s", STRF(r->path), err_name(e),
-			op->failure.text);
+		/* One line a mail: that of the worker, if it got so far. */
+		event_send(c->event, is_logged ? EVENT_DEBUG : EVENT_WARNING,
+			"lmtp_delivery_failed", "Delivery to <%.*s> failed: %s: %s", STRF(r->path),
+			err_name(e), op->failure.text);
 	}
 	r->reply = buf_dup(op->arena, &reply);
 	lmtp_recipient_report(c, r);
