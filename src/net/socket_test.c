@@ -2,10 +2,12 @@
 /* Tests: listeners, connecting, messages with descriptors, relays. */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
-#include "net/test_net_private.h"
+#include "net/net.h"
+#include "task/test.h"
 
 static void open_op(struct op *op, struct arena *a)
 {

@@ -2,7 +2,8 @@
 /* Tests: plain streams: reading, writing, limits, ends, parking, handing over. */
 #include <sys/socket.h>
 
-#include "net/test_net_private.h"
+#include "net/net.h"
+#include "task/test.h"
 
 /* Two streams that talk to each other, in a task. */
 struct pair {

@@ -5,7 +5,10 @@
 #include <openssl/ssl.h>
 
 #include "base/clock.h"
-#include "net/test_net_private.h"
+#include "net/net.h"
+#include "net/test_certificate.h"
+#include "net/tls.h"
+#include "task/test.h"
 
 /* A server behind a front, and a plain OpenSSL client that may bring a session along. */
 struct front {
@@ -51,8 +54,8 @@ static void front_open(struct front *f)
 	*f = (struct front){ 0 };
 	arena_init(&f->arena, 0);
 	op_init(&f->op, &f->arena, NULL, now_us() + 10 * US_PER_SEC);
-	test_make_certificate(&f->certificate, &f->key);
-	test_make_certificate(&f->other_certificate, &f->other_key);
+	test_certificate("localhost", &f->certificate, &f->key);
+	test_certificate("localhost", &f->other_certificate, &f->other_key);
 	f->one = new_context(f, &f->certificate, &f->key);
 	f->other = new_context(f, &f->other_certificate, &f->other_key);
 	f->front = new_front(f, 1);

@@ -2,7 +2,10 @@
 /* Tests: streams over TLS: handshakes, names, data, ends, parking, settings. */
 #include <sys/socket.h>
 
-#include "net/test_net_private.h"
+#include "net/net.h"
+#include "net/test_certificate.h"
+#include "net/tls.h"
+#include "task/test.h"
 
 struct tls_pair {
 	struct op op;
@@ -29,7 +32,7 @@ static void tls_pair_open(struct tls_pair *p)
 	*p = (struct tls_pair){ 0 };
 	arena_init(&p->arena, 0);
 	op_init(&p->op, &p->arena, NULL, now_us() + 10 * US_PER_SEC);
-	test_make_certificate(&p->certificate, &p->key);
+	test_certificate("localhost", &p->certificate, &p->key);
 	struct tls_settings settings = {
 		.certificate = { .chain_pem = buf_str(&p->certificate),
 			.key_pem = buf_str(&p->key) },
@@ -419,7 +422,7 @@ static void settings_task(void *arg)
 
 	AUTO_BUF(other_certificate, 0);
 	AUTO_BUF(other_key, 0);
-	test_make_certificate(&other_certificate, &other_key);
+	test_certificate("localhost", &other_certificate, &other_key);
 	bad = good;
 	bad.certificate.key_pem = buf_str(&other_key);
 	assert_err(tls_context_new(&p.op, &bad, &t), ERR_INVALID);

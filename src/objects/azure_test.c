@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Azure's driver against a service that follows a script: keys of Entra, lost answers, damage, statuses that
  * must not look like a missing mail. */
-#include "http/test_server.h"
+#include "objects/script_test_private.h"
 
 #include "event/event.h"
 #include "objects/azure_private.h"
@@ -14,19 +14,9 @@
 /* base64(MD5("hello")) */
 #define MD5_HELLO "XUFAKrxLKna5cZ2REBfFkg=="
 
-struct world {
-	struct arena arena;
-	struct op op;
-	struct test_server server;
-	struct objects *store;
-};
-
 static void world_open(struct world *w, const char *query, const struct act *acts, size_t count)
 {
-	*w = (struct world){ 0 };
-	arena_init(&w->arena, 0);
-	op_init(&w->op, &w->arena, NULL, now_us() + 20 * US_PER_SEC);
-	test_server_open(&w->server, NULL, acts, count);
+	world_listen(w, acts, count);
 	struct str stack = str_printf(
 		&w->arena, "azure(http://id:a2V5@127.0.0.1:%u/acc/mail%s", w->server.port, query);
 	if (*query)
@@ -36,21 +26,7 @@ static void world_open(struct world *w, const char *query, const struct act *act
 	assert_ok(objects_open_text(&w->op, stack, &w->store));
 }
 
-static void world_close(struct world *w)
-{
-	objects_close(w->store);
-	test_server_close(&w->server);
-	arena_done(&w->arena);
-}
-
-#define SCRIPT(query, ...)                                                                         \
-	const struct act acts[] = { __VA_ARGS__ };                                                 \
-	struct world w;                                                                            \
-	(void)arg;                                                                                 \
-	world_open(&w, query, acts, ARRAY_COUNT(acts))
-#define CLIENT          "?tenant=t&login="
-#define SAW(i, text)    assert_true(str_find(str_from(w.server.requests[i]), STR(text)) >= 0)
-#define SAW_NO(i, text) assert_true(str_find(str_from(w.server.requests[i]), STR(text)) < 0)
+#define CLIENT "?tenant=t&login="
 
 static enum err put(struct world *w, struct str body)
 {

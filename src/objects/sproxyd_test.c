@@ -1,46 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sproxyd's driver against a server that follows a script. */
-#include "http/test_server.h"
-
-#include "objects/objects.h"
+#include "objects/script_test_private.h"
 
 #define REPLY(status, headers, length, body)                                                       \
 	STR("HTTP/1.1 " #status " X\r\n" headers "Content-Length: " #length "\r\n\r\n" body)
 /* of u1/mails/a, class 2 */
 #define PATH "/proxy/x/2FFDE56B92DF0C7ABDA99CA3B1FCCC8382010020"
 
-struct world {
-	struct arena arena;
-	struct op op;
-	struct test_server server;
-	struct objects *store;
-};
-
 static void world_open(struct world *w, const char *query, const struct act *acts, size_t count)
 {
-	*w = (struct world){ 0 };
-	arena_init(&w->arena, 0);
-	op_init(&w->op, &w->arena, NULL, now_us() + 20 * US_PER_SEC);
-	test_server_open(&w->server, NULL, acts, count);
+	world_listen(w, acts, count);
 	assert_ok(objects_open_text(&w->op,
 		str_printf(&w->arena, "sproxyd(http://me:p%%2Fw@127.0.0.1:%u/proxy/x/%s)",
 			w->server.port, query),
 		&w->store));
 }
-
-static void world_close(struct world *w)
-{
-	objects_close(w->store);
-	test_server_close(&w->server);
-	arena_done(&w->arena);
-}
-
-#define SCRIPT(query, ...)                                                                         \
-	const struct act acts[] = { __VA_ARGS__ };                                                 \
-	struct world w;                                                                            \
-	(void)arg;                                                                                 \
-	world_open(&w, query, acts, ARRAY_COUNT(acts))
-#define SAW(i, text) assert_true(str_find(str_from(w.server.requests[i]), STR(text)) >= 0)
 
 static enum err put(struct world *w)
 {
