@@ -214,24 +214,14 @@ static void versions_choose_defaults(void **state)
 	mismatch_count = 0;
 	for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
 		struct fixture f;
-		struct config_show_args args = { .with_secrets = true };
-		AUTO_BUF(out, 0);
-		arena_init(&f.arena, 0);
-		op_init(&f.op, &f.arena, NULL, TIME_NEVER);
-		f.cfg = NULL;
-		struct config_load_args load_args = { .text = str_printf(&f.arena,
-							      "dovecot_config_version = %s\n"
-							      "dovecot_storage_version = 3.1.0\n"
-							      "@mailbox_defaults = english\n",
-							      cases[i].version) };
-		if (config_load(&f.op, &load_args, &f.problems, &f.cfg) != ERR_NONE)
-			buf_putf(&out, "!%s\n", f.op.failure.text);
-		else if (config_show_one(&f.op, config_scope(f.cfg, NULL), str_from(cases[i].path),
-				 true, &args, &out) != ERR_NONE)
-			buf_putf(&out, "!%s\n", f.op.failure.text);
-		buf_truncate(&out, out.n - 1);
-		compare(cases[i].path, buf_str(&out), cases[i].want);
-		done(&f);
+		fixture_init(&f);
+		struct config_load_args args = { .text = str_printf(&f.arena,
+							 "dovecot_config_version = %s\n"
+							 "dovecot_storage_version = 3.1.0\n"
+							 "@mailbox_defaults = english\n",
+							 cases[i].version) };
+		enum err e = config_load(&f.op, &args, &f.problems, &f.cfg);
+		compare_shown(&f, e, NULL, cases[i].path, cases[i].path, cases[i].want);
 	}
 	assert_int_equal(mismatch_count, 0);
 }

@@ -37,21 +37,29 @@ struct value_case {
 	const char *override;
 };
 
-/* What doveconf -h -P prints; a want that begins with '!' is the first problem. */
+/* What doveconf -h -P prints of a text that was loaded with this result; a want that begins with '!' is the first
+ * problem. Ends `f`. */
+static inline void compare_shown(struct fixture *f, enum err loaded,
+	const struct config_place *place, const char *path, const char *what, const char *want)
+{
+	struct config_show_args args = { .with_secrets = true };
+	AUTO_BUF(out, 0);
+	if (loaded != ERR_NONE)
+		buf_putf(&out, "!%s", f->op.failure.text);
+	else if (config_show_one(&f->op, config_scope(f->cfg, place), str_from(path), true, &args,
+			 &out) != ERR_NONE)
+		buf_putf(&out, "!%s", f->op.failure.text);
+	else
+		buf_truncate(&out, out.n - 1);
+	compare(what, buf_str(&out), want);
+	done(f);
+}
+
 static inline void check_value(const struct value_case *c)
 {
 	struct fixture f;
-	struct config_show_args args = { .with_secrets = true };
-	AUTO_BUF(out, 0);
-	if (load_table(&f, c->text, c->override) != ERR_NONE)
-		buf_putf(&out, "!%s", f.op.failure.text);
-	else if (config_show_one(&f.op, config_scope(f.cfg, &c->place), str_from(c->path), true,
-			 &args, &out) != ERR_NONE)
-		buf_putf(&out, "!%s", f.op.failure.text);
-	else
-		buf_truncate(&out, out.n - 1);
-	compare(c->text, buf_str(&out), c->want);
-	done(&f);
+	enum err e = load_table(&f, c->text, c->override);
+	compare_shown(&f, e, &c->place, c->path, c->text, c->want);
 }
 
 static inline void check_values(const struct value_case *cases, size_t count)
