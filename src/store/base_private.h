@@ -18,9 +18,10 @@ struct base_cut {
 	struct base_section facts[INDEX_BASE_SECTIONS];
 	struct base_block *blocks; /* owned */
 	size_t block_count;
-	bool is_large;           /* its blocks go into segments */
-	struct flags_mark flags; /* what was pending then */
-	struct head_base head;   /* without ids and what is kept from the last one */
+	bool is_large;                /* its blocks go into segments */
+	struct flags_mark flags;      /* what was pending then */
+	struct head_base head;        /* without ids and what is kept from the last one */
+	size_t tail_rows, tail_bytes; /* that it takes in */
 };
 void base_cut_init(struct base_cut *cut);
 /* WAITS for large mailboxes. Hold the write lock. */

@@ -272,18 +272,31 @@ static bool has_news(const struct mailbox *m)
 	       index_recent_uid(m->index) != h->recent_uid;
 }
 
+/* WAITS, under the write lock: no row of ours comes between what others wrote, the bases that they made, and
+ * the cut, or it would lie behind the cover though it is in the base. */
+static enum err look_and_cut(struct op *op, struct mailbox *m, struct base_cut *cut)
+{
+	if (!catalog_is_atomic(m->user->store->catalog)) {
+		TRY(user_read_heads(op, m->user));
+		TRY(mailbox_merge(op, m, false));
+	}
+	TRY(base_know_parts(op, m));
+	cut->tail_rows = m->base.tail_rows;
+	cut->tail_bytes = m->base.tail_bytes;
+	base_cut_take(cut, m);
+	return ERR_NONE;
+}
+
 static enum err upload(
 	struct op *op, struct mailbox *m, struct base_cut *cut, struct base_parts *parts)
 {
 	struct base_segment manifest = { 0 };
 	if (!flags_wait_for_base(m))
 		TRY(flags_journal_flush(op, m)); /* no flag stands in a base alone for long */
-	TRY(mailbox_refresh(op, m)); /* what others wrote, and the bases that they made */
-	TRY(base_know_parts(op, m));
 	TRY(mailbox_write_begin(op, m));
-	size_t rows = m->base.tail_rows, bytes = m->base.tail_bytes;
-	base_cut_take(cut, m);
+	enum err e = look_and_cut(op, m, cut);
 	mailbox_write_end(m);
+	TRY(e);
 	if (cut->is_large)
 		TRY(put_columns(op, m, cut, parts));
 	uint64_t columns = m->base.uploaded_bytes;
@@ -292,8 +305,8 @@ static enum err upload(
 	TRY(put_manifest(op, m, cut, parts, &manifest));
 	TRY(write_head(op, m, cut, &manifest.id));
 	parts->manifest = manifest.id;
-	m->base.tail_rows -= MIN(rows, m->base.tail_rows);
-	m->base.tail_bytes -= MIN(bytes, m->base.tail_bytes);
+	m->base.tail_rows -= MIN(cut->tail_rows, m->base.tail_rows);
+	m->base.tail_bytes -= MIN(cut->tail_bytes, m->base.tail_bytes);
 	m->base.uploaded_bytes += manifest.bytes;
 	m->base.due_bytes = (size_t)columns + manifest.bytes;
 	return ERR_NONE;

@@ -44,10 +44,11 @@ enum err index_fold_pending(struct index *x, struct str value);
 
 /* Append rows of batches whose commit row was not folded. Borrowed until the next fold. */
 const struct catalog_row *index_waiting(const struct index *x, size_t *out_count);
-/* Everything was folded: rows that still wait do not count now, and commits are not needed any more. */
+/* Everything was folded: rows that still wait do not count now, and of batches those of the last day are
+ * kept: they may be voided yet, and what was voided may come late. */
 void index_end_batches(struct index *x);
-/* Was this batch voided? */
-bool index_is_void(const struct index *x, const struct row_id *batch);
+/* What is known of a batch; NULL: nothing yet, or nothing any more. */
+const struct snapshot_batch *index_batch(const struct index *x, const struct row_id *id);
 /* Was this mail expunged or voided? */
 bool index_is_gone(const struct index *x, struct catalog_name name);
 /* Was the append row of this name folded, or what ended its mail? */
@@ -166,7 +167,7 @@ enum err index_load(struct index *x, char *file, size_t bytes);
 bool index_is_waiting(const struct index *x);
 /* The mailbox's numbers; what the index does not know is left alone. */
 void index_base_meta(const struct index *x, uint64_t stamp_floor, struct base_meta *out);
-#define INDEX_BASE_SECTIONS 6
+#define INDEX_BASE_SECTIONS 7
 /* What is not of a single mail, as INDEX_BASE_SECTIONS sections in the arena. */
 void index_base_sections(
 	const struct index *x, uint64_t stamp_floor, struct arena *arena, struct base_section *out);
@@ -180,5 +181,26 @@ enum err index_take_section(struct index *x, const struct base_section *section)
 enum err index_take_records(struct index *x, const struct snapshot_hot *hot,
 	const struct snapshot_cold *cold, uint32_t count);
 
-/* Appends a readable line per record and number, for comparing two folds: equal text, equal fold. */
+/* ---- comparing (canonical.c) ---- */
+
+/* Appends a readable line per record and number. */
 void index_describe(const struct index *x, struct buf *out);
+/* The fold as bytes that do not depend on how it was read: equal bytes, equal fold; canonical.c says what is
+ * sorted, cut and left out. Zeroed at first; raised to the floors of each of the two. */
+struct index_canonical {
+	uint64_t stamp_floor, tombstone_floor;
+};
+void index_canonical_floors(const struct index *x, struct index_canonical *c);
+/* Bits of keywords in the order of their names; -1: no living mail has it. */
+struct index_keyword_order {
+	int bits[ROW_KEYWORDS_MAX];
+	uint64_t used;
+};
+struct index_keyword_order index_canonical_keywords(const struct index *x);
+/* Appends the i-th table of what is not of a single mail; its name, NULL behind the last one. */
+const char *index_canonical_fact(const struct index *x, const struct index_canonical *c,
+	const struct index_keyword_order *order, size_t i, struct buf *out);
+/* Appends living records from `first_uid` on, INDEX_CHUNK of them; behind which UID it goes on, 0: there was
+ * none. */
+uint32_t index_canonical_records(const struct index *x, const struct index_keyword_order *order,
+	uint32_t first_uid, struct buf *out);
