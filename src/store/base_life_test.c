@@ -75,10 +75,8 @@ static size_t count_objects(struct world *w)
 	return count;
 }
 
-static void garbage_task(void *arg)
+static void old_bases_are_collected(struct world *w)
 {
-	(void)arg;
-	struct world *w = world_open(false);
 	assert_ok(tree_create(&w->op, w->user, STR("box"), STR("")));
 	struct mailbox *m = world_box(w, "box");
 	uint64_t deleted;
@@ -103,14 +101,8 @@ static void garbage_task(void *arg)
 		assert_ok(world_try_collect(w, HOUR_US, &deleted));
 	}
 	assert_int_equal(count_objects(w), 0);
-	world_close(w);
 }
-
-static void old_bases_are_collected(void **state)
-{
-	(void)state;
-	world_in_memory(garbage_task, NULL);
-}
+MEMORY_SCENARIO(old_bases_are_collected)
 
 /* ---- large mailboxes ---- */
 
@@ -217,10 +209,8 @@ static void a_mailbox_is_opened_by_one_get(void **state)
 }
 
 /* The tail that grows makes bases by itself, and not too many. */
-static void tail_task(void *arg)
+static void a_long_tail_makes_a_base(struct world *w)
 {
-	(void)arg;
-	struct world *w = world_open(false);
 	struct mailbox *m = world_box(w, "INBOX");
 	for (int i = 0; i < 900; i++)
 		world_append(w, m, "x");
@@ -231,14 +221,8 @@ static void tail_task(void *arg)
 	m = world_box(w, "INBOX");
 	assert_int_equal(w->store->counters.opens_clean, 1);
 	mailbox_unref(m);
-	world_close(w);
 }
-
-static void a_long_tail_makes_a_base(void **state)
-{
-	(void)state;
-	world_in_memory(tail_task, NULL);
-}
+MEMORY_SCENARIO(a_long_tail_makes_a_base)
 
 /* ---- others make bases too ---- */
 
@@ -309,10 +293,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(bases_keep_flags_without_a_journal),
-		cmocka_unit_test(old_bases_are_collected),
+		cmocka_unit_test(test_old_bases_are_collected),
 		cmocka_unit_test(a_large_mailbox_uploads_what_changed),
 		cmocka_unit_test(a_mailbox_is_opened_by_one_get),
-		cmocka_unit_test(a_long_tail_makes_a_base),
+		cmocka_unit_test(test_a_long_tail_makes_a_base),
 		cmocka_unit_test(test_a_replaced_base_is_found_by_the_heads),
 		cmocka_unit_test(test_of_two_bases_the_newer_counts),
 	};

@@ -30,10 +30,8 @@ static void a_cold_opening_is_what_was_uploaded(struct world *w)
 }
 SCENARIO(a_cold_opening_is_what_was_uploaded)
 
-static void summaries_task(void *arg)
+static void summaries_come_from_segments(struct world *w)
 {
-	(void)arg;
-	struct world *w = world_open(false);
 	struct mailbox *m = world_box(w, "INBOX");
 	for (int i = 0; i < 20; i++)
 		world_append(w, m, "first");
@@ -65,21 +63,13 @@ static void summaries_task(void *arg)
 	assert_int_equal(w->store->counters.summary_segments, 2);
 	view_close(v);
 	mailbox_unref(m);
-	world_close(w);
 }
-
-static void summaries_come_from_segments(void **state)
-{
-	(void)state;
-	world_in_memory(summaries_task, NULL);
-}
+MEMORY_SCENARIO(summaries_come_from_segments)
 
 /* ---- dropping ---- */
 
-static void drop_task(void *arg)
+static void op_rows_are_dropped_in_time(struct world *w)
 {
-	(void)arg;
-	struct world *w = world_open(false);
 	struct mailbox *m = world_box(w, "INBOX");
 	shake(w, m, 60);
 	upload(w, m);
@@ -103,21 +93,13 @@ static void drop_task(void *arg)
 	shake(w, m, 10);
 	assert_ok(mailbox_verify(&w->op, m));
 	mailbox_unref(m);
-	world_close(w);
 }
-
-static void op_rows_are_dropped_in_time(void **state)
-{
-	(void)state;
-	world_in_memory(drop_task, NULL);
-}
+MEMORY_SCENARIO(op_rows_are_dropped_in_time)
 
 /* ---- what breaks ---- */
 
-static void damaged_task(void *arg)
+static void a_lost_base_gives_way_to_the_one_before(struct world *w)
 {
-	(void)arg;
-	struct world *w = world_open(false);
 	struct mailbox *m = world_box(w, "INBOX");
 	shake(w, m, 40);
 	upload(w, m);
@@ -142,21 +124,13 @@ static void damaged_task(void *arg)
 	mailbox_unref(m);
 	assert_str(opened_cold(w, WORLD_STOP), before);
 	assert_int_equal(w->store->counters.bases_damaged, 0);
-	world_close(w);
 }
-
-static void a_lost_base_gives_way_to_the_one_before(void **state)
-{
-	(void)state;
-	world_in_memory(damaged_task, NULL);
-}
+MEMORY_SCENARIO(a_lost_base_gives_way_to_the_one_before)
 
 /* Without any base that can be read: by the journal while it is whole, else a clear error, of a class that
  * sends no mail back and creates nothing. */
-static void no_base_task(void *arg)
+static void without_any_base_nothing_is_empty(struct world *w)
 {
-	(void)arg;
-	struct world *w = world_open(false);
 	struct mailbox *m = world_box(w, "INBOX");
 	for (int i = 0; i < 2; i++) {
 		shake(w, m, 10);
@@ -187,14 +161,8 @@ static void no_base_task(void *arg)
 	world_open_store(w);
 	assert_err(mailbox_open(&w->op, w->user, STR("INBOX"), &m), ERR_CORRUPT);
 	op_forgive(&w->op);
-	world_close(w);
 }
-
-static void without_any_base_nothing_is_empty(void **state)
-{
-	(void)state;
-	world_in_memory(no_base_task, NULL);
-}
+MEMORY_SCENARIO(without_any_base_nothing_is_empty)
 
 /* Every single request of an upload fails, in three ways; the mailbox is what it was, cold too. */
 static void fail_upload(struct world *w, int64_t at, bool after, bool is_object)
@@ -223,26 +191,16 @@ static void fail_upload(struct world *w, int64_t at, bool after, bool is_object)
 	assert_str(opened_cold(w, WORLD_STOP), before);
 }
 
-static void faults_task(void *arg)
+static void any_request_of_an_upload_may_fail(struct world *w)
 {
-	(void)arg;
-	struct world *w = world_open(false);
 	for (int64_t at = 1; at <= 6; at++)
 		for (int kind = 0; kind < 4; kind++)
 			fail_upload(w, at, kind & 1, kind & 2);
-	world_close(w);
 }
+MEMORY_SCENARIO(any_request_of_an_upload_may_fail)
 
-static void any_request_of_an_upload_may_fail(void **state)
+static void any_request_of_an_opening_may_fail(struct world *w)
 {
-	(void)state;
-	world_in_memory(faults_task, NULL);
-}
-
-static void fail_open_task(void *arg)
-{
-	(void)arg;
-	struct world *w = world_open(false);
 	struct mailbox *m = world_box(w, "INBOX");
 	shake(w, m, 30);
 	upload(w, m);
@@ -266,21 +224,13 @@ static void fail_open_task(void *arg)
 		assert_str(world_describe(w, m), before);
 		mailbox_unref(m);
 	}
-	world_close(w);
 }
-
-static void any_request_of_an_opening_may_fail(void **state)
-{
-	(void)state;
-	world_in_memory(fail_open_task, NULL);
-}
+MEMORY_SCENARIO(any_request_of_an_opening_may_fail)
 
 /* ---- crashes ---- */
 
-static void crash_task(void *arg)
+static void a_crash_behind_a_base_loses_nothing(struct world *w)
 {
-	(void)arg;
-	struct world *w = world_open(false);
 	for (int round = 0; round < 6; round++) {
 		struct mailbox *m = world_box(w, "INBOX");
 		shake(w, m, 10);
@@ -295,26 +245,20 @@ static void crash_task(void *arg)
 		assert_ok(mailbox_verify(&w->op, m));
 		mailbox_unref(m);
 	}
-	world_close(w);
 }
-
-static void a_crash_behind_a_base_loses_nothing(void **state)
-{
-	(void)state;
-	world_in_memory(crash_task, NULL);
-}
+MEMORY_SCENARIO(a_crash_behind_a_base_loses_nothing)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_cold_opening_is_what_was_uploaded),
-		cmocka_unit_test(summaries_come_from_segments),
-		cmocka_unit_test(op_rows_are_dropped_in_time),
-		cmocka_unit_test(a_lost_base_gives_way_to_the_one_before),
-		cmocka_unit_test(without_any_base_nothing_is_empty),
-		cmocka_unit_test(any_request_of_an_upload_may_fail),
-		cmocka_unit_test(any_request_of_an_opening_may_fail),
-		cmocka_unit_test(a_crash_behind_a_base_loses_nothing),
+		cmocka_unit_test(test_summaries_come_from_segments),
+		cmocka_unit_test(test_op_rows_are_dropped_in_time),
+		cmocka_unit_test(test_a_lost_base_gives_way_to_the_one_before),
+		cmocka_unit_test(test_without_any_base_nothing_is_empty),
+		cmocka_unit_test(test_any_request_of_an_upload_may_fail),
+		cmocka_unit_test(test_any_request_of_an_opening_may_fail),
+		cmocka_unit_test(test_a_crash_behind_a_base_loses_nothing),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -60,10 +60,8 @@ static void a_clock_that_was_set_back_undoes_nothing(void **state)
 }
 
 /* A snapshot of before, the log lost with the power: the tail begins where the snapshot ends. */
-static void lose_the_log(void *arg)
+static void the_tail_is_whole(struct world *w)
 {
-	(void)arg;
-	struct world *w = world_open(false);
 	struct mailbox *m = world_box(w, "INBOX");
 	world_append(w, m, "x");
 	assert_ok(mailbox_write_begin(&w->op, m));
@@ -87,20 +85,14 @@ static void lose_the_log(void *arg)
 	assert_int_equal(index_counters(m->index).messages, 4);
 	assert_ok(mailbox_verify(&w->op, m));
 	mailbox_unref(m);
-	world_close(w);
 }
-
-static void the_tail_is_whole(void **state)
-{
-	(void)state;
-	world_in_memory(lose_the_log, NULL);
-}
+MEMORY_SCENARIO(the_tail_is_whole)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_clock_that_was_set_back_undoes_nothing),
-		cmocka_unit_test(the_tail_is_whole),
+		cmocka_unit_test(test_the_tail_is_whole),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -80,10 +80,8 @@ static void come_back(void *arg)
 }
 
 /* Another host may serve him next: it has nothing but the catalog. */
-static void end_meanwhile(void *arg)
+static void a_clean_end_waits_for_the_catalog(struct world *w)
 {
-	struct world *w = world_open(false);
-	(void)arg;
 	struct mailbox *m = world_box(w, "INBOX");
 	world_append(w, m, "one");
 	struct view *v = world_view(w, m);
@@ -99,20 +97,12 @@ static void end_meanwhile(void *arg)
 	m = world_box(w, "INBOX");
 	assert_int_equal(index_hot(m->index, 0)->flags, MAIL_SEEN);
 	mailbox_unref(m);
-	world_close(w);
 }
-
-static void a_clean_end_waits_for_the_catalog(void **state)
-{
-	(void)state;
-	world_in_memory(end_meanwhile, NULL);
-}
+MEMORY_SCENARIO(a_clean_end_waits_for_the_catalog)
 
 /* A user of whom nothing could be read is not a new one. */
-static void fail_to_login(void *arg)
+static void a_failed_read_makes_nobody_new(struct world *w)
 {
-	(void)arg;
-	struct world *w = world_open(false);
 	struct mailbox *m = world_box(w, "INBOX");
 	world_append(w, m, "one");
 	mailbox_unref(m);
@@ -137,14 +127,8 @@ static void fail_to_login(void *arg)
 		assert_int_equal(index_counters(m->index).messages, 1);
 		mailbox_unref(m);
 	}
-	world_close(w);
 }
-
-static void a_failed_read_makes_nobody_new(void **state)
-{
-	(void)state;
-	world_in_memory(fail_to_login, NULL);
-}
+MEMORY_SCENARIO(a_failed_read_makes_nobody_new)
 
 struct names {
 	uint64_t expunge_ms;
@@ -164,10 +148,8 @@ static enum err see_row(struct op *op, const struct catalog_row *row, void *arg)
 }
 
 /* An expunge that had to wait for minutes is written under a new name. */
-static void expunge_late(void *arg)
+static void a_stale_name_is_given_up(struct world *w)
 {
-	(void)arg;
-	struct world *w = world_open(false);
 	struct mailbox *m = world_box(w, "INBOX");
 	world_append(w, m, "one");
 	world_append(w, m, "two");
@@ -189,14 +171,8 @@ static void expunge_late(void *arg)
 	assert_ok(mailbox_verify(&w->op, m));
 	view_close(v);
 	mailbox_unref(m);
-	world_close(w);
 }
-
-static void a_stale_name_is_given_up(void **state)
-{
-	(void)state;
-	world_in_memory(expunge_late, NULL);
-}
+MEMORY_SCENARIO(a_stale_name_is_given_up)
 
 static void set_skew(struct world *w, int64_t skew_us)
 {
@@ -276,10 +252,8 @@ static void a_clock_that_is_set_is_noticed_at_once(void **state)
 
 /* The void of a batch that began with our open head begins with it too: a mailbox with rows of a writer
  * has his head, or nobody would take over from him. */
-static void void_a_claim(void *arg)
+static void a_void_begins_with_the_claim(struct world *w)
 {
-	(void)arg;
-	struct world *w = world_open(false);
 	struct mailbox *source = world_box(w, "INBOX"), *m = world_box(w, "Sent");
 	struct range_set one = world_set(1, 1);
 	struct copy_result result;
@@ -299,25 +273,19 @@ static void void_a_claim(void *arg)
 	assert_int_equal(open, 1);
 	mailbox_unref(m);
 	mailbox_unref(source);
-	world_close(w);
 }
-
-static void a_void_begins_with_the_claim(void **state)
-{
-	(void)state;
-	world_in_memory(void_a_claim, NULL);
-}
+MEMORY_SCENARIO(a_void_begins_with_the_claim)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_clean_end_waits_for_the_catalog),
+		cmocka_unit_test(test_a_clean_end_waits_for_the_catalog),
 		cmocka_unit_test(minutes_without_a_catalog),
-		cmocka_unit_test(a_failed_read_makes_nobody_new),
-		cmocka_unit_test(a_stale_name_is_given_up),
+		cmocka_unit_test(test_a_failed_read_makes_nobody_new),
+		cmocka_unit_test(test_a_stale_name_is_given_up),
 		cmocka_unit_test(a_wrong_clock_writes_nothing),
 		cmocka_unit_test(a_clock_that_is_set_is_noticed_at_once),
-		cmocka_unit_test(a_void_begins_with_the_claim),
+		cmocka_unit_test(test_a_void_begins_with_the_claim),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -28,10 +28,8 @@ static void leave_and_come_again(void *arg)
 }
 
 /* A change that may still be carried out is not forgotten with its user, however idle he is. */
-static void wait_with_a_change_of_unknown_fate(void *arg)
+static void unsettled_users_stay(struct world *w)
 {
-	(void)arg;
-	struct world *w = world_open(false);
 	const struct catalog_fault_plan down = { .fail_at = 1, .fail_from_there = true };
 	struct mailbox *m = world_box(w, "INBOX");
 	uint32_t uid;
@@ -51,14 +49,8 @@ static void wait_with_a_change_of_unknown_fate(void *arg)
 	w->user = NULL;
 	assert_ok(task_sleep(&w->op, 600 * US_PER_SEC));
 	assert_int_equal(w->store->users.count, 0);
-	world_close(w);
 }
-
-static void unsettled_users_stay(void **state)
-{
-	(void)state;
-	world_in_memory(wait_with_a_change_of_unknown_fate, NULL);
-}
+MEMORY_SCENARIO(unsettled_users_stay)
 
 static void remove_sent(void *arg)
 {
@@ -71,10 +63,8 @@ static void remove_sent(void *arg)
 
 /* A mail is acknowledged only in a mailbox that is there: what comes behind the removal would be purged
  * with it. */
-static void append_while_it_goes(void *arg)
+static void no_mail_goes_with_a_mailbox(struct world *w)
 {
-	(void)arg;
-	struct world *w = world_open(false);
 	const struct catalog_fault_plan slow = { .delay_us = US_PER_SEC };
 	catalog_fault_set(w->catalog, &slow);
 	task_start("remover", remove_sent, w);
@@ -89,14 +79,8 @@ static void append_while_it_goes(void *arg)
 	assert_int_equal(e, ERR_NOT_FOUND);
 	assert_ok(task_sleep(&w->op, 5 * US_PER_SEC));
 	assert_err(mailbox_open(&w->op, w->user, STR("Sent"), &m), ERR_NOT_FOUND);
-	world_close(w);
 }
-
-static void no_mail_goes_with_a_mailbox(void **state)
-{
-	(void)state;
-	world_in_memory(append_while_it_goes, NULL);
-}
+MEMORY_SCENARIO(no_mail_goes_with_a_mailbox)
 
 static void open_hastily(void *arg)
 {
@@ -114,10 +98,8 @@ static void open_hastily(void *arg)
 }
 
 /* That somebody lost his patience is no reason for who came after him. */
-static void come_second(void *arg)
+static void the_second_opens_when_the_first_left(struct world *w)
 {
-	(void)arg;
-	struct world *w = world_open(false);
 	const struct catalog_fault_plan slow = { .delay_us = US_PER_SEC };
 	struct mailbox *m = world_box(w, "INBOX");
 	world_append(w, m, "x");
@@ -134,21 +116,13 @@ static void come_second(void *arg)
 	m = world_box(w, "INBOX");
 	assert_int_equal(index_counters(m->index).messages, 1);
 	mailbox_unref(m);
-	world_close(w);
 }
-
-static void the_second_opens_when_the_first_left(void **state)
-{
-	(void)state;
-	world_in_memory(come_second, NULL);
-}
+MEMORY_SCENARIO(the_second_opens_when_the_first_left)
 
 /* A journal row of flags of unknown fate: no change is told before it is settled, and the log must not
  * take a later row for it. */
-static void journal_in_order(void *arg)
+static void flags_are_journalled_in_order(struct world *w)
 {
-	(void)arg;
-	struct world *w = world_open(false);
 	const struct catalog_fault_plan down = { .fail_at = 1, .fail_from_there = true };
 	struct mailbox *m = world_box(w, "INBOX");
 	world_append(w, m, "x");
@@ -172,14 +146,8 @@ static void journal_in_order(void *arg)
 	assert_int_equal(index_hot(m->index, 1)->flags, MAIL_FLAGGED);
 	assert_ok(mailbox_verify(&w->op, m));
 	mailbox_unref(m);
-	world_close(w);
 }
-
-static void flags_are_journalled_in_order(void **state)
-{
-	(void)state;
-	world_in_memory(journal_in_order, NULL);
-}
+MEMORY_SCENARIO(flags_are_journalled_in_order)
 
 static void an_opening_may_be_left(void **state)
 {
@@ -312,10 +280,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_opening_may_be_left),
-		cmocka_unit_test(the_second_opens_when_the_first_left),
-		cmocka_unit_test(unsettled_users_stay),
-		cmocka_unit_test(no_mail_goes_with_a_mailbox),
-		cmocka_unit_test(flags_are_journalled_in_order),
+		cmocka_unit_test(test_the_second_opens_when_the_first_left),
+		cmocka_unit_test(test_unsettled_users_stay),
+		cmocka_unit_test(test_no_mail_goes_with_a_mailbox),
+		cmocka_unit_test(test_flags_are_journalled_in_order),
 		cmocka_unit_test(a_move_that_lands_between_two_openings_is_one),
 		cmocka_unit_test(nothing_stays_of_a_mailbox_whose_remover_died),
 	};

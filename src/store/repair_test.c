@@ -206,11 +206,9 @@ static struct str mails_as_text(struct world *w, struct mailbox *m)
 	return buf_dup(&w->arena, &out);
 }
 
-static void what_bases_and_objects_say_comes_back(void *arg)
+static void what_bases_and_objects_say_comes_back(struct world *w)
 {
-	struct world *w = world_open(false);
 	AUTO_BUF(report, 0);
-	(void)arg;
 	assert_ok(tree_create(&w->op, w->user, STR("work/plans"), STR("")));
 	struct mailbox *inbox = world_box(w, "INBOX"), *plans = world_box(w, "work/plans");
 	for (int i = 0; i < 3; i++)
@@ -285,14 +283,8 @@ static void what_bases_and_objects_say_comes_back(void *arg)
 	inbox = world_box(w, "INBOX");
 	assert_int_equal(index_counters(inbox->index).messages, 3);
 	mailbox_unref(inbox);
-	world_close(w);
 }
-
-static void test_what_bases_and_objects_say_comes_back(void **state)
-{
-	(void)state;
-	world_in_memory(what_bases_and_objects_say_comes_back, NULL);
-}
+MEMORY_SCENARIO(what_bases_and_objects_say_comes_back)
 
 /* ---- the audit ---- */
 

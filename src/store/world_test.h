@@ -266,11 +266,16 @@ static inline void world_in_memory(task_fn *fn, void *arg)
 	world_is_loose = false;
 }
 
-static inline void world_run_all(world_scenario_fn *fn)
+static inline void world_run_in_memory(world_scenario_fn *fn)
 {
 	struct world_run r = { fn, false };
 	world_in_memory(world_run_task, &r);
-	r.is_on_disk = true;
+}
+
+static inline void world_run_all(world_scenario_fn *fn)
+{
+	struct world_run r = { fn, true };
+	world_run_in_memory(fn);
 	test_in_task(world_run_task, &r);
 }
 
@@ -279,4 +284,12 @@ static inline void world_run_all(world_scenario_fn *fn)
 	{                                                                                          \
 		(void)state;                                                                       \
 		world_run_all(name);                                                               \
+	}
+
+/* The same for what only virtual time or planned faults can show. */
+#define MEMORY_SCENARIO(name)                                                                      \
+	static void test_##name(void **state)                                                      \
+	{                                                                                          \
+		(void)state;                                                                       \
+		world_run_in_memory(name);                                                         \
 	}
