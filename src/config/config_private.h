@@ -48,6 +48,7 @@ enum config_flag {
 	CONFIG_FLAG_FOR_LOGIN = 64,
 	CONFIG_FLAG_FOR_AUTH = 128,
 	CONFIG_FLAG_FOR_MAIL = 256,
+	CONFIG_FLAG_FOR_DOVEADM = 512,
 };
 
 struct config_row {

@@ -14,6 +14,7 @@
 #define FOR_LOGIN CONFIG_FLAG_FOR_LOGIN
 #define FOR_AUTH  CONFIG_FLAG_FOR_AUTH
 #define FOR_MAIL  CONFIG_FLAG_FOR_MAIL
+#define FOR_DOVEADM CONFIG_FLAG_FOR_DOVEADM
 
 /* The position in section_starts[] is found by counting: rows below take the last title before them. */
 static const struct config_row rows[SET_COUNT] = {

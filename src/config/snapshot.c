@@ -82,9 +82,10 @@ static bool may_know(
 		[CONFIG_READER_LOGIN] = CONFIG_FLAG_FOR_LOGIN,
 		[CONFIG_READER_AUTH] = CONFIG_FLAG_FOR_AUTH,
 		[CONFIG_READER_MAIL] = CONFIG_FLAG_FOR_MAIL,
+		[CONFIG_READER_DOVEADM] = CONFIG_FLAG_FOR_DOVEADM,
 	};
-	const unsigned for_some =
-		CONFIG_FLAG_FOR_LOGIN | CONFIG_FLAG_FOR_AUTH | CONFIG_FLAG_FOR_MAIL;
+	const unsigned for_some = CONFIG_FLAG_FOR_LOGIN | CONFIG_FLAG_FOR_AUTH |
+				  CONFIG_FLAG_FOR_MAIL | CONFIG_FLAG_FOR_DOVEADM;
 	unsigned flags = config_row(id)->flags;
 	if (reader == CONFIG_READER_ALL || node->layer == CONFIG_LAYER_DEFAULT)
 		return true;

@@ -25,7 +25,8 @@ static const char text[] =
 		 "  fs_azure_account_key = store-d\n  fields {\n    x = pass-b\n  }\n}\n"
 		 "fs_http_add_headers {\n  Authorization = store-e\n}\n"
 		 "crypt_global_private_key main {\n  crypt_private_key_file = inline:store-f\n}\n"
-		 "doveadm_password = nobody-a\n";
+		 "doveadm_password = admin-a\n"
+		 "doveadm_api_key = nobody-a\n";
 
 struct fixture {
 	struct arena arena;
@@ -66,27 +67,28 @@ static void each_role_is_told_its_own(void **state)
 	struct fixture f;
 	const struct {
 		const char *word;
-		int reader; /* -1: none */
+		unsigned readers; /* a bit for each */
 	} words[] = {
-		{ "tls-a", CONFIG_READER_LOGIN },
-		{ "tls-b", CONFIG_READER_LOGIN },
-		{ "store-a", CONFIG_READER_MAIL },
-		{ "store-b", CONFIG_READER_MAIL },
-		{ "store-c", CONFIG_READER_MAIL },
-		{ "store-d", CONFIG_READER_MAIL },
-		{ "store-e", CONFIG_READER_MAIL },
-		{ "store-f", CONFIG_READER_MAIL },
-		{ "store-g", CONFIG_READER_MAIL },
-		{ "pass-a", CONFIG_READER_AUTH },
-		{ "pass-b", CONFIG_READER_AUTH },
-		{ "nobody-a", -1 },
+		{ "tls-a", 1u << CONFIG_READER_LOGIN | 1u << CONFIG_READER_DOVEADM },
+		{ "tls-b", 1u << CONFIG_READER_LOGIN | 1u << CONFIG_READER_DOVEADM },
+		{ "store-a", 1u << CONFIG_READER_MAIL },
+		{ "store-b", 1u << CONFIG_READER_MAIL },
+		{ "store-c", 1u << CONFIG_READER_MAIL },
+		{ "store-d", 1u << CONFIG_READER_MAIL },
+		{ "store-e", 1u << CONFIG_READER_MAIL },
+		{ "store-f", 1u << CONFIG_READER_MAIL },
+		{ "store-g", 1u << CONFIG_READER_MAIL },
+		{ "pass-a", 1u << CONFIG_READER_AUTH },
+		{ "pass-b", 1u << CONFIG_READER_AUTH },
+		{ "admin-a", 1u << CONFIG_READER_MAIL | 1u << CONFIG_READER_DOVEADM },
+		{ "nobody-a", 0 },
 	};
 	setup(&f);
 	for (size_t i = 0; i < ARRAY_COUNT(words); i++) {
 		assert_true(knows(&f, CONFIG_READER_ALL, words[i].word));
 		for (int r = 0; r < CONFIG_READER_COUNT; r++)
 			assert_int_equal(knows(&f, (enum config_reader)r, words[i].word),
-				r == words[i].reader);
+				(words[i].readers >> r & 1));
 	}
 	for (int r = 0; r < CONFIG_READER_COUNT; r++)
 		assert_true(knows(&f, (enum config_reader)r, "for-all"));
@@ -116,7 +118,7 @@ static void every_secret_is_for_somebody(void **state)
 {
 	(void)state;
 	const unsigned for_some =
-		CONFIG_FLAG_FOR_LOGIN | CONFIG_FLAG_FOR_AUTH | CONFIG_FLAG_FOR_MAIL;
+		CONFIG_FLAG_FOR_LOGIN | CONFIG_FLAG_FOR_AUTH | CONFIG_FLAG_FOR_MAIL | CONFIG_FLAG_FOR_DOVEADM;
 	for (unsigned i = 0; i < SET_COUNT; i++) {
 		const struct config_row *row = config_row((enum config_setting)i);
 		bool is_of_administrators = str_starts(row->name, STR("doveadm_"));

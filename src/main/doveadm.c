@@ -20,38 +20,42 @@ static const struct doveadm_command commands[] = {
 		"lists users with a worker of their own" },
 	{ "quarantine release", doveadm_quarantine_release, "USER",
 		"puts a user back to the others" },
-	{ "storage status", doveadm_storage_status, "",
+	{ "storage status", doveadm_mail, "",
 		"asks each mail worker whether it reaches its stores, and what it asked of them" },
-	{ "mailbox verify", doveadm_mailbox_verify, "-u USER [MAILBOX]",
+	{ "mailbox verify", doveadm_mail, "-u USER [MAILBOX]",
 		"compares mailboxes with what the catalog says" },
-	{ "mailbox rebuild", doveadm_mailbox_rebuild, "[--verify] -u USER [MASK]",
+	{ "mailbox rebuild", doveadm_mail, "[--verify] -u USER [MASK]",
 		"puts missing rows back and makes mailboxes anew from bases and journal; --verify: "
 		"only compares" },
-	{ "force-resync", doveadm_force_resync, "-u USER [MAILBOX]",
+	{ "force-resync", doveadm_mail, "-u USER [MAILBOX]",
 		"makes a user's local state anew from the catalog, then compares" },
-	{ "dictmap rebuild", doveadm_dictmap_rebuild, "(-u USER | -A) --from-storage [--dry-run]",
+	{ "dictmap rebuild", doveadm_mail, "(-u USER | -A) --from-storage [--dry-run]",
 		"makes what a lost catalog knew of users again, from their objects" },
-	{ "obox audit", doveadm_obox_audit, "-u USER | -A",
+	{ "obox audit", doveadm_mail, "-u USER | -A",
 		"compares the list of stored objects with what the catalog says" },
-	{ "obox user delete", doveadm_obox_user_delete, "-u USER",
+	{ "obox user delete", doveadm_mail, "-u USER",
 		"deletes a user's objects, rows and local state" },
-	{ "obox user wait", doveadm_obox_user_wait, "-u USER [-t SECONDS]",
+	{ "obox user wait", doveadm_mail, "-u USER [-t SECONDS]",
 		"waits until a user has no session" },
-	{ "metacache status", doveadm_metacache_status, "[-b] [--roots]",
+	{ "metacache status", doveadm_mail, "[-b] [--roots]",
 		"says how much local state there is, by last access, and what is uploaded" },
-	{ "metacache list", doveadm_metacache_list, "[-f username] [USER-MASK...]",
+	{ "metacache list", doveadm_mail, "[-f username] [USER-MASK...]",
 		"lists users with local state" },
-	{ "metacache flush", doveadm_metacache_flush, "(-u USER | -A) [-i]",
+	{ "metacache flush", doveadm_mail, "(-u USER | -A) [-i]",
 		"uploads what no base holds; -i: what only this host has" },
-	{ "metacache flushall", doveadm_metacache_flushall, "[-i] [USER-MASK...]",
+	{ "metacache flushall", doveadm_mail, "[-i] [USER-MASK...]",
 		"the same for all users of whom the host has local state" },
-	{ "metacache clean", doveadm_metacache_clean, "(-u USER | -A) [-d DAYS] [-p PRIORITY]",
+	{ "metacache clean", doveadm_mail, "(-u USER | -A) [-d DAYS] [-p PRIORITY]",
 		"removes local state that was flushed and not used for DAYS" },
-	{ "metacache remove", doveadm_metacache_remove, "USER-MASK...",
+	{ "metacache remove", doveadm_mail, "USER-MASK...",
 		"makes mail workers forget users; their files stay" },
-	{ "metacache refresh", doveadm_metacache_refresh, "(-u USER | -A)",
+	{ "metacache refresh", doveadm_mail, "(-u USER | -A)",
 		"makes a user's next opening ask the catalog for everything" },
-	{ "metacache rescan", doveadm_metacache_rescan, "", "counts local state anew" },
+	{ "metacache rescan", doveadm_mail, "", "counts local state anew" },
+	{ "metacache pull", doveadm_mail,
+		"(-u USER | -A) [--latest-only] [--clean] HOST[:PORT]",
+		"fetches a user's local state from the host that had him before, whose sessions "
+		"end" },
 	{ "log reopen", doveadm_log_reopen, "", "makes all processes open their log files anew" },
 	{ "log errors", doveadm_log_errors, "[-s UNIX-TIME]",
 		"prints the last warnings and errors of all processes" },
@@ -150,7 +154,8 @@ static int words_matching(const char *name, char **words, int count)
 
 static int print_usage(void)
 {
-	fputs("usage: doveadm [-c FILE] COMMAND ...\n", stderr);
+	fputs("usage: doveadm [-c FILE] COMMAND ...\n"
+	      "Commands about mail take -S HOST[:PORT]: they are run there.\n", stderr);
 	for (size_t i = 0; i < ARRAY_COUNT(commands); i++)
 		fprintf(stderr, "  %s %s\n      %s\n", commands[i].name, commands[i].usage,
 			commands[i].help);
@@ -173,6 +178,7 @@ int main(int argc, char **argv)
 		int words = words_matching(commands[i].name, argv + at, argc - at);
 		if (words == 0)
 			continue;
+		d.name = commands[i].name;
 		d.arg_count = argc - at - words;
 		d.args = argv + at + words;
 		int status = commands[i].run(&d);

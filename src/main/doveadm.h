@@ -25,6 +25,7 @@ struct doveadm {
 	const char *config_path; /* -c; NULL: the default one */
 	struct config *config;   /* NULL until doveadm_need_config() */
 	bool reads_files; /* set by a command before that: it needs what settings of type file hold */
+	const char *name; /* of the command */
 	int arg_count;
 	char **args;      /* behind the command's words */
 	bool wants_usage; /* set by a command that was called wrongly: main() prints the help */
@@ -60,22 +61,7 @@ int doveadm_process_status(struct doveadm *d);
 int doveadm_service_status(struct doveadm *d);
 int doveadm_quarantine_list(struct doveadm *d);
 int doveadm_quarantine_release(struct doveadm *d);
-int doveadm_storage_status(struct doveadm *d); /* doveadm_mail.c */
-int doveadm_mailbox_verify(struct doveadm *d);
-int doveadm_force_resync(struct doveadm *d);
-int doveadm_mailbox_rebuild(struct doveadm *d);
-int doveadm_obox_user_delete(struct doveadm *d); /* doveadm_obox.c */
-int doveadm_obox_user_wait(struct doveadm *d);
-int doveadm_obox_audit(struct doveadm *d);
-int doveadm_dictmap_rebuild(struct doveadm *d);
-int doveadm_metacache_status(struct doveadm *d); /* doveadm_metacache.c */
-int doveadm_metacache_list(struct doveadm *d);
-int doveadm_metacache_flush(struct doveadm *d);
-int doveadm_metacache_flushall(struct doveadm *d);
-int doveadm_metacache_clean(struct doveadm *d);
-int doveadm_metacache_remove(struct doveadm *d);
-int doveadm_metacache_refresh(struct doveadm *d);
-int doveadm_metacache_rescan(struct doveadm *d);
+int doveadm_mail(struct doveadm *d); /* doveadm_mail.c: all of main/mail_command.h */
 int doveadm_pw(struct doveadm *d);        /* doveadm_pw.c */
 int doveadm_auth_test(struct doveadm *d); /* doveadm_auth.c */
 int doveadm_auth_login(struct doveadm *d);

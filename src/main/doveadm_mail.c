@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Commands that mail workers answer (main/mail_admin.h). The master says which worker it is. */
-#include "main/doveadm_mail.h"
-
-#include <getopt.h>
+/* Commands that mail workers answer (main/mail_admin.h), of this host or, with -S, of another. The master says
+ * which worker it is. */
 #include <stdio.h>
 #include <unistd.h>
 
@@ -10,11 +8,17 @@
 #include "base/number.h"
 #include "ipc/ipc.h"
 #include "main/doveadm_auth.h"
+#include "main/mail_command.h"
 #include "main/role.h"
+#include "service/doveadm/doveadm_service.h"
 #include "task/task.h"
 
-#define COMMAND_US  (5 * 60 * US_PER_SEC)
-#define OPTIONS_MAX 8
+struct doveadm_mail_call {
+	struct doveadm *d;
+	struct mail_call asked;
+	struct doveadm_client *remote; /* NULL: this host */
+	enum err result;               /* of the command; why stands in the op's failure */
+};
 
 /* ---- asking ---- */
 
@@ -74,12 +78,7 @@ static enum err ask_worker(
 	struct ipc_message request, reply;
 	ipc_message_init(&request, IPC_MAIL_ADMIN);
 	ipc_message_init(&reply, IPC_MAIL_ADMIN);
-	ipc_put_str(&request, "command", str_from(c->command));
-	ipc_put_str(&request, "options", buf_str(&c->options));
-	if (user.n > 0) {
-		ipc_put_str(&request, "user", user);
-		ipc_put_str(&request, "mailbox", c->mailbox);
-	}
+	mail_call_put(&c->asked, user, &request);
 	enum err e = ipc_call(op, worker, &request, &reply);
 	if (e == ERR_NONE)
 		e = take_reply(op, &reply);
@@ -100,9 +99,34 @@ static enum err ask_alone(struct op *op, const struct doveadm_mail_call *c, stru
 	return op_fail(op, e, "%s", why.text);
 }
 
+/* WAITS. As it was called, but for where and about whom. */
+static enum err ask_remote(struct op *op, const struct doveadm_mail_call *c, struct str user)
+{
+	struct str args[DOVEADM_ARGS_MAX], line;
+	size_t count = 0;
+	bool has_ended = false;
+	for (int i = 0; i < c->d->arg_count; i++) {
+		if (count == DOVEADM_ARGS_MAX)
+			return op_fail(op, ERR_LIMIT, "too many arguments");
+		args[count++] = str_from(c->d->args[i]);
+	}
+	TRY(doveadm_client_send(
+		op, c->remote, user, str_from(c->asked.command->name), args, count));
+	for (;;) {
+		struct arena_mark mark = arena_mark(op->arena);
+		TRY(doveadm_client_line(op, c->remote, &line, &has_ended));
+		if (has_ended)
+			return ERR_NONE;
+		printf("%.*s\n", STRF(line));
+		arena_rewind(op->arena, mark);
+	}
+}
+
 /* WAITS. About a user, or nobody. */
 static enum err ask(struct op *op, const struct doveadm_mail_call *c, struct str user)
 {
+	if (c->remote)
+		return ask_remote(op, c, user);
 	struct str slots, line;
 	enum err worst = ask_master(op, c, user, &slots);
 	uint32_t slot;
@@ -128,7 +152,7 @@ static enum err ask_for_all(struct op *op, const struct asking *a)
 	struct str rest = buf_str(&a->users), user;
 	enum err worst = ERR_NONE;
 	while (str_cut_line(&rest, &user)) {
-		op->deadline_us = now_us() + a->call->lasts_us;
+		op->deadline_us = now_us() + a->call->asked.lasts_us;
 		enum err e = ask(op, a->call, user);
 		if (e != ERR_NONE)
 			fprintf(stderr, "doveadm: Error: %.*s: %s\n", STRF(user), op->failure.text);
@@ -137,14 +161,27 @@ static enum err ask_for_all(struct op *op, const struct asking *a)
 	return worst == ERR_NONE ? worst : op_fail(op, worst, "not for all users, see above");
 }
 
+/* WAITS. */
+static enum err dial(struct op *op, struct doveadm_mail_call *c)
+{
+	const struct config_scope *global = config_scope(c->d->config, NULL);
+	if (c->asked.host.n == 0)
+		return ERR_NONE;
+	return doveadm_dial(op, global, c->asked.host, &c->remote);
+}
+
 static void ask_task(void *arg)
 {
 	struct asking *a = arg;
 	struct doveadm_mail_call *c = a->call;
 	struct op *op = c->d->op;
-	op->deadline_us = now_us() + c->lasts_us;
-	printf("%s\n", c->titles);
-	c->result = c->is_for_all ? ask_for_all(op, a) : ask(op, c, c->user);
+	op->deadline_us = now_us() + c->asked.lasts_us;
+	c->result = dial(op, c);
+	if (c->result == ERR_NONE) {
+		printf("%s\n", c->asked.command->titles);
+		c->result = c->asked.is_for_all ? ask_for_all(op, a) : ask(op, c, c->asked.user);
+	}
+	doveadm_client_close(c->remote);
 	loop_stop();
 }
 
@@ -153,7 +190,7 @@ static enum err list_users(struct op *op, struct ipc_client *auth, void *arg)
 	return auth_client_list(op, auth, STR("doveadm"), arg);
 }
 
-static int exit_status(enum err e)
+static int usual_status(enum err e)
 {
 	if (e == ERR_NOT_FOUND)
 		return EXIT_NOT_FOUND;
@@ -162,93 +199,44 @@ static int exit_status(enum err e)
 	return e == ERR_DENIED ? EXIT_DENIED : EXIT_FAILED;
 }
 
-int doveadm_mail_run(struct doveadm_mail_call *c)
+/* Not flushed, or in use, is told apart from what may work later by itself. */
+static int exit_status(const struct mail_command *command, enum err e)
 {
-	struct asking a = { .call = c };
-	if (c->lasts_us == 0)
-		c->lasts_us = COMMAND_US;
-	enum err e = doveadm_need_config(c->d);
-	if (e == ERR_NONE && c->is_for_all)
-		e = doveadm_ask_auth(c->d, list_users, &a.users);
-	if (e == ERR_NONE)
-		e = doveadm_run_task(c->d, ask_task, &a);
-	buf_done(&a.users);
-	buf_done(&c->options);
-	if (e != ERR_NONE)
-		return doveadm_fail(c->d, EXIT_FATAL);
-	fflush(stdout);
-	return c->result == ERR_NONE ? 0 : doveadm_fail(c->d, exit_status(c->result));
+	if (command->exits == EXITS_OF_METACACHE && (e == ERR_INVALID || e == ERR_CONFLICT))
+		return EXIT_DATA_ERROR;
+	if (command->exits != EXITS_OF_OBOX)
+		return usual_status(e);
+	if (e == ERR_EXISTS || e == ERR_CONFLICT || e == ERR_TIMEOUT)
+		return EXIT_DATA_ERROR;
+	return e == ERR_NOT_FOUND ? EXIT_NO_USER : usual_status(e);
 }
 
-bool doveadm_mail_options(
-	struct doveadm_mail_call *c, const char *letters, const char *const *words)
+static int run(struct doveadm_mail_call *c)
 {
-	struct option options[OPTIONS_MAX + 1] = { 0 };
 	struct doveadm *d = c->d;
-	uint32_t seconds;
-	int letter;
-	for (size_t i = 0; words[i]; i++) {
-		ASSERT(i < OPTIONS_MAX);
-		options[i] = (struct option){ words[i], no_argument, NULL, 0 };
-	}
-	opterr = 0;
-	optind = 1;
-	/* getopt_long() wants a word before the arguments: the command's last one stands there. */
-	int at = 0;
-	while ((letter = getopt_long(d->arg_count + 1, d->args - 1, letters, options, &at)) != -1) {
-		if (letter == 'u')
-			c->user = str_from(optarg);
-		else if (letter == 'A')
-			c->is_for_all = true;
-		else if (letter == 't' && number_parse_u32(str_from(optarg), &seconds))
-			c->lasts_us = MAX(seconds, 1) * US_PER_SEC;
-		else if (letter == 0)
-			buf_putf(&c->options, "%s ", words[at]);
-		else
-			return false;
-	}
-	if (optind == d->arg_count)
-		c->mailbox = str_from(d->args[optind - 1]);
-	return optind >= d->arg_count && (c->user.n > 0) != c->is_for_all;
+	struct asking a = { .call = c };
+	d->reads_files = c->asked.host.n > 0; /* certificates */
+	enum err e = doveadm_need_config(d);
+	if (e == ERR_NONE && c->asked.is_for_all)
+		e = doveadm_ask_auth(d, list_users, &a.users);
+	if (e == ERR_NONE)
+		e = doveadm_run_task(d, ask_task, &a);
+	buf_done(&a.users);
+	if (e != ERR_NONE)
+		return doveadm_fail(d, EXIT_FATAL);
+	fflush(stdout);
+	return c->result == ERR_NONE ? 0
+				     : doveadm_fail(d, exit_status(c->asked.command, c->result));
 }
 
-/* ---- the commands ---- */
-
-static const char *const no_words[] = { NULL };
-
-int doveadm_storage_status(struct doveadm *d)
+int doveadm_mail(struct doveadm *d)
 {
-	struct doveadm_mail_call c = { .d = d,
-		.command = "storage status",
-		.titles = "worker\tstore\tdriver\treads\twrites\tdeletes\tbytes_read\t"
-			  "bytes_written\tfailures\tstate\tfailing_since\tfailure",
-		.user = STR(""),
-		.mailbox = STR("") };
-	return d->arg_count == 0 ? doveadm_mail_run(&c) : doveadm_usage(d);
-}
-
-static int run_for_user(struct doveadm *d, const char *command, const char *const *words)
-{
-	struct doveadm_mail_call c = { .d = d,
-		.command = command,
-		.titles = "mailbox\tresult\tmessages\tuid_validity\tuid_next\thighest_modseq\t"
-			  "failure",
-		.mailbox = STR("") };
-	return doveadm_mail_options(&c, "u:", words) ? doveadm_mail_run(&c) : doveadm_usage(d);
-}
-
-int doveadm_mailbox_verify(struct doveadm *d)
-{
-	return run_for_user(d, "mailbox verify", no_words);
-}
-
-int doveadm_force_resync(struct doveadm *d)
-{
-	return run_for_user(d, "force-resync", no_words);
-}
-
-int doveadm_mailbox_rebuild(struct doveadm *d)
-{
-	static const char *const words[] = { "verify", NULL };
-	return run_for_user(d, "mailbox rebuild", words);
+	struct doveadm_mail_call c = { .d = d };
+	const struct mail_command *command = mail_command_find(str_from(d->name));
+	ASSERT(command);
+	/* The word before the arguments is the command's last one, which getopt(3) passes over. */
+	bool is_right = mail_call_read(command, STR(""), d->arg_count + 1, d->args - 1, &c.asked);
+	int status = is_right ? run(&c) : doveadm_usage(d);
+	mail_call_done(&c.asked);
+	return status;
 }

@@ -105,13 +105,22 @@ static void put_mailbox(
 	op_forgive(op);
 }
 
-static bool has_option(const struct admin_call *c, struct str wanted)
+bool mail_admin_has_option(const struct admin_call *c, struct str wanted)
 {
 	struct str rest = c->options, word;
 	while (str_cut_word(&rest, &word))
 		if (str_eq(word, wanted))
 			return true;
 	return false;
+}
+
+struct str mail_admin_option_value(const struct admin_call *c, struct str name)
+{
+	struct str rest = c->options, word;
+	while (str_cut_word(&rest, &word))
+		if (str_skip(&word, name))
+			return word;
+	return STR("");
 }
 
 /* WAITS. */
@@ -183,7 +192,7 @@ static enum err do_force_resync(struct op *op, struct admin_call *c)
  * journal, and compared. */
 static enum err do_mailbox_rebuild(struct op *op, struct admin_call *c)
 {
-	if (has_option(c, STR("verify")))
+	if (mail_admin_has_option(c, STR("verify")))
 		return do_mailbox_verify(op, c);
 	c->puts_back = true;
 	return do_force_resync(op, c);
@@ -228,7 +237,7 @@ static enum err do_audit(struct op *op, struct admin_call *c)
 
 static enum err do_dictmap_rebuild(struct op *op, struct admin_call *c)
 {
-	return user_recover(op, c->store, c->user, has_option(c, STR("dry-run")), &c->out);
+	return user_recover(op, c->store, c->user, mail_admin_has_option(c, STR("dry-run")), &c->out);
 }
 
 /* ---- the table ---- */
@@ -249,6 +258,9 @@ static const struct {
 	{ "metacache remove", mail_metacache_remove },
 	{ "metacache refresh", mail_metacache_refresh },
 	{ "metacache rescan", mail_metacache_rescan },
+	{ "metacache pull", mail_pull },
+	{ "metacache send", mail_pull_send },
+	{ "metacache sent", mail_pull_sent },
 	{ "obox user delete", do_user_delete },
 	{ "obox user wait", do_user_wait },
 	{ "obox audit", do_audit },
@@ -269,11 +281,15 @@ static void put_text(struct op *op, struct ipc_message *reply, struct str text)
 	ipc_put_str(reply, "text", str_slice(text, 0, ANSWER_BYTES_MAX));
 }
 
-enum err mail_admin_answer(struct op *op, struct store *store, uint32_t slot,
+enum err mail_admin_answer(struct op *op, const struct mail_admin_parts *parts,
 	const struct ipc_message *request, struct ipc_message *reply)
 {
 	struct str command = STR_NONE;
-	struct admin_call c = { .store = store, .slot = slot };
+	struct admin_call c = { .store = parts->store,
+		.imap = parts->imap,
+		.config = parts->config,
+		.slot = parts->slot,
+		.reply = reply };
 	(void)ipc_get_str(request, "command", &command); /* absent: no such command */
 	(void)ipc_get_str(request, "user", &c.user);     /* absent: not about one */
 	(void)ipc_get_str(request, "mailbox", &c.mailbox);

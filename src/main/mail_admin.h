@@ -8,8 +8,18 @@
 #include "base/base.h"
 
 struct ipc_message;
+struct config;
+struct imap;
 struct store;
 
+/* Of the worker that answers; borrowed. */
+struct mail_admin_parts {
+	struct store *store;
+	struct imap *imap;
+	struct config *config;
+	uint32_t slot;
+};
+
 /* WAITS. ERR_UNSUPPORTED: no such command. What the command itself finds wrong is in the reply. */
-enum err mail_admin_answer(struct op *op, struct store *store, uint32_t slot,
+enum err mail_admin_answer(struct op *op, const struct mail_admin_parts *parts,
 	const struct ipc_message *request, struct ipc_message *reply);

@@ -3,11 +3,17 @@
 #pragma once
 
 #include "base/base.h"
+#include "config/config.h"
 
+struct imap;
+struct ipc_message;
 struct store;
 
 struct admin_call {
 	struct store *store;
+	struct imap *imap;
+	struct config *config;
+	struct ipc_message *reply; /* a stream puts its descriptor there itself */
 	uint32_t slot;
 	struct str user, mailbox, options;
 	bool puts_back; /* rows that are missing */
@@ -23,3 +29,12 @@ enum err mail_metacache_clean(struct op *op, struct admin_call *c);
 enum err mail_metacache_remove(struct op *op, struct admin_call *c);
 enum err mail_metacache_refresh(struct op *op, struct admin_call *c);
 enum err mail_metacache_rescan(struct op *op, struct admin_call *c);
+
+/* mail_pull.c: */
+enum err mail_pull(struct op *op, struct admin_call *c);
+enum err mail_pull_send(struct op *op, struct admin_call *c);
+enum err mail_pull_sent(struct op *op, struct admin_call *c);
+
+/* mail_admin.c: is the word one of the options? What stands behind the name ("" if it is not there). */
+bool mail_admin_has_option(const struct admin_call *c, struct str wanted);
+struct str mail_admin_option_value(const struct admin_call *c, struct str name);

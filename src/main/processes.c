@@ -128,6 +128,27 @@ static enum err bind_unix(struct op *op, struct sockets *sockets, struct process
 		config_str(listener, SET_unix_listener_group));
 }
 
+/* Other hosts' administrators: only where a listener has a port, and by one process. `http` is another
+ * protocol, which is not there. */
+static enum err plan_doveadm(struct op *op, struct config *config, struct sockets *sockets,
+	struct process_plan *plan, bool *out_is_on)
+{
+	static const struct service doveadm = { "doveadm", "doveadm", &role_doveadm };
+	const struct config_scope *block =
+		config_block_get(config_scope(config, NULL), BLOCK_service, STR("doveadm"));
+	*plan = (struct process_plan){ .role = &role_doveadm };
+	for (size_t i = 0; block && i < config_block_count(block, BLOCK_inet_listener); i++) {
+		const struct config_scope *l = config_block_at(block, BLOCK_inet_listener, i);
+		if (!str_eq(config_scope_name(l), STR("http")))
+			TRY(bind_inet(op, sockets, plan, &doveadm, l));
+		else if (config_port(l, SET_inet_listener_port) != 0)
+			event_send(NULL, EVENT_WARNING, NULL,
+				"service doveadm, inet_listener http: there is no HTTP API yet");
+	}
+	*out_is_on = plan->listener_count > 0;
+	return ERR_NONE;
+}
+
 static enum err bind_service(struct op *op, struct config *config, struct sockets *sockets,
 	const struct service *service, struct process_plan *plan)
 {
@@ -254,6 +275,11 @@ enum err process_plans_make(struct op *op, struct config *config, struct sockets
 		memcpy(next->listeners, first->listeners, sizeof(next->listeners));
 		next->listener_count = first->listener_count;
 	}
+	struct process_plan doveadm;
+	bool is_on;
+	TRY(plan_doveadm(op, config, sockets, &doveadm, &is_on));
+	if (is_on)
+		*add_plan(plans, &role_doveadm, 0) = doveadm;
 	warn_of_capacity(config, login_process_count(config));
 	return ERR_NONE;
 }

@@ -75,8 +75,7 @@ void snapshots_close(struct snapshots *s)
 
 enum err snapshots_write(struct op *op, const struct config *config, struct snapshots *out)
 {
-	struct snapshots made = { { -1, -1, -1 } };
-	_Static_assert(CONFIG_READER_COUNT == 3, "all begin closed");
+	struct snapshots made = SNAPSHOTS_CLOSED;
 	enum err e = ERR_NONE;
 	for (unsigned i = 0; i < CONFIG_READER_COUNT && e == ERR_NONE; i++) {
 		AUTO_BUF(snapshot, 0);
@@ -222,7 +221,7 @@ static void send_reload(
 		.fds = { config_fds->of[c->plan.role->reader] },
 		.fd_count = 1 };
 	op_init(&op, &arena, NULL, TIME_NEVER);
-	for (size_t i = 0; plan->role == &role_login && i < plan->listener_count; i++) {
+	for (size_t i = 0; plan->role->is_confined && i < plan->listener_count; i++) {
 		const struct role_listener *l = &plan->listeners[i];
 		m.fds[m.fd_count++] = l->fd;
 		buf_putf(&names, "%.*s ", STRF(role_listener_name(&arena, l)));
@@ -388,7 +387,7 @@ static enum err keep_own_sockets(struct op *op, struct master *m)
 enum err master_reload(struct op *op, struct master *m, struct buf *out)
 {
 	struct attempt *a = ARENA_NEW(op->arena, struct attempt);
-	a->config_fds = (struct snapshots){ { -1, -1, -1 } };
+	a->config_fds = (struct snapshots)SNAPSHOTS_CLOSED;
 	TRY(task_mutex_lock(op, &m->changing));
 	notify_reloading();
 	sockets_begin(&m->sockets);

@@ -83,6 +83,7 @@ struct role {
 extern const struct role role_login;
 extern const struct role role_auth;
 extern const struct role role_mail;
+extern const struct role role_doveadm;
 extern const struct role *const roles[]; /* NULL-terminated, in the order of starting */
 const struct role *role_find(struct str name);
 

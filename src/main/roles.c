@@ -3,7 +3,7 @@
 #include "crypto/crypto.h"
 #include "main/role.h"
 
-const struct role *const roles[] = { &role_auth, &role_mail, &role_login, NULL };
+const struct role *const roles[] = { &role_auth, &role_mail, &role_login, &role_doveadm, NULL };
 
 const struct role *role_find(struct str name)
 {

@@ -361,6 +361,8 @@ void upgrade_replace(struct master *m)
 	retire_old(m, &role_mail, LET_GO_US);
 	start_new(m, &role_mail);
 	start_new(m, &role_login);
+	start_new(m, &role_doveadm);
+	retire_old(m, &role_doveadm, LET_GO_US);
 	retire_old(m, &role_login, relay_us);
 	m->is_upgrading = false;
 	if (!m->is_stopping)

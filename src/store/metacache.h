@@ -91,3 +91,40 @@ enum err metacache_refresh(struct op *op, struct store *s, struct str name);
 size_t metacache_remove(struct store *s, const struct metacache_filter *filter);
 /* WAITS. Counts all local state anew. ERR_CONFLICT: that is being done. */
 enum err metacache_rescan(struct op *op, struct store *s, size_t *out_users, uint64_t *out_bytes);
+
+/* ---- to and from another host (doveadm metacache pull) ---- */
+
+struct metacache_parcel;
+/* WAITS. Closes a user without sessions, keeps everybody from opening him until metacache_parcel_free(), and
+ * packs his local files. ERR_CONFLICT: he has sessions; or, with latest_only, a base is newer than what is
+ * here. */
+enum err metacache_pack(struct op *op, struct store *s, struct str name, bool latest_only,
+	struct metacache_parcel **out);
+uint64_t metacache_parcel_bytes(const struct metacache_parcel *p);
+size_t metacache_parcel_files(const struct metacache_parcel *p);
+/* WAITS. Appends what comes next, about `most` bytes; nothing: that was all. ERR_UNAVAILABLE: a file cannot
+ * be read any more. */
+enum err metacache_parcel_read(
+	struct op *op, struct metacache_parcel *p, struct buf *out, size_t most);
+void metacache_parcel_free(struct metacache_parcel *p);
+/* WAITS. The other host has them: they go here, also what no base holds. ERR_CONFLICT: he has sessions again. */
+enum err metacache_drop_sent(struct op *op, struct store *s, struct str name);
+
+/* The bytes of a parcel: read() gives some, at most `max`; 0: there are no more. */
+struct metacache_source {
+	uint64_t bytes;
+	enum err (*read)(struct op *op, void *arg, char *out, size_t max, size_t *out_n);
+	void *arg;
+};
+struct metacache_received {
+	uint64_t mailboxes, files, bytes;
+};
+struct metacache_held;
+/* WAITS. Keeps everybody from opening a user, here. ERR_CONFLICT: he has sessions. */
+enum err metacache_hold(
+	struct op *op, struct store *s, struct str name, struct metacache_held **out);
+void metacache_let_go(struct metacache_held *held);
+/* WAITS. Puts the files of a parcel in the place of what is here. On an error (ERR_CORRUPT: not a parcel, or
+ * damaged) all is as before, or some mailboxes have theirs. */
+enum err metacache_receive(struct op *op, struct metacache_held *held,
+	const struct metacache_source *source, struct metacache_received *out);

@@ -64,8 +64,7 @@ static enum err remove_units(struct op *op, struct user *held, enum cache_priori
 	return ERR_NONE;
 }
 
-/* WAITS. Opening a mailbox writes what an earlier process left in its log. */
-static enum err adopt(struct op *op, struct store *s, struct str name)
+enum err metacache_adopt(struct op *op, struct store *s, struct str name)
 {
 	struct user *u;
 	struct tree_entry *entries;
@@ -108,7 +107,7 @@ static enum err clean_units(struct op *op, struct metacache *c, struct cache_use
 	if (!is_pending)
 		return ERR_NONE;
 	metacache_maintain(c, u);
-	TRY(adopt(op, c->store, u->name));
+	TRY(metacache_adopt(op, c->store, u->name));
 	TRY(clean_held(op, c, u, from, to, &is_pending));
 	if (is_pending)
 		return op_fail(op, ERR_CONFLICT,
@@ -247,7 +246,7 @@ enum err metacache_refresh(struct op *op, struct store *s, struct str name)
 	if (open && open->state == OPEN && open->refs > 0)
 		return op_within(op, refresh_open(op, s, name), "refreshing");
 	/* Whatever waits in logs is in rows after this, and he closes cleanly. */
-	TRY(adopt(op, s, name));
+	TRY(metacache_adopt(op, s, name));
 	TRY(user_hold(op, s, name, &held));
 	enum err e = metacache_look(op, held->dir, true, &found);
 	for (size_t i = 0; e == ERR_NONE && i < found.count; i++)

@@ -67,6 +67,8 @@ void metacache_count_stop(struct metacache *c);
 
 /* ---- metacache_clean.c ---- */
 
+/* WAITS. Opens all his mailboxes once: that writes what an earlier process left in their logs. */
+enum err metacache_adopt(struct op *op, struct store *s, struct str name);
 /* Room is short: drops what goes first, in the background. */
 void metacache_check_due(void *arg);
 int64_t metacache_user_weight(const struct metacache *c, const struct cache_user *u,

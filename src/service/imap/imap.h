@@ -39,3 +39,6 @@ enum err imap_session_thaw(
 /* WAITS. Says BYE to every session and ends them. */
 void imap_close(struct op *op, struct imap *imap);
 size_t imap_session_count(const struct imap *imap);
+/* Ends the sessions of a user, as an administrator wants; they are gone soon. No wait. */
+void imap_kick(struct imap *imap, struct str user);
+size_t imap_sessions_of(const struct imap *imap, struct str user);

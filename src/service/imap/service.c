@@ -7,6 +7,8 @@
 
 static const struct serving_end shutting_down = { "Server shutting down", "Server shutting down.",
 	NULL };
+static const struct serving_end kicked = { "Disconnected by administrator",
+	"Disconnected by administrator.", "UNAVAILABLE" };
 
 enum err imap_open(struct op *op, struct config *config, struct imap **out)
 {
@@ -31,6 +33,25 @@ enum err imap_reload(struct op *op, struct imap *imap, struct config *config)
 size_t imap_session_count(const struct imap *imap)
 {
 	return imap->session_count;
+}
+
+void imap_kick(struct imap *imap, struct str user)
+{
+	struct imap_session *s, *next;
+	LIST_FOR_EACH(s, next, &imap->sessions, struct imap_session, link)
+	{
+		if (str_eq(user_name(s->user), user))
+			serving_end(&s->serving, &kicked);
+	}
+}
+
+size_t imap_sessions_of(const struct imap *imap, struct str user)
+{
+	const struct imap_session *s, *next;
+	size_t n = 0;
+	LIST_FOR_EACH(s, next, &imap->sessions, struct imap_session, link)
+	n += str_eq(user_name(s->user), user);
+	return n;
 }
 
 void imap_close(struct op *op, struct imap *imap)
