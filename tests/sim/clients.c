@@ -9,6 +9,7 @@ void client_leave(struct ledger *l, struct known_box *box, struct view *v)
 	struct mail mail;
 	mem_free(c->mails);
 	c->box = box;
+	c->process = process_of(v->mailbox)->number;
 	c->modseq = view_highest_modseq(v);
 	c->count = view_exists(v);
 	c->mails = mem_new_array(MAX(c->count, 1), sizeof(*c->mails));
@@ -75,6 +76,9 @@ void client_return(struct ledger *l, struct known_box *box, struct view *v)
 	for (size_t i = 0; i < CLIENTS_MAX; i++) {
 		struct client *c = &l->clients[i];
 		if (c->box != box || !c->mails)
+			continue;
+		/* Of hosts that live at once each tells its own clients what it learns from the others. */
+		if (sim_world->is_both && c->process != process_of(v->mailbox)->number)
 			continue;
 		sim_trace("         a client comes back to %s with modseq %" PRIu64, box->name,
 			c->modseq);

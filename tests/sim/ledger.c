@@ -18,6 +18,7 @@ static void box_free(struct known_box *box)
 	for (size_t i = 0; i < box->count; i++)
 		mem_free(box->mails[i]);
 	mem_free(box->mails);
+	mem_free(box->slots);
 	mem_free(box);
 }
 
@@ -96,10 +97,10 @@ struct known_box *ledger_box(struct ledger *l, struct mailbox *m, const char *na
 
 static size_t box_seek(const struct known_box *box, uint32_t uid)
 {
-	size_t low = 0, high = box->count;
+	size_t low = 0, high = box->slot_count;
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
-		if (box->mails[middle]->uid < uid)
+		if (box->slots[middle].uid < uid)
 			low = middle + 1;
 		else
 			high = middle;
@@ -110,35 +111,72 @@ static size_t box_seek(const struct known_box *box, uint32_t uid)
 struct known_mail *box_find(const struct known_box *box, uint32_t uid)
 {
 	size_t at = box_seek(box, uid);
-	return at < box->count && box->mails[at]->uid == uid ? box->mails[at] : NULL;
+	return at < box->slot_count && box->slots[at].uid == uid ? box->slots[at].mail : NULL;
+}
+
+void box_add_uid(struct known_box *box, struct known_mail *k, uint32_t uid)
+{
+	size_t at = box_seek(box, uid);
+	if (box->slot_count == box->slot_cap) {
+		box->slot_cap = MAX(2 * box->slot_cap, 32);
+		box->slots = mem_resize(box->slots, box->slot_cap * sizeof(*box->slots));
+	}
+	memmove(box->slots + at + 1, box->slots + at, (box->slot_count - at) * sizeof(*box->slots));
+	box->slot_count++;
+	box->slots[at] = (struct known_slot){ uid, k };
+	k->uid = MAX(k->uid, uid);
 }
 
 static struct known_mail *box_add(struct known_box *box, uint32_t uid, uint32_t word)
 {
-	size_t at = box_seek(box, uid);
 	if (box->count == box->cap) {
 		box->cap = MAX(2 * box->cap, 32);
 		box->mails = mem_resize(box->mails, box->cap * sizeof(*box->mails));
 	}
-	memmove(box->mails + at + 1, box->mails + at, (box->count - at) * sizeof(*box->mails));
-	box->count++;
 	struct known_mail *k = MEM_NEW(struct known_mail);
-	k->uid = uid;
 	k->word = word;
-	box->mails[at] = k;
+	box->mails[box->count++] = k;
+	box_add_uid(box, k, uid);
 	return k;
 }
 
-void ledger_see_numbers(struct known_box *box, uint32_t next_uid, uint64_t modseq)
+void mail_is_gone(struct known_mail *k)
 {
-	if (next_uid < box->next_uid)
-		sim_fail("%s: UIDNEXT fell from %" PRIu32 " to %" PRIu32, box->name, box->next_uid,
+	if (k->state != KNOWN_GONE)
+		k->gone_us = now_us();
+	k->state = KNOWN_GONE;
+}
+
+struct told *box_told(struct known_box *box, const struct mailbox *m)
+{
+	int process = sim_world->is_both ? process_of(m)->number : 0;
+	size_t oldest = 1;
+	if (process == 0)
+		return &box->told[0];
+	for (size_t i = 1; i < TOLD_MAX; i++) {
+		if (box->told[i].process == process)
+			return &box->told[i];
+		if (box->told[i].process < box->told[oldest].process)
+			oldest = i;
+	}
+	/* What a look found is what every process finds that begins later. */
+	box->told[oldest] = box->told[0];
+	box->told[oldest].process = process;
+	return &box->told[oldest];
+}
+
+void ledger_see_numbers(
+	struct known_box *box, struct mailbox *m, uint32_t next_uid, uint64_t modseq)
+{
+	struct told *told = box_told(box, m);
+	if (next_uid < told->next_uid)
+		sim_fail("%s: UIDNEXT fell from %" PRIu32 " to %" PRIu32, box->name, told->next_uid,
 			next_uid);
-	if (modseq < box->modseq)
+	if (modseq < told->modseq)
 		sim_fail("%s: HIGHESTMODSEQ fell from %" PRIu64 " to %" PRIu64, box->name,
-			box->modseq, modseq);
-	box->next_uid = next_uid;
-	box->modseq = modseq;
+			told->modseq, modseq);
+	told->next_uid = next_uid;
+	told->modseq = modseq;
 }
 
 /* ---- intents ---- */
@@ -178,7 +216,10 @@ static struct known_mail *intent_make(struct intent *i, struct intent_mail *im, 
 	struct known_mail *from = i->source ? box_find(i->source, im->source_uid) : NULL;
 	im->seen_uid = uid;
 	k->flags = im->flags;
-	if (from && (from->changes != im->changes || from->storing > 0))
+	k->is_unsure = sim_world->is_both;
+	if (from && sim_world->is_both)
+		k->open = ALL_FLAGS; /* which flags did the host know that copied it? */
+	else if (from && (from->changes != im->changes || from->storing > 0))
 		k->open = ALL_FLAGS;
 	else if (from)
 		k->open = from->open;
@@ -188,6 +229,8 @@ static struct known_mail *intent_make(struct intent *i, struct intent_mail *im, 
 /* Would mail `at` of an intent have this UID? They get theirs in order. */
 static bool uid_fits(const struct intent *i, size_t at, uint32_t uid)
 {
+	if (sim_world->is_both) /* a merge may have given others */
+		return true;
 	for (size_t k = 0; k < i->count; k++)
 		if (i->mails[k].seen_uid > 0)
 			return i->mails[k].seen_uid - (uint32_t)k == uid - (uint32_t)at;
@@ -208,7 +251,7 @@ bool intent_is_ambiguous(const struct intent *i)
 	return false;
 }
 
-static struct known_mail *find_maker(struct known_box *box, uint32_t uid, uint32_t word)
+struct known_mail *intent_find(struct known_box *box, uint32_t uid, uint32_t word)
 {
 	struct ledger *l = sim_world->ledger;
 	for (size_t i = l->intent_count; i-- > 0;) {
@@ -281,13 +324,42 @@ static void end_move(struct intent *i, bool is_done)
 		struct known_mail *from = box_find(i->source, i->mails[k].source_uid);
 		from->movers--;
 		if (is_done)
-			from->state = KNOWN_GONE;
+			mail_is_gone(from);
 		else if (from->state == KNOWN_MAY && !from->may_be_expunged && from->movers == 0)
 			from->state = KNOWN_MUST;
 	}
 }
 
-void intent_end(struct intent *i, enum err e, const uint32_t *uids)
+/* It was told to somebody as another UID than the one that is acknowledged: both are the same mail's. */
+static bool is_same_mail(struct intent *i, const struct intent_mail *im, uint32_t uid)
+{
+	struct known_mail *seen = box_find(i->target, im->seen_uid);
+	if (!sim_world->is_both)
+		return false;
+	if (!box_find(i->target, uid))
+		box_add_uid(i->target, seen, uid);
+	return box_find(i->target, uid) == seen;
+}
+
+static void acknowledge_mail(
+	struct intent *i, struct mailbox *m, struct intent_mail *im, uint32_t uid)
+{
+	struct known_mail *known = box_find(i->target, uid);
+	uint32_t at;
+	if (im->seen_uid && im->seen_uid != uid && !is_same_mail(i, im, uid))
+		sim_fail("%s: w%" PRIu32 " is told as UID %" PRIu32 " and acknowledged as %" PRIu32,
+			i->target->name, im->word, im->seen_uid, uid);
+	if (!im->seen_uid && known && !intent_take(i, im, uid))
+		sim_fail("%s: UID %" PRIu32 " is given twice", i->target->name, uid);
+	if (!im->seen_uid)
+		(void)intent_make(i, im, uid);
+	known = box_find(i->target, uid);
+	known->is_unsure = false;
+	if (name_is_none(known->name) && index_find(m->index, uid, &at))
+		known->name = index_cold(m->index, at)->name;
+}
+
+void intent_end(struct intent *i, struct mailbox *m, enum err e, const uint32_t *uids)
 {
 	if (is_doubtful(e)) {
 		i->state = INTENT_DOUBT;
@@ -299,164 +371,10 @@ void intent_end(struct intent *i, enum err e, const uint32_t *uids)
 		if (e != ERR_NONE && im->seen_uid && !intent_give(i, im))
 			sim_fail("%s: w%" PRIu32 " was refused for good, but told as UID %" PRIu32,
 				i->target->name, im->word, im->seen_uid);
-		if (e != ERR_NONE)
-			continue;
-		struct known_mail *known = box_find(i->target, uids[k]);
-		if (im->seen_uid && im->seen_uid != uids[k])
-			sim_fail("%s: w%" PRIu32 " is told as UID %" PRIu32
-				 " and acknowledged as %" PRIu32,
-				i->target->name, im->word, im->seen_uid, uids[k]);
-		if (!im->seen_uid && known && intent_take(i, im, uids[k]))
-			continue;
-		if (!im->seen_uid && known)
-			sim_fail("%s: UID %" PRIu32 " is given twice", i->target->name, uids[k]);
-		if (!im->seen_uid)
-			(void)intent_make(i, im, uids[k]);
+		if (e == ERR_NONE)
+			acknowledge_mail(i, m, im, uids[k]);
 	}
 	end_move(i, e == ERR_NONE);
 	intent_remove(i);
 	intent_free(i);
-}
-
-/* ---- seeing ---- */
-
-unsigned mail_flags(const struct mailbox *m, const struct mail *mail)
-{
-	const struct str *words;
-	size_t count = mailbox_keywords(m, &words);
-	unsigned flags = mail->flags & MAIL_STORABLE_FLAGS;
-	for (size_t i = 0; i < count; i++)
-		if (mail->keywords >> i & 1)
-			flags |= str_eq(words[i], STR("$A")) ? KEYWORD_A : KEYWORD_B;
-	return flags;
-}
-
-/* What the object holds, read beside all links; or what is known of a mail whose fate is unknown: its
- * expunge may have been carried out, and collected, before the process knows. */
-static uint32_t read_word(const struct known_box *box, struct mailbox *m, uint32_t uid,
-	const struct known_mail *known)
-{
-	struct op op;
-	struct str body, line;
-	uint32_t at, word = 0;
-	AUTO_ARENA(arena, 0);
-	op_init(&op, &arena, NULL, TIME_NEVER);
-	if (!index_find(m->index, uid, &at))
-		sim_fail("%s: UID %" PRIu32 " is in a view but not in the index", box->name, uid);
-	struct str key = store_object_key(&arena, m->user, index_cold(m->index, at)->oid);
-	enum err e = objects_get(&op, sim_world->objects, key, 1 << 20, &body);
-	if (e == ERR_NOT_FOUND && known && known->state == KNOWN_MAY)
-		return known->word;
-	if (e != ERR_NONE)
-		sim_fail("%s: UID %" PRIu32 " has no object: %s", box->name, uid, op.failure.text);
-	if (!str_cut_line(&body, &line) || !str_cut_line(&body, &line) ||
-		!str_skip(&line, STR("Subject: w")) || !number_parse_u32(line, &word))
-		sim_fail("%s: UID %" PRIu32 " has another object", box->name, uid);
-	return word;
-}
-
-struct known_mail *ledger_see(struct known_box *box, struct mailbox *m, const struct mail *mail)
-{
-	struct known_mail *k = box_find(box, mail->uid);
-	/* The object of an expunged mail may be gone. */
-	uint32_t word = k && mail->is_expunged ? k->word : read_word(box, m, mail->uid, k);
-	if (k && k->word != word)
-		sim_fail("%s: UID %" PRIu32 " was w%" PRIu32 " and is w%" PRIu32, box->name,
-			mail->uid, k->word, word);
-	if (!k)
-		k = find_maker(box, mail->uid, word);
-	if (!k)
-		sim_fail("%s: UID %" PRIu32 " is w%" PRIu32 ", which nobody put there", box->name,
-			mail->uid, word);
-	if (k->state == KNOWN_GONE && !mail->is_expunged)
-		sim_fail("%s: UID %" PRIu32 " (w%" PRIu32 ") was expunged and is there", box->name,
-			mail->uid, word);
-	unsigned flags = mail_flags(m, mail), wrong = (flags ^ k->flags) & ~k->open;
-	if (wrong && !mail->is_expunged)
-		sim_fail("%s: UID %" PRIu32 " (w%" PRIu32
-			 ") has flags %x, %x was acknowledged (open: %x)",
-			box->name, mail->uid, word, flags, k->flags, k->open);
-	return k;
-}
-
-void ledger_see_expunged(struct known_box *box, uint32_t uid)
-{
-	struct known_mail *k = box_find(box, uid);
-	if (!k)
-		sim_fail("%s: UID %" PRIu32 " is expunged and was never there", box->name, uid);
-	bool may = k->state != KNOWN_MUST ||
-		   (box->expunging > 0 && ((k->flags | k->open) & MAIL_DELETED));
-	if (!may)
-		sim_fail("%s: UID %" PRIu32 " (w%" PRIu32
-			 ") is told as expunged, and nobody asked for it",
-			box->name, uid, k->word);
-	k->state = KNOWN_GONE;
-}
-
-/* ---- flags ---- */
-
-static bool is_dirty(const struct mailbox *m)
-{
-	/* Who holds the lock may be writing flags that are not pending any more. */
-	return m->pending.n > 0 || m->is_journalling || m->write_lock.owner.task ||
-	       !list_is_empty(&m->user->unsettled);
-}
-
-void flags_begin(struct known_box *box, struct mailbox *m, struct flags_change_one *one,
-	struct known_mail *mail, unsigned mask)
-{
-	if (!is_dirty(m) && mail->storing == 0)
-		box->flags_epoch++;
-	*one = (struct flags_change_one){ mail, mail->open };
-	mail->overlaps = mail->storing++ > 0;
-	mail->open |= mask;
-	mail->changes++;
-}
-
-void flags_end(struct known_box *box, const struct flags_change_one *one, unsigned mask,
-	unsigned value, enum flags_end how)
-{
-	struct known_mail *k = one->mail;
-	bool is_alone = !k->overlaps;
-	k->overlaps = --k->storing > 0;
-	if (how == FLAGS_DOUBT)
-		return;
-	if (how == FLAGS_UNTOUCHED) {
-		if (is_alone)
-			k->open = one->open_before;
-		return;
-	}
-	k->recent = (k->recent_epoch == box->flags_epoch ? k->recent : 0) | mask;
-	k->recent_epoch = box->flags_epoch;
-	if (!is_alone)
-		return;
-	k->open &= ~mask;
-	k->flags = (k->flags & ~mask) | (value & mask);
-}
-
-void ledger_note_risk(struct ledger *l, struct process *p)
-{
-	if (sim_world->journal == STORE_FLAGS_SYNC)
-		return;
-	l->risk_backend = p->backend;
-	for (size_t i = 0; i < l->box_count; i++) {
-		struct known_box *box = l->boxes[i];
-		struct mailbox *m = user_find_mailbox(p->user, box->guid);
-		if (!m || !is_dirty(m))
-			continue;
-		for (size_t k = 0; k < box->count; k++)
-			if (box->mails[k]->recent_epoch == box->flags_epoch)
-				box->mails[k]->risk |= box->mails[k]->recent;
-	}
-}
-
-void ledger_settle_risk(struct ledger *l, const struct backend *b, bool is_intact)
-{
-	if (b == l->risk_backend && is_intact)
-		return;
-	for (size_t i = 0; i < l->box_count; i++)
-		for (size_t k = 0; k < l->boxes[i]->count; k++) {
-			l->boxes[i]->mails[k]->open |= l->boxes[i]->mails[k]->risk;
-			l->boxes[i]->mails[k]->risk = 0;
-		}
 }

@@ -9,20 +9,29 @@
 
 #include "sim.h"
 
-#define KEYWORD_A 0x100u
-#define KEYWORD_B 0x200u
-#define ALL_FLAGS (MAIL_STORABLE_FLAGS | KEYWORD_A | KEYWORD_B)
+#define KEYWORD_A  0x100u
+#define KEYWORD_B  0x200u
+#define ALL_FLAGS  (MAIL_STORABLE_FLAGS | KEYWORD_A | KEYWORD_B)
+#define KNOWN_BITS 10
+#define TOLD_MAX   8 /* processes whose numbers are kept */
 
 enum known_state { KNOWN_MUST, KNOWN_MAY, KNOWN_GONE };
 
 struct intent;
 struct known_mail {
-	uint32_t uid, word;
+	uint32_t uid, word;       /* the greatest UID it is known by: merges give others (--both) */
+	struct catalog_name name; /* none: not seen yet */
+	int64_t gone_us;          /* since when KNOWN_GONE */
+	struct {
+		int process;
+		int64_t us;
+	} changed[KNOWN_BITS]; /* the last change of each bit, if two live */
 	enum known_state state;
 	bool may_be_expunged; /* an expunge that runs or is in doubt may have taken it */
-	unsigned movers;      /* moves of it that run or are in doubt */
-	bool was_moved;       /* as the look that runs has found */
-	bool was_seen;        /* by the look that runs */
+	bool is_unsure;  /* told by a host that lives beside the one that has not acknowledged it */
+	unsigned movers; /* moves of it that run or are in doubt */
+	bool was_moved;  /* as the look that runs has found */
+	bool was_seen;   /* by the look that runs */
 	unsigned flags, open;
 	unsigned recent; /* acknowledged since the journal was last known to be empty */
 	uint32_t recent_epoch;
@@ -36,10 +45,18 @@ struct known_box {
 	char name[32];
 	uint32_t uid_validity;
 	bool is_removed, is_doubtful, was_seen;
-	struct known_mail **mails; /* owned, by UID */
+	struct known_mail **mails; /* owned */
 	size_t count, cap;
-	uint32_t next_uid; /* told */
-	uint64_t modseq;   /* told */
+	struct known_slot {
+		uint32_t uid;
+		struct known_mail *mail;
+	} * slots; /* owned, by UID; a mail may have had several */
+	size_t slot_count, slot_cap;
+	struct told {
+		int process;
+		uint32_t next_uid;
+		uint64_t modseq;
+	} told[TOLD_MAX]; /* by processes that live at the same time; else only the first */
 	uint32_t flags_epoch;
 	unsigned expunging;
 };
@@ -69,6 +86,7 @@ struct tree_state {
 /* A client that went away, with what it knew. */
 struct client {
 	struct known_box *box;
+	int process;
 	uint64_t modseq;
 	size_t count;
 	struct client_mail {
@@ -97,19 +115,30 @@ struct str word_mail(struct arena *a, uint32_t word);
 /* The mailbox as it is known; made when it is seen for the first time. */
 struct known_box *ledger_box(struct ledger *l, struct mailbox *m, const char *name);
 struct known_mail *box_find(const struct known_box *box, uint32_t uid);
+/* A mail is known by one more UID. */
+void box_add_uid(struct known_box *box, struct known_mail *k, uint32_t uid);
 /* A client is told of a mail, or looks at it: it is one that was put there, and its flags are right. */
 struct known_mail *ledger_see(struct known_box *box, struct mailbox *m, const struct mail *mail);
-void ledger_see_expunged(struct known_box *box, uint32_t uid);
+void ledger_see_expunged(struct known_box *box, struct mailbox *m, uint32_t uid);
+/* What clients of this mailbox's process were told of it. Valid until another process is asked for. */
+struct told *box_told(struct known_box *box, const struct mailbox *m);
 /* A client is told the mailbox's numbers. */
-void ledger_see_numbers(struct known_box *box, uint32_t next_uid, uint64_t modseq);
+void ledger_see_numbers(
+	struct known_box *box, struct mailbox *m, uint32_t next_uid, uint64_t modseq);
+/* It is gone for good; other hosts that live learn that when they look next. */
+void mail_is_gone(struct known_mail *k);
+/* May the process not have looked since? Only where several live. */
+bool is_unseen_yet(const struct mailbox *m, int64_t since_us);
 unsigned mail_flags(const struct mailbox *m, const struct mail *mail);
 
 /* Operations that make mails. The caller fills `mails`. */
 struct intent *intent_begin(
 	struct known_box *target, struct known_box *source, bool is_move, size_t count);
 void intent_run(struct intent *i);
+/* The mail that one of those that run or are in doubt has made; NULL: none. */
+struct known_mail *intent_find(struct known_box *box, uint32_t uid, uint32_t word);
 /* `uids` of the targets in order if it was acknowledged. Frees it unless it is in doubt. */
-void intent_end(struct intent *i, enum err e, const uint32_t *uids);
+void intent_end(struct intent *i, struct mailbox *m, enum err e, const uint32_t *uids);
 bool is_doubtful(enum err e);
 /* Another one may have put the same content there: who can tell? */
 bool intent_is_ambiguous(const struct intent *i);
@@ -118,6 +147,8 @@ bool intent_is_ambiguous(const struct intent *i);
 struct flags_change_one {
 	struct known_mail *mail;
 	unsigned open_before;
+	unsigned open_after; /* whatever it ends with: another host may have changed it */
+	int process;
 };
 void flags_begin(struct known_box *box, struct mailbox *m, struct flags_change_one *one,
 	struct known_mail *mail, unsigned mask);

@@ -74,12 +74,12 @@ static enum err link_read_heads(struct op *op, struct catalog *c, struct str use
 
 static enum err link_read_rows(struct op *op, struct catalog *c, struct str user,
 	struct catalog_guid mailbox, uint32_t bucket, uint32_t last_bucket,
-	struct catalog_name after, catalog_row_fn *row_fn, void *arg)
+	struct catalog_name after, struct catalog_name known, catalog_row_fn *row_fn, void *arg)
 {
 	enum link_verdict verdict;
 	TRY(link_begin(op, link_of(c), "read rows", &verdict));
-	enum err e = catalog_read_rows(
-		op, c->inner, user, mailbox, bucket, last_bucket, after, row_fn, arg);
+	enum err e = catalog_read_tail(
+		op, c->inner, user, mailbox, bucket, last_bucket, after, known, row_fn, arg);
 	return link_end(op, link_of(c), verdict, e);
 }
 

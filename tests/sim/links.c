@@ -100,7 +100,10 @@ bool late_may_come(const struct process *p)
 	LIST_FOR_EACH(work, next, &sim_world->late, struct late_work, link)
 	if (work->count > 0)
 		return true;
-	return sim_world->late_us >= p->began_us;
+	int64_t looked_us = p->began_us;
+	if (sim_world->is_both && p->user)
+		looked_us = MAX(looked_us, p->user->looked_us);
+	return sim_world->late_us >= looked_us;
 }
 
 void late_free_all(void)
@@ -127,8 +130,7 @@ static enum link_verdict decide(const struct link_faults *f, int64_t *out_slow_u
 	return LINK_DO;
 }
 
-/* WAITS while the process stands still. */
-static void stand_still(struct link *link)
+void link_stand_still(struct link *link)
 {
 	struct op op;
 	AUTO_ARENA(arena, 0);
@@ -139,11 +141,14 @@ static void stand_still(struct link *link)
 	task_unshield();
 }
 
-static enum err travel(struct op *op, struct link *link, int64_t us)
+static enum err travel(struct op *op, struct link *link, int64_t us, bool is_leaving)
 {
 	enum err e = task_sleep(op, us);
-	if (link->is_paused)
-		stand_still(link);
+	if (!link->is_paused || (is_leaving && sim_chance(50)))
+		return e; /* what has left arrives */
+	link_stand_still(link);
+	if (e == ERR_NONE && now_us() > op->deadline_us && sim_chance(80))
+		return op_fail(op, ERR_TIMEOUT, "sim: the process stood still");
 	return e;
 }
 
@@ -164,7 +169,7 @@ enum err link_begin(struct op *op, struct link *link, const char *what, enum lin
 		return op_fail(op, ERR_UNAVAILABLE, "sim: the process is dead");
 	if (*out != LINK_DO)
 		note_fault(link, what, words[*out]);
-	enum err e = travel(op, link, (int64_t)random_below(3 * US_PER_MS) + slow_us);
+	enum err e = travel(op, link, (int64_t)random_below(3 * US_PER_MS) + slow_us, true);
 	late_run(false);
 	if (link->is_dead || e != ERR_NONE) {
 		/* It was on its way. */
@@ -175,7 +180,7 @@ enum err link_begin(struct op *op, struct link *link, const char *what, enum lin
 	}
 	if (link->cut_until_us > now_us()) {
 		note_fault(link, what, "cut off");
-		TRY(travel(op, link, TIMEOUT_US));
+		TRY(travel(op, link, TIMEOUT_US, false));
 		return op_fail(op, ERR_UNAVAILABLE, "sim: no way there");
 	}
 	if (*out == LINK_REFUSE)
@@ -185,7 +190,7 @@ enum err link_begin(struct op *op, struct link *link, const char *what, enum lin
 
 enum err link_end(struct op *op, struct link *link, enum link_verdict verdict, enum err e)
 {
-	enum err back = travel(op, link, (int64_t)random_below(3 * US_PER_MS));
+	enum err back = travel(op, link, (int64_t)random_below(3 * US_PER_MS), false);
 	if (link->is_dead || verdict == LINK_LOSE || verdict == LINK_LATE)
 		return op_fail(op, ERR_UNAVAILABLE, "sim: no answer");
 	return back == ERR_NONE ? e : back;

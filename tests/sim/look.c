@@ -60,6 +60,10 @@ static void look_at_mail(
 	if (!str_eq(body, word_mail(&k->arena, known->word)))
 		sim_fail("%s: UID %" PRIu32 " reads as another mail than w%" PRIu32, box->name,
 			mail->uid, known->word);
+	if (known->was_seen || known->uid != mail->uid)
+		sim_fail("%s: UID %" PRIu32 " (w%" PRIu32 ") was told at UID %" PRIu32
+			 ", or is there twice",
+			box->name, mail->uid, known->word, known->uid);
 	known->was_seen = true;
 	known->flags = mail_flags(v->mailbox, mail);
 	known->open &= k->doubts_stay ? ALL_FLAGS : 0;
@@ -67,8 +71,7 @@ static void look_at_mail(
 	arena_rewind(&k->arena, mark);
 }
 
-static void check_status(
-	const struct mailbox_status *status, const struct known_box *box, struct view *v)
+static void check_status(const struct mailbox_status *status, struct known_box *box, struct view *v)
 {
 	struct mailbox_status told;
 	uint32_t unseen = 0, deleted = 0, messages = 0;
@@ -84,9 +87,27 @@ static void check_status(
 			 " deleted; there are %" PRIu32 ", %" PRIu32 ", %" PRIu32,
 			box->name, status->messages, status->unseen, status->deleted, messages,
 			unseen, deleted);
-	if (status->uid_next != told.uid_next || status->highest_modseq < box->modseq)
+	if (status->uid_next != told.uid_next ||
+		status->highest_modseq < box_told(box, v->mailbox)->modseq)
 		sim_fail("%s: STATUS says UIDNEXT %" PRIu32 ", modseq %" PRIu64, box->name,
 			status->uid_next, status->highest_modseq);
+}
+
+/* A process that lives alone has seen all that others told. */
+static void see_numbers(struct known_box *box, struct mailbox *m, struct view *v)
+{
+	ledger_see_numbers(box, m, index_next_uid(m->index), view_highest_modseq(v));
+	struct told now = *box_told(box, m);
+	for (size_t i = 1; i < TOLD_MAX && sim_world->is_both && !process_of(m)->had_sessions; i++)
+		if (box->told[i].next_uid > now.next_uid || box->told[i].modseq > now.modseq)
+			sim_fail("%s: UIDNEXT %" PRIu32 ", HIGHESTMODSEQ %" PRIu64
+				 "; p%d told %" PRIu32 " and %" PRIu64,
+				box->name, now.next_uid, now.modseq, box->told[i].process,
+				box->told[i].next_uid, box->told[i].modseq);
+	if (!process_of(m)->had_sessions) {
+		box->told[0].next_uid = now.next_uid;
+		box->told[0].modseq = now.modseq;
+	}
 }
 
 static void look_at_box(struct looking *k, const char *name)
@@ -102,7 +123,7 @@ static void look_at_box(struct looking *k, const char *name)
 	struct known_box *box = ledger_box(k->ledger, m, name);
 	sim_must(&k->op, view_open(&k->op, m, false, &v), name);
 	box->was_seen = true;
-	ledger_see_numbers(box, index_next_uid(m->index), view_highest_modseq(v));
+	see_numbers(box, m, v);
 	for (uint32_t seq = 1; view_get(v, seq, &mail); seq++)
 		look_at_mail(k, box, v, &mail);
 	if (!k->late_may_come &&
@@ -129,7 +150,7 @@ static void end_move(const struct intent *i)
 		from->movers--;
 		if (i->source->is_removed || i->state != INTENT_DONE)
 			continue;
-		if (from->was_seen || from->was_moved)
+		if (from->was_seen || (from->was_moved && !sim_world->is_both))
 			sim_fail("%s: UID %" PRIu32 " (w%" PRIu32
 				 ") was moved to %s and is still there, or moved twice",
 				i->source->name, from->uid, from->word, i->target->name);
@@ -148,9 +169,13 @@ static void end_intent(struct intent *i, bool may_come)
 {
 	size_t seen = 0;
 	bool was_late = i->state == INTENT_LATE;
-	for (size_t n = 0; n < i->count; n++)
-		seen += i->mails[n].seen_uid > 0;
 	bool is_vague = i->target->is_removed || intent_is_ambiguous(i);
+	for (size_t n = 0; n < i->count; n++) {
+		struct known_mail *made = box_find(i->target, i->mails[n].seen_uid);
+		seen += made != NULL;
+		/* Another host told of it; then it was voided, or moved or expunged there. */
+		is_vague = is_vague || (sim_world->is_both && made && !made->was_seen);
+	}
 	if (seen > 0 && seen < i->count && !is_vague)
 		sim_fail("%s: %zu of %zu mails are there (w%" PRIu32 "...)", i->target->name, seen,
 			i->count, i->mails[0].word);
@@ -189,11 +214,16 @@ static void end_mails(struct known_box *box, bool may_come)
 		struct known_mail *k = box->mails[i];
 		bool may = k->state != KNOWN_MUST &&
 			   (k->state == KNOWN_GONE || k->may_be_expunged || k->was_moved);
+		may = may || k->is_unsure;
 		if (!k->was_seen && !may)
 			sim_fail("%s: UID %" PRIu32 " (w%" PRIu32 ") is lost", box->name, k->uid,
 				k->word);
 		bool is_open = may_come && k->was_seen && k->may_be_expunged;
-		k->state = !k->was_seen ? KNOWN_GONE : is_open ? KNOWN_MAY : KNOWN_MUST;
+		if (!k->was_seen)
+			mail_is_gone(k);
+		else
+			k->state = is_open ? KNOWN_MAY : KNOWN_MUST;
+		k->is_unsure = k->is_unsure && may_come && k->was_seen;
 		k->may_be_expunged = is_open;
 		k->was_seen = k->was_moved = false;
 	}
@@ -225,6 +255,8 @@ void look(struct process *p)
 	w->counters->looks++;
 	sim_must(&k.op, process_open_user(&k.op, p), "opening the user");
 	sim_must(&k.op, user_settle(&k.op, p->user), "settling");
+	while (p->store->background > 0) /* commits and journals of sessions that have gone */
+		sim_must(&k.op, wait_queue_wait(&k.op, &p->store->quiet), "waiting");
 	look_at_tree(&k);
 	for (size_t i = 0; i < TREE_NAMES; i++)
 		if (w->ledger->tree.exists & (1u << i))

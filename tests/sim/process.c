@@ -158,12 +158,17 @@ struct process *process_start(struct backend *b)
 	struct process *p = MEM_NEW(struct process);
 	p->number = ++w->process_count;
 	p->began_us = now_us();
+	p->seat = -1;
 	p->backend = b;
 	p->link.process = p;
+	size_t life = 0;
+	while (w->lives[life])
+		life++;
+	w->lives[life] = p;
 	if (!b->dir)
 		b->dir = new_dir();
 	p->dir = str_new_z(str_from(b->dir));
-	/* One process lives at a time: the wall clock is its own. */
+	/* One process lives at a time, and the wall clock is its own; or all hosts have the same. */
 	clock_step_wall(b->skew_us - w->skew_us);
 	w->skew_us = b->skew_us;
 	struct store_settings settings = { .local_dir = str_from(p->dir),
@@ -177,7 +182,8 @@ struct process *process_start(struct backend *b)
 		.default_count = ARRAY_COUNT(defaults),
 		.keyword_bytes_max = 50,
 		.mailboxes_max = 1000,
-		.message_bytes_max = 64u << 20 };
+		.message_bytes_max = 64u << 20,
+		.refresh_us = w->refresh_us };
 	p->objects = link_objects_new(&p->link);
 	p->catalog = link_catalog_new(&p->link);
 	sim_must(&w->op, store_open(&w->op, &settings, p->objects, p->catalog, &p->store),
@@ -186,6 +192,14 @@ struct process *process_start(struct backend *b)
 	sim_trace("p%d starts on %s, clock %+" PRId64 " ms", p->number, b->host,
 		b->skew_us / US_PER_MS);
 	return p;
+}
+
+struct process *process_of(const struct mailbox *m)
+{
+	for (size_t i = 0; i < LIVES_MAX; i++)
+		if (sim_world->lives[i] && sim_world->lives[i]->store == m->user->store)
+			return sim_world->lives[i];
+	sim_fail("a mailbox of no process");
 }
 
 enum err process_open_user(struct op *op, struct process *p)
@@ -214,6 +228,9 @@ static void end_sessions(struct process *p)
 
 static void process_free(struct process *p)
 {
+	for (size_t i = 0; i < LIVES_MAX; i++)
+		if (sim_world->lives[i] == p)
+			sim_world->lives[i] = NULL;
 	mem_free(p->dir);
 	mem_free(p);
 }
@@ -225,6 +242,8 @@ void process_crash(struct process *p)
 	sim_trace("p%d crashes", p->number);
 	w->counters->crashes++;
 	p->link.is_dead = true;
+	p->link.is_paused = false;
+	wait_queue_wake_all(&p->link.resumed);
 	if (p->user)
 		ledger_note_risk(w->ledger, p);
 	mem_free(b->dir);

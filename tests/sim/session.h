@@ -30,6 +30,8 @@ void session_leave(struct session *s);
 /* WAITS. NULL: it failed, or there is no such mailbox. */
 struct mailbox *session_open(struct session *s, size_t name, enum err *out);
 struct known_box *session_box(struct mailbox *m);
+/* One of the names, as an index. */
+size_t session_name(const struct session *s);
 
 /* All WAIT. */
 void append_step(struct session *s);

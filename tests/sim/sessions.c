@@ -38,7 +38,7 @@ static void forget(struct session *s, uint32_t seq, uint32_t uid)
 		sim_fail("%s: expunge of %" PRIu32 " (UID %" PRIu32
 			 ") does not fit the client's numbers",
 			s->box->name, seq, uid);
-	ledger_see_expunged(s->box, uid);
+	ledger_see_expunged(s->box, s->mailbox, uid);
 	memmove(&s->mirror[seq - 1], &s->mirror[seq], (s->count - seq) * sizeof(s->mirror[0]));
 	s->count--;
 }
@@ -74,13 +74,14 @@ static void see_numbers(struct session *s)
 	if (status.messages != s->count)
 		sim_fail("%s: %" PRIu32 " mails in the status, %" PRIu32 " told", s->box->name,
 			status.messages, s->count);
-	ledger_see_numbers(s->box, status.uid_next, s->box->modseq);
+	struct told *told = box_told(s->box, s->mailbox);
+	ledger_see_numbers(s->box, s->mailbox, status.uid_next, told->modseq);
 	uint64_t highest = view_highest_modseq(s->view);
 	if (highest < s->modseq && view_first_withheld(s->view) == 0)
 		sim_fail("%s: HIGHESTMODSEQ fell from %" PRIu64 " to %" PRIu64, s->box->name,
 			s->modseq, highest);
 	s->modseq = highest;
-	s->box->modseq = MAX(s->box->modseq, highest);
+	told->modseq = MAX(told->modseq, highest);
 }
 
 void session_sync(struct session *s, bool may_expunge)
@@ -135,9 +136,25 @@ struct mailbox *session_open(struct session *s, size_t name, enum err *out)
 	return *out == ERR_NONE ? m : NULL;
 }
 
+/* Of several processes that live each has names of its own that it changes; the others do not look at those
+ * (a mail that is saved into a mailbox that another host removes goes to INBOX much later). */
+size_t session_name(const struct session *s)
+{
+	switch (s->process->seat) {
+	case 0:
+		return (size_t)random_below(TREE_NAMES - 1);
+	case 1:
+		return sim_chance(30) ? TREE_NAMES - 1 : (size_t)random_below(3);
+	case 2:
+		return (size_t)random_below(3);
+	default:
+		return (size_t)random_below(TREE_NAMES);
+	}
+}
+
 static void select_box(struct session *s)
 {
-	size_t name = (size_t)random_below(TREE_NAMES);
+	size_t name = session_name(s);
 	enum err e;
 	session_leave(s);
 	s->mailbox = session_open(s, sim_chance(40) ? 0 : name, &e);
@@ -154,7 +171,7 @@ static void select_box(struct session *s)
 	}
 	sim_must(&s->op, e, "opening a view");
 	session_trace(s, "select", ERR_NONE);
-	uint64_t told = s->box->modseq;
+	uint64_t told = box_told(s->box, s->mailbox)->modseq;
 	s->modseq = 0;
 	s->count = 0;
 	while (s->count < view_exists(s->view))
@@ -229,6 +246,15 @@ static void base_step(struct session *s)
 				&s->op, s->mailbox, reasons[random_below(ARRAY_COUNT(reasons))]));
 }
 
+/* What other hosts wrote. */
+static void refresh_step(struct session *s)
+{
+	if (s->mailbox && sim_chance(50))
+		session_trace(s, "refresh", mailbox_refresh(&s->op, s->mailbox));
+	else
+		session_trace(s, "refresh all", user_refresh(&s->op, s->process->user));
+}
+
 static const struct {
 	void (*fn)(struct session *s);
 	unsigned weight;
@@ -244,6 +270,7 @@ static const struct {
 	{ read_step, 4 },
 	{ collect_step, 3 },
 	{ base_step, 5 },
+	{ refresh_step, 3 },
 };
 
 static void one_step(struct session *s)
@@ -273,6 +300,7 @@ static void session_task(void *arg)
 	struct process *p = s->process;
 	arena_init(&s->arena, 0);
 	while (!p->is_ending && !p->is_crashing && sim_world->steps_left-- > 0) {
+		link_stand_still(&p->link);
 		one_step(s);
 		if (p->is_ending)
 			break;

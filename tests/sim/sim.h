@@ -18,8 +18,9 @@
 #include "store/store_private.h"
 
 #define SIM_USER     STR("u1@example.test")
-#define SIM_BACKENDS 3
+#define SIM_BACKENDS 4
 #define SIM_SESSIONS 4
+#define LIVES_MAX    4   /* processes that live at once */
 #define SIM_TRACE    120 /* lines kept for a failure */
 
 struct sim_settings {
@@ -31,8 +32,10 @@ struct sim_settings {
 };
 
 /* What a whole run counts; in memory that parent and child share. */
+enum sim_deed { DID_BOTH, DID_FREEZE, DID_REPLACE, DID_RENUMBER, DID_DEEDS };
 struct sim_counters {
 	uint64_t seeds, operations, faults, crashes, stops, looks, late, virtual_us, trace_hash;
+	uint64_t did[DID_DEEDS];
 };
 
 /* ---- the world ---- */
@@ -48,6 +51,9 @@ struct world {
 	struct objects *objects; /* shared, without faults */
 	struct catalog *catalog;
 	bool is_loose;
+	bool is_both; /* several processes live at once */
+	struct process *lives[LIVES_MAX];
+	int64_t refresh_us;
 	enum store_flags_journal journal;
 	struct list late; /* of struct late_work, by due_us */
 	int64_t late_us;  /* when the last of them came */
@@ -74,6 +80,8 @@ __attribute__((format(printf, 1, 2))) void sim_trace(const char *fmt, ...);
 /* An invariant does not hold: prints seed, reason and trace, and ends the process. */
 __attribute__((format(printf, 1, 2), noreturn)) void sim_fail(const char *fmt, ...);
 void sim_print_trace(void);
+/* Counts what happened, for the summary. */
+void sim_did(enum sim_deed deed);
 /* For calls that cannot fail here. */
 void sim_must(struct op *op, enum err e, const char *what);
 bool sim_chance(unsigned percent);
@@ -109,6 +117,8 @@ struct objects *link_objects_new(struct link *link);
 
 /* How a request ends. */
 enum link_verdict { LINK_DO, LINK_REFUSE, LINK_LOSE, LINK_LATE, LINK_TWICE };
+/* WAITS while the process stands still. */
+void link_stand_still(struct link *link);
 /* WAITS for the way there. ERR_*: it did not arrive. *out: what becomes of it. */
 enum err link_begin(struct op *op, struct link *link, const char *what, enum link_verdict *out);
 /* WAITS for the way back. */
@@ -139,6 +149,7 @@ bool late_may_come(const struct process *p);
 struct session;
 struct process {
 	int number;
+	int seat; /* which names are its own, where several live; else -1 */
 	int64_t began_us;
 	bool had_sessions; /* what timed out there may still be under way */
 	struct backend *backend;
@@ -156,6 +167,8 @@ struct process {
 };
 /* WAITS. Starts a process on a backend's local files, and its clock. */
 struct process *process_start(struct backend *backend);
+/* The one whose store has it. */
+struct process *process_of(const struct mailbox *m);
 /* WAITS. Opens the user unless he is; ERR_UNAVAILABLE as it comes. */
 enum err process_open_user(struct op *op, struct process *p);
 /* WAITS until its sessions have ended. */
@@ -169,6 +182,22 @@ enum damage { DAMAGE_NONE, DAMAGE_LOST, DAMAGE_OLD, DAMAGE_POWER };
 void backend_damage(struct backend *backend, enum damage damage);
 void backend_keep_old(struct backend *backend);
 void backend_free(struct backend *backend);
+
+/* ---- both.c ---- */
+
+/* WAITS. Some processes live at the same time, each with sessions, for a while. */
+void both_live(void);
+
+/* ---- world.c ---- */
+
+struct link_faults random_faults(void);
+void prepare_files(struct backend *b);
+void end_faults(struct process *p);
+void pass_time(void);
+/* WAITS. A process on `b` without faults looks at everything. */
+void look_from(struct backend *b);
+/* WAITS. At once, or cleanly. */
+void end_life(struct process *p);
 
 /* ---- sessions.c ---- */
 

@@ -74,7 +74,7 @@ void append_step(struct session *s)
 			.keywords = keywords[i],
 			.keyword_count = keywords_of(in->mails[i].flags, keywords[i]) };
 	}
-	uint32_t next_uid = box->next_uid, first = in->mails[0].word;
+	uint32_t next_uid = box_told(box, m)->next_uid, first = in->mails[0].word;
 	intent_run(in);
 	e = mailbox_append(&s->op, m, appends, count, &r);
 	session_trace(s,
@@ -88,7 +88,7 @@ void append_step(struct session *s)
 			box->name, r.uids[0], next_uid);
 	if (e == ERR_NOT_FOUND && !box->is_removed && !box->is_doubtful)
 		sim_fail("append to %s, which is there: not found", box->name);
-	intent_end(in, e, r.uids);
+	intent_end(in, m, e, r.uids);
 	mailbox_unref(m);
 }
 
@@ -160,7 +160,7 @@ static struct intent *plan_transfer(
 	for (size_t i = 0; range_set_next(seqs, &it, &seq); i++) {
 		struct known_mail *k = box_find(s->box, s->mirror[seq - 1].uid);
 		in->mails[i] = (struct intent_mail){ .word = k->word,
-			.source_uid = k->uid,
+			.source_uid = s->mirror[seq - 1].uid,
 			.flags = k->flags,
 			.changes = k->changes - (k->storing > 0) };
 	}
@@ -176,7 +176,7 @@ void transfer_step(struct session *s)
 	bool is_move = sim_chance(60);
 	if (!some_seqs(s, &seqs))
 		return;
-	struct mailbox *target = session_open(s, (size_t)random_below(TREE_NAMES), &e);
+	struct mailbox *target = session_open(s, session_name(s), &e);
 	struct known_box *to = target ? session_box(target) : NULL;
 	if (!to || (to->count > 400 && !is_move)) {
 		if (target)
@@ -198,20 +198,28 @@ void transfer_step(struct session *s)
 	for (size_t i = 0; e == ERR_NONE && i < in->count; i++)
 		if (r.count != in->count || r.source_uids[i] != in->mails[i].source_uid)
 			sim_fail("%s: COPYUID is wrong", from->name);
-	intent_end(in, e, r.target_uids);
+	intent_end(in, target, e, r.target_uids);
 	mailbox_unref(target);
 	range_set_done(&seqs);
 }
 
 /* ---- expunge ---- */
 
+/* Does this host show it as deleted? Another one may know better. */
+static bool shows_deleted(const struct session *s, uint32_t at)
+{
+	struct mail mail;
+	return view_get(s->view, at + 1, &mail) && !mail.is_expunged && (mail.flags & MAIL_DELETED);
+}
+
 /* Those of the view that the expunge may take. */
 static void doubt_deleted(struct session *s, const struct range_set *only)
 {
 	for (uint32_t i = 0; i < s->count; i++) {
 		struct known_mail *k = box_find(s->box, s->mirror[i].uid);
-		if ((only && !range_set_has(only, k->uid)) || k->state == KNOWN_GONE ||
-			!((k->flags | k->open) & MAIL_DELETED))
+		bool is_deleted = shows_deleted(s, i) || ((k->flags | k->open) & MAIL_DELETED) != 0;
+		if ((only && !range_set_has(only, s->mirror[i].uid)) || k->state == KNOWN_GONE ||
+			!is_deleted)
 			continue;
 		k->may_be_expunged = true;
 		k->state = KNOWN_MAY;
@@ -237,7 +245,7 @@ void expunge_step(struct session *s)
 	for (uint32_t i = 0; i < s->count; i++) {
 		struct known_mail *k = box_find(box, s->mirror[i].uid);
 		if (k->may_be_expunged && (k->flags & ~k->open & MAIL_DELETED) &&
-			(!only || range_set_has(only, k->uid))) {
+			shows_deleted(s, i) && (!only || range_set_has(only, s->mirror[i].uid))) {
 			changes[count] = k->changes;
 			sure[count++] = k;
 		}
@@ -249,7 +257,7 @@ void expunge_step(struct session *s)
 	doubt_deleted(s, only);
 	for (size_t i = 0; e == ERR_NONE && i < count; i++)
 		if (sure[i]->changes == changes[i])
-			sure[i]->state = KNOWN_GONE;
+			mail_is_gone(sure[i]);
 	range_set_done(&uids);
 }
 
@@ -283,11 +291,13 @@ static void plan_rename(const struct tree_state *now, struct tree_try *t)
 		rename_bits(rename_bits(now->exists, t->name, t->to), t->name + 1, t->to + 1);
 }
 
-static void plan_tree(const struct tree_state *now, struct tree_try *t)
+static void plan_tree(const struct session *s, const struct tree_state *now, struct tree_try *t)
 {
 	t->after = *now;
 	t->expected = ERR_NONE;
-	t->name = 3 + (size_t)random_below(TREE_NAMES - 3);
+	t->name = s->process->seat == 1
+			  ? TREE_NAMES - 1
+			  : 3 + (size_t)random_below(TREE_NAMES - 3 - (s->process->seat == 0));
 	unsigned bit = 1u << t->name;
 	switch (t->kind) {
 	case TRY_CREATE:
@@ -352,7 +362,9 @@ void tree_step(struct session *s)
 		"unsubscribe" };
 	if (l->tree_is_busy || l->tree_is_doubtful)
 		return;
-	plan_tree(&l->tree, &t);
+	if (s->process->seat == 2 || (s->process->seat == 1 && t.kind == TRY_RENAME))
+		return;
+	plan_tree(s, &l->tree, &t);
 	struct known_box *removed = t.kind == TRY_REMOVE ? box_named(tree_names[t.name]) : NULL;
 	l->tree_is_busy = true;
 	if (removed)

@@ -52,6 +52,11 @@ void sim_fail(const char *fmt, ...)
 	_exit(1);
 }
 
+void sim_did(enum sim_deed deed)
+{
+	sim_world->counters->did[deed]++;
+}
+
 void sim_must(struct op *op, enum err e, const char *what)
 {
 	if (e != ERR_NONE)

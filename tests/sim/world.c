@@ -17,7 +17,9 @@ static void world_open(struct world *w)
 	if (!mkdtemp(w->dir))
 		sim_fail("no temporary directory");
 	list_init(&w->late);
-	w->is_loose = sim_chance(65);
+	w->is_both = w->settings.has_both;
+	w->is_loose = w->is_both || sim_chance(65);
+	w->refresh_us = w->is_both ? sim_time_between(US_PER_SEC, 30 * US_PER_SEC) : 0;
 	w->journal = sim_chance(50) ? STORE_FLAGS_SYNC : STORE_FLAGS_ASYNC;
 	w->steps_left = w->settings.steps;
 	w->ledger = ledger_new();
@@ -29,8 +31,9 @@ static void world_open(struct world *w)
 	for (int i = 0; i < SIM_BACKENDS; i++) {
 		struct backend *b = &w->backends[i];
 		(void)snprintf(b->host, sizeof(b->host), "backend%d", i + 1);
-		b->skew_us =
-			sim_chance(50) ? 0 : (int64_t)random_below(2 * US_PER_SEC) - US_PER_SEC;
+		b->skew_us = w->is_both || sim_chance(50)
+				     ? 0
+				     : (int64_t)random_below(2 * US_PER_SEC) - US_PER_SEC;
 		b->boot = (uint8_t)(16 * i);
 	}
 	sim_trace("catalog %s, flags journal %s", w->is_loose ? "loose" : "atomic",
@@ -51,7 +54,7 @@ static void world_close(struct world *w)
 
 /* ---- faults of a life ---- */
 
-static struct link_faults random_faults(void)
+struct link_faults random_faults(void)
 {
 	unsigned most = sim_chance(30) ? 0 : sim_chance(60) ? 10 : 60;
 	struct link_faults f = { 0 };
@@ -67,7 +70,7 @@ static struct link_faults random_faults(void)
 
 /* ---- lives ---- */
 
-static void prepare_files(struct backend *b)
+void prepare_files(struct backend *b)
 {
 	enum damage damage = DAMAGE_NONE;
 	if (sim_chance(30))
@@ -97,7 +100,7 @@ static void live(struct process *p)
 	}
 }
 
-static void end_faults(struct process *p)
+void end_faults(struct process *p)
 {
 	p->link.faults = (struct link_faults){ 0 };
 	p->link.cut_until_us = 0;
@@ -105,7 +108,7 @@ static void end_faults(struct process *p)
 	p->is_crashing = false;
 }
 
-static void pass_time(void)
+void pass_time(void)
 {
 	struct world *w = sim_world;
 	int64_t most = sim_chance(70)   ? 10 * US_PER_SEC
@@ -118,7 +121,7 @@ static void pass_time(void)
 }
 
 /* WAITS. */
-static void end_life(struct process *p)
+void end_life(struct process *p)
 {
 	if (p->is_crashing || sim_chance(50)) {
 		process_crash(p);
@@ -157,7 +160,7 @@ static void one_life(void)
 }
 
 /* WAITS. A process on `b` without faults looks at everything. */
-static void look_from(struct backend *b)
+void look_from(struct backend *b)
 {
 	struct process *p = process_start(b);
 	look(p);
@@ -168,8 +171,13 @@ void world_run(void *arg)
 {
 	struct world *w = arg;
 	world_open(w);
+	if (w->is_both)
+		look_from(&w->backends[0]);
 	while (w->steps_left > 0) {
-		one_life();
+		if (w->is_both && sim_chance(80))
+			both_live();
+		else
+			one_life();
 		pass_time();
 		if (sim_chance(40)) {
 			struct backend *b = &w->backends[random_below(SIM_BACKENDS)];

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Several backends serve one user at the same time. One of them may stand still, for seconds or hours, and
+ * go on; one may end, and another host takes its place. When all have looked and nothing is under way, each
+ * of them shows what a host shows that reads all anew. */
+#include "ledger.h"
+
+#define LONGEST_FREEZE_US (3 * 3600 * US_PER_SEC)
+
+struct lives {
+	struct process *items[LIVES_MAX]; /* by seat; NULL: it did not open the user */
+	int64_t frozen_until_us[LIVES_MAX];
+	size_t count;
+};
+
+static struct backend *free_backend(void)
+{
+	struct world *w = sim_world;
+	struct backend *found[SIM_BACKENDS];
+	size_t count = 0;
+	for (size_t i = 0; i < SIM_BACKENDS; i++) {
+		bool is_used = false;
+		for (size_t k = 0; k < LIVES_MAX; k++)
+			is_used =
+				is_used || (w->lives[k] && w->lives[k]->backend == &w->backends[i]);
+		if (!is_used)
+			found[count++] = &w->backends[i];
+	}
+	ASSERT(count > 0);
+	return found[random_below(count)];
+}
+
+/* WAITS. */
+static void take_seat(struct lives *l, size_t seat)
+{
+	struct world *w = sim_world;
+	struct backend *b = free_backend();
+	prepare_files(b);
+	struct process *p = process_start(b);
+	p->seat = (int)seat;
+	p->link.faults = random_faults();
+	if (sim_chance(40))
+		p->link.crash_at = 1 + sim_time_between(0, 300);
+	l->items[seat] = p;
+	if (process_open_user(&w->op, p) != ERR_NONE) {
+		sim_trace("p%d opening the user: %s", p->number, w->op.failure.text);
+		op_forgive(&w->op);
+		process_crash(p);
+		l->items[seat] = NULL;
+		return;
+	}
+	sessions_start(p, 1 + (int)random_below(3));
+}
+
+static void freeze(struct lives *l, size_t seat)
+{
+	struct process *p = l->items[seat];
+	int64_t us =
+		sim_time_between(US_PER_SEC, sim_chance(80) ? 90 * US_PER_SEC : LONGEST_FREEZE_US);
+	sim_trace("p%d stands still for %" PRId64 " s", p->number, us / US_PER_SEC);
+	sim_did(DID_FREEZE);
+	p->link.is_paused = true;
+	l->frozen_until_us[seat] = now_us() + us;
+}
+
+static void thaw(struct process *p)
+{
+	if (!p->link.is_paused)
+		return;
+	sim_trace("p%d goes on", p->number);
+	p->link.is_paused = false;
+	wait_queue_wake_all(&p->link.resumed);
+}
+
+/* WAITS. Another host goes on in its place. */
+static void replace(struct lives *l, size_t seat, bool is_crash)
+{
+	struct process *p = l->items[seat];
+	if (is_crash) {
+		process_crash(p);
+	} else {
+		thaw(p);
+		end_faults(p);
+		process_stop(p);
+	}
+	l->items[seat] = NULL;
+	sim_did(DID_REPLACE);
+	if (sim_chance(70))
+		take_seat(l, seat);
+}
+
+/* WAITS. One moment of a process's life. False: it does nothing any more. */
+static bool turn(struct lives *l, size_t seat)
+{
+	struct process *p = l->items[seat];
+	if (!p)
+		return false;
+	if (p->is_crashing || random_below(3000) == 0) {
+		replace(l, seat, p->is_crashing || sim_chance(50));
+		return l->items[seat] != NULL;
+	}
+	if (p->link.is_paused && now_us() > l->frozen_until_us[seat])
+		thaw(p);
+	else if (!p->link.is_paused && random_below(600) == 0)
+		freeze(l, seat);
+	if (p->link.faults.refused > 0 && random_below(800) == 0)
+		p->link.cut_until_us = now_us() + sim_time_between(0, 60 * US_PER_SEC);
+	return p->sessions > 0;
+}
+
+/* WAITS until the journals of all have written what their sessions were told. */
+static void come_to_rest(struct lives *l)
+{
+	struct world *w = sim_world;
+	for (size_t i = 0; i < l->count; i++) {
+		struct process *p = l->items[i];
+		if (!p)
+			continue;
+		thaw(p);
+		end_faults(p);
+		p->is_ending = true;
+	}
+	for (size_t i = 0; i < l->count; i++)
+		if (l->items[i])
+			process_wait(l->items[i]);
+	if (sim_chance(50))
+		late_run(true);
+	sim_must(&w->op, task_sleep(&w->op, 3 * US_PER_SEC), "resting");
+	for (size_t i = 0; i < l->count; i++)
+		while (l->items[i] && l->items[i]->store->background > 0)
+			sim_must(&w->op, wait_queue_wait(&w->op, &l->items[i]->store->quiet),
+				"resting");
+}
+
+/* WAITS. Twice: a merge of one is news for the others. */
+static void refresh_all(struct lives *l)
+{
+	struct world *w = sim_world;
+	for (size_t round = 0; round < 2; round++)
+		for (size_t i = 0; i < l->count; i++) {
+			struct process *p = l->items[i];
+			if (!p)
+				continue;
+			sim_must(&w->op, user_settle(&w->op, p->user), "settling");
+			sim_must(&w->op, user_refresh(&w->op, p->user), "refreshing");
+		}
+}
+
+/* WAITS. */
+static void compare(struct lives *l)
+{
+	come_to_rest(l);
+	if (sim_chance(50))
+		look_from(free_backend());
+	for (size_t i = 0; i < l->count; i++) {
+		refresh_all(l);
+		if (l->items[i])
+			look(l->items[i]);
+	}
+}
+
+void both_live(void)
+{
+	struct world *w = sim_world;
+	struct lives l = { .count = sim_chance(80) ? 2 : 3 };
+	int64_t ends_us = now_us() + sim_time_between(10 * US_PER_SEC, 300 * US_PER_SEC);
+	sim_did(DID_BOTH);
+	for (size_t i = 0; i < l.count; i++)
+		take_seat(&l, i);
+	for (bool any = true; any;) {
+		any = false;
+		sim_must(&w->op, task_sleep(&w->op, 20 * US_PER_MS), "waiting");
+		for (size_t i = 0; i < l.count; i++) {
+			if (l.items[i] && now_us() > ends_us)
+				l.items[i]->is_ending = true;
+			any = turn(&l, i) || any;
+		}
+	}
+	if (sim_chance(70))
+		compare(&l);
+	for (size_t i = 0; i < l.count; i++)
+		if (l.items[i]) {
+			thaw(l.items[i]);
+			end_life(l.items[i]);
+		}
+	arena_reset(&w->arena);
+}
