@@ -36,12 +36,15 @@ static bool is_new_op(const struct merging *g, const struct catalog_row *row)
 	/* Also when it is ours, written while the mailbox was not open. */
 	if (v.op == ROW_VOID_BATCH)
 		return !index_is_void(m->index, &v.batch);
+	if (v.op == ROW_FLOOR && is_own) /* of a takeover that did not come to its end */
+		return v.uid > index_next_uid(m->index) || v.modseq > index_modseq(m->index);
 	/* Of our other rows only those can be new whose write was in doubt. */
 	if (is_own && v.op != ROW_MERGE)
 		return false;
 	if (v.op == ROW_FLOOR || v.op == ROW_HOLE)
 		return name_cmp(row->name, index_seen(m->index, name_writer(row->name))) > 0;
-	return index_would_change(m->index, &v, NULL, NULL);
+	/* The mails may come with it. */
+	return index_would_change(m->index, &v, NULL, NULL) || index_awaits(m->index, &v);
 }
 
 static enum err collect_row(struct op *op, const struct catalog_row *row, void *arg)
@@ -269,17 +272,24 @@ static enum err check_rows(struct op *op, const struct merging *g)
 	return ERR_NONE;
 }
 
+/* First, so that appends find their place at once: at the UID that they had before a view would count them. */
+static void fold_merges(struct mailbox *m, const struct kept_rows *rows)
+{
+	for (size_t i = 0; i < rows->count; i++) {
+		const struct catalog_row *row = &rows->items[i].row;
+		struct row_op_value v;
+		if (row->kind == CATALOG_OP && row_op_decode(row->value, &v) == ERR_NONE &&
+			v.op == ROW_MERGE)
+			mailbox_publish(m, row, STR_NONE);
+	}
+}
+
 /* Quiet rows of the batch that was written: merge rows and our floor. */
 static void fold_all(struct merging *g, const struct kept_rows *ours)
 {
 	struct mailbox *m = g->mailbox;
-	for (size_t i = 0; i < ours->count; i++) { /* so that appends find their place at once */
-		struct row_op_value v;
-		enum err e = row_op_decode(ours->items[i].row.value, &v);
-		ASSERT(e == ERR_NONE);
-		if (v.op == ROW_MERGE)
-			mailbox_publish(m, &ours->items[i].row, STR_NONE);
-	}
+	fold_merges(m, ours);
+	fold_merges(m, &g->rows);
 	for (size_t i = 0; i < g->rows.count; i++) {
 		const struct catalog_row *row = &g->rows.items[i].row;
 		struct row_op_value v;
@@ -288,7 +298,7 @@ static void fold_all(struct merging *g, const struct kept_rows *ours)
 			(void)(row_append_decode(row->value, &a) == ERR_NONE);
 		bool is_kept = row->kind == CATALOG_APPEND ||
 			       (row_op_decode(row->value, &v) == ERR_NONE && v.op != ROW_COMMIT &&
-				       v.op != ROW_MOVE_INTENT);
+				       v.op != ROW_MOVE_INTENT && v.op != ROW_MERGE);
 		if (is_kept)
 			mailbox_publish(m, row, a.summary);
 	}
@@ -405,24 +415,34 @@ static enum err look(struct op *op, struct merging *g, bool takes_over, uint32_t
 	return ERR_NONE;
 }
 
+static enum err merge(struct op *op, struct merging *g, bool *takes_over)
+{
+	struct mailbox *m = g->mailbox;
+	TRY(look(op, g, *takes_over, 0));
+	if (g->fresh > 0 && !*takes_over && !may_give(g)) {
+		*takes_over = true;
+		TRY(look(op, g, true, 0));
+	}
+	/* What others may not have seen as ours is not given. */
+	for (int i = 0; *takes_over && g->next_uid > m->limit_uid; i++) {
+		if (i == TRIES)
+			return op_fail(op, ERR_UNAVAILABLE, "others give UIDs all the time");
+		TRY(look(op, g, true, g->next_uid - m->floor_uid + UIDS_A_FLOOR));
+	}
+	TRY(write_merge(op, g, *takes_over));
+	if (*takes_over)
+		TRY(merge_own(op, &g->tail));
+	return settle_moves(op, g);
+}
+
 enum err mailbox_merge(struct op *op, struct mailbox *m, bool takes_over)
 {
 	struct merging g = { .mailbox = m, .tail = { .mailbox = m, .arena = op->arena } };
-	TRY(look(op, &g, takes_over, 0));
-	if (g.fresh > 0 && !takes_over && !may_give(&g)) {
-		takes_over = true;
-		TRY(look(op, &g, true, 0));
+	enum err e = merge(op, &g, &takes_over);
+	if (e != ERR_NONE) { /* what others have may be missing here: no UIDs before it is there */
+		m->must_take_over = m->must_take_over || takes_over;
+		return e;
 	}
-	/* What others may not have seen as ours is not given. */
-	for (int i = 0; takes_over && g.next_uid > m->limit_uid; i++) {
-		if (i == TRIES)
-			return op_fail(op, ERR_UNAVAILABLE, "others give UIDs all the time");
-		TRY(look(op, &g, true, g.next_uid - m->floor_uid + UIDS_A_FLOOR));
-	}
-	TRY(write_merge(op, &g, takes_over));
-	if (takes_over)
-		TRY(merge_own(op, &g.tail));
-	TRY(settle_moves(op, &g));
 	if (!takes_over && mailbox_is_untold(m))
 		return mailbox_merge(op, m, true);
 	uint32_t writer, floor = index_floor(m->index, &writer);

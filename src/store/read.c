@@ -37,6 +37,21 @@ static enum err cut_mail(
 	return ERR_NONE;
 }
 
+/* WAITS. Another host may have expunged it, long before this one looks again (a process that stood still). */
+static enum err explain_loss(
+	struct op *op, struct view *v, const struct place *place, struct str key)
+{
+	struct mailbox *m = v->mailbox;
+	if (place->is_expunged || m->is_removed) /* removed while we read */
+		return ERR_NOT_FOUND;
+	op_forgive(op);
+	TRY(mailbox_refresh(op, m));
+	if (m->is_removed || index_is_gone(m->index, place->cold.name))
+		return op_fail(op, ERR_NOT_FOUND, "UID %" PRIu32 " is expunged", place->uid);
+	return op_fail(
+		op, ERR_CORRUPT, "object %.*s of UID %" PRIu32 " is lost", STRF(key), place->uid);
+}
+
 /* WAITS. */
 static enum err read_object(
 	struct op *op, struct view *v, const struct place *place, struct str *out)
@@ -44,11 +59,8 @@ static enum err read_object(
 	struct user *u = v->mailbox->user;
 	struct str key = store_object_key(op->arena, u, place->cold.oid), bytes;
 	enum err e = objects_get(op, u->store->objects, key, ROW_MESSAGE_SIZE_MAX, &bytes);
-	/* Removed while we read? */
-	bool is_expunged = place->is_expunged || v->mailbox->is_removed;
-	if (e == ERR_NOT_FOUND && !is_expunged)
-		return op_fail(op, ERR_CORRUPT, "object %.*s of UID %" PRIu32 " is lost", STRF(key),
-			place->uid);
+	if (e == ERR_NOT_FOUND)
+		return explain_loss(op, v, place, key);
 	TRY(e);
 	return cut_mail(op, place, key, bytes, out);
 }

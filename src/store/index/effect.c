@@ -66,6 +66,18 @@ static bool flags_would_change(
 	return any;
 }
 
+bool index_awaits(const struct index *x, const struct row_op_value *v)
+{
+	struct str groups = v->groups;
+	struct row_flags_group g;
+	struct row_mark mark;
+	while (v->op == ROW_FLAGS && row_flags_next(&groups, v->keyword_count, &g))
+		while (row_mark_next(ROW_FLAGS, &g.marks, &mark))
+			if (!index_knows(x, mark.name, mark.uid))
+				return true;
+	return false;
+}
+
 /* ---- the others ---- */
 
 static bool gone_would_change(

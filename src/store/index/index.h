@@ -64,6 +64,9 @@ typedef void index_mail_fn(void *arg, const struct row_mark *mark);
 bool index_would_change(
 	const struct index *x, const struct row_op_value *v, index_mail_fn *fn, void *arg);
 
+/* Does a row of flags name mails whose append rows were not folded yet? */
+bool index_awaits(const struct index *x, const struct row_op_value *v);
+
 /* ---- several writers ---- */
 
 /* The last row that was folded of a writer, or that was seen in the journal and had been folded before: files
