@@ -33,13 +33,11 @@ static bool is_new_op(const struct merging *g, const struct catalog_row *row)
 	if (row_op_decode(row->value, &v) != ERR_NONE)
 		return true; /* it is told of when it is folded */
 	bool is_own = name_writer(row->name) == m->user->writer;
-	/* Also when it is ours, written while the mailbox was not open. */
-	if (v.op == ROW_VOID_BATCH)
-		return !index_is_void(m->index, &v.batch);
 	if (v.op == ROW_FLOOR && is_own) /* of a takeover that did not come to its end */
 		return v.uid > index_next_uid(m->index) || v.modseq > index_modseq(m->index);
-	/* Of our other rows only those can be new whose write was in doubt. */
-	if (is_own && v.op != ROW_MERGE)
+	/* Of our rows only those can be new whose write was in doubt, or that were written while the mailbox
+	 * was not open. */
+	if (is_own && v.op != ROW_MERGE && v.op != ROW_VOID_BATCH)
 		return false;
 	if (v.op == ROW_FLOOR || v.op == ROW_HOLE)
 		return name_cmp(row->name, index_seen(m->index, name_writer(row->name))) > 0;
@@ -101,9 +99,14 @@ static enum err collect(struct op *op, struct merging *g)
 static bool find_commit(
 	const struct merging *g, const struct row_id *batch, struct row_op_value *out)
 {
-	bool is_found = false;
-	if (index_is_void(g->mailbox->index, batch))
+	const struct snapshot_batch *known = index_batch(g->mailbox->index, batch);
+	bool is_found = known && known->count > 0;
+	if (known && !is_found)
 		return false;
+	if (is_found)
+		*out = (struct row_op_value){
+			.uid = known->uid, .modseq = known->modseq, .count = known->count
+		};
 	for (size_t i = 0; i < g->rows.count; i++) {
 		struct row_op_value v;
 		const struct catalog_row *row = &g->rows.items[i].row;
@@ -247,7 +250,8 @@ static void plan(struct merging *g)
 			plan_append(g, row);
 		else if (row_op_decode(row->value, &v) == ERR_NONE && v.op == ROW_MERGE)
 			plan_merge(g, &v);
-		else if (v.op == ROW_EXPUNGE || v.op == ROW_FLAGS || v.op == ROW_VOID)
+		else if (v.op == ROW_EXPUNGE || v.op == ROW_FLAGS || v.op == ROW_VOID ||
+			 v.op == ROW_VOID_BATCH)
 			(void)index_would_change(m->index, &v, note_change, g);
 	}
 }
@@ -296,9 +300,10 @@ static void fold_all(struct merging *g, const struct kept_rows *ours)
 		struct row_append a = { 0 };
 		if (row->kind == CATALOG_APPEND)
 			(void)(row_append_decode(row->value, &a) == ERR_NONE);
-		bool is_kept = row->kind == CATALOG_APPEND ||
-			       (row_op_decode(row->value, &v) == ERR_NONE && v.op != ROW_COMMIT &&
-				       v.op != ROW_MOVE_INTENT && v.op != ROW_MERGE);
+		bool is_kept =
+			row->kind == CATALOG_APPEND ||
+			(row_op_decode(row->value, &v) == ERR_NONE && v.op != ROW_MOVE_INTENT &&
+				v.op != ROW_MERGE);
 		if (is_kept)
 			mailbox_publish(m, row, a.summary);
 	}

@@ -314,15 +314,6 @@ PAIR_TEST(the_last_flag_wins_and_expunge_beats_it)
 
 /* ---- batches and moves ---- */
 
-static void append_many(struct world *w, struct mailbox *m, size_t count)
-{
-	struct append *some = ARENA_NEW_ARRAY(&w->arena, struct append, count);
-	struct append_result result;
-	for (size_t i = 0; i < count; i++)
-		some[i] = (struct append){ .message = world_mail(w, "many") };
-	assert_ok(mailbox_append(&w->op, m, some, count, &result));
-}
-
 /* They came with the rows: no mail is read for them. */
 static void assert_summaries_are_kept(struct world *w, struct mailbox *m)
 {

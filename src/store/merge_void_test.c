@@ -40,10 +40,132 @@ static void what_was_told_is_told_to_be_gone_in(struct pair *p)
 }
 PAIR_TEST(what_was_told_is_told_to_be_gone)
 
+/* ---- batches ---- */
+
+#define MANY 150
+
+static enum err find_commit(struct op *op, const struct catalog_row *row, void *arg)
+{
+	struct row_mark *found = arg;
+	struct row_op_value v;
+	(void)op;
+	if (row->kind == CATALOG_OP && row_op_decode(row->value, &v) == ERR_NONE &&
+		v.op == ROW_COMMIT)
+		*found = (struct row_mark){ .name = row->name, .uid = v.uid, .oid = v.batch };
+	return ERR_NONE;
+}
+
+/* As batch_void() does, or as somebody does who takes over. The writer himself told nobody of it. */
+static void put_void_of_batch(struct world *w, struct mailbox *m, bool by_id)
+{
+	struct batch *b = batch_new(w->user);
+	struct row_mark mark = { .uid = 0 };
+	AUTO_BUF(value, 0);
+	assert_ok(catalog_read_rows(&w->op, w->catalog, w->user->name, m->guid, 0, 0,
+		(struct catalog_name){ { 0 } }, find_commit, &mark));
+	assert_true(mark.uid > 0);
+	if (by_id)
+		row_void_batch_encode(&value, &mark.oid);
+	else
+		row_void_encode(&value, &mark, 1);
+	batch_put_op(b, m->guid, m->bucket, &value);
+	batch_last(b)->is_quiet = true;
+	assert_ok(user_write(&w->op, w->user, b));
+}
+
+enum knows { FROM_TAIL, LIVE, FROM_FILES };
+
+static void a_batch_ends_in(struct pair *p, enum knows how, bool by_id)
+{
+	struct mailbox *a = world_box(p->a, "INBOX"), *b;
+	uint32_t first = world_append(p->a, a, "first");
+	if (how == LIVE) {
+		world_open_store(p->b);
+		b = world_box(p->b, "INBOX");
+	}
+	append_many(p->a, a, MANY);
+	(void)world_append(p->a, a, "last");
+	if (how == LIVE) {
+		refresh(p->b, b);
+	} else {
+		world_open_store(p->b);
+		b = world_box(p->b, "INBOX");
+	}
+	if (how == FROM_FILES) {
+		mailbox_unref(b);
+		world_stop(p->b);
+		world_open_store(p->b);
+		b = world_box(p->b, "INBOX");
+	}
+	struct view *v = world_view(p->b, b);
+	struct mail mail, last;
+	assert_int_equal(view_exists(v), MANY + 2);
+	assert_true(view_get(v, MANY + 2, &last));
+	put_void_of_batch(p->a, a, by_id);
+	refresh(p->b, b);
+	struct view_changes c = world_sync(p->b, v, true);
+	assert_int_equal(c.expunged_count, MANY);
+	assert_int_equal(view_exists(v), 2);
+	assert_true(view_get(v, 1, &mail));
+	assert_int_equal(mail.uid, first);
+	assert_true(view_get(v, 2, &mail));
+	assert_int_equal(mail.uid, last.uid);
+	assert_ok(mailbox_verify(&p->b->op, b));
+	/* Again: nothing is told, or written, twice. */
+	uint64_t writes = catalog_counters(p->b->catalog).writes;
+	refresh(p->b, b);
+	assert_int_equal(catalog_counters(p->b->catalog).writes, writes);
+	view_close(v);
+	mailbox_unref(a);
+	mailbox_unref(b);
+}
+
+static void a_void_of_a_commit_ends_its_mails_in(struct pair *p)
+{
+	a_batch_ends_in(p, FROM_TAIL, false);
+}
+PAIR_TEST(a_void_of_a_commit_ends_its_mails)
+
+static void also_at_one_who_saw_it_live_in(struct pair *p)
+{
+	a_batch_ends_in(p, LIVE, false);
+}
+PAIR_TEST(also_at_one_who_saw_it_live)
+
+static void also_at_one_who_has_it_from_files_in(struct pair *p)
+{
+	a_batch_ends_in(p, FROM_FILES, false);
+}
+PAIR_TEST(also_at_one_who_has_it_from_files)
+
+static void a_void_of_its_id_ends_its_mails_in(struct pair *p)
+{
+	a_batch_ends_in(p, FROM_TAIL, true);
+}
+PAIR_TEST(a_void_of_its_id_ends_its_mails)
+
+static void its_id_also_at_one_who_saw_it_live_in(struct pair *p)
+{
+	a_batch_ends_in(p, LIVE, true);
+}
+PAIR_TEST(its_id_also_at_one_who_saw_it_live)
+
+static void its_id_also_at_one_who_has_it_from_files_in(struct pair *p)
+{
+	a_batch_ends_in(p, FROM_FILES, true);
+}
+PAIR_TEST(its_id_also_at_one_who_has_it_from_files)
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_was_told_is_told_to_be_gone),
+		cmocka_unit_test(a_void_of_a_commit_ends_its_mails),
+		cmocka_unit_test(also_at_one_who_saw_it_live),
+		cmocka_unit_test(also_at_one_who_has_it_from_files),
+		cmocka_unit_test(a_void_of_its_id_ends_its_mails),
+		cmocka_unit_test(its_id_also_at_one_who_saw_it_live),
+		cmocka_unit_test(its_id_also_at_one_who_has_it_from_files),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

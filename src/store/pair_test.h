@@ -74,6 +74,16 @@ static inline void converge(struct pair *p, struct mailbox *a, struct mailbox *b
 	assert_ok(mailbox_verify(&p->b->op, b));
 }
 
+/* With a commit row, as from 128 on. */
+static inline void append_many(struct world *w, struct mailbox *m, size_t count)
+{
+	struct append *some = ARENA_NEW_ARRAY(&w->arena, struct append, count);
+	struct append_result result;
+	for (size_t i = 0; i < count; i++)
+		some[i] = (struct append){ .message = world_mail(w, "many") };
+	assert_ok(mailbox_append(&w->op, m, some, count, &result));
+}
+
 #define PAIR_TEST(name)                                                                            \
 	static void name##_task(void *arg)                                                         \
 	{                                                                                          \

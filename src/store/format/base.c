@@ -89,7 +89,8 @@ bool base_count_is_possible(const struct base_section *s)
 		[BASE_COLD] = 32,
 		[BASE_SUMMARIES] = 10,
 		[BASE_MOVED] = 48,
-		[BASE_FLOORS] = 32 };
+		[BASE_FLOORS] = 32,
+		[BASE_BATCHES] = 48 };
 	size_t least = (size_t)s->type < ARRAY_COUNT(least_bytes) ? least_bytes[s->type] : 0;
 	bool is_block = s->type == BASE_HOT || s->type == BASE_COLD || s->type == BASE_SUMMARIES;
 	uint32_t limit = is_block ? BASE_BLOCK_MAILS : BASE_LIST_MAX;

@@ -43,6 +43,7 @@ enum base_type {
 	BASE_TEXTS = 10,     /* of a segment: the summaries themselves */
 	BASE_MOVED = 12,     /* as SNAPSHOT_MOVED: mails that another writer gave another UID */
 	BASE_FLOORS = 13,    /* as SNAPSHOT_FLOORS */
+	BASE_BATCHES = 14,   /* as SNAPSHOT_BATCHES */
 	BASE_NAME = 11,      /* of the mailbox, when the base was made: for recovery */
 };
 struct base_section {

@@ -22,6 +22,8 @@ static size_t item_bytes(enum snapshot_type type)
 		return sizeof(struct snapshot_moved);
 	case SNAPSHOT_FLOORS:
 		return sizeof(struct snapshot_floor);
+	case SNAPSHOT_BATCHES:
+		return sizeof(struct snapshot_batch);
 	case SNAPSHOT_STAMPS:
 		return sizeof(struct snapshot_stamp);
 	case SNAPSHOT_HOT:

@@ -34,6 +34,7 @@ enum snapshot_type {
 	SNAPSHOT_COLD = 7,       /* struct snapshot_cold */
 	SNAPSHOT_MOVED = 8,      /* struct snapshot_moved */
 	SNAPSHOT_FLOORS = 9,     /* struct snapshot_floor */
+	SNAPSHOT_BATCHES = 10,   /* struct snapshot_batch */
 };
 
 struct snapshot_meta {
@@ -66,6 +67,14 @@ struct snapshot_floor {
 	uint32_t uid;
 	uint32_t reserved;
 };
+/* Mails that a commit row made count, or that never do. */
+struct snapshot_batch {
+	struct row_id id;
+	struct catalog_name name; /* of the row that decided */
+	uint64_t modseq;
+	uint32_t uid;   /* of its first mail */
+	uint32_t count; /* 0: it is void */
+};
 struct snapshot_stamp {
 	uint64_t stamp;
 	uint32_t uid;
@@ -94,6 +103,7 @@ _Static_assert(sizeof(struct snapshot_hole) == 16, "layout of the file");
 _Static_assert(sizeof(struct snapshot_tombstone) == 32, "layout of the file");
 _Static_assert(sizeof(struct snapshot_moved) == 48, "layout of the file");
 _Static_assert(sizeof(struct snapshot_floor) == 32, "layout of the file");
+_Static_assert(sizeof(struct snapshot_batch) == 48, "layout of the file");
 _Static_assert(sizeof(struct snapshot_stamp) == 16, "layout of the file");
 _Static_assert(sizeof(struct snapshot_hot) == 24, "layout of the file");
 _Static_assert(sizeof(struct snapshot_cold) == 96, "layout of the file");

@@ -105,6 +105,10 @@ void index_base_sections(
 	out[5] = (struct base_section){ BASE_FLOORS, (uint32_t)x->floor_count,
 		str_dup(arena, (struct str){ (const char *)x->floors,
 				       x->floor_count * sizeof(*x->floors) }) };
+	size_t batches;
+	const struct snapshot_batch *kept = batches_list(x, arena, &batches);
+	out[6] = (struct base_section){ BASE_BATCHES, (uint32_t)batches,
+		(struct str){ (const char *)kept, batches * sizeof(*kept) } };
 }
 
 uint32_t index_copy_records(const struct index *x, uint32_t first_uid, uint32_t last_uid,
@@ -209,6 +213,18 @@ static enum err take_floors(struct index *x, const struct base_section *s)
 	return ERR_NONE;
 }
 
+static enum err take_batches(struct index *x, const struct base_section *s)
+{
+	struct snapshot_batch batch;
+	if (s->bytes.n != (size_t)s->items * sizeof(batch))
+		return ERR_CORRUPT;
+	for (uint32_t i = 0; i < s->items; i++) {
+		memcpy(&batch, s->bytes.p + i * sizeof(batch), sizeof(batch));
+		batches_take(x, &batch);
+	}
+	return ERR_NONE;
+}
+
 enum err index_take_section(struct index *x, const struct base_section *s)
 {
 	switch (s->type) {
@@ -224,6 +240,8 @@ enum err index_take_section(struct index *x, const struct base_section *s)
 		return take_moved(x, s);
 	case BASE_FLOORS:
 		return take_floors(x, s);
+	case BASE_BATCHES:
+		return take_batches(x, s);
 	case BASE_META:
 	case BASE_HOT:
 	case BASE_COLD:

@@ -80,6 +80,25 @@ bool index_awaits(const struct index *x, const struct row_op_value *v)
 
 /* ---- the others ---- */
 
+static void tell_batch(
+	const struct index *x, const struct snapshot_batch *b, index_mail_fn *fn, void *arg)
+{
+	uint32_t *positions;
+	size_t count = batches_mails(x, b, &positions);
+	for (size_t i = 0; i < count; i++)
+		tell_mail(x, positions[i], 0, fn, arg);
+	mem_free(positions);
+}
+
+static bool void_would_change(
+	const struct index *x, const struct row_op_value *v, index_mail_fn *fn, void *arg)
+{
+	const struct snapshot_batch *b = index_batch(x, &v->batch);
+	if (b && b->count > 0)
+		tell_batch(x, b, fn, arg);
+	return !b || b->count > 0;
+}
+
 static bool gone_would_change(
 	const struct index *x, const struct row_op_value *v, index_mail_fn *fn, void *arg)
 {
@@ -93,6 +112,10 @@ static bool gone_would_change(
 		any = true;
 		if (index_find_name(x, mark.uid, mark.name, &position))
 			tell_mail(x, position, v->modseq, fn, arg);
+		const struct snapshot_batch *b =
+			v->op == ROW_VOID ? batches_find_row(x, mark.name) : NULL;
+		if (b)
+			tell_batch(x, b, fn, arg);
 	}
 	return any;
 }
@@ -129,11 +152,13 @@ bool index_would_change(
 		return flags_would_change(x, v, fn, arg);
 	case ROW_MERGE:
 		return merge_would_change(x, v);
+	case ROW_VOID_BATCH:
+		return void_would_change(x, v, fn, arg);
 	case ROW_COMMIT:
+		return !index_batch(x, &v->batch);
 	case ROW_MOVE_INTENT:
 	case ROW_FLOOR:
 	case ROW_HOLE:
-	case ROW_VOID_BATCH:
 	case ROW_TREE_CREATE:
 	case ROW_TREE_RENAME:
 	case ROW_TREE_REMOVE:

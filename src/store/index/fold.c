@@ -91,25 +91,6 @@ void record_end(struct index *x, uint32_t position, uint64_t modseq)
 	events_add(&x->ghosts, modseq, c->hot[i].uid);
 }
 
-void fold_void_uids(struct index *x, uint32_t first, uint32_t last)
-{
-	uint32_t position;
-	for (uint32_t uid = first; uid <= last; uid++) {
-		if (!index_find(x, uid, &position))
-			continue;
-		tombstone_add(x, index_cold(x, position)->name, 0, 0);
-		record_end(x, position, 0);
-	}
-}
-
-/* A batch that never was: its mails go with its commit row. */
-static void fold_void_commit(struct index *x, struct catalog_name name)
-{
-	uint32_t first, last;
-	if (batches_void(x, name, &first, &last))
-		fold_void_uids(x, first, last);
-}
-
 /* An expunged mail is known by its tombstone alone. Merge rows may have told of it at another UID. Returns
  * the modseq of its end. */
 static uint64_t end_moved(
@@ -144,8 +125,10 @@ static void fold_gone(struct index *x, const struct row_op_value *v, uint64_t mo
 		tombstone_add(x, mark.name, v->op == ROW_VOID ? 0 : uid, since);
 		tombstone_raise(x, mark.name, since);
 		flags_drop_orphan(x, mark.name);
-		if (v->op == ROW_VOID)
-			fold_void_commit(x, mark.name);
+		struct snapshot_batch *batch =
+			v->op == ROW_VOID ? batches_find_row(x, mark.name) : NULL;
+		if (batch)
+			batches_end(x, batch);
 		if (is_there)
 			record_end(x, position, told);
 		moved_forget(x, mark.name);
@@ -174,14 +157,15 @@ static enum err fold_op(struct index *x, const struct catalog_row *row)
 		hole_add(x, v.hole_first, v.hole_last);
 		return ERR_NONE;
 	case ROW_COMMIT:
-		return batches_commit(x, row->name, &v);
+		batches_commit(x, row->name, &v);
+		return ERR_NONE;
 	case ROW_MOVE_INTENT:
 		return ERR_NONE;
 	case ROW_MERGE:
 		merge_fold(x, &v, row->name);
 		return ERR_NONE;
 	case ROW_VOID_BATCH:
-		batches_void_id(x, &v.batch);
+		batches_void_id(x, &v.batch, row->name);
 		return ERR_NONE;
 	case ROW_TREE_CREATE:
 	case ROW_TREE_RENAME:

@@ -12,7 +12,7 @@ struct index *index_new(struct catalog_guid mailbox)
 	map_u64_init(&x->gone);
 	map_u64_init(&x->stamps);
 	map_init(&x->orphans);
-	map_init(&x->commits);
+	map_init(&x->batches);
 	return x;
 }
 
@@ -28,9 +28,7 @@ void index_free(struct index *x)
 	mem_free(x->moved);
 	mem_free(x->floors);
 	mem_free(x->writers);
-	mem_free(x->void_batches);
-	index_end_batches(x);
-	map_done(&x->commits);
+	batches_free(x);
 	for (size_t i = 0; i < x->keyword_count; i++)
 		mem_free((void *)(uintptr_t)x->keywords[i].p);
 	size_t at = 0;

@@ -44,10 +44,11 @@ enum err index_fold_pending(struct index *x, struct str value);
 
 /* Append rows of batches whose commit row was not folded. Borrowed until the next fold. */
 const struct catalog_row *index_waiting(const struct index *x, size_t *out_count);
-/* Everything was folded: rows that still wait do not count now, and commits are not needed any more. */
+/* Everything was folded: rows that still wait do not count now, and of batches those of the last day are
+ * kept: they may be voided yet, and what was voided may come late. */
 void index_end_batches(struct index *x);
-/* Was this batch voided? */
-bool index_is_void(const struct index *x, const struct row_id *batch);
+/* What is known of a batch; NULL: nothing yet, or nothing any more. */
+const struct snapshot_batch *index_batch(const struct index *x, const struct row_id *id);
 /* Was this mail expunged or voided? */
 bool index_is_gone(const struct index *x, struct catalog_name name);
 /* Was the append row of this name folded, or what ended its mail? */
@@ -169,7 +170,7 @@ enum err index_load(struct index *x, char *file, size_t bytes);
 bool index_is_waiting(const struct index *x);
 /* The mailbox's numbers; what the index does not know is left alone. */
 void index_base_meta(const struct index *x, uint64_t stamp_floor, struct base_meta *out);
-#define INDEX_BASE_SECTIONS 6
+#define INDEX_BASE_SECTIONS 7
 /* What is not of a single mail, as INDEX_BASE_SECTIONS sections in the arena. */
 void index_base_sections(
 	const struct index *x, uint64_t stamp_floor, struct arena *arena, struct base_section *out);

@@ -38,13 +38,6 @@ struct index_events {
 	size_t count, cap;
 };
 
-struct commit {
-	struct row_id batch;
-	struct catalog_name name; /* of its row */
-	uint32_t uid, count;
-	uint64_t modseq;
-};
-
 struct index {
 	struct catalog_guid mailbox;
 	/* owned */
@@ -69,12 +62,11 @@ struct index {
 	uint32_t top_floor, top_writer;
 	struct catalog_name *writers; /* the last row of each */
 	size_t writer_count;
-	struct row_id *void_batches;
-	size_t void_count;
 	/* Of batches without a commit, or whose UID another mail has; values owned. */
 	struct catalog_row *waiting;
 	size_t waiting_count, waiting_cap;
-	struct map commits; /* batch -> struct commit */
+	struct map
+		batches; /* id -> struct snapshot_batch: those of a day, all while rows are folded */
 
 	uint64_t stamp_floor;
 	uint64_t modseq;
@@ -122,15 +114,21 @@ enum err fold_append(struct index *x, const struct catalog_row *row);
 void batches_wait(struct index *x, const struct catalog_row *row);
 /* Gives a row of a committed batch its UID and modseq; false: it has to wait. */
 bool batches_resolve(const struct index *x, struct row_append *a);
-enum err batches_commit(struct index *x, struct catalog_name name, const struct row_op_value *v);
-/* The commit row that made this mail count, else the name of its own row: what came last. */
-struct catalog_name batches_name(const struct index *x, struct catalog_name row, uint32_t uid);
-/* If this is the name of a commit row: forgets it and says which UIDs it gave. */
-bool batches_void(
-	struct index *x, struct catalog_name name, uint32_t *out_first, uint32_t *out_last);
-
-void fold_void_uids(struct index *x, uint32_t first, uint32_t last);
-void batches_void_id(struct index *x, const struct row_id *batch);
+void batches_commit(struct index *x, struct catalog_name name, const struct row_op_value *v);
+/* What is known of a batch by the name of its commit row; NULL: nothing. */
+struct snapshot_batch *batches_find_row(const struct index *x, struct catalog_name name);
+/* Ends the mails of a committed batch, which counts no more. */
+void batches_end(struct index *x, struct snapshot_batch *b);
+void batches_void_id(struct index *x, const struct row_id *batch, struct catalog_name by);
+/* Its writer gave these UIDs, in rows before its commit row; others may have given the same. */
+bool batches_has_mail(const struct snapshot_batch *b, struct catalog_name row, uint32_t origin);
+/* Where the mails of a committed batch are now. On the heap: mem_free(). */
+size_t batches_mails(
+	const struct index *x, const struct snapshot_batch *b, uint32_t **out_positions);
+/* In the order of names, in the arena. */
+struct snapshot_batch *batches_list(const struct index *x, struct arena *arena, size_t *out_count);
+void batches_take(struct index *x, const struct snapshot_batch *b);
+void batches_free(struct index *x);
 /* Rows that wait for a place of their own are folded again. */
 void batches_retry(struct index *x);
 void record_end(struct index *x, uint32_t position, uint64_t modseq);

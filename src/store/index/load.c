@@ -107,6 +107,10 @@ void index_save(struct index *x, uint64_t stamp_floor, struct buf *out)
 		(struct str){ (const char *)x->moved, x->moved_count * sizeof(*x->moved) });
 	save_section(&s, SNAPSHOT_FLOORS, x->floor_count,
 		(struct str){ (const char *)x->floors, x->floor_count * sizeof(*x->floors) });
+	size_t batches;
+	struct snapshot_batch *kept = batches_list(x, &s.arena, &batches);
+	save_section(&s, SNAPSHOT_BATCHES, batches,
+		(struct str){ (const char *)kept, batches * sizeof(*kept) });
 	save_records(&s, x);
 	snapshot_encode(out, x->mailbox, s.sections, s.count);
 	arena_done(&s.arena);
@@ -176,6 +180,15 @@ static void load_floors(struct index *x, struct snapshot_section s)
 	}
 }
 
+static void load_batches(struct index *x, struct snapshot_section s)
+{
+	for (uint32_t i = 0; i < s.items; i++) {
+		struct snapshot_batch batch;
+		memcpy(&batch, s.bytes.p + i * sizeof(batch), sizeof(batch));
+		batches_take(x, &batch);
+	}
+}
+
 static enum err load_records(
 	struct index *x, char *file, struct snapshot_section hot, struct snapshot_section cold)
 {
@@ -219,6 +232,9 @@ static enum err load_section(struct index *x, char *file, struct str whole, size
 		return ERR_NONE;
 	case SNAPSHOT_FLOORS:
 		load_floors(x, s);
+		return ERR_NONE;
+	case SNAPSHOT_BATCHES:
+		load_batches(x, s);
 		return ERR_NONE;
 	case SNAPSHOT_HOT:
 		if (i + 1 == count)

@@ -342,23 +342,48 @@ static void late_add(struct late_marks *l, const struct row_mark *mark)
 	l->items[l->count++] = *mark;
 }
 
+/* Commit rows that somebody who set a floor had not seen: what they made count is late, though the rows of
+ * the mails are not. */
+static struct snapshot_batch *late_batches(
+	const struct index *x, struct arena *arena, size_t *out_count)
+{
+	size_t count, kept = 0;
+	struct snapshot_batch *list = batches_list(x, arena, &count);
+	for (size_t i = 0; i < count; i++)
+		if (list[i].count > 0 && index_is_late(x, list[i].name, list[i].uid))
+			list[kept++] = list[i];
+	*out_count = kept;
+	return list;
+}
+
+static bool came_with(
+	const struct snapshot_batch *late, size_t count, struct catalog_name row, uint32_t uid)
+{
+	for (size_t i = 0; i < count; i++)
+		if (batches_has_mail(&late[i], row, uid))
+			return true;
+	return false;
+}
+
 static void late_records(const struct index *x, struct late_marks *l)
 {
+	AUTO_ARENA(arena, 0);
+	size_t batches;
+	const struct snapshot_batch *late = late_batches(x, &arena, &batches);
 	for (size_t k = 0; k < x->chunk_count; k++) {
 		const struct chunk *c = &x->chunks[k];
 		for (uint32_t i = 0; i < c->count; i++) {
-			struct catalog_name name = c->cold[i].name, by = name;
-			const struct snapshot_moved *m = NULL;
+			struct catalog_name name = c->cold[i].name;
+			uint32_t uid = c->hot[i].uid;
 			if (index_is_ghost(&c->hot[i]))
 				continue;
-			if (x->moved_count > 0 && (m = moved_find(x, name)) != NULL)
-				by = m->by;
-			else
-				by = batches_name(x, name, c->hot[i].uid);
-			if (index_is_late(x, by, c->hot[i].uid))
+			const struct snapshot_moved *m =
+				x->moved_count > 0 ? moved_find(x, name) : NULL;
+			if (index_is_late(x, m ? m->by : name, uid) ||
+				(!m && came_with(late, batches, name, uid)))
 				late_add(l, &(struct row_mark){ .name = name,
-						    .uid = c->hot[i].uid,
-						    .origin = m ? m->origin : c->hot[i].uid });
+						    .uid = uid,
+						    .origin = m ? m->origin : uid });
 		}
 	}
 }
