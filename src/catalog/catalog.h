@@ -233,6 +233,7 @@ struct catalog_fault_plan {
 	bool fail_after_doing;
 	bool fail_late; /* a write that fails is carried out by catalog_fault_replay() */
 	bool fail_from_there;
+	bool spares_reads; /* only writes count, and fail */
 	int64_t delay_us;
 	int64_t clock_skew_us; /* added to catalog_clock() */
 };
@@ -241,3 +242,6 @@ void catalog_fault_set(struct catalog *c, const struct catalog_fault_plan *plan)
 int64_t catalog_fault_requests(struct catalog *c);
 /* WAITS. Carries out what failed under `fail_late`, in its order, with its stamps. */
 enum err catalog_fault_replay(struct op *op, struct catalog *c);
+/* How many of those there are; and only the first of them. */
+size_t catalog_fault_late(struct catalog *c);
+enum err catalog_fault_replay_first(struct op *op, struct catalog *c, size_t most);

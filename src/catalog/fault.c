@@ -90,6 +90,13 @@ static enum err fault_begin(struct op *op, struct catalog *c, bool *is_lost)
 	return ERR_NONE;
 }
 
+/* What is read, too, unless the plan is for writes. */
+static enum err fault_read_begin(struct op *op, struct catalog *c, bool *is_lost)
+{
+	*is_lost = false;
+	return fault_catalog(c)->plan.spares_reads ? ERR_NONE : fault_begin(op, c, is_lost);
+}
+
 static enum err fault_end(struct op *op, bool is_lost, enum err e)
 {
 	return is_lost ? op_fail(op, ERR_UNAVAILABLE, "fault: answer dropped on purpose") : e;
@@ -116,10 +123,24 @@ static void late_keep(struct fault_catalog *fault, struct str user,
 	list_add_last(&fault->late, &late->link);
 }
 
+size_t catalog_fault_late(struct catalog *c)
+{
+	const struct fault_catalog *fault = fault_catalog(c);
+	size_t count = 0;
+	for (const struct list *at = fault->late.next; at != &fault->late; at = at->next)
+		count++;
+	return count;
+}
+
 enum err catalog_fault_replay(struct op *op, struct catalog *c)
 {
+	return catalog_fault_replay_first(op, c, SIZE_MAX);
+}
+
+enum err catalog_fault_replay_first(struct op *op, struct catalog *c, size_t most)
+{
 	struct fault_catalog *fault = fault_catalog(c);
-	while (!list_is_empty(&fault->late)) {
+	for (; most > 0 && !list_is_empty(&fault->late); most--) {
 		struct late_write *late = LIST_FIRST(&fault->late, struct late_write, link);
 		TRY(catalog_write(op, c->inner, late->user, late->changes, late->count));
 		late_free(late);
@@ -160,7 +181,7 @@ static enum err fault_read_heads(struct op *op, struct catalog *c, struct str us
 	bool is_lost;
 	struct catalog_head *heads = NULL;
 	size_t count = 0;
-	TRY(fault_begin(op, c, &is_lost));
+	TRY(fault_read_begin(op, c, &is_lost));
 	TRY(fault_end(op, is_lost, catalog_read_heads(op, c->inner, user, &heads, &count)));
 	*out = heads;
 	*out_count = count;
@@ -172,7 +193,7 @@ static enum err fault_read_rows(struct op *op, struct catalog *c, struct str use
 	struct catalog_name after, struct catalog_name known, catalog_row_fn *row_fn, void *arg)
 {
 	bool is_lost;
-	TRY(fault_begin(op, c, &is_lost));
+	TRY(fault_read_begin(op, c, &is_lost));
 	return fault_end(op, is_lost,
 		catalog_read_tail(op, c->inner, user, mailbox, bucket, last_bucket, after, known,
 			row_fn, arg));
@@ -183,7 +204,7 @@ static enum err fault_count_reverse(
 {
 	bool is_lost;
 	uint32_t count = 0;
-	TRY(fault_begin(op, c, &is_lost));
+	TRY(fault_read_begin(op, c, &is_lost));
 	TRY(fault_end(op, is_lost, catalog_count_reverse(op, c->inner, user, object, &count)));
 	*out_count = count;
 	return ERR_NONE;
@@ -193,7 +214,7 @@ static enum err fault_has_row(struct op *op, struct catalog *c, struct str user,
 	struct catalog_guid mailbox, uint32_t bucket, struct catalog_name name, bool *out)
 {
 	bool is_lost, has_row = false;
-	TRY(fault_begin(op, c, &is_lost));
+	TRY(fault_read_begin(op, c, &is_lost));
 	TRY(fault_end(
 		op, is_lost, catalog_has_row(op, c->inner, user, mailbox, bucket, name, &has_row)));
 	*out = has_row;
@@ -206,7 +227,7 @@ static enum err fault_read_garbage(struct op *op, struct catalog *c, uint32_t sh
 	bool is_lost;
 	struct catalog_garbage *garbage = NULL;
 	size_t count = 0;
-	TRY(fault_begin(op, c, &is_lost));
+	TRY(fault_read_begin(op, c, &is_lost));
 	TRY(fault_end(
 		op, is_lost, catalog_read_garbage(op, c->inner, shard, max, &garbage, &count)));
 	*out = garbage;
@@ -218,7 +239,7 @@ static enum err fault_list_users(
 	struct op *op, struct catalog *c, uint32_t shard, catalog_user_fn *fn, void *arg)
 {
 	bool is_lost;
-	TRY(fault_begin(op, c, &is_lost));
+	TRY(fault_read_begin(op, c, &is_lost));
 	return fault_end(op, is_lost, catalog_list_users(op, c->inner, shard, fn, arg));
 }
 
@@ -226,7 +247,7 @@ static enum err fault_clock(struct op *op, struct catalog *c, int64_t *out_wall_
 {
 	bool is_lost;
 	int64_t wall_us = 0;
-	TRY(fault_begin(op, c, &is_lost));
+	TRY(fault_read_begin(op, c, &is_lost));
 	TRY(fault_end(op, is_lost, catalog_clock(op, c->inner, &wall_us)));
 	*out_wall_us = wall_us + fault_catalog(c)->plan.clock_skew_us;
 	return ERR_NONE;

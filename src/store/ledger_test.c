@@ -31,6 +31,7 @@ struct ledger {
 	bool is_doubtful
 		[BOXES]
 		[WORDS_MAX]; /* what was refused, and may come late, changes how many there are */
+	bool may_go[WORDS_MAX]; /* a refused expunge, or append, is about it */
 	uint32_t words;
 	uint32_t next_uid[BOXES];
 	uint64_t modseq[BOXES];
@@ -272,9 +273,14 @@ static void doubt(struct ledger *l, const struct state *before)
 		for (uint32_t word = 0; word < l->words; word++)
 			if (had[box][word] != has[box][word])
 				l->is_doubtful[box][word] = true;
+	for (uint32_t word = 0; word < l->words; word++)
+		if (had[0][word] + had[1][word] == 0 ||
+			has[0][word] + has[1][word] < had[0][word] + had[1][word])
+			l->may_go[word] = true;
 }
 
-/* What no refused operation was about is there, as often as it was. */
+/* What no refused operation was about is there, as often as it was; what a refused move or copy was about
+ * is somewhere. */
 static void expect_certain(struct ledger *l, const struct state *seen)
 {
 	static uint32_t had[BOXES][WORDS_MAX], has[BOXES][WORDS_MAX];
@@ -284,7 +290,11 @@ static void expect_certain(struct ledger *l, const struct state *seen)
 		for (uint32_t word = 0; word < l->words; word++)
 			if (!l->is_doubtful[box][word])
 				assert_int_equal(has[box][word], had[box][word]);
+	for (uint32_t word = 0; word < l->words; word++)
+		assert_true(l->may_go[word] || had[0][word] + had[1][word] == 0 ||
+			    has[0][word] + has[1][word] > 0);
 	memset(l->is_doubtful, 0, sizeof(l->is_doubtful)); /* all that was late is there */
+	memset(l->may_go, 0, sizeof(l->may_go));
 }
 
 /* What failed came after all. It changes nothing, or is what was refused and happens now: but then for good. */

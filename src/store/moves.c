@@ -9,28 +9,91 @@
  * alone. May he live, nothing is voided: he may commit, expunge here and tell his user so. The intent stays
  * until it is an hour old; if he died after all, and his commit arrives late, the mails are in both.
  *
+ * A void wins over a commit, whenever either arrives. So who finds a commit expunges only if no void can be on
+ * its way: somebody who came between, and died too, may have asked for one while the commit was not there yet.
+ * His floor rows, in the source or in the target, tell that he was there; one in the target that covers the
+ * commit says that he had seen it. If not, the mails stay in both, or here alone once the void arrives.
+ *
  * The target's write lock is not needed: its rows of this batch are his, and the void of a batch that has
  * no commit row changes nothing that anybody sees. */
 #include "store/tail_private.h"
 
 #define INTENT_AGE_MS (INT64_C(3600) * 1000)
 
-struct search {
-	struct row_id batch;
-	bool is_committed, is_void;
+/* Who took the source or the target over since the intent was written. */
+struct witness {
+	uint32_t writer;
+	struct catalog_name seen; /* the mover's last row in the target that he knew of */
 };
+struct search {
+	struct arena *arena;
+	struct row_id batch;
+	uint32_t mover, own;
+	struct catalog_name commit;
+	bool is_committed, is_void, is_target;
+	struct witness *witnesses;
+	size_t count;
+};
+
+static struct witness *witness_of(struct search *s, uint32_t writer)
+{
+	for (size_t i = 0; i < s->count; i++)
+		if (s->witnesses[i].writer == writer)
+			return &s->witnesses[i];
+	s->witnesses = arena_grow(s->arena, s->witnesses, s->count * sizeof(*s->witnesses),
+		(s->count + 1) * sizeof(*s->witnesses));
+	s->witnesses[s->count] = (struct witness){ .writer = writer };
+	return &s->witnesses[s->count++];
+}
+
+static void note_floor(
+	struct search *s, const struct catalog_row *row, const struct row_op_value *v)
+{
+	uint32_t writer = name_writer(row->name);
+	if (writer == s->mover || writer == s->own)
+		return;
+	struct witness *w = witness_of(s, writer);
+	struct str marks = v->marks;
+	struct row_mark mark;
+	while (s->is_target && row_mark_next(ROW_FLOOR, &marks, &mark))
+		if (name_writer(mark.name) == s->mover && name_cmp(mark.name, w->seen) > 0)
+			w->seen = mark.name;
+}
 
 static enum err search_row(struct op *op, const struct catalog_row *row, void *arg)
 {
 	struct search *s = arg;
 	struct row_op_value v;
 	(void)op;
-	if (row->kind != CATALOG_OP || row_op_decode(row->value, &v) != ERR_NONE ||
-		memcmp(&v.batch, &s->batch, sizeof(v.batch)) != 0)
+	if (row->kind != CATALOG_OP || row_op_decode(row->value, &v) != ERR_NONE)
 		return ERR_NONE;
-	s->is_committed = s->is_committed || v.op == ROW_COMMIT;
+	if (v.op == ROW_FLOOR)
+		note_floor(s, row, &v);
+	if (!s->is_target || memcmp(&v.batch, &s->batch, sizeof(v.batch)) != 0)
+		return ERR_NONE;
+	if (v.op == ROW_COMMIT) {
+		s->is_committed = true;
+		s->commit = row->name;
+	}
 	s->is_void = s->is_void || v.op == ROW_VOID_BATCH;
 	return ERR_NONE;
+}
+
+/* WAITS. What `guid` has since the intent row. */
+static enum err search(struct op *op, struct search *s, const struct user *u,
+	struct catalog_guid guid, struct catalog_name intent)
+{
+	return catalog_read_rows(op, u->store->catalog, u->name, guid, 0, user_last_bucket(u, guid),
+		intent, search_row, s);
+}
+
+/* Can one of the witnesses have asked for a void that is not there yet? */
+static bool may_void(const struct search *s)
+{
+	for (size_t i = 0; i < s->count; i++)
+		if (name_cmp(s->witnesses[i].seen, s->commit) < 0)
+			return true;
+	return false;
 }
 
 /* The mails of an intent that are still there, expunged; the rows of all of them go. */
@@ -83,14 +146,24 @@ enum err tail_settle_intent(struct op *op, struct batch *b, struct tail *t,
 	bool is_dead = his ? his->is_dead : name_writer(row->name) == u->writer;
 	bool is_old =
 		(int64_t)name_ms(row->name) + INTENT_AGE_MS < now_wall_us() / (int64_t)US_PER_MS;
-	struct search s = { .batch = v.batch };
+	struct search s = { .arena = t->arena,
+		.batch = v.batch,
+		.mover = name_writer(row->name),
+		.own = u->writer,
+		.is_target = true };
 	struct catalog_guid target;
 	memcpy(target.bytes, v.mailbox.bytes, sizeof(target.bytes));
-	TRY(catalog_read_rows(op, u->store->catalog, u->name, target, 0,
-		user_last_bucket(u, target), row->name, search_row, &s));
+	TRY(search(op, &s, u, target, row->name));
+	bool is_final = s.is_committed && !s.is_void && !may_void(&s);
+	if (is_final) {
+		s.is_target = false;
+		TRY(search(op, &s, u, m->guid, row->name));
+		is_final = !may_void(&s);
+	}
 	/* An old one that somebody else left: what became of the copies since is not known. */
 	if (s.is_committed && !s.is_void && (his || !is_old)) {
-		finish_move(b, t, &v, modseq);
+		if (is_final)
+			finish_move(b, t, &v, modseq);
 		note_target(t, target);
 	} else if (!s.is_committed && !s.is_void && !is_dead && !is_old) {
 		return ERR_NONE;

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Moves that end with their process, and what others made of them in doubt: whatever comes late, a mail is
+ * in the source or in the target. Catalogs that are not atomic only. */
+#include "store/world_test.h"
+
+#define MAILS 3
+
+/* From the n-th request on writes are refused, and come when the test wants them. */
+static void hold_from(struct world *w, int64_t n)
+{
+	catalog_fault_set(w->catalog, &(struct catalog_fault_plan){ .fail_at = n,
+					      .fail_late = true,
+					      .fail_from_there = true,
+					      .spares_reads = true });
+}
+
+static void no_faults(struct world *w)
+{
+	catalog_fault_set(w->catalog, &(struct catalog_fault_plan){ 0 });
+}
+
+static void fill(struct world *w)
+{
+	char word[8];
+	struct mailbox *inbox = world_box(w, "INBOX"), *sent = world_box(w, "Sent");
+	(void)world_append(w, sent, "there");
+	for (int i = 0; i < MAILS; i++) {
+		(void)snprintf(word, sizeof(word), "m%d", i);
+		(void)world_append(w, inbox, word);
+	}
+	mailbox_unref(inbox);
+	mailbox_unref(sent);
+}
+
+/* All of INBOX, into Sent. */
+static enum err move_all(struct world *w)
+{
+	struct mailbox *inbox = world_box(w, "INBOX"), *sent = world_box(w, "Sent");
+	struct range_set uids = world_set(1, MAILS);
+	struct copy_result result;
+	enum err e = mailbox_transfer(&w->op, inbox, sent, &uids, true, &result);
+	range_set_done(&uids);
+	mailbox_unref(inbox);
+	mailbox_unref(sent);
+	return e;
+}
+
+static size_t count(struct world *w, const char *name)
+{
+	struct mailbox *m = world_box(w, name);
+	size_t n = index_counters(m->index).messages;
+	assert_ok(mailbox_verify(&w->op, m));
+	mailbox_unref(m);
+	return n;
+}
+
+/* Opens and is interrupted: its writes are held from the n-th request on. Then the process ends. */
+static void open_in_vain(struct world *w, const char *name, int64_t n)
+{
+	struct mailbox *m;
+	hold_from(w, n);
+	if (mailbox_open(&w->op, w->user, str_from(name), &m) == ERR_NONE)
+		mailbox_unref(m);
+	else
+		op_forgive(&w->op);
+	no_faults(w);
+	world_reopen(w, WORLD_CRASH);
+}
+
+struct story {
+	int64_t move_at, open_at;   /* requests from which on writes are held */
+	const char *first, *second; /* what is opened in vain, and then in the calm */
+};
+
+/* A move is interrupted, who opens next too; then the move's requests arrive, a third one looks at both
+ * mailboxes, and at last what the second one had asked for comes. False: nothing was held any more. */
+static bool tell(struct world *w, const struct story *s)
+{
+	fill(w);
+	hold_from(w, s->move_at);
+	bool is_moved = move_all(w) == ERR_NONE;
+	op_forgive(&w->op);
+	no_faults(w);
+	world_reopen(w, WORLD_CRASH);
+	size_t of_move = catalog_fault_late(w->catalog);
+	open_in_vain(w, s->first, s->open_at);
+	bool is_any = catalog_fault_late(w->catalog) > of_move;
+	assert_ok(catalog_fault_replay_first(&w->op, w->catalog, of_move));
+	(void)count(w, s->second);
+	size_t in_target = count(w, "Sent") - 1, in_source = count(w, "INBOX");
+	if (in_target + in_source < MAILS)
+		fail_msg("%" PRId64 "/%" PRId64 " %s %s: %zu in the target, %zu in the source",
+			s->move_at, s->open_at, s->first, s->second, in_target, in_source);
+	assert_true(!is_moved || in_source == 0);
+	assert_ok(catalog_fault_replay(&w->op, w->catalog));
+	world_reopen(w, WORLD_CRASH);
+	in_target = count(w, "Sent") - 1;
+	in_source = count(w, "INBOX");
+	if (in_target + in_source < MAILS)
+		fail_msg("%" PRId64 "/%" PRId64
+			 " %s %s: late, %zu in the target, %zu in the source",
+			s->move_at, s->open_at, s->first, s->second, in_target, in_source);
+	assert_true(!is_moved || in_source == 0);
+	return is_any;
+}
+
+struct told {
+	struct story story;
+	bool is_any;
+};
+
+static void tell_task(void *arg)
+{
+	struct told *t = arg;
+	struct world *w = world_open(false);
+	t->is_any = tell(w, &t->story);
+	world_close(w);
+}
+
+static void mails_are_in_the_source_or_in_the_target(void **state)
+{
+	static const char *const names[] = { "INBOX", "Sent" };
+	(void)state;
+	world_is_loose = true;
+	for (int64_t move_at = 1; move_at < 24; move_at++)
+		for (int order = 0; order < 4; order++) {
+			struct told t = { { move_at, 0, names[order & 1], names[order >> 1] },
+				true };
+			while (t.is_any && t.story.open_at < 40) {
+				t.story.open_at++;
+				test_in_virtual_task(tell_task, &t);
+			}
+		}
+	world_is_loose = false;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(mails_are_in_the_source_or_in_the_target),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
