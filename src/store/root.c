@@ -7,7 +7,8 @@
  * gathered, and until then logins read the tail of the journal. */
 #include "store/store_private.h"
 
-#define ROOT_SMALL ((size_t)8 * 1024)
+#define ROOT_SMALL    ((size_t)8 * 1024)
+#define ROOT_CLOCK_MS (64 * 1000) /* a change may be a minute older than its row; clocks differ */
 
 static const struct catalog_guid root_scope;
 
@@ -30,12 +31,28 @@ bool root_is_whole(const struct user *u)
 	       name_cmp(last->head.cover, u->tree.cover) == 0;
 }
 
+bool root_is_behind(const struct user *u)
+{
+	for (size_t i = 0; i < u->head_count; i++) {
+		const struct user_head *h = &u->heads[i];
+		if (is_root(h) && h->writer != u->writer &&
+			(int64_t)name_ms(h->head.cover) > u->tree_seen_ms - ROOT_CLOCK_MS &&
+			name_cmp(h->head.cover, u->tree.cover) != 0)
+			return true;
+	}
+	return false;
+}
+
 void root_close(struct batch *b, struct user *u)
 {
-	char key[HEAD_OPEN_SIZE];
 	AUTO_BUF(head, 0);
 	if (u->tree.ops == 0 && root_is_whole(u))
 		return;
+	if (root_is_behind(u)) { /* its head stays, so that the next login reads the journal */
+		if (u->has_claimed_root)
+			tree_release(b, u);
+		return;
+	}
 	tree_encode(&u->tree, &head);
 	bool is_due = u->tree.ops > 16 + u->tree.names.count / 16;
 	if (head.n > CATALOG_VALUE_MAX || (head.n > ROOT_SMALL && !is_due)) {
@@ -45,8 +62,5 @@ void root_close(struct batch *b, struct user *u)
 	}
 	batch_put_head(b, root_scope, HEAD_ROOT_KEY, &head);
 	tree_release(b, u);
-	for (size_t i = 0; i < u->head_count; i++)
-		if (is_root(&u->heads[i]) && u->heads[i].writer != u->writer &&
-			!u->heads[i].head.is_open)
-			batch_delete_head(b, root_scope, head_writer_key(u->heads[i].writer, key));
+	user_delete_foreign_heads(b, root_scope, false, RANK_USUAL);
 }

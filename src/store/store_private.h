@@ -90,6 +90,9 @@ enum err tree_create_defaults(struct op *op, struct user *u);
 
 /* Has the journal nothing to add to the root head? Between reading the heads and the tail. */
 bool root_is_whole(const struct user *u);
+/* May a head that was read after the tree tell of changes by another host that are not in it? Then the root
+ * head is not ours to write, nor that one ours to delete, before tree_refresh(). */
+bool root_is_behind(const struct user *u);
 /* Adds the root head and our closed head of the root scope, as far as there is something to add. */
 void root_close(struct batch *b, struct user *u);
 

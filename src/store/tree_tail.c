@@ -160,7 +160,8 @@ void tree_claim(struct batch *b, struct user *u)
 	if (u->has_claimed_root)
 		return;
 	put_own_head(b, u, true);
-	user_delete_foreign_heads(b, root_scope, false, RANK_USUAL);
+	if (!root_is_behind(u))
+		user_delete_foreign_heads(b, root_scope, false, RANK_USUAL);
 }
 
 void tree_release(struct batch *b, struct user *u)

@@ -242,6 +242,10 @@ static enum err close_cleanly(struct op *op, struct user *u)
 {
 	struct mailbox *m, *next;
 	TRY(user_settle(op, u));
+	if (!catalog_is_atomic(u->store->catalog) && root_is_behind(u)) {
+		TRY(user_read_heads(op, u));
+		TRY(tree_refresh(op, u));
+	}
 	struct batch *b = batch_new(u);
 	enum err first = ERR_NONE;
 	LIST_FOR_EACH(m, next, &u->mailboxes, struct mailbox, link)
