@@ -13,10 +13,8 @@ which share the machine. Run it on an otherwise quiet machine; it starts MinIO a
 
 import argparse
 import functools
-import os
 import pathlib
 import sys
-import tempfile
 import time
 
 TOP = pathlib.Path(__file__).resolve().parent.parent
@@ -26,12 +24,11 @@ sys.path.insert(0, str(TOP / "bench"))
 import run  # noqa: E402
 from faults.clouds_kit import Cloud  # noqa: E402
 from kit import mails  # noqa: E402
-from kit.clouds import Clouds  # noqa: E402
 from kit.imap import Literal  # noqa: E402
 from kit.instance import Instance  # noqa: E402
 from kit.storage import Storage  # noqa: E402
+from servers import servers  # noqa: E402
 
-SERVERS = ("POMBAL_TEST_S3", "POMBAL_TEST_CQL")
 SETTLED_S = 1.5  # changed flags wait for a second for others
 SETTLE_WITHIN_S = 15
 MAIL_BYTES = 20000
@@ -217,24 +214,12 @@ def main():
     parser.add_argument("--build", type=pathlib.Path, default=TOP / "build")
     args = parser.parse_args()
     scale = 0.02 if args.smoke else 1
-    with tempfile.TemporaryDirectory(prefix="pombal-clouds-") as folder:
-        os.chmod(folder, 0o755)
-        clouds = Clouds(folder)
-        try:
-            if not all(os.environ.get(name) for name in SERVERS):
-                clouds.start(SERVERS)
-                os.environ.update(clouds.env)
-            if clouds.missing:
-                print("\n".join(f"{name}: {why}" for name, why in clouds.missing.items()))
-                return 77
-            for name, scenario in SCENARIOS.items():
-                if not args.scenarios or any(name.startswith(word) for word in args.scenarios):
-                    print(f"== {name}", flush=True)
-                    scenario(args, clouds.running, scale)
-        finally:
-            clouds.stop()
-    return 0
+    with servers() as clouds:
+        for name, scenario in SCENARIOS.items():
+            if not args.scenarios or any(name.startswith(word) for word in args.scenarios):
+                print(f"== {name}", flush=True)
+                scenario(args, clouds.running, scale)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

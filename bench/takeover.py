@@ -11,35 +11,32 @@ times are those of a slow network. Memory is the proportional share of all mail 
     bench/takeover.py --smoke             small and quick: only that it works"""
 
 import argparse
-import os
 import pathlib
-import re
 import sys
-import tempfile
 import time
 
 TOP = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(TOP / "tests"))
 
-from kit.clouds import Clouds  # noqa: E402
 from kit.imap import Literal  # noqa: E402
 from kit import mails  # noqa: E402
 from kit.instance import Instance  # noqa: E402
+from servers import servers  # noqa: E402
 from takeover.backends import CLOSED_S, backends, fill, log_in, requests, reset_counts, settle  # noqa: E402
+import run  # noqa: E402 it puts this folder first, where a takeover is, too
 
-SERVERS = ("POMBAL_TEST_S3", "POMBAL_TEST_CQL")
 SIZES = (1_000, 50_000)
 PATIENCE_S = 3600
 
 
 def memory_kb(instance):
-    """Proportional set size of the mail workers, or of the one process."""
-    pids = instance.pids_of("mail") or [instance.pid]
-    total = 0
-    for pid in pids:
-        text = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text()
-        total += int(re.search(r"^Pss:\s+(\d+)", text, re.M)[1])
-    return total
+    """Proportional set size of the mail workers."""
+    return run.memory_kb(instance)["mail"]
+
+
+def cpu_s(instance):
+    """User and system time of the mail workers."""
+    return sum(seconds for (role, _), seconds in run.cpu_seconds(instance).items() if role == "mail")
 
 
 class Bench:
@@ -67,11 +64,12 @@ class Bench:
     def timed(self, name, cloud, act):
         before = memory_kb(cloud.instance)
         reset_counts(cloud)
+        busy = cpu_s(cloud.instance)
         began = time.monotonic()
         got = act()
         took = time.monotonic() - began
         grown = memory_kb(cloud.instance) - before
-        self.row(name, took, cloud, f"{grown:+,} kB  ")
+        self.row(name, took, cloud, f"{grown:+,} kB, {cpu_s(cloud.instance) - busy:.2f} s CPU  ")
         return got
 
     def open(self, cloud, user):
@@ -101,9 +99,22 @@ class Bench:
         settle(a, within_s=120)
         self.look("cold", b, user, count).close()
         time.sleep(CLOSED_S)
+        self.one_change(user)
         self.timed("warm files: login, SELECT", b, lambda: self.open(b, user)).close()
         time.sleep(CLOSED_S)
         self.kill(user, count)
+
+    def one_change(self, user):
+        """What a base costs when one flag of one mail changed."""
+        with self.open(self.b, user) as client:
+            client.do("STORE 1 +FLAGS (\\Seen)")
+            settle(self.b)
+            self.timed("base after one flag", self.b, lambda: self.flush(user))
+        time.sleep(CLOSED_S)
+
+    def flush(self, user):
+        done = self.b.instance.doveadm("metacache", "flush", "-u", user, timeout=PATIENCE_S)
+        assert done.returncode == 0, done
 
     def kill(self, user, count):
         """The first backend has old files, the second one dies in the middle of a session."""
@@ -129,26 +140,14 @@ def main():
     parser.add_argument("--smoke", action="store_true")
     parser.add_argument("--build", type=pathlib.Path, default=TOP / "build")
     args = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="pombal-clouds-") as folder:
-        os.chmod(folder, 0o755)
-        clouds = Clouds(folder)
+    with servers():
+        bench = Bench(args.build)
         try:
-            if not all(os.environ.get(name) for name in SERVERS):
-                clouds.start(SERVERS)
-                os.environ.update(clouds.env)
-            if clouds.missing:
-                print("\n".join(f"{name}: {why}" for name, why in clouds.missing.items()))
-                return 77
-            bench = Bench(args.build)
-            try:
-                for count in (200,) if args.smoke else args.sizes:
-                    bench.run(count)
-            finally:
-                bench.end()
+            for count in (200,) if args.smoke else args.sizes:
+                bench.run(count)
         finally:
-            clouds.stop()
-    return 0
+            bench.end()
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

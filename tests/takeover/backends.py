@@ -252,13 +252,16 @@ def requests(cloud):
     return s3, {kind: n for kind, n in counts.items() if kind not in s3}
 
 
+COPIED = 20_000  # by one command, whose rows are in memory at once
+
+
 def fill(client, count, mailbox="INBOX", first=100):
     """Makes a mailbox of so many mails: some are appended, the others are copies of them."""
     for number in range(min(first, count)):
         client.do(f"APPEND {mailbox}", Literal(mails.marked(f"fill{number}~", 300), plus=True))
     there = client.select(mailbox).exists
     while there < count:
-        more = min(there, count - there)
+        more = min(there, count - there, COPIED)
         client.do(f"COPY 1:{more} {mailbox}")
         there += more
         client.do("NOOP")
