@@ -202,7 +202,8 @@ static int usual_status(enum err e)
 /* Not flushed, or in use, is told apart from what may work later by itself. */
 static int exit_status(const struct mail_command *command, enum err e)
 {
-	if (command->exits == EXITS_OF_METACACHE && (e == ERR_INVALID || e == ERR_CONFLICT))
+	if (command->exits == EXITS_OF_METACACHE &&
+		(e == ERR_INVALID || e == ERR_CONFLICT || e == ERR_EXISTS))
 		return EXIT_DATA_ERROR;
 	if (command->exits != EXITS_OF_OBOX)
 		return usual_status(e);

@@ -24,7 +24,11 @@
 #define PIECE_BYTES (256 << 10)
 #define PIECE_US    (10 * US_PER_SEC) /* a reader who takes nothing for so long has gone */
 #define INPUT_BYTES 4096
+#define AGAIN_US    (US_PER_SEC / 10)
 #define KICK_US     (20 * US_PER_SEC)
+/* Of a source, which ends sessions before it answers, and then sends: the user waits here meanwhile. */
+#define ANSWER_US (KICK_US + 40 * US_PER_SEC)
+#define STALL_US  (30 * US_PER_SEC)
 
 static struct event *pull_event(const struct admin_call *c, const char *type, struct str host)
 {
@@ -97,24 +101,24 @@ static void sending_task(void *arg)
 	mem_free(s);
 }
 
-/* WAITS. Sessions that come meanwhile end as well; then nobody can open him. */
+/* WAITS. Sessions and deliveries that come meanwhile are waited for as well; then nobody can open him. */
 static enum err end_and_pack(struct op *op, struct admin_call *c, struct metacache_parcel **out)
 {
 	bool latest_only = mail_admin_has_option(c, STR("latest-only"));
 	int64_t deadline_us = op->deadline_us, until_us = MIN(deadline_us, now_us() + KICK_US);
-	for (;;) {
+	enum err e = ERR_CONFLICT;
+	while (e == ERR_CONFLICT && now_us() < until_us) {
+		op_forgive(op);
 		imap_kick(c->imap, c->user);
 		op->deadline_us = until_us;
-		enum err e = user_wait_idle(op, c->store, c->user);
+		e = user_wait_idle(op, c->store, c->user);
 		op->deadline_us = deadline_us;
-		TRY(op_within(op, e, "ending the sessions of %.*s", STRF(c->user)));
-		size_t sessions = imap_sessions_of(c->imap, c->user);
-		e = sessions > 0 ? ERR_CONFLICT
-				 : metacache_pack(op, c->store, c->user, latest_only, out);
-		if (sessions == 0 || now_us() >= until_us)
-			return e;
-		op_forgive(op);
+		if (e == ERR_NONE)
+			e = metacache_pack(op, c->store, c->user, latest_only, out);
+		if (e == ERR_CONFLICT && task_sleep(op, AGAIN_US) != ERR_NONE)
+			break;
 	}
+	return op_within(op, e, "closing %.*s", STRF(c->user));
 }
 
 enum err mail_pull_send(struct op *op, struct admin_call *c)
@@ -152,7 +156,26 @@ enum err mail_pull_sent(struct op *op, struct admin_call *c)
 
 static enum err read_bytes(struct op *op, void *arg, char *out, size_t max, size_t *out_n)
 {
-	return doveadm_client_read(op, arg, out, max, out_n);
+	int64_t deadline_us = op->deadline_us;
+	op->deadline_us = MIN(deadline_us, now_us() + STALL_US);
+	enum err e = doveadm_client_read(op, arg, out, max, out_n);
+	op->deadline_us = deadline_us;
+	return e;
+}
+
+/* WAITS. "stream", and how many bytes. */
+static enum err read_promise(struct op *op, struct doveadm_client *source, uint64_t *out_bytes)
+{
+	struct str line;
+	bool has_ended = false;
+	int64_t deadline_us = op->deadline_us;
+	op->deadline_us = MIN(deadline_us, now_us() + ANSWER_US);
+	enum err e = doveadm_client_line(op, source, &line, &has_ended);
+	op->deadline_us = deadline_us;
+	TRY(e);
+	if (has_ended || !doveadm_parse_stream(line, out_bytes))
+		return op_fail(op, ERR_INVALID, "the other host sends no local state");
+	return ERR_NONE;
 }
 
 /* WAITS. What is left of the output: nothing but the status. */
@@ -170,13 +193,10 @@ static enum err take_parcel(struct op *op, struct admin_call *c, struct doveadm_
 	struct metacache_held *held, struct metacache_received *out)
 {
 	struct metacache_source from = { .read = read_bytes, .arg = source };
-	struct str args[1] = { STR("--latest-only") }, line;
+	struct str args[1] = { STR("--latest-only") };
 	size_t count = mail_admin_has_option(c, STR("latest-only"));
-	bool has_ended = false;
 	TRY(doveadm_client_send(op, source, c->user, STR("metacache send"), args, count));
-	TRY(doveadm_client_line(op, source, &line, &has_ended));
-	if (has_ended || !doveadm_parse_stream(line, &from.bytes))
-		return op_fail(op, ERR_INVALID, "the other host sends no local state");
+	TRY(read_promise(op, source, &from.bytes));
 	TRY(metacache_receive(op, held, &from, out));
 	return take_status(op, source);
 }

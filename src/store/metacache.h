@@ -96,8 +96,8 @@ enum err metacache_rescan(struct op *op, struct store *s, size_t *out_users, uin
 
 struct metacache_parcel;
 /* WAITS. Closes a user without sessions, keeps everybody from opening him until metacache_parcel_free(), and
- * packs his local files. ERR_CONFLICT: he has sessions; or, with latest_only, a base is newer than what is
- * here. */
+ * packs his local files. ERR_CONFLICT: he has sessions. ERR_EXISTS: with latest_only, a base is newer than
+ * what is here. */
 enum err metacache_pack(struct op *op, struct store *s, struct str name, bool latest_only,
 	struct metacache_parcel **out);
 uint64_t metacache_parcel_bytes(const struct metacache_parcel *p);

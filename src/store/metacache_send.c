@@ -155,7 +155,7 @@ static void cover_release(struct offload_job *job)
 	mem_free(j);
 }
 
-/* WAITS. ERR_CONFLICT: a base has what the files have not. */
+/* WAITS. ERR_EXISTS: a base has what the files have not. */
 static enum err check_newest(struct op *op, struct user *held, const struct counted *found)
 {
 	TRY(user_read_heads(op, held));
@@ -174,7 +174,7 @@ static enum err check_newest(struct op *op, struct user *held, const struct coun
 		bool is_newer = name_cmp(newest, j->cover) > 0;
 		cover_release(&j->job);
 		if (is_newer)
-			return op_fail(op, ERR_CONFLICT,
+			return op_fail(op, ERR_EXISTS,
 				"a base of mailbox %.*s is newer than what this host has",
 				2 * CATALOG_GUID_BYTES, name);
 	}

@@ -41,4 +41,3 @@ void imap_close(struct op *op, struct imap *imap);
 size_t imap_session_count(const struct imap *imap);
 /* Ends the sessions of a user, as an administrator wants; they are gone soon. No wait. */
 void imap_kick(struct imap *imap, struct str user);
-size_t imap_sessions_of(const struct imap *imap, struct str user);

@@ -45,15 +45,6 @@ void imap_kick(struct imap *imap, struct str user)
 	}
 }
 
-size_t imap_sessions_of(const struct imap *imap, struct str user)
-{
-	const struct imap_session *s, *next;
-	size_t n = 0;
-	LIST_FOR_EACH(s, next, &imap->sessions, struct imap_session, link)
-	n += str_eq(user_name(s->user), user);
-	return n;
-}
-
 void imap_close(struct op *op, struct imap *imap)
 {
 	struct imap_session *s, *next;
