@@ -4,12 +4,13 @@
  * A is cut off from us and lives; B takes over, ends A's head and closes. A acknowledges mail without knowing,
  * and dies before he looks: nobody tells of it. The rule that finds it:
  *   1. A looked, and saw his head, before it was ended. Whoever did not look for refresh_us looks before he
- *      writes (user_look()); whose write took so long that refresh_us and STORE_WRITE_US passed since he
- *      looked puts his open head again before he acknowledges (user_claim_again()). So what he acknowledges
+ *      writes (user_look()); who learns while he writes that it was ended, or did not look for refresh_us
+ *      and STORE_WRITE_US when it is done, puts his open head again before he acknowledges. So what he acknowledges
  *      is durable at most STORE_LATE_US after his end, or an open head tells of it.
  *   2. B's heads, open and closed, say so from the batch on that ends A: late_ms, the end of that time.
  *   3. Heads with late_ms are no clean hand-over: whoever opens the mailbox reads the tail, from before A's
- *      end, and takes over if something is there that the floors do not cover. Who looked after late_ms
+ *      end, and before the cover of such a head: A's own, which says that he was slow, has the names of what
+ *      he wrote above it. He takes over if something is there that the floors do not cover. Who looked after late_ms
  *      has seen all of it: his next head says 0, and from then on local files are trusted again.
  * A's that are dead (of this host: his lock is ours) had nothing acknowledged later, and cost nothing.
  *
@@ -22,15 +23,24 @@
 
 static const struct catalog_guid root_scope;
 
+static bool is_same(const struct catalog_guid *a, const struct catalog_guid *b)
+{
+	return memcmp(a, b, sizeof(*a)) == 0;
+}
+
 bool user_has_living(const struct user *u, struct catalog_guid mailbox)
 {
 	uint64_t host = hash_stable(u->store->settings.host);
 	for (size_t i = 0; i < u->head_count; i++)
 		if (u->heads[i].writer != u->writer && u->heads[i].head.is_open &&
-			u->heads[i].head.host != host &&
-			memcmp(&u->heads[i].mailbox, &mailbox, sizeof(mailbox)) == 0)
+			u->heads[i].head.host != host && is_same(&u->heads[i].mailbox, &mailbox))
 			return true;
 	return false;
+}
+
+static int64_t late_now(const struct user *u)
+{
+	return (now_wall_us() + STORE_LATE_US(u->store)) / US_PER_MS;
 }
 
 int64_t user_late_ms(const struct user *u, struct catalog_guid mailbox, int64_t own, int64_t seen)
@@ -44,14 +54,67 @@ int64_t mailbox_late_ms(const struct mailbox *m)
 	return user_late_ms(m->user, m->guid, m->late_ms, m->seen_ms);
 }
 
+int64_t user_late_from(const struct user *u, struct catalog_guid mailbox, int64_t own, int64_t seen)
+{
+	int64_t late_ms = user_late_ms(u, mailbox, own, seen);
+	if (late_ms == 0)
+		return INT64_MAX;
+	int64_t from_ms = late_ms - STORE_LATE_US(u->store) / US_PER_MS;
+	for (size_t i = 0; i < u->head_count; i++)
+		if (is_same(&u->heads[i].mailbox, &mailbox) &&
+			u->heads[i].head.late_ms >= (uint64_t)seen)
+			from_ms = MIN(from_ms, (int64_t)name_ms(u->heads[i].head.cover));
+	return from_ms - STORE_TAIL_MS;
+}
+
 void mailbox_end_others(struct batch *b, struct mailbox *m)
 {
 	struct user *u = m->user;
 	if (!catalog_is_atomic(u->store->catalog) && user_has_living(u, m->guid)) {
-		m->late_ms = (now_wall_us() + STORE_LATE_US(u->store)) / US_PER_MS;
+		m->late_ms = late_now(u);
 		mailbox_put_open_head(b, m);
 	}
 	user_delete_foreign_heads(b, m->guid, true, RANK_LAST_HEADS);
+}
+
+/* Our head is there, or stands in the batch. */
+static bool is_claimed(const struct batch *b, const struct catalog_guid *scope)
+{
+	const struct user *u = b->user;
+	const struct mailbox *m = user_find_mailbox(u, *scope);
+	char own[HEAD_OPEN_SIZE];
+	struct str key = head_writer_key(u->writer, own);
+	for (size_t i = 0; i < b->count; i++)
+		if (b->changes[i].kind == CATALOG_PUT_HEAD && str_eq(b->changes[i].key, key) &&
+			is_same(&b->changes[i].mailbox, scope))
+			return true;
+	if (is_same(scope, &root_scope))
+		return u->has_claimed_root;
+	return !m || !m->is_loaded || m->is_claimed;
+}
+
+bool batch_may_be_ended(const struct batch *b)
+{
+	const struct user *u = b->user;
+	struct catalog_guid known = { { 0 } };
+	bool has_known = false;
+	if (catalog_is_atomic(u->store->catalog))
+		return false;
+	bool is_late = now_us() - u->heads_us > u->store->settings.refresh_us + STORE_WRITE_US;
+	for (size_t i = 0; i < b->count; i++) {
+		const struct catalog_guid *scope = &b->changes[i].mailbox;
+		if (b->changes[i].kind != CATALOG_PUT_ROW)
+			continue;
+		if (is_late)
+			return true;
+		if (has_known && is_same(&known, scope))
+			continue;
+		if (!is_claimed(b, scope))
+			return true;
+		known = *scope;
+		has_known = true;
+	}
+	return false;
 }
 
 enum err user_claim_again(struct op *op, const struct batch *b)
@@ -64,15 +127,18 @@ enum err user_claim_again(struct op *op, const struct batch *b)
 		struct catalog_guid scope = b->changes[i].mailbox;
 		if (b->changes[i].kind != CATALOG_PUT_ROW)
 			continue;
-		is_tree = is_tree || memcmp(&scope, &root_scope, sizeof(scope)) == 0;
+		is_tree = is_tree || is_same(&scope, &root_scope);
 		struct mailbox *m = user_find_mailbox(u, scope);
-		if (!m || !m->is_loaded || memcmp(&scope, &last, sizeof(scope)) == 0)
+		if (!m || !m->is_loaded || is_same(&scope, &last))
 			continue;
 		last = scope;
+		m->late_ms = late_now(u);
 		mailbox_put_open_head(again, m);
 	}
-	if (is_tree)
+	if (is_tree) {
+		u->tree_late_ms = late_now(u);
 		tree_put_open_head(again, u);
+	}
 	store_stamp_changes(u->store, again->changes, again->count);
 	enum err e = catalog_write(op, u->store->catalog, u->name, again->changes, again->count);
 	batch_free(again);

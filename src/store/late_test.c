@@ -194,6 +194,36 @@ static void who_was_too_slow_says_so_in(struct pair *p)
 }
 PAIR_TEST(who_was_too_slow_says_so)
 
+/* What he acknowledged so late is found, though its name is old and others have looked since. */
+static void a_slow_write_is_found_in(struct pair *p)
+{
+	struct mailbox *a = world_box(p->a, "INBOX");
+	(void)world_append(p->a, a, "a1");
+	world_open_store(p->b);
+	struct mailbox *b = world_box(p->b, "INBOX");
+	(void)world_append(p->b, b, "b1");
+	assert_ok(mailbox_write_begin(&p->a->op, a));
+	AUTO_BUF(value, 0);
+	struct row_append row = { .uid = 2, .modseq = index_modseq(a->index) + 1 };
+	row_append_encode(&value, &row);
+	struct batch *slow = batch_new(p->a->user);
+	batch_put_row(slow, a->guid, CATALOG_APPEND, a->bucket, user_mint(p->a->user), &value);
+	for (int i = 0; i < 6; i++) {
+		assert_ok(task_sleep(&p->b->op, 600 * US_PER_SEC));
+		refresh(p->b, b);
+		(void)world_append(p->b, b, "more");
+	}
+	assert_ok(user_write(&p->a->op, p->a->user, slow));
+	mailbox_write_end(a);
+	mailbox_unref(a);
+	world_crash(p->a);
+	refresh(p->b, b);
+	assert_int_equal(index_counters(b->index).messages, 9);
+	mailbox_unref(b);
+	world_open_store(p->a);
+}
+PAIR_TEST(a_slow_write_is_found)
+
 /* Names: created without knowing that somebody ended it. */
 static void a_mailbox_that_was_created_late_is_there_in(struct pair *p)
 {
@@ -222,6 +252,7 @@ int main(void)
 		cmocka_unit_test(who_died_here_is_not_waited_for),
 		cmocka_unit_test(a_crash_does_not_forget_it),
 		cmocka_unit_test(who_was_too_slow_says_so),
+		cmocka_unit_test(a_slow_write_is_found),
 		cmocka_unit_test(a_mailbox_that_was_created_late_is_there),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -359,10 +359,15 @@ void mailbox_end_others(struct batch *b, struct mailbox *m);
 int64_t mailbox_late_ms(const struct mailbox *m);
 /* The same of any scope, by what its own process knows: until when, and when it looked. */
 int64_t user_late_ms(const struct user *u, struct catalog_guid mailbox, int64_t own, int64_t seen);
+/* From which time on (wall, ms) a tail has all that may be late; INT64_MAX: nothing is. */
+int64_t user_late_from(
+	const struct user *u, struct catalog_guid mailbox, int64_t own, int64_t seen);
 /* Is somebody's open head there who may live: of another host? */
 bool user_has_living(const struct user *u, struct catalog_guid mailbox);
-/* WAITS. Puts our open heads of what `b` changes again: it took so long since we looked that somebody may
- * have ended them, and waits no longer for us. */
+/* Has somebody ended our open heads of what this batch changed, or may have so long ago that nobody waits for
+ * it any more? */
+bool batch_may_be_ended(const struct batch *b);
+/* WAITS. Puts our open heads of what `b` changes again. */
 enum err user_claim_again(struct op *op, const struct batch *b);
 /* Is no head of anybody else left, as far as they were read? */
 bool mailbox_is_alone(const struct mailbox *m);

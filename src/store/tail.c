@@ -148,9 +148,7 @@ struct catalog_name tail_begin(const struct mailbox *m, uint32_t *out_bucket)
 	/* Whose cover stands in local files looked for rows of others so long ago. */
 	if (!catalog_is_atomic(s->catalog) && m->seen_ms == 0)
 		from_ms -= s->settings.refresh_us / US_PER_MS;
-	int64_t late_ms = mailbox_late_ms(m);
-	if (late_ms > 0)
-		from_ms = MIN(from_ms, late_ms - STORE_LATE_US(s) / US_PER_MS - STORE_TAIL_MS);
+	from_ms = MIN(from_ms, user_late_from(m->user, m->guid, m->late_ms, m->seen_ms));
 	from_ms = MAX(from_ms, 0);
 	struct catalog_name after = name_at_ms(name_is_none(cover) ? 0 : from_ms);
 	*out_bucket = base_tail_bucket(m, after);

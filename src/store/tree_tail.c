@@ -93,9 +93,7 @@ static enum err read_tail(struct op *op, struct tail *t)
 	from_ms -= STORE_TAIL_MS;
 	if (!catalog_is_atomic(s->catalog))
 		from_ms -= s->settings.refresh_us / US_PER_MS;
-	int64_t late_ms = tree_late_ms(u);
-	if (late_ms > 0)
-		from_ms = MIN(from_ms, late_ms - STORE_LATE_US(s) / US_PER_MS - STORE_TAIL_MS);
+	from_ms = MIN(from_ms, user_late_from(u, root_scope, u->tree_late_ms, u->tree_seen_ms));
 	from_ms = MAX(from_ms, 0);
 	struct catalog_name after = name_at_ms(name_is_none(cover) ? 0 : from_ms);
 	t->is_taking = has_open_heads(u);

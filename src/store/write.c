@@ -147,10 +147,7 @@ static enum err write_repeatedly(struct op *op, struct batch *b, bool *uncertain
 		if (!is_uncertain(e))
 			break;
 	}
-	const struct user *u = b->user;
-	int64_t trusted_us = u->store->settings.refresh_us + STORE_WRITE_US;
-	if (e == ERR_NONE && now_us() - u->heads_us > trusted_us &&
-		!catalog_is_atomic(u->store->catalog)) {
+	if (e == ERR_NONE && batch_may_be_ended(b)) {
 		e = user_claim_again(op, b);
 		*uncertain = *uncertain || e != ERR_NONE;
 	}
