@@ -22,8 +22,9 @@ static struct refreshing hold_mailboxes(struct op *op, struct user *u)
 	r.items = ARENA_NEW_ARRAY(op->arena, struct mailbox *, MAX(all, 1));
 	for (struct list *at = u->mailboxes.next; at != &u->mailboxes; at = at->next) {
 		struct mailbox *m = CONTAINER_OF(at, struct mailbox, link);
-		/* Whoever comes next joins what is open: it is looked after while another host writes. */
-		bool is_shared = user_handover(u, m->guid).limit_uid > 0;
+		/* Whoever comes next joins what is open: it is looked after while another host writes, or
+		 * may do so without knowing that he was ended. */
+		bool is_shared = user_handover(u, m->guid).limit_uid > 0 || mailbox_late_ms(m) > 0;
 		bool is_due =
 			m->refs > 0 || m->must_take_over || is_shared || !mailbox_has_seen_heads(m);
 		if (m->state == OPEN && !m->is_removed && is_due)

@@ -71,7 +71,8 @@ static void look_at_mail(
 	arena_rewind(&k->arena, mark);
 }
 
-static void check_status(const struct mailbox_status *status, struct known_box *box, struct view *v)
+static void check_status(const struct mailbox_status *status, const struct known_box *box,
+	struct view *v, uint64_t told_modseq)
 {
 	struct mailbox_status told;
 	uint32_t unseen = 0, deleted = 0, messages = 0;
@@ -87,10 +88,11 @@ static void check_status(const struct mailbox_status *status, struct known_box *
 			 " deleted; there are %" PRIu32 ", %" PRIu32 ", %" PRIu32,
 			box->name, status->messages, status->unseen, status->deleted, messages,
 			unseen, deleted);
-	if (status->uid_next != told.uid_next ||
-		status->highest_modseq < box_told(box, v->mailbox)->modseq)
-		sim_fail("%s: STATUS says UIDNEXT %" PRIu32 ", modseq %" PRIu64, box->name,
-			status->uid_next, status->highest_modseq);
+	if (status->uid_next != told.uid_next || status->highest_modseq < told_modseq)
+		sim_fail("%s: STATUS says UIDNEXT %" PRIu32 ", modseq %" PRIu64 "; it is %" PRIu32
+			 ", %" PRIu64 " was told",
+			box->name, status->uid_next, status->highest_modseq, told.uid_next,
+			told_modseq);
 }
 
 /* A process that lives alone has seen all that others told. */
@@ -123,6 +125,7 @@ static void look_at_box(struct looking *k, const char *name)
 	struct known_box *box = ledger_box(k->ledger, m, name);
 	sim_must(&k->op, view_open(&k->op, m, false, &v), name);
 	box->was_seen = true;
+	uint64_t told = box_told(box, m)->modseq; /* before: whoever takes over goes higher */
 	see_numbers(box, m, v);
 	for (uint32_t seq = 1; view_get(v, seq, &mail); seq++)
 		look_at_mail(k, box, v, &mail);
@@ -130,9 +133,9 @@ static void look_at_box(struct looking *k, const char *name)
 		sim_world->late_us <=
 			sim_world
 				->looked_us) /* the heads of a mailbox that nobody opened since do not know */
-		check_status(&status, box, v);
+		check_status(&status, box, v, told);
 	sim_must(&k->op, mailbox_status(&k->op, u, str_from(name), &again), "STATUS");
-	check_status(&again, box, v);
+	check_status(&again, box, v, box_told(box, m)->modseq);
 	client_return(k->ledger, box, v);
 	view_close(v);
 	sim_must(&k->op, mailbox_verify(&k->op, m), name);

@@ -137,11 +137,14 @@ void store_step(struct session *s)
 		e);
 	for (size_t i = 0; i < count; i++) {
 		bool is_modified = range_set_has(&modified, numbers[i]);
-		flags_end(box, &ones[i], mask, store_value(&change, flags),
-			is_modified     ? FLAGS_UNTOUCHED
-			: e == ERR_NONE ? FLAGS_SET
-					: FLAGS_DOUBT);
 		struct mail mail;
+		/* What was expunged meanwhile, or has another UID, may have been passed over. */
+		bool is_sure =
+			e == ERR_NONE && view_get(s->view, numbers[i], &mail) && !mail.is_expunged;
+		flags_end(box, &ones[i], mask, store_value(&change, flags),
+			is_modified ? FLAGS_UNTOUCHED
+			: is_sure   ? FLAGS_SET
+				    : FLAGS_DOUBT);
 		if (change.is_silent && e == ERR_NONE && view_get(s->view, numbers[i], &mail))
 			s->mirror[numbers[i] - 1].flags = mail_flags(s->mailbox, &mail);
 	}
