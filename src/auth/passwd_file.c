@@ -62,51 +62,23 @@ static void index_lines(struct users_file *f)
 	}
 }
 
-struct read_job {
-	struct offload_job job;
-	struct arena arena;
-	struct op op;
-	char *path;
-	struct buf content;
-	enum err result;
-};
-
-static void read_run(struct offload_job *job)
+static enum err read_users(struct op *op, const char *path, struct buf *content)
 {
-	struct read_job *r = (struct read_job *)job;
-	op_init(&r->op, &r->arena, NULL, TIME_NEVER);
-	r->result = file_read(&r->op, r->path, FILE_BYTES_MAX, &r->content);
-}
-
-static void read_release(struct offload_job *job)
-{
-	struct read_job *r = (struct read_job *)job;
-	buf_done(&r->content);
-	arena_done(&r->arena);
-	mem_free(r->path);
-	mem_free(r);
+	if (file_read(op, path, FILE_BYTES_MAX, content) != ERR_NONE)
+		return op_fail(op, ERR_UNAVAILABLE, "%s", op->failure.text);
+	return ERR_NONE;
 }
 
 /* WAITS. Two tasks may read at once; both see the same file and the later one stays. */
 static enum err read_again(struct op *op, struct users_file *f, const struct stat *st)
 {
-	struct read_job *r = MEM_NEW(struct read_job);
-	r->job = (struct offload_job){ .run = read_run, .release = read_release };
-	arena_init(&r->arena, 0);
-	r->path = str_new_z(str_from(f->path));
-	TRY(offload(op, OFFLOAD_DISK, &r->job));
-	if (r->result != ERR_NONE) {
-		enum err e = op_fail(op, ERR_UNAVAILABLE, "%s", r->op.failure.text);
-		read_release(&r->job);
-		return e;
-	}
+	struct buf content = { 0 };
+	TRY(offload_file(op, read_users, str_from(f->path), &content));
 	map_done(&f->lines);
 	map_init(&f->lines);
 	arena_reset(&f->arena);
 	buf_done(&f->content);
-	f->content = r->content;
-	r->content = (struct buf){ 0 };
-	read_release(&r->job);
+	f->content = content;
 	f->changed = st->st_mtim;
 	f->bytes = st->st_size;
 	f->inode = st->st_ino;

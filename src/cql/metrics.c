@@ -156,53 +156,26 @@ void cql_metrics_print(const struct cql_client *c, struct buf *out)
 
 /* ---- the file ---- */
 
-struct write_job {
-	struct offload_job job;
-	/* owned */
-	char *path;
-	struct buf text;
-	struct op op;
-	enum err outcome;
-};
-
 /* Beside it, then over it: readers never see half of one. Not synced: it is old in a second. */
-static void write_run(struct offload_job *job)
+static enum err replace(struct op *op, const char *path, struct buf *content)
 {
-	struct write_job *w = (struct write_job *)job;
 	AUTO_BUF(beside, 0);
-	buf_putf(&beside, "%s.tmp", w->path);
+	buf_putf(&beside, "%s.tmp", path);
 	buf_put_byte(&beside, '\0');
 	AUTO_FD(fd, open(beside.p, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644));
-	if (fd < 0) {
-		w->outcome = op_fail_errno(&w->op, "open %s", beside.p);
-		return;
-	}
-	w->outcome = file_write_all(&w->op, fd, buf_str(&w->text));
-	if (w->outcome == ERR_NONE && rename(beside.p, w->path) != 0)
-		w->outcome = op_fail_errno(&w->op, "rename %s", beside.p);
-}
-
-static void write_release(struct offload_job *job)
-{
-	struct write_job *w = (struct write_job *)job;
-	mem_free(w->path);
-	buf_done(&w->text);
-	mem_free(w);
+	if (fd < 0)
+		return op_fail_errno(op, "open %s", beside.p);
+	TRY(file_write_all(op, fd, buf_str(content)));
+	if (rename(beside.p, path) != 0)
+		return op_fail_errno(op, "rename %s", beside.p);
+	return ERR_NONE;
 }
 
 static enum err write_file(struct op *op, struct cql_client *c)
 {
-	struct write_job *w = MEM_NEW(struct write_job);
-	w->job = (struct offload_job){ .run = write_run, .release = write_release };
-	w->path = str_new_z(c->settings.metrics_path);
-	op_init(&w->op, NULL, NULL, TIME_NEVER);
-	cql_metrics_print(c, &w->text);
-	TRY(offload(op, OFFLOAD_DISK, &w->job));
-	enum err e = w->outcome;
-	if (e != ERR_NONE)
-		e = op_fail(op, e, "%s", w->op.failure.text);
-	write_release(&w->job);
-	return e;
+	AUTO_BUF(text, 0);
+	cql_metrics_print(c, &text);
+	return offload_file(op, replace, c->settings.metrics_path, &text);
 }
 
 static void metrics_task(struct op *op, void *arg)

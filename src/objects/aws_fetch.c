@@ -71,49 +71,24 @@ static enum err fetch_metadata(struct op *op, struct aws_source *s, struct aws_f
 
 /* ---- tokens in files: renewed by others, so read each time ---- */
 
-struct file_job {
-	struct offload_job job; /* first */
-	char *path;
-	struct buf content;
-	enum err result;
-	char why[OP_FAILURE_TEXT_MAX];
-};
-
-static void file_job_run(struct offload_job *job)
+static enum err read_token(struct op *op, const char *path, struct buf *content)
 {
-	struct file_job *f = CONTAINER_OF(job, struct file_job, job);
-	AUTO_ARENA(arena, 0);
-	struct op op;
-	op_init(&op, &arena, NULL, TIME_NEVER);
-	f->result = file_read(&op, f->path, FILE_TOKEN_MAX, &f->content);
-	memcpy(f->why, op.failure.text, sizeof(f->why));
-}
-
-static void file_job_release(struct offload_job *job)
-{
-	struct file_job *f = CONTAINER_OF(job, struct file_job, job);
-	mem_wipe(f->content.p, f->content.n);
-	buf_done(&f->content);
-	mem_free(f->path);
-	mem_free(f);
+	if (file_read(op, path, FILE_TOKEN_MAX, content) != ERR_NONE)
+		return op_fail(op, ERR_UNAVAILABLE, "%s", op->failure.text);
+	return ERR_NONE;
 }
 
 static enum err token_read(struct op *op, struct str path, struct str *out)
 {
-	struct file_job *f = MEM_NEW(struct file_job);
-	f->job.run = file_job_run;
-	f->job.release = file_job_release;
-	f->path = str_new_z(path);
-	TRY(offload(op, OFFLOAD_DISK, &f->job));
-	enum err e = f->result;
-	struct str token = str_trim(buf_str(&f->content));
-	if (e != ERR_NONE)
-		e = op_fail(op, ERR_UNAVAILABLE, "%s", f->why);
-	else if (!is_visible(token))
-		e = op_fail(op, ERR_UNAVAILABLE, "%.*s holds no token", STRF(path));
-	else
+	AUTO_BUF(content, 0);
+	TRY(offload_file(op, read_token, path, &content));
+	enum err e = ERR_NONE;
+	struct str token = str_trim(buf_str(&content));
+	if (is_visible(token))
 		*out = str_dup(op->arena, token);
-	f->job.release(&f->job);
+	else
+		e = op_fail(op, ERR_UNAVAILABLE, "%.*s holds no token", STRF(path));
+	mem_wipe(content.p, content.n);
 	return e;
 }
 

@@ -440,42 +440,15 @@ enum err local_rewrite(struct op *op, struct mailbox *m)
 
 /* ---- removing ---- */
 
-struct remove_job {
-	struct offload_job job; /* first */
-	char *dir;
-	enum err result;
-	char text[OP_FAILURE_TEXT_MAX];
-};
-
-static void remove_run(struct offload_job *job)
+static enum err remove_tree(struct op *op, const char *path, struct buf *content)
 {
-	struct remove_job *j = CONTAINER_OF(job, struct remove_job, job);
-	struct op op;
-	AUTO_ARENA(arena, 0);
-	op_init(&op, &arena, NULL, TIME_NEVER);
-	j->result = file_remove_tree(&op, j->dir);
-	memcpy(j->text, op.failure.text, sizeof(j->text));
-}
-
-static void remove_release(struct offload_job *job)
-{
-	struct remove_job *j = CONTAINER_OF(job, struct remove_job, job);
-	mem_free(j->dir);
-	mem_free(j);
+	(void)content;
+	return file_remove_tree(op, path);
 }
 
 enum err local_remove_dir(struct op *op, const char *dir)
 {
-	struct remove_job *j = MEM_NEW(struct remove_job);
-	j->job.run = remove_run;
-	j->job.release = remove_release;
-	j->dir = str_new_z(str_from(dir));
-	TRY(offload(op, OFFLOAD_DISK, &j->job));
-	enum err e = j->result;
-	if (e != ERR_NONE)
-		e = op_fail(op, e, "%s", j->text);
-	remove_release(&j->job);
-	return e;
+	return offload_file(op, remove_tree, str_from(dir), NULL);
 }
 
 void local_remove(struct op *op, struct user *u, struct catalog_guid mailbox)

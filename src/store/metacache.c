@@ -211,54 +211,25 @@ enum err metacache_admit(struct op *op, struct store *s)
 
 /* ---- the account as a file ---- */
 
-struct save_job {
-	struct offload_job job; /* first */
-	char *path;
-	struct buf content;
-	enum err result;
-	char text[OP_FAILURE_TEXT_MAX];
-};
-
-static void save_run(struct offload_job *job)
+static enum err replace(struct op *op, const char *path, struct buf *content)
 {
-	struct save_job *j = CONTAINER_OF(job, struct save_job, job);
-	struct op op;
-	AUTO_ARENA(arena, 0);
-	op_init(&op, &arena, NULL, TIME_NEVER);
-	j->result = file_replace(&op, j->path, buf_str(&j->content), 0600);
-	memcpy(j->text, op.failure.text, sizeof(j->text));
-}
-
-static void save_release(struct offload_job *job)
-{
-	struct save_job *j = CONTAINER_OF(job, struct save_job, job);
-	buf_done(&j->content);
-	mem_free(j->path);
-	mem_free(j);
+	return file_replace(op, path, buf_str(content), 0600);
 }
 
 /* WAITS. Users who come or go meanwhile are in the next one. */
 static enum err save(struct op *op, struct metacache *c, bool is_clean)
 {
-	struct save_job *j = MEM_NEW(struct save_job);
-	j->job.run = save_run;
-	j->job.release = save_release;
-	j->path = str_new_z(str_from(c->userdb));
+	AUTO_BUF(content, 0);
 	c->account.is_changed = false;
-	cache_userdb_put_head(&j->content);
+	cache_userdb_put_head(&content);
 	const struct cache_user *u;
 	size_t at = SIZE_MAX;
 	while ((u = cache_walk(&c->account, &at)) != NULL) {
-		cache_userdb_put_user(&j->content, u);
+		cache_userdb_put_user(&content, u);
 		task_breathe();
 	}
-	cache_userdb_put_tail(&j->content, is_clean);
-	TRY(offload(op, OFFLOAD_DISK, &j->job));
-	enum err e = j->result;
-	if (e != ERR_NONE)
-		e = op_fail(op, e, "%s", j->text);
-	save_release(&j->job);
-	return e;
+	cache_userdb_put_tail(&content, is_clean);
+	return offload_file(op, replace, str_from(c->userdb), &content);
 }
 
 static void save_task(void *arg)

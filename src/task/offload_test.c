@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Tests: offloaded jobs: results, limits, abandonment at each stage, virtual time. */
+#include <limits.h>
 #include <pthread.h>
 
 #include "task/test.h"
@@ -169,17 +170,23 @@ static void cancelled_jobs_free_themselves(void **state)
 static void deadline_task(void *arg)
 {
 	struct op op = test_op(5 * US_PER_MS);
-	struct job *j = job_new(2, 30 * US_PER_MS);
+	struct job *j = job_new(2, 0);
 	(void)arg;
+	j->waits_for_running = INT_MAX; /* until it is told below */
 	assert_err(offload(&op, OFFLOAD_LIBRARY, &j->base), ERR_TIMEOUT);
 	assert_int_equal(get(&ran), 0);
+	pthread_mutex_lock(&counts_mutex);
+	most_running = INT_MAX;
+	pthread_mutex_unlock(&counts_mutex);
 	wait_for_count(&released, 1);
 
 	/* It has run, but the loop did not notice before the task was cancelled: it counts as run. */
 	enum err result = ERR_INVALID;
 	struct task_handle t = task_start("late", offload_and_see, &result);
 	task_yield();
-	usleep(60 * 1000);
+	while (get(&ran) < 2)
+		usleep(1000);
+	usleep(20 * 1000); /* what the thread still has to do with it */
 	task_cancel(t);
 	while (task_is_alive(t))
 		task_yield();
@@ -282,6 +289,38 @@ static void threads_have_their_own_loops(void **state)
 	}
 }
 
+static enum err turn(struct op *op, const char *path, struct buf *content)
+{
+	if (strcmp(path, "/no") == 0)
+		return op_fail(op, ERR_LIMIT, "%s is too much", path);
+	if (content->n > 0)
+		content->p[0] = 'B';
+	buf_put(content, STR("c"));
+	return ERR_NONE;
+}
+
+static void file_task(void *arg)
+{
+	struct op op;
+	AUTO_ARENA(arena, 0);
+	AUTO_BUF(content, 0);
+	(void)arg;
+	op_init(&op, &arena, NULL, TIME_NEVER);
+	buf_put(&content, STR("b"));
+	assert_ok(offload_file(&op, turn, STR("/yes"), &content));
+	assert_str(buf_str(&content), STR("Bc"));
+	assert_err(offload_file(&op, turn, STR("/no"), &content), ERR_LIMIT);
+	assert_string_equal(op.failure.text, "/no is too much");
+	assert_int_equal(content.n, 0);
+}
+
+static void files_go_there_and_back(void **state)
+{
+	(void)state;
+	test_in_task(file_task, NULL);
+	test_in_virtual_task(file_task, NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -292,6 +331,7 @@ int main(void)
 		cmocka_unit_test(a_loop_closes_while_a_job_runs),
 		cmocka_unit_test(threads_have_their_own_loops),
 		cmocka_unit_test(virtual_jobs_are_abandoned_too),
+		cmocka_unit_test(files_go_there_and_back),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

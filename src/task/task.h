@@ -26,6 +26,8 @@
 #include "base/list.h"
 #include "base/op.h"
 
+struct buf;
+
 /* ---- the loop ---- */
 
 struct loop_settings {
@@ -201,6 +203,13 @@ struct offload_job {
  * once if it had not started; the caller must not touch it again.
  * In virtual time the job runs inline, at a seeded later moment. */
 enum err offload(struct op *op, enum offload_pool pool, struct offload_job *job);
+
+/* What a thread does with a file: it waits for nothing; its failure is told to `op`, which is the job's own. */
+typedef enum err offload_file_fn(struct op *op, const char *path, struct buf *content);
+/* WAITS. Calls `fn` on a thread of the disk pool. The bytes of *content (NULL: there are none) are moved there, and
+ * back on success; after an error *content is empty and its bytes were wiped. Errors: those of `fn` with their text,
+ * and those of offload(). */
+enum err offload_file(struct op *op, offload_file_fn *fn, struct str path, struct buf *content);
 /* Threads of a pool (default: DISK 8, CPU number of cores, LIBRARY 16). Before first use. */
 void offload_set_threads(enum offload_pool pool, unsigned count);
 
