@@ -178,10 +178,13 @@ static enum err get_through(struct op *op, struct fscache *c, struct cache_dir *
 	struct objects *inner = c->base.inner;
 	struct flight *f;
 	for (;;) {
+		uint64_t landings = c->landings;
 		if (find(op, c, d, key, offset, length, out)) {
 			c->counters.hits++;
 			return ERR_NONE;
 		}
+		if (fscache_has_landed(c, key, landings))
+			continue;
 		f = map_get(&c->flights, key);
 		if (!f || is_known_large(c, key))
 			break;

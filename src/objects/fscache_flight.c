@@ -3,6 +3,7 @@
 #include "objects/fscache_flight.h"
 
 #include "base/account.h"
+#include "base/hash.h"
 #include "event/event.h"
 
 #define PREFETCH_US (30 * US_PER_SEC)
@@ -83,6 +84,12 @@ void fscache_flight_land(struct fscache *c, struct flight *f, const struct op *o
 	struct str body, bool is_whole)
 {
 	(void)map_remove(&c->flights, f->key); /* it is f */
+	if (is_whole && !f->is_doomed) {
+		uint64_t hash = hash_bytes(f->key);
+		size_t at = hash % ARRAY_COUNT(c->landed);
+		c->landed[at].hash = hash;
+		c->landed[at].landing = ++c->landings;
+	}
 	if (f->followers == 0) {
 		flight_free(f);
 		return;
@@ -97,6 +104,13 @@ void fscache_flight_land(struct fscache *c, struct flight *f, const struct op *o
 		f->body = (struct str){ copy, body.n };
 	}
 	wait_queue_wake_all(&f->landing);
+}
+
+bool fscache_has_landed(const struct fscache *c, struct str key, uint64_t landings)
+{
+	uint64_t hash = hash_bytes(key);
+	size_t at = hash % ARRAY_COUNT(c->landed);
+	return c->landed[at].hash == hash && c->landed[at].landing > landings;
 }
 
 enum follow fscache_flight_follow(

@@ -20,7 +20,7 @@
 	((size_t)32 << 20) /* bytes of bodies that are being added; one alone may be larger */
 #define FSCACHE_RETRY_US    (60 * US_PER_SEC) /* a cache that failed is passed over for so long */
 #define FSCACHE_WANTED_MAX  256               /* keys waiting to be prefetched */
-#define FSCACHE_PREFETCHERS 4
+#define FSCACHE_PREFETCHERS 16                /* of at most FSCACHE_SMALL_MAX each */
 
 struct flight {
 	struct str key;  /* owned */
@@ -49,6 +49,10 @@ struct fscache {
 	struct list adding;
 	struct wait_queue added; /* woken when an adding has ended */
 	size_t adding_bytes;
+	uint64_t landings; /* of flights that brought a whole object */
+	struct {
+		uint64_t hash, landing;
+	} landed[256];        /* keys of the last ones, by the low bits of their hashes */
 	uint64_t large[1024]; /* hashes of keys of large objects, by their low bits */
 	int64_t retry_us;     /* directories are not opened, and nothing is added before it */
 	bool has_warned;
@@ -71,6 +75,8 @@ struct flight *fscache_flight_new(struct fscache *c, struct str key);
 /* Everybody who follows gets the result. The flight is over. */
 void fscache_flight_land(struct fscache *c, struct flight *f, const struct op *op, enum err result,
 	struct str body, bool is_whole);
+/* Has the object come since `landings` were counted? A look at the disk that began before may have missed it. */
+bool fscache_has_landed(const struct fscache *c, struct str key, uint64_t landings);
 enum follow { FOLLOW_DONE, FOLLOW_FAILED, FOLLOW_AGAIN };
 /* WAITS. AGAIN: nothing that helps was brought; look anew. */
 enum follow fscache_flight_follow(

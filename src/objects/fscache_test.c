@@ -15,6 +15,7 @@
 #include "base/file.h"
 #include "objects/fscache_dir.h"
 #include "objects/fscache_entry.h"
+#include "objects/fscache_flight.h"
 #include "objects/objects_private.h"
 #include "task/task.h"
 
@@ -155,6 +156,70 @@ static void test_many_who_want_one_object_ask_once(void **state)
 {
 	(void)state;
 	run(flights);
+}
+
+/* Takes a thread of the pool for the disk until its flag falls. */
+struct busy {
+	struct offload_job job; /* first */
+	_Atomic bool *flag;
+};
+static _Atomic bool disk_is_busy[2];
+#define DISK_THREADS 8
+
+static void busy_run(struct offload_job *job)
+{
+	while (*CONTAINER_OF(job, struct busy, job)->flag)
+		usleep(1000);
+}
+
+static void busy_release(struct offload_job *job)
+{
+	mem_free(CONTAINER_OF(job, struct busy, job));
+}
+
+static enum err busy_task(struct op *op, void *arg)
+{
+	struct busy *b = MEM_NEW(struct busy);
+	b->job.run = busy_run;
+	b->job.release = busy_release;
+	b->flag = arg;
+	TRY(offload(op, OFFLOAD_DISK, &b->job));
+	busy_release(&b->job);
+	return ERR_NONE;
+}
+
+static void keep_busy(struct task_group *g, unsigned which)
+{
+	disk_is_busy[which] = true;
+	for (unsigned i = 0; i < DISK_THREADS; i++)
+		task_group_start(g, "busy", busy_task, &disk_is_busy[which]);
+	task_yield();
+}
+
+/* Who looks at the disk while another brings the object, and misses it there, finds what was brought. */
+static void slow_look(struct room *r)
+{
+	room_open(r, 100 * MIB);
+	put(r, r->below, "u/a", bytes(r, 5000));
+	objects_fault_set(r->below, &(struct objects_fault_plan){ .delay_us = 20000 });
+	struct task_group *g = task_group_new(&r->op);
+	keep_busy(g, 0);
+	task_group_start(g, "first", get_task, r);
+	task_yield();
+	keep_busy(g, 1);
+	task_group_start(g, "second", get_task, r); /* its look waits behind those */
+	task_yield();
+	disk_is_busy[0] = false;
+	while (CONTAINER_OF(r->cached, struct fscache, base)->landings == 0)
+		assert_ok(task_sleep(&r->op, 1000));
+	disk_is_busy[1] = false;
+	assert_ok(task_group_finish(&r->op, g));
+	assert_int_equal(asked_below(r), 1);
+}
+static void test_a_slow_look_does_not_bring_it_again(void **state)
+{
+	(void)state;
+	run(slow_look);
 }
 
 static void large(struct room *r)
@@ -353,6 +418,7 @@ int main(void)
 		cmocka_unit_test(test_what_was_read_or_written_costs_no_request),
 		cmocka_unit_test(test_many_who_want_one_object_ask_once),
 		cmocka_unit_test(test_ranges_of_large_objects_do_not_bring_all_of_them),
+		cmocka_unit_test(test_a_slow_look_does_not_bring_it_again),
 		cmocka_unit_test(test_prefetched_objects_are_there),
 		cmocka_unit_test(test_a_large_object_is_kept),
 		cmocka_unit_test(test_the_limit_is_kept_and_usage_found_again),
