@@ -88,8 +88,8 @@ void http_origin_leave(struct http_origin *o);
 bool http_origin_may_try(
 	struct http_client *c, struct http_origin *o, bool *out_is_probe, int64_t *out_wait_us);
 /* How it went. `about`: a hash of what was asked for, 0: the server itself could not be reached. */
-void http_origin_report(struct op *op, struct http_client *c, struct http_origin *o, uint64_t about,
-	bool is_good, bool is_probe);
+void http_origin_report(
+	struct http_client *c, struct http_origin *o, uint64_t about, bool is_good, bool is_probe);
 void http_origins_done(struct http_client *c);
 
 /* ---- one attempt ---- */
@@ -180,9 +180,8 @@ void http_tell_retried(
 	struct op *op, struct http_client *c, const struct http_told *t, int64_t wait_us);
 void http_tell_redirected(
 	struct op *op, struct http_client *c, const struct http_told *t, const struct http_url *to);
-void http_tell_opened(
-	struct op *op, struct http_client *c, const struct http_origin *o, int64_t wait_us);
-void http_tell_closed(struct op *op, struct http_client *c, const struct http_origin *o);
+void http_tell_opened(struct http_client *c, const struct http_origin *o, int64_t wait_us);
+void http_tell_closed(struct http_client *c, const struct http_origin *o);
 
 /* url.c */
 struct str http_url_origin(struct arena *arena, const struct http_url *url);

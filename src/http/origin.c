@@ -102,7 +102,7 @@ bool http_origin_may_try(
 	return true;
 }
 
-static void open_breaker(struct op *op, struct http_client *c, struct http_origin *o)
+static void open_breaker(struct http_client *c, struct http_origin *o)
 {
 	const struct http_settings *s = &c->settings;
 	bool was_open = o->is_open;
@@ -110,7 +110,7 @@ static void open_breaker(struct op *op, struct http_client *c, struct http_origi
 	o->opened_until_us = now_us() + o->opened_for_us;
 	o->is_open = true;
 	if (!was_open)
-		http_tell_opened(op, c, o, o->opened_for_us);
+		http_tell_opened(c, o, o->opened_for_us);
 }
 
 /* A row of failures that is long enough, in number and time, and not about one thing alone. */
@@ -120,14 +120,14 @@ static bool is_due(const struct http_settings *s, const struct http_origin *o)
 	       now_us() - o->failing_since_us >= s->breaker_us;
 }
 
-void http_origin_report(struct op *op, struct http_client *c, struct http_origin *o, uint64_t about,
-	bool is_good, bool is_probe)
+void http_origin_report(
+	struct http_client *c, struct http_origin *o, uint64_t about, bool is_good, bool is_probe)
 {
 	if (is_probe)
 		o->is_probed = false;
 	if (is_good) {
 		if (o->is_open)
-			http_tell_closed(op, c, o);
+			http_tell_closed(c, o);
 		o->is_open = false;
 		o->failures = o->refused = 0;
 		return;
@@ -139,5 +139,5 @@ void http_origin_report(struct op *op, struct http_client *c, struct http_origin
 	}
 	o->fails_widely = o->fails_widely || about == 0 || about != o->failing_about;
 	if (is_probe || (!o->is_open && is_due(&c->settings, o)))
-		open_breaker(op, c, o);
+		open_breaker(c, o);
 }

@@ -5,12 +5,12 @@
 #include "base/random.h"
 
 /* May an attempt be made now, and how does it end? */
-static void try_origin(struct op *op, struct http_client *c, struct http_origin *o, bool is_good)
+static void try_origin(struct http_client *c, struct http_origin *o, bool is_good)
 {
 	bool is_probe;
 	int64_t wait_us;
 	assert_true(http_origin_may_try(c, o, &is_probe, &wait_us));
-	http_origin_report(op, c, o, 0, is_good, is_probe);
+	http_origin_report(c, o, 0, is_good, is_probe);
 }
 
 static void run_breaker_rules(void *arg)
@@ -27,12 +27,12 @@ static void run_breaker_rules(void *arg)
 	assert_ok(http_client_open_with(&op, &settings, "test", &c));
 	struct http_origin *o = http_origin_get(c, STR("http://one"));
 	for (unsigned i = 0; i < 10; i++)
-		try_origin(&op, c, o, false); /* in one moment: one failure */
+		try_origin(c, o, false); /* in one moment: one failure */
 	assert_false(o->is_open);
-	try_origin(&op, c, o, true);
+	try_origin(c, o, true);
 	assert_int_equal(o->failures, 0);
 	for (unsigned i = 0; i < 3; i++) {
-		try_origin(&op, c, o, false);
+		try_origin(c, o, false);
 		assert_ok(task_sleep(&op, US_PER_SEC / 2));
 	}
 	assert_true(o->is_open);
@@ -42,17 +42,17 @@ static void run_breaker_rules(void *arg)
 	assert_ok(task_sleep(&op, wait_us));
 	assert_true(http_origin_may_try(c, o, &is_probe, &wait_us) && is_probe);
 	assert_false(http_origin_may_try(c, o, &is_probe, &wait_us));
-	http_origin_report(&op, c, o, 0, false, false); /* one from before: changes nothing */
+	http_origin_report(c, o, 0, false, false); /* one from before: changes nothing */
 	assert_true(o->is_probed);
-	http_origin_report(&op, c, o, 0, false, true);
+	http_origin_report(c, o, 0, false, true);
 	assert_false(http_origin_may_try(c, o, &is_probe, &wait_us));
 	assert_int_equal(wait_us, 2 * US_PER_SEC); /* twice as long */
 	assert_ok(task_sleep(&op, wait_us));
-	try_origin(&op, c, o, false);
+	try_origin(c, o, false);
 	assert_false(http_origin_may_try(c, o, &is_probe, &wait_us));
 	assert_int_equal(wait_us, 3 * US_PER_SEC); /* but not for ever */
 	assert_ok(task_sleep(&op, wait_us));
-	try_origin(&op, c, o, true);
+	try_origin(c, o, true);
 	assert_false(o->is_open);
 	http_origin_put(o);
 	http_client_close(c);

@@ -221,7 +221,7 @@ static enum err attempt(struct exchange *x, struct curl_slist *headers)
 	else if (!is_good)
 		(void)snprintf(x->origin->why, sizeof(x->origin->why), "%.120s", a->why);
 	if (is_good || !is_our_hurry)
-		http_origin_report(x->op, c, x->origin, about, is_good, is_probe);
+		http_origin_report(c, x->origin, about, is_good, is_probe);
 	else if (is_probe)
 		x->origin->is_probed = false;
 	x->last = a;

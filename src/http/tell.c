@@ -117,19 +117,22 @@ void http_tell_redirected(
 	event_unref(event);
 }
 
-void http_tell_opened(
-	struct op *op, struct http_client *c, const struct http_origin *o, int64_t wait_us)
+void http_tell_opened(struct http_client *c, const struct http_origin *o, int64_t wait_us)
 {
-	event_send(op->event, EVENT_ERROR, "http_server_given_up",
+	struct event *event = event_new(NULL, "http-client"); /* nobody's in particular */
+	event_send(event, EVENT_ERROR, "http_server_given_up",
 		"%s: %s is down: it failed %u times in a row (%s) and is left alone for %lld ms at "
 		"a time, until it answers again",
 		c->name, o->name, o->failures, o->why, (long long)(wait_us / US_PER_MS));
+	event_unref(event);
 }
 
-void http_tell_closed(struct op *op, struct http_client *c, const struct http_origin *o)
+void http_tell_closed(struct http_client *c, const struct http_origin *o)
 {
-	event_send(op->event, EVENT_ERROR, "http_server_came_back",
+	struct event *event = event_new(NULL, "http-client");
+	event_send(event, EVENT_ERROR, "http_server_came_back",
 		"%s: %s is up again after %lld s; %u attempts failed, %u were not made", c->name,
 		o->name, (long long)((now_us() - o->failing_since_us) / US_PER_SEC), o->failures,
 		o->refused);
+	event_unref(event);
 }

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """An instance on S3 and Cassandra with proxies between that can be told to misbehave."""
 
+import time
 import urllib.parse
 
 from kit.faultproxy import Proxy
@@ -60,8 +61,14 @@ class Cloud:
             self.cql.stop()
 
     def empty_cache(self):
-        """What is read next comes from the store."""
-        remove_below(self.instance.dir / "state" / "cache")
+        """What is read next comes from the store; also what was on its way into the cache, unless more follows
+        all the time."""
+        folder = self.instance.dir / "state" / "cache"
+        for _ in range(5):
+            remove_below(folder)
+            time.sleep(0.05)
+            if not any(path.is_file() for path in folder.rglob("*")):
+                return
 
     def lose_local_state(self):
         """As on another host: nothing is left but what is in the clouds. The instance must not run."""
