@@ -51,6 +51,30 @@ def test_bodies_are_fetched_many_at_a_time(make):
         assert counts["GET mails"] == COUNT - 1 and counts["at once"] >= 5, counts
 
 
+def test_single_mails_in_a_row_bring_the_next_ones(make):
+    """A client that fetches one mail by each command: from the third on the next ones are on their way."""
+    cloud, user = filled(make)
+    with selected(cloud, user) as client:
+        for number in range(1, COUNT + 1):
+            assert f"word{number - 1}.".encode() in client.fetch(str(number), "BODY.PEEK[]")[number]["BODY[]"]
+            counts = cloud.s3.counts()
+            asked = max(number, min(number + 10, COUNT) if number >= 3 else 0)
+            assert counts["GET mails"] <= asked, (number, counts)
+        assert counts["GET mails"] == COUNT and counts["at once"] >= 5, counts
+
+
+def test_other_commands_end_the_row(make):
+    cloud, user = filled(make)
+    with selected(cloud, user) as client:
+        for number in range(1, 7):
+            client.fetch(str(number), "BODY.PEEK[]")
+            client.search("ALL")
+        for number in range(20, 8, -2):  # nor is there one backwards
+            client.fetch(str(number), "BODY.PEEK[]")
+        counts = cloud.s3.counts()
+        assert counts["GET mails"] == 12 and counts["at once"] == 1, counts
+
+
 def test_one_after_the_other_if_so_set(make):
     cloud, user = filled(make, "mail_prefetch_count = 0\n")
     with selected(cloud, user) as client:

@@ -3,11 +3,17 @@
  * trip, and clients fetch many in a row. A mail whose body is needed brings those of the next mails along,
  * mail_prefetch_count in number and AHEAD_BYTES_MAX in bytes at the most; while they are sent, the mails
  * after them come into the cache, if there is one. What could not be read is read again in its turn, which
- * tells why. */
+ * tells why.
+ *
+ * Other clients fetch one mail by each command. From the third on that follows the one before, the cache is
+ * told of the next mails, in the same limits: it reads them while the client thinks. Any command but FETCH
+ * and NOOP ends the row, and nothing more is asked for. */
 #include "service/imap/fetch_private.h"
 
 #define AHEAD_BYTES_MAX (16u << 20)
 #define AHEAD_COUNT_MAX 100
+#define ROW_MIN         3
+#define ROW_MAIL_MAX    (1u << 20) /* the cache does not take larger ones before their turn */
 
 void fetch_forget_ahead(struct fetch *f)
 {
@@ -81,6 +87,44 @@ static enum err read_chosen(struct op *op, struct fetch *f, uint64_t bytes)
 	return e;
 }
 
+/* Into the cache, in the background: the mails behind the last of the row. Numbers move when mails are
+ * expunged: some may be asked for twice or not at all, which costs a moment. */
+static void follow_row(struct fetch *f, size_t limit)
+{
+	struct view *v = f->x->session->view;
+	struct imap_row *row = &f->x->session->row;
+	uint32_t next[AHEAD_COUNT_MAX];
+	size_t count = 0;
+	uint64_t bytes = 0;
+	struct mail mail;
+	for (uint32_t seq = row->seq + 1; seq <= row->seq + limit && view_get(v, seq, &mail);
+		seq++) {
+		if (mail.size_physical > ROW_MAIL_MAX)
+			continue;
+		bytes += mail.size_physical;
+		if (bytes > AHEAD_BYTES_MAX)
+			break;
+		if (seq <= row->ahead_seq)
+			continue;
+		next[count++] = row->ahead_seq = seq;
+	}
+	view_prefetch(v, next, count);
+}
+
+/* This FETCH is of one mail, number `seq`. */
+static void note_single(struct fetch *f, uint32_t seq, size_t limit)
+{
+	struct imap_row *row = &f->x->session->row;
+	if (row->count > 0 && seq == row->seq)
+		return; /* it goes on after a rest */
+	bool follows = row->count > 0 && seq > row->seq && seq - row->seq <= limit;
+	*row = (struct imap_row){ .count = follows ? row->count + 1 : 1,
+		.seq = seq,
+		.ahead_seq = follows ? row->ahead_seq : 0 };
+	if (row->count >= ROW_MIN)
+		follow_row(f, limit);
+}
+
 bool fetch_read_ahead(struct fetch *f, struct str *out)
 {
 	const struct imap_session *s = f->x->session;
@@ -91,6 +135,13 @@ bool fetch_read_ahead(struct fetch *f, struct str *out)
 	fetch_forget_ahead(f);
 	if (limit < 2 || !wants_bodies(f) || !view_is_remote(s->view))
 		return false;
+	if (range_set_size(&f->seqs) == 1) {
+		struct range_set_iter first = { 0 };
+		uint32_t seq;
+		if (range_set_next(&f->seqs, &first, &seq))
+			note_single(f, seq, limit);
+		return false;
+	}
 	arena_init(&f->ahead.arena, 0); /* mails have a limit of their own */
 	uint64_t bytes = choose(f, limit, &it);
 	struct op reading;

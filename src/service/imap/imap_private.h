@@ -118,6 +118,12 @@ struct imap_session {
 		uint64_t in_bytes;  /* of this command so far */
 		uint64_t out_mark;  /* of this process: what the commands before produced */
 	} measure;
+	/* FETCHes of one body each, of mails that follow each other (fetch_ahead.c) */
+	struct imap_row {
+		unsigned count;     /* so far; 0: none */
+		uint32_t seq;       /* of the last */
+		uint32_t ahead_seq; /* so far mails were asked for before their turn */
+	} row;
 	struct imap_counters {
 		uint64_t deleted, expunged, trashed, appended;
 		uint64_t headers, header_bytes, bodies, body_bytes; /* fetched */

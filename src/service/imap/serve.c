@@ -35,6 +35,8 @@ static void run_command(struct op *op, struct imap_session *s, struct str text)
 	}
 	op->doing = row->name;
 	task_set_doing(user_name(s->user), row->name);
+	if (row->run != imap_command_fetch && row->run != imap_command_noop)
+		s->row = (struct imap_row){ 0 };
 	row->run(&x);
 }
 
