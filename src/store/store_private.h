@@ -25,8 +25,8 @@
 #include "store/store.h"
 #include "task/task.h"
 
-#define STORE_TAIL_MS       (10 * 60 * 1000) /* a tail starts so long before the cover */
-#define STORE_WRITE_US      (30 * US_PER_SEC)
+#define STORE_TAIL_MS  (10 * 60 * 1000) /* a tail starts so long before the cover */
+#define STORE_WRITE_US (30 * US_PER_SEC)
 /* So long after we ended the head of somebody who may live, rows that he acknowledges without knowing may
  * become durable (late.c): since his last look refresh_us and a write; ours took a write; clocks. */
 #define STORE_LATE_US(s)    ((s)->settings.refresh_us + 2 * STORE_WRITE_US + 10 * US_PER_SEC)
@@ -160,6 +160,14 @@ void user_let_go(struct user *u);
 /* The root head's value (p NULL: none) and the generation head (generation 0: none). */
 enum err user_find_root(struct op *op, const struct catalog_head *heads, size_t count,
 	struct str *out_root, struct head_generation *out);
+
+/* ---- user_dir.c ---- */
+
+char *user_dir(const struct store *s, struct str name); /* on the heap */
+/* WAITS. Makes the directory where it is not there, and locks it; the descriptor is closed to let go.
+ * ERR_UNAVAILABLE: another process of this host has the user open, or the directory cannot be made. */
+enum err user_lock_dir(struct op *op, const char *dir, int *out_fd);
+
 /* ---- heads.c ---- */
 
 enum err user_keep_head(struct op *op, struct user *u, const struct catalog_head *head);
@@ -178,7 +186,6 @@ void user_delete_foreign_heads(
 struct catalog_name user_mint(struct user *u); /* a name of this opening */
 /* The buckets of a mailbox that may have rows are 0 to this one. */
 uint32_t user_last_bucket(const struct user *u, struct catalog_guid mailbox);
-char *user_dir(const struct store *s, struct str name); /* on the heap */
 struct mailbox *user_find_mailbox(const struct user *u, struct catalog_guid guid);
 
 struct store {
