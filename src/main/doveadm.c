@@ -24,7 +24,7 @@ static const struct doveadm_command commands[] = {
 		"asks each mail worker whether it reaches its stores, and what it asked of them" },
 	{ "mailbox verify", doveadm_mail, "-u USER [MAILBOX]",
 		"compares mailboxes with what the catalog says" },
-	{ "mailbox rebuild", doveadm_mail, "[--verify] -u USER [MASK]",
+	{ "mailbox rebuild", doveadm_mail, "[--verify | --drop-lost] -u USER [MASK]",
 		"puts missing rows back and makes mailboxes anew from bases and journal; --verify: "
 		"only compares" },
 	{ "force-resync", doveadm_mail, "-u USER [MAILBOX]",

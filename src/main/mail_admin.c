@@ -124,12 +124,12 @@ struct str mail_admin_option_value(const struct admin_call *c, struct str name)
 }
 
 /* WAITS. */
-static enum err verify_one(struct op *op, struct user *u, struct str name, bool puts_back)
+static enum err verify_one(struct op *op, struct user *u, struct str name, enum rebuild_way way)
 {
 	struct mailbox_rebuilt rebuilt;
 	struct mailbox *m;
 	TRY(mailbox_open(op, u, name, &m));
-	enum err e = mailbox_rebuild(op, m, !puts_back, &rebuilt);
+	enum err e = mailbox_rebuild(op, m, way, &rebuilt);
 	if (e == ERR_NONE)
 		e = mailbox_verify(op, m);
 	mailbox_unref(m);
@@ -151,7 +151,7 @@ static enum err verify_all(struct op *op, struct admin_call *c, struct user *u)
 			(c->mailbox.n > 0 && !str_matches(name, c->mailbox)))
 			continue;
 		struct arena_mark mark = arena_mark(op->arena);
-		enum err e = verify_one(op, u, name, c->puts_back);
+		enum err e = verify_one(op, u, name, c->way);
 		put_mailbox(op, c, u, name, e);
 		arena_rewind(op->arena, mark);
 		worst = e == ERR_NONE ? worst : e;
@@ -194,7 +194,7 @@ static enum err do_mailbox_rebuild(struct op *op, struct admin_call *c)
 {
 	if (mail_admin_has_option(c, STR("verify")))
 		return do_mailbox_verify(op, c);
-	c->puts_back = true;
+	c->way = mail_admin_has_option(c, STR("drop-lost")) ? REBUILD_DROP_LOST : REBUILD_PUT_BACK;
 	return do_force_resync(op, c);
 }
 
@@ -237,7 +237,8 @@ static enum err do_audit(struct op *op, struct admin_call *c)
 
 static enum err do_dictmap_rebuild(struct op *op, struct admin_call *c)
 {
-	return user_recover(op, c->store, c->user, mail_admin_has_option(c, STR("dry-run")), &c->out);
+	return user_recover(
+		op, c->store, c->user, mail_admin_has_option(c, STR("dry-run")), &c->out);
 }
 
 /* ---- the table ---- */

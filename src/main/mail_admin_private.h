@@ -4,6 +4,7 @@
 
 #include "base/base.h"
 #include "config/config.h"
+#include "store/mailbox.h"
 
 struct imap;
 struct ipc_message;
@@ -16,7 +17,7 @@ struct admin_call {
 	struct ipc_message *reply; /* a stream puts its descriptor there itself */
 	uint32_t slot;
 	struct str user, mailbox, options;
-	bool puts_back; /* rows that are missing */
+	enum rebuild_way way; /* rows that are missing */
 	struct buf out; /* lines of fields */
 };
 

@@ -17,7 +17,7 @@
 #define MAILBOX_TITLES "mailbox\tresult\tmessages\tuid_validity\tuid_next\thighest_modseq\tfailure"
 
 static const char *const no_words[] = { NULL };
-static const char *const words_of_rebuild[] = { "verify", NULL };
+static const char *const words_of_rebuild[] = { "verify", "drop-lost", NULL };
 static const char *const words_of_dictmap[] = { "from-storage", "dry-run", NULL };
 static const char *const words_of_status[] = { "roots", NULL };
 static const char *const words_of_pull[] = { "latest-only", "clean", NULL };

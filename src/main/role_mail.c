@@ -318,6 +318,9 @@ static enum err open_store(struct op *op, struct mail_role *r)
 		objects_close(objects);
 		return e;
 	}
+	/* What others open quickly nobody opens where the catalog is here alone. */
+	if (catalog_is_atomic(catalog) && !config_is_set(global, SET_metacache_nightly_window))
+		metacache.night_length_us = 0;
 	return store_open(op, &settings, objects, catalog, &r->store);
 }
 

@@ -2,11 +2,9 @@
 /* Bases that others ask for: when a mailbox is closed, when a user is flushed. */
 #include "store/base_private.h"
 
-#define CLOSE_ROWS 100
-
 void base_close(struct op *op, struct mailbox *m)
 {
-	if ((m->base.tail_rows > CLOSE_ROWS || flags_wait_for_base(m)) &&
+	if ((m->base.tail_rows > BASE_CLOSE_ROWS || flags_wait_for_base(m)) &&
 		mailbox_upload_base(op, m, BASE_CLOSE) != ERR_NONE)
 		op_forgive(op);
 }

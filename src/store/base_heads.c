@@ -139,12 +139,14 @@ void base_note_row(struct mailbox *m, const struct catalog_row *row)
 		return;
 	s->tail_rows++;
 	s->tail_bytes += BATCH_ROW_BYTES + row->value.n;
+	s->noted_us = now_us();
 }
 
 void base_note_bytes(struct mailbox *m, size_t bytes)
 {
 	m->base.tail_rows++;
 	m->base.tail_bytes += bytes;
+	m->base.noted_us = now_us();
 }
 
 /* ---- when ---- */
@@ -158,7 +160,7 @@ static void base_task(void *arg)
 	op_init(&op, &arena, s->event, now_us() + 10 * STORE_WRITE_US);
 	op.doing = STR("uploading a base");
 	/* Else the tail grows on, and the next one is tried when it has doubled. */
-	(void)(mailbox_upload_base(&op, m, BASE_TAIL) == ERR_NONE);
+	(void)(mailbox_upload_base(&op, m, m->base.due_reason) == ERR_NONE);
 	m->base.is_due = false;
 	mailbox_unref(m);
 	store_background_end(s);
@@ -173,12 +175,27 @@ static bool tail_is_long(const struct base_state *s)
 	return is_long && (s->tried_us == 0 || now_us() - s->tried_us >= EVERY_US || has_doubled);
 }
 
-void base_consider(struct mailbox *m)
+static void start(struct mailbox *m, enum base_reason why)
 {
 	struct store *store = m->user->store;
-	if (m->base.is_due || !tail_is_long(&m->base) || m->state != OPEN ||
-		m->user->state != OPEN || m->is_removed || store->is_closing || store->is_abandoned)
+	if (m->base.is_due || m->state != OPEN || m->user->state != OPEN || m->is_removed ||
+		store->is_closing || store->is_abandoned)
 		return;
 	m->base.is_due = true;
+	m->base.due_reason = why;
 	store_background(store, "store-base", base_task, mailbox_ref(m));
+}
+
+void base_consider(struct mailbox *m)
+{
+	if (tail_is_long(&m->base))
+		start(m, BASE_TAIL);
+}
+
+void base_consider_idle(struct mailbox *m)
+{
+	const struct base_state *s = &m->base;
+	if (s->tail_rows > BASE_CLOSE_ROWS && now_us() - s->noted_us >= EVERY_US &&
+		now_us() - s->tried_us >= EVERY_US)
+		start(m, BASE_IDLE);
 }

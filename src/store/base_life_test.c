@@ -224,6 +224,39 @@ static void a_long_tail_makes_a_base(struct world *w)
 }
 MEMORY_SCENARIO(a_long_tail_makes_a_base)
 
+/* However fast mails come, what lies behind the last base is little. */
+static void a_tail_has_an_end(struct world *w)
+{
+	struct mailbox *m = world_box(w, "INBOX");
+	size_t most = 0;
+	for (int i = 0; i < 12000; i++) {
+		world_append(w, m, "x");
+		most = MAX(most, m->base.tail_bytes);
+		assert_ok(task_sleep(&w->op, US_PER_MS));
+	}
+	assert_in_range(most, 2u << 20, 3u << 20);
+	assert_in_range(w->store->counters.base_uploads, 2, 6);
+	mailbox_unref(m);
+}
+MEMORY_SCENARIO(a_tail_has_an_end)
+
+static void what_rests_gets_a_base(struct world *w)
+{
+	struct mailbox *m = world_box(w, "INBOX");
+	for (int i = 0; i < 150; i++)
+		world_append(w, m, "x");
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(w->store->counters.base_uploads, 0);
+		assert_ok(task_sleep(&w->op, HOUR_US / 10));
+		base_consider_idle(m);
+		assert_ok(task_sleep(&w->op, US_PER_SEC));
+	}
+	assert_int_equal(w->store->counters.base_uploads, 1);
+	assert_int_equal(m->base.tail_rows, 0);
+	mailbox_unref(m);
+}
+MEMORY_SCENARIO(what_rests_gets_a_base)
+
 /* ---- others make bases too ---- */
 
 /* The heads were read before another writer's base took the place of the one that they name. */
@@ -297,6 +330,8 @@ int main(void)
 		cmocka_unit_test(a_large_mailbox_uploads_what_changed),
 		cmocka_unit_test(a_mailbox_is_opened_by_one_get),
 		cmocka_unit_test(test_a_long_tail_makes_a_base),
+		cmocka_unit_test(test_a_tail_has_an_end),
+		cmocka_unit_test(test_what_rests_gets_a_base),
 		cmocka_unit_test(test_a_replaced_base_is_found_by_the_heads),
 		cmocka_unit_test(test_of_two_bases_the_newer_counts),
 	};

@@ -28,12 +28,15 @@ struct base_parts {
 	size_t count;
 	uint32_t summary_uid;
 };
+#define BASE_CLOSE_ROWS 100 /* a longer tail is worth a base when the mailbox rests */
 struct base_state {
 	bool exists;
 	bool is_uploading, is_due;
 	struct catalog_name cover;
 	int64_t made_wall_us;
 	size_t tail_rows, tail_bytes; /* folded since the base, as far as this process knows */
+	int64_t noted_us;             /* when the last of them was */
+	enum base_reason due_reason;
 	size_t due_bytes; /* what the last upload cost besides new mails; of one that failed, its tail */
 	int64_t tried_us; /* when that was */
 	/* Of the newest manifest, owned; what a new base can go on using. Known after a base was opened
@@ -69,6 +72,8 @@ void base_note_bytes(struct mailbox *m, size_t bytes);
 void base_close(struct op *op, struct mailbox *m);
 /* Starts an upload in the background when the tail has grown enough. No wait. */
 void base_consider(struct mailbox *m);
+/* The same for what rests while sessions stay: it is not worth less than what is closed. */
+void base_consider_idle(struct mailbox *m);
 /* WAITS. Brings the segment that has the summary of a mail into the local file. ERR_NOT_FOUND: none has. */
 enum err base_fetch_summary(struct op *op, struct mailbox *m, uint32_t uid);
 void base_parts_done(struct base_parts *parts);

@@ -64,13 +64,18 @@ enum err mailbox_refresh(struct op *op, struct mailbox *m);
 
 struct mailbox_rebuilt {
 	uint32_t put_back; /* rows */
-	uint32_t lost;     /* mails without row and object: left as they are */
+	uint32_t lost;     /* mails without row and object */
 	uint32_t lost_uid; /* the first of them */
 };
-/* WAITS. Looks whether every mail has its row, and puts missing ones back if its object is there; is_dry:
- * only looks. ERR_CORRUPT: one is missing (is_dry), or mails are lost. Reads the whole journal. */
+enum rebuild_way {
+	REBUILD_LOOK,
+	REBUILD_PUT_BACK,  /* rows whose object is there; lost mails stay */
+	REBUILD_DROP_LOST, /* the same, and lost mails are expunged */
+};
+/* WAITS. Does every mail have its row? ERR_CORRUPT: one is missing (REBUILD_LOOK), or mails are lost and stay.
+ * Reads the whole journal. */
 enum err mailbox_rebuild(
-	struct op *op, struct mailbox *m, bool is_dry, struct mailbox_rebuilt *out);
+	struct op *op, struct mailbox *m, enum rebuild_way way, struct mailbox_rebuilt *out);
 
 /* Keywords of the mailbox: bit i of struct mail.keywords is keyword i. Borrowed until the next
  * wait. */

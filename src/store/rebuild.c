@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Rows against records: every mail of a mailbox has its append row, or the collector would take its object.
  * Rows that are gone (a partly lost catalog) are put back under their old names, from what base and journal
- * say together; a mail whose object is gone too is told, and stays. */
+ * say together; a mail whose object is gone too is told, and stays unless lost mails are to be expunged. */
 #include "base/codec.h"
 #include "store/recover_private.h"
 
 struct rows {
 	struct map names; /* of append rows */
 	struct arena *arena;
+	struct row_mark *lost;
+	size_t lost_cap;
 };
 
 static enum err see_row(struct op *op, const struct catalog_row *row, void *arg)
@@ -50,9 +52,23 @@ struct row_append recovery_row_of(const struct index *x, uint32_t at)
 	return row;
 }
 
-/* WAITS. */
-static enum err put_back(struct op *op, struct mailbox *m, uint32_t at, struct mailbox_rebuilt *out)
+static void note_lost(struct rows *r, struct row_mark mark, struct mailbox_rebuilt *out)
 {
+	if (out->lost == r->lost_cap) {
+		size_t cap = MAX(2 * r->lost_cap, 64);
+		r->lost = arena_grow(
+			r->arena, r->lost, r->lost_cap * sizeof(*r->lost), cap * sizeof(*r->lost));
+		r->lost_cap = cap;
+	}
+	out->lost_uid = out->lost == 0 ? mark.uid : out->lost_uid;
+	r->lost[out->lost++] = mark;
+}
+
+/* WAITS. */
+static enum err put_back(struct op *op, struct mailbox *m, uint32_t at, struct rows *rows,
+	struct mailbox_rebuilt *out)
+{
+	struct row_mark mark = mailbox_mark_at(m, at);
 	struct user *u = m->user;
 	struct object_info info;
 	struct row_append row = recovery_row_of(m->index, at);
@@ -61,7 +77,7 @@ static enum err put_back(struct op *op, struct mailbox *m, uint32_t at, struct m
 		objects_stat(op, u->store->objects, store_object_key(op->arena, u, row.oid), &info);
 	if (e == ERR_NOT_FOUND) {
 		op_forgive(op);
-		out->lost_uid = out->lost++ == 0 ? row.uid : out->lost_uid;
+		note_lost(rows, mark, out);
 		return ERR_NONE;
 	}
 	TRY(e);
@@ -75,8 +91,23 @@ static enum err put_back(struct op *op, struct mailbox *m, uint32_t at, struct m
 	return ERR_NONE;
 }
 
-static enum err rebuild_locked(struct op *op, struct mailbox *m, bool is_dry, struct rows *rows,
-	struct mailbox_rebuilt *out)
+/* WAITS. */
+static enum err drop_lost(struct op *op, struct mailbox *m, const struct rows *rows, size_t count)
+{
+	uint64_t modseq = 0;
+	for (size_t from = 0; from < count; from += ROW_EXPUNGE_MAX) {
+		struct batch *b = batch_new(m->user);
+		mailbox_claim(b, m);
+		mailbox_put_expunge(b, m, rows->lost + from,
+			MIN(count - from, (size_t)ROW_EXPUNGE_MAX), mailbox_next_modseq(m, &modseq),
+			false);
+		TRY(user_write(op, m->user, b));
+	}
+	return ERR_NONE;
+}
+
+static enum err rebuild_locked(struct op *op, struct mailbox *m, enum rebuild_way way,
+	struct rows *rows, struct mailbox_rebuilt *out)
 {
 	static const struct catalog_name all;
 	struct user *u = m->user;
@@ -86,16 +117,18 @@ static enum err rebuild_locked(struct op *op, struct mailbox *m, bool is_dry, st
 		if (index_is_ghost(index_hot(m->index, at)) ||
 			has_row(rows, &index_cold(m->index, at)->name))
 			continue;
-		if (is_dry)
+		if (way == REBUILD_LOOK)
 			return op_fail(op, ERR_CORRUPT, "the mail with UID %u has no row",
 				index_hot(m->index, at)->uid);
 		struct arena_mark mark = arena_mark(op->arena);
-		enum err e = put_back(op, m, at, out);
+		enum err e = put_back(op, m, at, rows, out);
 		arena_rewind(op->arena, mark);
 		TRY(e);
 	}
 	if (out->lost == 0)
 		return ERR_NONE;
+	if (way == REBUILD_DROP_LOST)
+		return drop_lost(op, m, rows, out->lost);
 	return op_fail(op, ERR_CORRUPT,
 		"%u mails have neither row nor object, the first with UID %u: they stay, and "
 		"cannot "
@@ -103,7 +136,8 @@ static enum err rebuild_locked(struct op *op, struct mailbox *m, bool is_dry, st
 		out->lost, out->lost_uid);
 }
 
-enum err mailbox_rebuild(struct op *op, struct mailbox *m, bool is_dry, struct mailbox_rebuilt *out)
+enum err mailbox_rebuild(
+	struct op *op, struct mailbox *m, enum rebuild_way way, struct mailbox_rebuilt *out)
 {
 	AUTO_ARENA(arena, 0);
 	struct rows rows = { .arena = &arena };
@@ -111,7 +145,7 @@ enum err mailbox_rebuild(struct op *op, struct mailbox *m, bool is_dry, struct m
 	*out = (struct mailbox_rebuilt){ 0 };
 	TRY(mailbox_write_begin(op, m));
 	map_init(&rows.names);
-	enum err e = rebuild_locked(op, m, is_dry, &rows, out);
+	enum err e = rebuild_locked(op, m, way, &rows, out);
 	map_done(&rows.names);
 	mailbox_write_end(m);
 	return e;

@@ -59,6 +59,7 @@ enum err user_refresh(struct op *op, struct user *u)
 	for (size_t i = 0; i < r.count; i++) {
 		enum err e = refresh_one(op, r.items[i]);
 		first = first == ERR_NONE ? e : first;
+		base_consider_idle(r.items[i]);
 		mailbox_unref(r.items[i]);
 	}
 	if (first == ERR_NONE)

@@ -328,7 +328,7 @@ static void missing_rows_are_put_back(struct world *w)
 	struct mailbox *m = world_box(w, "INBOX");
 	for (int i = 0; i < 3; i++)
 		world_append(w, m, "kept");
-	assert_ok(mailbox_rebuild(&w->op, m, true, &rebuilt));
+	assert_ok(mailbox_rebuild(&w->op, m, REBUILD_LOOK, &rebuilt));
 	struct snapshot_cold cold = *index_cold(m->index, 1);
 	struct catalog_change gone = { .kind = CATALOG_DELETE_ROW,
 		.mailbox = m->guid,
@@ -336,9 +336,9 @@ static void missing_rows_are_put_back(struct world *w)
 		.stamp_us = w->store->stamp_us };
 	assert_ok(catalog_write(&w->op, w->catalog, who, &gone, 1));
 	assert_err(mailbox_verify(&w->op, m), ERR_CORRUPT);
-	assert_err(mailbox_rebuild(&w->op, m, true, &rebuilt), ERR_CORRUPT);
+	assert_err(mailbox_rebuild(&w->op, m, REBUILD_LOOK, &rebuilt), ERR_CORRUPT);
 	op_forgive(&w->op);
-	assert_ok(mailbox_rebuild(&w->op, m, false, &rebuilt));
+	assert_ok(mailbox_rebuild(&w->op, m, REBUILD_PUT_BACK, &rebuilt));
 	assert_int_equal(rebuilt.put_back, 1);
 	assert_ok(mailbox_verify(&w->op, m));
 	/* Without its object it is told, and stays. */
@@ -346,11 +346,15 @@ static void missing_rows_are_put_back(struct world *w)
 	assert_ok(catalog_write(&w->op, w->catalog, who, &gone, 1));
 	assert_ok(
 		objects_delete(&w->op, w->objects, store_object_key(&w->arena, w->user, cold.oid)));
-	assert_err(mailbox_rebuild(&w->op, m, false, &rebuilt), ERR_CORRUPT);
+	assert_err(mailbox_rebuild(&w->op, m, REBUILD_PUT_BACK, &rebuilt), ERR_CORRUPT);
 	op_forgive(&w->op);
 	assert_int_equal(rebuilt.lost, 1);
 	assert_int_equal(rebuilt.lost_uid, 2);
 	assert_int_equal(index_counters(m->index).messages, 3);
+	assert_ok(mailbox_rebuild(&w->op, m, REBUILD_DROP_LOST, &rebuilt));
+	assert_int_equal(rebuilt.lost, 1);
+	assert_int_equal(index_counters(m->index).messages, 2);
+	assert_ok(mailbox_verify(&w->op, m));
 	mailbox_unref(m);
 }
 SCENARIO(missing_rows_are_put_back)
