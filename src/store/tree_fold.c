@@ -76,15 +76,19 @@ static void name_let_go(struct tree *t, const struct tree_node *n)
 		(void)map_remove(&t->names, n->name);
 }
 
-/* It is shown beside the one that has its name. */
+/* It is shown beside the one that has its name, with as much of its GUID as no other name has. */
 static void name_step_aside(struct tree *t, struct tree_node *n)
 {
 	struct str wanted = n->wanted.n > 0 ? n->wanted : str_own(n->name);
 	name_let_go(t, n);
 	str_disown(n->name);
 	AUTO_BUF(name, 0);
-	buf_putf(&name, "%.*s-%02x%02x", STRF(wanted), (unsigned)n->guid.bytes[0],
-		(unsigned)n->guid.bytes[1]);
+	buf_putf(&name, "%.*s-", STRF(wanted));
+	for (size_t i = 0; i < sizeof(n->guid.bytes); i++) {
+		buf_putf(&name, "%02x", (unsigned)n->guid.bytes[i]);
+		if (i > 0 && !map_get(&t->names, buf_str(&name)))
+			break;
+	}
 	n->name = str_own(buf_str(&name));
 	n->wanted = wanted;
 	(void)map_set(&t->names, n->name, n);
@@ -104,6 +108,11 @@ static void name_take(struct tree *t, struct tree_node *n)
 	struct tree_node *other = map_get(&t->names, n->name);
 	if (other == n)
 		other = NULL;
+	if (other && other->wanted.n > 0) { /* one that stepped aside: not its own name */
+		(void)map_set(&t->names, n->name, n);
+		name_step_aside(t, other);
+		return;
+	}
 	if (other && is_older(other, n)) {
 		name_renew(t, other, n);
 		name_step_aside(t, n);
