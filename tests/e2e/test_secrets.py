@@ -4,6 +4,8 @@
 import os
 import pathlib
 
+from kit import doveadm_tcp
+from kit.instance import free_port_base
 from kit.testenv import Skip
 from kit.waiting import wait_until
 
@@ -23,16 +25,18 @@ STORAGE_URL = "http://key:planted-in-the-url-of-s3@127.0.0.1:1/mail"
 STORAGE_HEADER = "planted-header-of-an-object-store"
 PASSDB = "planted-password-of-everybody"
 PASSDB_FIELD = "planted-field-of-a-passdb"
-NOBODY = {"doveadm_password": "planted-password-of-doveadm", "doveadm_api_key": "planted-api-key"}
+ADMIN = "planted-password-of-doveadm"  # of who lets hosts in, and of who calls them
+NOBODY = {"doveadm_api_key": "planted-api-key"}
 FROM_ENVIRONMENT = "planted-in-the-environment"
 
 
-def settings(generation=""):
+def settings(port, generation=""):
     """`generation` stands behind the secrets that a reload may change."""
     lines = [f"{name} = {value}" for name, value in STORAGE.items()]
     lines += [f"{name} = {value}{generation}" for name, value in NOBODY.items()]
     return "\n".join([
         *lines,
+        doveadm_tcp.settings(port, password=f"{ADMIN}{generation}"),
         f"fs_s3_url = {STORAGE_URL}",
         f"fs_http_add_headers {{\n  Authorization = {STORAGE_HEADER}\n}}",
         "crypt_global_private_key main {\n  crypt_private_key_file = inline:" + KEY + "\n}",
@@ -77,10 +81,11 @@ def check(instance):
     storage = {*STORAGE.values(), STORAGE_URL, STORAGE_HEADER, KEY}
     passdb = {PASSDB, PASSDB_FIELD}
     tls = {(instance.dir / "ssl" / "server.key").read_text().splitlines()[1]}
-    everything = storage | passdb | tls | set(NOBODY.values()) | {FROM_ENVIRONMENT}
+    everything = storage | passdb | tls | set(NOBODY.values()) | {ADMIN, FROM_ENVIRONMENT}
     assert found(instance, "login", everything) == tls
     assert found(instance, "auth", everything) == passdb
-    assert found(instance, "mail", everything) == storage
+    assert found(instance, "mail", everything) == storage | {ADMIN}
+    assert found(instance, "doveadm", everything) == tls | {ADMIN}
 
 
 def doveadm(instance, *words):
@@ -96,14 +101,15 @@ def test_each_role_knows_what_it_needs(make):
     """At the start, after a reload and after an upgrade."""
     if os.geteuid() != 0:
         raise Skip("memory of other users' processes")
-    instance = make(config=settings(), env=ENVIRONMENT)
+    port = free_port_base()
+    instance = make(config=settings(port), env=ENVIRONMENT)
     log_in(instance)
     check(instance)
     for pid in instance.settled("mail"):
         environment = pathlib.Path(f"/proc/{pid}/environ").read_bytes()
         assert b"KEPT=what-is-imported\0" in environment and b"PLANTED" not in environment
     before = instance.settled("login")
-    instance.extra_config.write_text(settings("-second"))
+    instance.extra_config.write_text(settings(port, "-second"))
     doveadm(instance, "reload")
     log_in(instance)
     check(instance)
