@@ -24,7 +24,7 @@ static const struct doveadm_command commands[] = {
 		"asks each mail worker whether it reaches its stores, and what it asked of them" },
 	{ "mailbox verify", doveadm_mail, "-u USER [MAILBOX]",
 		"compares mailboxes with what the catalog says" },
-	{ "mailbox rebuild", doveadm_mail, "[--verify | --drop-lost] -u USER [MASK]",
+	{ "mailbox rebuild", doveadm_mail, "[--verify | --drop-lost] (-u USER | -A) [MASK]",
 		"puts missing rows back and makes mailboxes anew from bases and journal; --verify: "
 		"only compares" },
 	{ "force-resync", doveadm_mail, "-u USER [MAILBOX]",
@@ -52,8 +52,7 @@ static const struct doveadm_command commands[] = {
 	{ "metacache refresh", doveadm_mail, "(-u USER | -A)",
 		"makes a user's next opening ask the catalog for everything" },
 	{ "metacache rescan", doveadm_mail, "", "counts local state anew" },
-	{ "metacache pull", doveadm_mail,
-		"(-u USER | -A) [--latest-only] [--clean] HOST[:PORT]",
+	{ "metacache pull", doveadm_mail, "(-u USER | -A) [--latest-only] [--clean] HOST[:PORT]",
 		"fetches a user's local state from the host that had him before, whose sessions "
 		"end" },
 	{ "log reopen", doveadm_log_reopen, "", "makes all processes open their log files anew" },
@@ -154,8 +153,9 @@ static int words_matching(const char *name, char **words, int count)
 
 static int print_usage(void)
 {
-	fputs("usage: doveadm [-c FILE] COMMAND ...\n"
-	      "Commands about mail take -S HOST[:PORT]: they are run there.\n", stderr);
+	fputs("usage: doveadm [-c FILE] [-S HOST[:PORT]] COMMAND ...\n"
+	      "With -S, also behind the command, commands about mail are run at another host.\n",
+		stderr);
 	for (size_t i = 0; i < ARRAY_COUNT(commands); i++)
 		fprintf(stderr, "  %s %s\n      %s\n", commands[i].name, commands[i].usage,
 			commands[i].help);
@@ -170,9 +170,13 @@ int main(int argc, char **argv)
 	int at = 1;
 	op_init(&op, &arena, NULL, TIME_NEVER);
 	signal(SIGPIPE, SIG_IGN);
-	if (at + 1 < argc && strcmp(argv[at], "-c") == 0) {
-		d.config_path = argv[at + 1];
-		at += 2;
+	for (; at + 1 < argc; at += 2) {
+		if (strcmp(argv[at], "-c") == 0)
+			d.config_path = argv[at + 1];
+		else if (strcmp(argv[at], "-S") == 0)
+			d.host = argv[at + 1];
+		else
+			break;
 	}
 	for (size_t i = 0; i < ARRAY_COUNT(commands); i++) {
 		int words = words_matching(commands[i].name, argv + at, argc - at);
@@ -181,6 +185,8 @@ int main(int argc, char **argv)
 		d.name = commands[i].name;
 		d.arg_count = argc - at - words;
 		d.args = argv + at + words;
+		if (d.host && commands[i].run != doveadm_mail)
+			return print_usage();
 		int status = commands[i].run(&d);
 		config_unref(d.config);
 		return d.wants_usage ? print_usage() : status;

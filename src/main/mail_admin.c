@@ -94,7 +94,8 @@ static void put_mailbox(
 	struct op_failure why = op->failure;
 	struct mailbox_status s;
 	op_forgive(op);
-	buf_putf(&c->out, "%.*s\t%s\t", STRF(name), e == ERR_NONE ? "same" : err_name(e));
+	buf_putf(&c->out, "%.*s\t%.*s\t%s\t", STRF(c->user), STRF(name),
+		e == ERR_NONE ? "same" : err_name(e));
 	if (mailbox_status(op, u, name, &s) == ERR_NONE)
 		buf_putf(&c->out, "%u\t%u\t%u\t%" PRIu64 "\t", s.messages, s.uid_validity,
 			s.uid_next, s.highest_modseq);

@@ -14,7 +14,8 @@
 #define HOURS_US(n)   MINUTES_US((n)*60)
 #define WORDS_MAX     8
 
-#define MAILBOX_TITLES "mailbox\tresult\tmessages\tuid_validity\tuid_next\thighest_modseq\tfailure"
+#define MAILBOX_TITLES                                                                             \
+	"user\tmailbox\tresult\tmessages\tuid_validity\tuid_next\thighest_modseq\tfailure"
 
 static const char *const no_words[] = { NULL };
 static const char *const words_of_rebuild[] = { "verify", "drop-lost", NULL };
@@ -29,8 +30,8 @@ static const struct mail_command commands[] = {
 		"S:", no_words, NULL, REST_NOTHING, EXITS_USUAL, MINUTES_US(5), false },
 	{ "mailbox verify", MAILBOX_TITLES, "u:S:", no_words, NULL, REST_MAILBOX, EXITS_USUAL,
 		MINUTES_US(5), false },
-	{ "mailbox rebuild", MAILBOX_TITLES, "u:S:", words_of_rebuild, NULL, REST_MAILBOX,
-		EXITS_USUAL, MINUTES_US(5), false },
+	{ "mailbox rebuild", MAILBOX_TITLES, "u:AS:", words_of_rebuild, NULL, REST_MAILBOX,
+		EXITS_USUAL, HOURS_US(4), false },
 	{ "force-resync", MAILBOX_TITLES, "u:S:", no_words, NULL, REST_MAILBOX, EXITS_USUAL,
 		MINUTES_US(5), false },
 	{ "dictmap rebuild", "user\tmailbox\tfrom\tuid_validity\tuid_next\tmails\tfound\tlost",

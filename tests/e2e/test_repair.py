@@ -81,6 +81,9 @@ def test_catalog_from_storage(make):
     assert done.returncode == 0 and [row["mailbox"] for row in table(done)] == ["work/plans"], done
     done = when_idle(instance, "mailbox", "rebuild", "-u", user)
     assert done.returncode == 0 and {row["result"] for row in table(done)} == {"same"}, done
+    done = when_idle(instance, "mailbox", "rebuild", "--drop-lost", "-u", user)
+    assert done.returncode == 0 and {row["result"] for row in table(done)} == {"same"}, done
+    assert {row["user"] for row in table(done)} == {user}, done
 
 
 def test_delete_and_wait(make):
