@@ -147,6 +147,18 @@ bool catalog_is_atomic(const struct catalog *c)
 	return c->driver->is_atomic;
 }
 
+enum err catalog_write_groups(struct op *op, struct catalog *c, struct str user,
+	const struct catalog_change *changes, size_t count, catalog_write_fn *write_fn)
+{
+	if (catalog_is_atomic(c))
+		return write_fn(op, c, user, changes, count);
+	for (size_t from = 0, to; from < count; from = to) {
+		to = catalog_group_end(changes, count, from);
+		TRY(write_fn(op, c, user, changes + from, to - from));
+	}
+	return ERR_NONE;
+}
+
 /* ---- dispatching ---- */
 
 enum err catalog_write(struct op *op, struct catalog *c, struct str user,

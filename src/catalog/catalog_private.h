@@ -27,6 +27,13 @@ enum err catalog_dict_server(
 /* Reads "16"; an empty text is the usual number. */
 enum err catalog_shards_parse(struct op *op, struct str text, uint32_t *out);
 
+typedef enum err catalog_write_fn(struct op *op, struct catalog *c, struct str user,
+	const struct catalog_change *changes, size_t count);
+/* For drivers that stand before another one: passes a batch on as that one writes it, whole if it is atomic, else
+ * group by group until one fails. */
+enum err catalog_write_groups(struct op *op, struct catalog *c, struct str user,
+	const struct catalog_change *changes, size_t count, catalog_write_fn *write_fn);
+
 /* ---- checksums ---- */
 
 /* What a value belongs to: its checksum covers it, so that bytes of another row are noticed. */

@@ -13,7 +13,7 @@
 #include "base/number.h"
 #include "base/test.h"
 #include "catalog/cluster_test.h"
-#include "task/task.h"
+#include "catalog/place_test.h"
 
 enum keeps { IN_MEMORY, IN_FILES, IN_CLUSTER };
 struct variant {
@@ -33,23 +33,6 @@ static const struct variant contract_variants[] = {
 	{ "fault:cql", "fault:", IN_CLUSTER },
 };
 
-struct place {
-	const struct variant *variant;
-	struct op *op;
-	struct catalog *catalog;
-	struct str text;
-	void (*body)(struct place *p);
-};
-
-static inline void place_task(void *arg)
-{
-	struct place *p = arg;
-	assert_ok(catalog_open_text(p->op, p->text, &p->catalog));
-	p->body(p);
-	catalog_close(p->op, p->catalog);
-	loop_stop();
-}
-
 static inline void run(void **state, void (*body)(struct place *p))
 {
 	const struct variant *variant = *state;
@@ -68,10 +51,7 @@ static inline void run(void **state, void (*body)(struct place *p))
 	if (variant->keeps == IN_CLUSTER)
 		text = str_printf(&arena, "%s%.*s", variant->text, STRF(cluster_catalog(&arena)));
 	struct place p = { .variant = variant, .op = &op, .text = text, .body = body };
-	assert_ok(loop_open(&op, NULL));
-	task_start("test", place_task, &p);
-	loop_run();
-	loop_close();
+	place_run(&p);
 	assert_ok(file_remove_tree(&op, dir));
 }
 

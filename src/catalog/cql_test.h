@@ -11,25 +11,10 @@
 #include "base/number.h"
 #include "base/test.h"
 #include "catalog/cluster_test.h"
-
-struct place {
-	struct op *op;
-	struct catalog *catalog;
-	struct str text;
-	void (*body)(struct place *p);
-};
+#include "catalog/place_test.h"
 
 static const struct str user = { "u1", 2 };
 static const struct catalog_guid inbox = { { 1, 2, 3 } };
-
-static inline void place_task(void *arg)
-{
-	struct place *p = arg;
-	assert_ok(catalog_open_text(p->op, p->text, &p->catalog));
-	p->body(p);
-	catalog_close(p->op, p->catalog);
-	loop_stop();
-}
 
 static inline void run(void (*body)(struct place *p))
 {
@@ -39,10 +24,7 @@ static inline void run(void (*body)(struct place *p))
 	struct op op;
 	op_init(&op, &arena, NULL, TIME_NEVER);
 	struct place p = { .op = &op, .body = body, .text = cluster_catalog(&arena) };
-	assert_ok(loop_open(&op, NULL));
-	task_start("test", place_task, &p);
-	loop_run();
-	loop_close();
+	place_run(&p);
 }
 
 /* ---- shorthand ---- */

@@ -164,13 +164,7 @@ static enum err fault_write_group(struct op *op, struct catalog *c, struct str u
 static enum err fault_write(struct op *op, struct catalog *c, struct str user,
 	const struct catalog_change *changes, size_t count)
 {
-	if (catalog_is_atomic(c))
-		return fault_write_group(op, c, user, changes, count);
-	for (size_t from = 0, to; from < count; from = to) {
-		to = catalog_group_end(changes, count, from);
-		TRY(fault_write_group(op, c, user, changes + from, to - from));
-	}
-	return ERR_NONE;
+	return catalog_write_groups(op, c, user, changes, count, fault_write_group);
 }
 
 /* ---- reading ---- */

@@ -47,13 +47,7 @@ static enum err write_group(struct op *op, struct catalog *c, struct str user,
 static enum err link_write(struct op *op, struct catalog *c, struct str user,
 	const struct catalog_change *changes, size_t count)
 {
-	if (catalog_is_atomic(c))
-		return write_group(op, c, user, changes, count);
-	for (size_t from = 0, to; from < count; from = to) {
-		to = catalog_group_end(changes, count, from);
-		TRY(write_group(op, c, user, changes + from, to - from));
-	}
-	return ERR_NONE;
+	return catalog_write_groups(op, c, user, changes, count, write_group);
 }
 
 /* ---- reading: the answer is from one moment ---- */
