@@ -4,7 +4,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "net/net.h"
+#include "net/net_private.h"
 #include "task/task.h"
 
 /* A UNIX listener whose queue is full says EAGAIN and has no way to tell when there is room. */
@@ -59,17 +59,27 @@ enum err connect_tcp(struct op *op, const struct address *to, int *out_fd)
 	return ERR_NONE;
 }
 
-enum err connect_unix(struct op *op, const char *path, int type, int *out_fd)
+enum err unix_socket(
+	struct op *op, const char *path, int type, struct sockaddr_un *out, int *out_fd)
 {
-	struct sockaddr_un sa = { .sun_family = AF_UNIX };
 	size_t n = strlen(path);
-	if (n >= sizeof sa.sun_path)
+	if (n >= sizeof out->sun_path)
 		return op_fail(op, ERR_INVALID, "socket path %s is longer than %zu bytes", path,
-			sizeof sa.sun_path - 1);
-	memcpy(sa.sun_path, path, n);
+			sizeof out->sun_path - 1);
+	*out = (struct sockaddr_un){ .sun_family = AF_UNIX };
+	memcpy(out->sun_path, path, n);
 	int fd = socket(AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return op_fail_errno(op, "UNIX socket");
+	*out_fd = fd;
+	return ERR_NONE;
+}
+
+enum err connect_unix(struct op *op, const char *path, int type, int *out_fd)
+{
+	struct sockaddr_un sa;
+	int fd;
+	TRY(unix_socket(op, path, type, &sa, &fd));
 	TRY(connect_fd(op, fd, (struct sockaddr *)&sa, sizeof sa, path));
 	*out_fd = fd;
 	return ERR_NONE;

@@ -53,15 +53,9 @@ static void remove_old_socket(const char *path)
 
 enum err listen_unix(struct op *op, const char *path, int type, unsigned mode, int *out_fd)
 {
-	struct sockaddr_un sa = { .sun_family = AF_UNIX };
-	size_t n = strlen(path);
-	if (n >= sizeof sa.sun_path)
-		return op_fail(op, ERR_INVALID, "socket path %s is longer than %zu bytes", path,
-			sizeof sa.sun_path - 1);
-	memcpy(sa.sun_path, path, n);
-	int fd = socket(AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return op_fail_errno(op, "UNIX socket");
+	struct sockaddr_un sa;
+	int fd;
+	TRY(unix_socket(op, path, type, &sa, &fd));
 	remove_old_socket(path);
 	/* Before bind(), so that the file never has more rights than it shall have. */
 	if (fchmod(fd, mode) == 0 && bind(fd, (struct sockaddr *)&sa, sizeof sa) == 0 &&

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* net/net_private.h - the inside of a stream, and the seam between plain sockets and TLS.
+/* net/net_private.h - the inside of a stream, the seam between plain sockets and TLS, new UNIX sockets.
  *
  * Invariants: 1. watch.ready says what has not been exhausted: a bit is forgotten only when the
  *                kernel had nothing more, and set by the next edge; it starts as "try it".
@@ -13,6 +13,11 @@
 #include "net/net.h"
 #include "net/tls.h"
 #include "task/task.h"
+
+struct sockaddr_un;
+/* A new socket, and the address of `path`. ERR_INVALID: the path is too long. */
+enum err unix_socket(
+	struct op *op, const char *path, int type, struct sockaddr_un *out, int *out_fd);
 
 struct stream {
 	struct watch watch;
