@@ -179,12 +179,13 @@ static void deadline_task(void *arg)
 	most_running = INT_MAX;
 	pthread_mutex_unlock(&counts_mutex);
 	wait_for_count(&released, 1);
+	int ran_before = get(&ran); /* 0: it was given up before a thread took it */
 
 	/* It has run, but the loop did not notice before the task was cancelled: it counts as run. */
 	enum err result = ERR_INVALID;
 	struct task_handle t = task_start("late", offload_and_see, &result);
 	task_yield();
-	while (get(&ran) < 2)
+	while (get(&ran) == ran_before)
 		usleep(1000);
 	usleep(20 * 1000); /* what the thread still has to do with it */
 	task_cancel(t);
