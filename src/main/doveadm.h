@@ -23,6 +23,7 @@
 struct doveadm {
 	struct op *op;
 	const char *config_path; /* -c; NULL: the default one */
+	const char *host;        /* -S before the command; NULL: this one */
 	struct config *config;   /* NULL until doveadm_need_config() */
 	bool reads_files; /* set by a command before that: it needs what settings of type file hold */
 	const char *name; /* of the command */

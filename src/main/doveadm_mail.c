@@ -237,6 +237,8 @@ int doveadm_mail(struct doveadm *d)
 	ASSERT(command);
 	/* The word before the arguments is the command's last one, which getopt(3) passes over. */
 	bool is_right = mail_call_read(command, STR(""), d->arg_count + 1, d->args - 1, &c.asked);
+	if (d->host && c.asked.host.n == 0)
+		c.asked.host = str_from(d->host);
 	int status = is_right ? run(&c) : doveadm_usage(d);
 	mail_call_done(&c.asked);
 	return status;

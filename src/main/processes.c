@@ -139,6 +139,11 @@ static enum err plan_doveadm(struct op *op, struct config *config, struct socket
 	*plan = (struct process_plan){ .role = &role_doveadm };
 	for (size_t i = 0; block && i < config_block_count(block, BLOCK_inet_listener); i++) {
 		const struct config_scope *l = config_block_at(block, BLOCK_inet_listener, i);
+		if (config_bool(l, SET_inet_listener_haproxy))
+			return op_fail(op, ERR_INVALID,
+				"service doveadm, inet_listener %.*s: haproxy = yes is not for "
+				"administrators",
+				STRF(config_scope_name(l)));
 		if (!str_eq(config_scope_name(l), STR("http")))
 			TRY(bind_inet(op, sockets, plan, &doveadm, l));
 		else if (config_port(l, SET_inet_listener_port) != 0)
@@ -276,7 +281,7 @@ enum err process_plans_make(struct op *op, struct config *config, struct sockets
 		next->listener_count = first->listener_count;
 	}
 	struct process_plan doveadm;
-	bool is_on;
+	bool is_on = false;
 	TRY(plan_doveadm(op, config, sockets, &doveadm, &is_on));
 	if (is_on)
 		*add_plan(plans, &role_doveadm, 0) = doveadm;

@@ -257,18 +257,57 @@ def test_what_is_wrong_is_refused_or_costs_nothing_but_a_base(make):
     end(a, b)
 
 
+class Breaking:
+    """On the way to the source: kills it when so many bytes have come from it."""
+
+    def __init__(self, source, instance, after):
+        self.source, self.instance, self.after = source, instance, after
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.address = f"127.0.0.1:{self.listener.getsockname()[1]}"
+        self.thread = threading.Thread(target=self.serve)
+        self.thread.start()
+
+    def __enter__(self):
+        return self.address
+
+    def __exit__(self, *_):
+        self.thread.join()
+        self.listener.close()
+
+    def serve(self):
+        near, _ = self.listener.accept()
+        host, _, port = self.source.rpartition(":")
+        far = socket.create_connection((host, int(port)))
+        forth = threading.Thread(target=self.copy, args=(near, far))
+        forth.start()
+        passed = 0
+        while passed < self.after and (data := far.recv(1000)):
+            near.sendall(data)
+            passed += len(data)
+        self.instance.kill()
+        near.shutdown(socket.SHUT_RDWR)
+        forth.join()
+        near.close()
+        far.close()
+
+    @staticmethod
+    def copy(near, far):
+        try:
+            while data := near.recv(1000):
+                far.sendall(data)
+        except OSError:
+            pass
+
+
 def test_the_source_dies_while_it_sends(make):
     a, b, source = pair(make)
     user, picture = with_history(a)
     let_go(a, user)
-    with Raw(int(source.rpartition(":")[2])) as raw:
-        assert raw.log_in() == b"+\n"
-        raw.send(f"\t{user}\tmetacache send\n".encode())
-        raw.line()
-        a.instance.kill()
-    done = pull(b, user, source)
-    assert done.returncode != 0, done
+    with Breaking(source, a.instance, 10_000) as address:
+        done = pull(b, user, address)
+    assert done.returncode == 75 and "closed the connection" in done.stderr, done
     assert_follows(look(b, user), picture, is_equal=True)
+    assert_verified(b, user)
     a.instance.start()
     assert_follows(look(a, user), picture, is_equal=True)
     end(a, b)
