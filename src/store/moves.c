@@ -12,7 +12,8 @@
  * A void wins over a commit, whenever either arrives. So who finds a commit expunges only if no void can be on
  * its way: somebody who came between, and died too, may have asked for one while the commit was not there yet.
  * His floor rows, in the source or in the target, tell that he was there; one in the target that covers the
- * commit says that he had seen it. If not, the mails stay in both, or here alone once the void arrives.
+ * commit says that he had seen it. If not, the mails stay in both, or here alone once the void arrives. Who
+ * ended his takeover of the source and left the intent there (the mover may live, to him) asked for no void.
  *
  * The target's write lock is not needed: its rows of this batch are his, and the void of a batch that has
  * no commit row changes nothing that anybody sees. */
@@ -24,12 +25,13 @@
 struct witness {
 	uint32_t writer;
 	struct catalog_name seen; /* the mover's last row in the target that he knew of */
+	bool saw_intent;
 };
 struct search {
 	struct arena *arena;
 	struct row_id batch;
 	uint32_t mover, own;
-	struct catalog_name commit;
+	struct catalog_name intent, commit;
 	bool is_committed, is_void, is_target;
 	struct witness *witnesses;
 	size_t count;
@@ -55,9 +57,14 @@ static void note_floor(
 	struct witness *w = witness_of(s, writer);
 	struct str marks = v->marks;
 	struct row_mark mark;
-	while (s->is_target && row_mark_next(ROW_FLOOR, &marks, &mark))
-		if (name_writer(mark.name) == s->mover && name_cmp(mark.name, w->seen) > 0)
+	while (row_mark_next(ROW_FLOOR, &marks, &mark)) {
+		if (name_writer(mark.name) != s->mover)
+			continue;
+		if (s->is_target && name_cmp(mark.name, w->seen) > 0)
 			w->seen = mark.name;
+		if (!s->is_target && name_cmp(mark.name, s->intent) >= 0)
+			w->saw_intent = true;
+	}
 }
 
 static enum err search_row(struct op *op, const struct catalog_row *row, void *arg)
@@ -80,16 +87,19 @@ static enum err search_row(struct op *op, const struct catalog_row *row, void *a
 }
 
 /* WAITS. What `guid` has since the intent row. */
-static enum err search(struct op *op, struct search *s, const struct user *u,
-	struct catalog_guid guid, struct catalog_name intent)
+static enum err search(
+	struct op *op, struct search *s, const struct user *u, struct catalog_guid guid)
 {
 	return catalog_read_rows(op, u->store->catalog, u->name, guid, 0, user_last_bucket(u, guid),
-		intent, search_row, s);
+		s->intent, search_row, s);
 }
 
-/* Can one of the witnesses have asked for a void that is not there yet? */
-static bool may_void(const struct search *s)
+/* Can one of the witnesses have asked for a void that is not there yet? `is_covered`: somebody ended a
+ * takeover of the source, which took the mover's head away. */
+static bool may_void(const struct search *s, bool is_covered)
 {
+	if (is_covered && s->count == 1 && s->witnesses[0].saw_intent)
+		return false;
 	for (size_t i = 0; i < s->count; i++)
 		if (name_cmp(s->witnesses[i].seen, s->commit) < 0)
 			return true;
@@ -150,19 +160,17 @@ enum err tail_settle_intent(struct op *op, struct batch *b, struct tail *t,
 		.batch = v.batch,
 		.mover = name_writer(row->name),
 		.own = u->writer,
+		.intent = row->name,
 		.is_target = true };
 	struct catalog_guid target;
 	memcpy(target.bytes, v.mailbox.bytes, sizeof(target.bytes));
-	TRY(search(op, &s, u, target, row->name));
-	bool is_final = s.is_committed && !s.is_void && !may_void(&s);
-	if (is_final) {
-		s.is_target = false;
-		TRY(search(op, &s, u, m->guid, row->name));
-		is_final = !may_void(&s);
-	}
+	TRY(search(op, &s, u, target));
+	s.is_target = false;
+	if (s.is_committed && !s.is_void)
+		TRY(search(op, &s, u, m->guid));
 	/* An old one that somebody else left: what became of the copies since is not known. */
 	if (s.is_committed && !s.is_void && (his || !is_old)) {
-		if (is_final)
+		if (!may_void(&s, !his))
 			finish_move(b, t, &v, modseq);
 		note_target(t, target);
 	} else if (!s.is_committed && !s.is_void && !is_dead && !is_old) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Moves that end with their process, and what others made of them in doubt: whatever comes late, a mail is
  * in the source or in the target. Catalogs that are not atomic only. */
-#include "store/world_test.h"
+#include "store/pair_test.h"
 
 #define MAILS 3
 
@@ -134,10 +134,56 @@ static void mails_are_in_the_source_or_in_the_target(void **state)
 	world_is_loose = false;
 }
 
+/* Another host takes over twice, and what was held arrives between. True: the move was done before. */
+static bool another_host_finishes(struct pair *p, int64_t held_from)
+{
+	fill(p->a);
+	hold_from(p->a, held_from);
+	bool is_moved = move_all(p->a) == ERR_NONE;
+	op_forgive(&p->a->op);
+	no_faults(p->a);
+	world_crash(p->a);
+	world_open_store(p->b);
+	(void)count(p->b, "INBOX");
+	(void)count(p->b, "Sent");
+	world_crash(p->b);
+	assert_ok(catalog_fault_replay(&p->b->op, p->b->catalog));
+	world_open_store(p->b);
+	size_t in_target = count(p->b, "Sent") - 1, in_source = count(p->b, "INBOX");
+	assert_int_equal(in_target, in_source == 0 ? MAILS : 0);
+	assert_int_equal(in_target + in_source, MAILS);
+	assert_true(!is_moved || in_source == 0);
+	world_open_store(p->a);
+	return is_moved;
+}
+
+struct held {
+	int64_t from;
+	bool is_moved;
+};
+
+static void another_host_task(void *arg)
+{
+	struct held *h = arg;
+	struct pair p = pair_open();
+	h->is_moved = another_host_finishes(&p, h->from);
+	pair_close(&p);
+}
+
+static void another_host_does_all_or_nothing(void **state)
+{
+	(void)state;
+	world_is_loose = true;
+	for (struct held h = { 1, false }; !h.is_moved && h.from < 40; h.from++)
+		test_in_virtual_task(another_host_task, &h);
+	world_is_loose = false;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(mails_are_in_the_source_or_in_the_target),
+		cmocka_unit_test(another_host_does_all_or_nothing),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
