@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/codec.h"
 #include "base/file.h"
 #include "base/number.h"
 #include "base/random.h"
@@ -183,12 +184,11 @@ static void open_release(struct offload_job *job)
 	mem_free(j);
 }
 
-static char *dir_of(const struct user *u, struct catalog_guid mailbox)
+char *local_dir_of(const struct user *u, struct catalog_guid mailbox)
 {
 	AUTO_BUF(dir, 0);
 	buf_putf(&dir, "%s/", u->dir);
-	for (size_t i = 0; i < sizeof(mailbox.bytes); i++)
-		buf_putf(&dir, "%02x", (unsigned)mailbox.bytes[i]);
+	hex_encode(&dir, (struct str){ (const char *)mailbox.bytes, sizeof(mailbox.bytes) });
 	return str_new_z(buf_str(&dir));
 }
 
@@ -199,7 +199,7 @@ enum err local_open(struct op *op, struct mailbox *m)
 	j->job.release = open_release;
 	j->guid = m->guid;
 	j->index = index_new(m->guid);
-	j->local.dir = dir_of(m->user, m->guid);
+	j->local.dir = local_dir_of(m->user, m->guid);
 	j->local.log_fd = j->local.summary_fd = -1;
 	j->is_special = metacache_is_special(m);
 	memcpy(j->boot_id, m->user->store->boot_id, sizeof(j->boot_id));
@@ -453,7 +453,7 @@ enum err local_remove_dir(struct op *op, const char *dir)
 
 void local_remove(struct op *op, struct user *u, struct catalog_guid mailbox)
 {
-	char *dir = dir_of(u, mailbox);
+	char *dir = local_dir_of(u, mailbox);
 	if (local_remove_dir(op, dir) != ERR_NONE)
 		op_forgive(op); /* only room on the disk is lost */
 	metacache_mailbox_removed(u, mailbox);

@@ -51,6 +51,8 @@ enum err local_rewrite(struct op *op, struct mailbox *m);
 /* Takes another index in the place of the one that the files made; what is pending stays. */
 void local_replace_index(struct mailbox *m, struct index *x);
 void local_close(struct local *l);
+/* The directory of a mailbox's files, on the heap. */
+char *local_dir_of(const struct user *u, struct catalog_guid mailbox);
 /* WAITS. Removes the files of a mailbox that was deleted. */
 void local_remove(struct op *op, struct user *u, struct catalog_guid mailbox);
 /* WAITS. Removes a directory and all below it. */

@@ -9,7 +9,6 @@
 
 #define SAVE_US    (60 * US_PER_SEC)
 #define RECOUNT_US (5 * US_PER_SEC) /* after a start without a good account */
-#define CHECK_US   (10 * US_PER_SEC)
 
 /* ---- who is where ---- */
 
@@ -95,16 +94,12 @@ void metacache_user_closed(struct user *u)
 	u->cached = NULL;
 }
 
-static uint64_t blocks(uint64_t bytes)
-{
-	return (bytes + METACACHE_BLOCK - 1) / METACACHE_BLOCK * METACACHE_BLOCK;
-}
-
 /* As metacache_look() would find it. */
 static uint64_t bytes_of(const struct local *l)
 {
 	uint64_t log = l->is_broken || l->log_fd < 0 ? 0 : l->log_bytes;
-	return METACACHE_BLOCK + blocks(l->snapshot_bytes) + blocks(log) + blocks(l->summary_bytes);
+	return METACACHE_BLOCK + metacache_blocks(l->snapshot_bytes) + metacache_blocks(log) +
+	       metacache_blocks(l->summary_bytes);
 }
 
 void metacache_mailbox_found(struct mailbox *m, bool is_new)
@@ -326,7 +321,7 @@ void metacache_open(struct op *op, struct store *s, const struct metacache_setti
 	}
 	cache_totals_tell(c->totals, c->account.bytes, INT64_MAX);
 	if (c->settings.max_bytes > 0)
-		timer_set(&c->check_timer, now_us() + CHECK_US);
+		timer_set(&c->check_timer, now_us() + METACACHE_CHECK_US);
 	metacache_night_arm(c);
 }
 

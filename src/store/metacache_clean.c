@@ -10,26 +10,16 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "base/codec.h"
 #include "base/file.h"
 #include "event/event.h"
 #include "store/metacache_private.h"
 
-#define CHECK_US    (10 * US_PER_SEC)
 #define TURN_US     (US_PER_SEC / 5)
 #define TURNS_MAX   15
 #define CANDIDATES  64
 #define SLACK_SHARE 64 /* a 64th of the limit is freed beyond it, so that not every mail cleans */
 
 /* ---- one user ---- */
-
-static char *mailbox_dir(const struct user *u, struct catalog_guid guid)
-{
-	AUTO_BUF(path, 0);
-	buf_putf(&path, "%s/", u->dir);
-	hex_encode(&path, (struct str){ (const char *)guid.bytes, sizeof(guid.bytes) });
-	return str_new_z(buf_str(&path));
-}
 
 /* WAITS. Removes what was asked for of a user who is held. *out_pending: what has flags that no row has
  * stays. */
@@ -55,7 +45,7 @@ static enum err remove_units(struct op *op, struct user *held, enum cache_priori
 			found->mailboxes[kept++] = box;
 			continue;
 		}
-		char *dir = mailbox_dir(held, box.guid);
+		char *dir = local_dir_of(held, box.guid);
 		enum err e = local_remove_dir(op, dir);
 		mem_free(dir);
 		TRY(e);
@@ -218,7 +208,7 @@ static enum err drop_logs(struct op *op, struct user *held, const struct counted
 	j->job.run = unlink_run;
 	j->job.release = unlink_release;
 	for (size_t i = 0; i < found->count; i++) {
-		char *dir = mailbox_dir(held, found->mailboxes[i].guid);
+		char *dir = local_dir_of(held, found->mailboxes[i].guid);
 		buf_putf(&j->paths, "%s/log", dir);
 		buf_put_byte(&j->paths, '\0');
 		mem_free(dir);
@@ -381,7 +371,7 @@ static void check_task(void *arg)
 	c->checked_us = now_us();
 	cache_totals_tell(c->totals, c->account.bytes, INT64_MAX);
 	if (!c->is_stopping)
-		timer_set(&c->check_timer, now_us() + CHECK_US);
+		timer_set(&c->check_timer, now_us() + METACACHE_CHECK_US);
 	store_background_end(c->store);
 }
 
@@ -391,7 +381,7 @@ void metacache_check_due(void *arg)
 	if (c->is_checking)
 		return;
 	if (!is_over(c, false)) {
-		timer_set(&c->check_timer, now_us() + CHECK_US);
+		timer_set(&c->check_timer, now_us() + METACACHE_CHECK_US);
 		return;
 	}
 	c->is_checking = true;

@@ -28,10 +28,14 @@ struct look_job {
 	bool exists;
 };
 
+uint64_t metacache_blocks(uint64_t bytes)
+{
+	return (bytes + METACACHE_BLOCK - 1) / METACACHE_BLOCK * METACACHE_BLOCK;
+}
+
 static uint64_t blocks_of(const struct stat *st)
 {
-	uint64_t bytes = S_ISDIR(st->st_mode) ? 1 : (uint64_t)MAX(st->st_size, 0);
-	return (bytes + METACACHE_BLOCK - 1) / METACACHE_BLOCK * METACACHE_BLOCK;
+	return metacache_blocks(S_ISDIR(st->st_mode) ? 1 : (uint64_t)MAX(st->st_size, 0));
 }
 
 /* Flag changes in a log that no row has. What cannot be read holds none: nobody could adopt them. */

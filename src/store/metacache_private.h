@@ -6,9 +6,10 @@
 #include "store/metacache.h"
 #include "store/store_private.h"
 
-#define METACACHE_BLOCK  4096 /* what files use is counted in these */
-#define METACACHE_OP_US  (60 * US_PER_SEC)
-#define METACACHE_MARKER "special" /* in the directory of an INBOX or \Junk mailbox */
+#define METACACHE_BLOCK    4096              /* what files use is counted in these */
+#define METACACHE_CHECK_US (10 * US_PER_SEC) /* so often it is looked whether room is short */
+#define METACACHE_OP_US    (60 * US_PER_SEC)
+#define METACACHE_MARKER   "special" /* in the directory of an INBOX or \Junk mailbox */
 
 struct metacache {
 	struct store *store;
@@ -57,6 +58,7 @@ struct counted {
 	uint64_t root_bytes;
 	bool exists;
 };
+uint64_t metacache_blocks(uint64_t bytes); /* what so many bytes of a file use */
 /* WAITS. Looks at a user's directory. `with_pending`: reads logs, too. */
 enum err metacache_look(struct op *op, const char *dir, bool with_pending, struct counted *out);
 /* Puts what was found into the account; for mailboxes that are open memory knows better. */
