@@ -4,7 +4,7 @@
  * input. */
 #include "store/index/index.h"
 
-#include "base/number.h"
+#include "fuzz_sections.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -72,14 +72,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		load(rest);
 		return 0;
 	}
-	while (count < ARRAY_COUNT(sections) && rest.n >= 5) {
-		struct base_section *s = &sections[count++];
-		s->type = (enum base_type)rest.p[0];
-		s->items = get_le16(rest.p + 1);
-		size_t length = get_le16(rest.p + 3);
-		(void)str_take(&rest, 5);
-		s->bytes = str_take(&rest, length);
-	}
+	struct fuzz_section s;
+	while (count < ARRAY_COUNT(sections) && fuzz_section_cut(&rest, &s))
+		sections[count++] = (struct base_section){
+			.type = (enum base_type)s.type, .items = s.items, .bytes = s.bytes
+		};
 	AUTO_BUF(file, 0);
 	base_file_encode(&file, box, sections, count);
 	load(buf_str(&file));

@@ -6,13 +6,14 @@
 
 #include <stdlib.h>
 
-#include "base/number.h"
+#include "fuzz_sections.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+static const struct catalog_guid box = { { 1 } };
+
 static void load(struct str file)
 {
-	static const struct catalog_guid box = { { 1 } };
 	char *copy = aligned_alloc(
 		SNAPSHOT_ALIGN, (file.n + SNAPSHOT_ALIGN) / SNAPSHOT_ALIGN * SNAPSHOT_ALIGN);
 	struct index *x = index_new(box);
@@ -27,7 +28,6 @@ static void load(struct str file)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const struct catalog_guid box = { { 1 } };
 	struct snapshot_section sections[16];
 	size_t count = 0;
 	struct str rest = { (const char *)data, size };
@@ -35,14 +35,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		load(rest);
 		return 0;
 	}
-	while (count < ARRAY_COUNT(sections) && rest.n >= 5) {
-		struct snapshot_section *s = &sections[count++];
-		s->type = (enum snapshot_type)rest.p[0];
-		s->items = get_le16(rest.p + 1);
-		size_t length = get_le16(rest.p + 3);
-		(void)str_take(&rest, 5);
-		s->bytes = str_take(&rest, length);
-	}
+	struct fuzz_section s;
+	while (count < ARRAY_COUNT(sections) && fuzz_section_cut(&rest, &s))
+		sections[count++] = (struct snapshot_section){
+			.type = (enum snapshot_type)s.type, .items = s.items, .bytes = s.bytes
+		};
 	AUTO_BUF(file, 0);
 	snapshot_encode(&file, box, sections, count);
 	load(buf_str(&file));
