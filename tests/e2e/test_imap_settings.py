@@ -37,25 +37,28 @@ def failing(make, config):
     return instance, client
 
 
+def ended_by(client, command):
+    """The lines before the server ended the connection."""
+    try:
+        client.run(command)
+    except ConnectionEnded as end:
+        return end.lines
+    raise AssertionError("still connected")
+
+
 def test_fetch_failure_disconnects_at_once(make):
     instance, client = failing(make, "imap_fetch_failure = disconnect-immediately\n")
-    try:
-        client.run("FETCH 1:3 BODY.PEEK[]")
-        raise AssertionError("still connected")
-    except ConnectionEnded as end:
-        assert subjects_fetched(end.lines) == 1, end.lines
-        assert end.lines[-1][0] == b"BYE" and b"FETCH failed" in end.lines[-1][2], end.lines
+    lines = ended_by(client, "FETCH 1:3 BODY.PEEK[]")
+    assert subjects_fetched(lines) == 1, lines
+    assert lines[-1][0] == b"BYE" and b"FETCH failed" in lines[-1][2], lines
     instance.wait_for_log("is lost")
 
 
 def test_fetch_failure_disconnects_after(make):
     _, client = failing(make, "imap_fetch_failure = disconnect-after\n")
-    try:
-        client.run("FETCH 1:3 BODY.PEEK[]")
-        raise AssertionError("still connected")
-    except ConnectionEnded as end:
-        assert subjects_fetched(end.lines) == 2, end.lines
-        assert end.lines[-1][0] == b"BYE", end.lines
+    lines = ended_by(client, "FETCH 1:3 BODY.PEEK[]")
+    assert subjects_fetched(lines) == 2, lines
+    assert lines[-1][0] == b"BYE", lines
 
 
 def test_fetch_failure_says_no(make):
