@@ -60,10 +60,13 @@ static void clock_tell(struct store *s, int64_t off_us)
 /* WAITS. The time of asking counts for us: the answer is from somewhere between its two ends. */
 static bool clock_ask(struct op *op, struct store *s)
 {
-	int64_t theirs_us, before_us = now_wall_us();
+	int64_t theirs_us, before_us = now_wall_us(), began_us = now_us();
 	if (catalog_clock(op, s->catalog, &theirs_us) != ERR_NONE)
 		return false;
 	int64_t after_us = now_wall_us(), off_us = 0;
+	int64_t set_by_us = after_us - before_us - (now_us() - began_us);
+	if (set_by_us > CLOCK_OFF_US / 2 || set_by_us < -CLOCK_OFF_US / 2)
+		return false; /* set meanwhile: any time of the catalog would fit between the two */
 	if (theirs_us < before_us)
 		off_us = before_us - theirs_us;
 	else if (theirs_us > after_us)

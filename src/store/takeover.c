@@ -110,6 +110,7 @@ enum err takeover_begin(struct op *op, struct tail *t, uint32_t more, uint64_t *
 {
 	struct mailbox *m = t->mailbox;
 	struct user *u = m->user;
+	TRY(store_check_clock(op, u->store)); /* before names are given */
 	for (int i = 0; i < TRIES; i++) {
 		struct handover h = user_handover(u, m->guid);
 		uint32_t above = MAX(h.limit_uid, index_next_uid(m->index));

@@ -214,7 +214,10 @@ enum err tree_create_defaults(struct op *op, struct user *u)
 static enum err tree_begin(struct op *op, struct user *u)
 {
 	TRY(task_mutex_lock(op, &u->tree_lock));
-	enum err e = user_settle(op, u);
+	/* Before names are given: those of a wrong clock would win over all that others change later. */
+	enum err e = store_check_clock(op, u->store);
+	if (e == ERR_NONE)
+		e = user_settle(op, u);
 	if (e == ERR_NONE)
 		e = user_look(op, u);
 	if (e != ERR_NONE)

@@ -61,6 +61,7 @@ static bool has_open_heads(const struct user *u)
 static enum err take_over(struct op *op, struct tail *t)
 {
 	struct user *u = t->user;
+	TRY(store_check_clock(op, u->store)); /* before names are given */
 	struct batch *b = batch_new(u);
 	struct catalog_name queued = user_mint(u);
 	bool is_atomic = catalog_is_atomic(u->store->catalog);

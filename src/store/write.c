@@ -159,6 +159,7 @@ static enum err settle_all(struct op *op, struct user *u)
 	struct batch *b;
 	while ((b = LIST_FIRST(&u->unsettled, struct batch, link)) != NULL) {
 		bool uncertain = false;
+		TRY(store_check_clock(op, u->store)); /* before names are given */
 		batch_refresh(b);
 		enum err e = write_once(op, b, &uncertain);
 		if (e != ERR_NONE)
