@@ -168,7 +168,9 @@ void both_live(void)
 		take_seat(&l, i);
 	for (bool any = true; any;) {
 		any = false;
-		sim_must(&w->op, task_sleep(&w->op, 20 * US_PER_MS), "waiting");
+		sim_must(&w->op,
+			task_sleep(&w->op, now_us() > ends_us ? US_PER_SEC : 20 * US_PER_MS),
+			"waiting");
 		for (size_t i = 0; i < l.count; i++) {
 			if (l.items[i] && now_us() > ends_us)
 				l.items[i]->is_ending = true;

@@ -164,6 +164,8 @@ static bool is_dirty_there(const struct mailbox *m)
 /* In any process that lives. */
 static bool is_dirty(const struct mailbox *m)
 {
+	if (sim_world->journal == STORE_FLAGS_OFF)
+		return true; /* until a base is uploaded, at least */
 	for (size_t i = 0; i < LIVES_MAX; i++) {
 		const struct process *p = sim_world->lives[i];
 		const struct mailbox *his =
@@ -216,11 +218,12 @@ void ledger_note_risk(struct ledger *l, struct process *p)
 {
 	if (sim_world->journal == STORE_FLAGS_SYNC)
 		return;
-	l->risk_backend = p->backend;
+	/* What a full disk did not take is nowhere else. */
+	l->risk_backend = p->had_full_disk ? NULL : p->backend;
 	for (size_t i = 0; i < l->box_count; i++) {
 		struct known_box *box = l->boxes[i];
 		struct mailbox *m = user_find_mailbox(p->user, box->guid);
-		if (!m || !is_dirty_there(m))
+		if (sim_world->journal != STORE_FLAGS_OFF && (!m || !is_dirty_there(m)))
 			continue;
 		for (size_t k = 0; k < box->count; k++)
 			if (box->mails[k]->recent_epoch == box->flags_epoch)

@@ -257,6 +257,11 @@ void look(struct process *p)
 	sim_trace("p%d a look", p->number);
 	w->counters->looks++;
 	sim_must(&k.op, process_open_user(&k.op, p), "opening the user");
+	/* The clocks may have to be compared first. */
+	for (int i = 0; i < 60 && user_settle(&k.op, p->user) != ERR_NONE; i++) {
+		op_forgive(&k.op);
+		sim_must(&k.op, task_sleep(&k.op, US_PER_SEC), "waiting");
+	}
 	sim_must(&k.op, user_settle(&k.op, p->user), "settling");
 	while (p->store->background > 0) /* commits and journals of sessions that have gone */
 		sim_must(&k.op, wait_queue_wait(&k.op, &p->store->quiet), "waiting");

@@ -150,6 +150,12 @@ static void parse(int argc, char **argv, struct run *r)
 		usage();
 }
 
+/* In the order of enum sim_deed. */
+static const char *const deeds[DID_DEEDS] = { "times two or three hosts at once", "freezes",
+	"replacements", "UIDs by merges", "clocks set within limits", "beyond",
+	"refusals meanwhile", "torn files", "power losses", "full disks", "sleeps of hours",
+	"nightly bases", "flushes", "removals of local state", "runs without a flags journal" };
+
 static int run_all(struct run *r)
 {
 	struct sim_counters *c = r->counters;
@@ -171,6 +177,8 @@ static int run_all(struct run *r)
 	       " stops, %" PRIu64 " looks",
 		seed - r->first, failed, seconds, (double)c->virtual_us / 3.6e9, c->operations,
 		c->faults, c->late, c->crashes, c->stops, c->looks);
+	for (size_t i = 0; i < DID_DEEDS; i++)
+		printf(", %" PRIu64 " %s", c->did[i], deeds[i]);
 	if (r->first == r->last)
 		printf("; trace %016" PRIx64, c->trace_hash);
 	printf("\n");

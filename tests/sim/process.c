@@ -69,6 +69,22 @@ static void spoil_file(const char *from, const char *to)
 	sim_must(op, file_write_all(op, fd, buf_str(&content)), "copying a file");
 }
 
+/* As of a process that was killed while it wrote: what it had told is there, and a part of what was to come. */
+static void tear_file(const char *from, const char *to)
+{
+	struct op *op = &sim_world->op;
+	char part[48];
+	copy_file(from, to);
+	if (!str_ends(str_from(from), STR("/log")) || sim_chance(50))
+		return;
+	size_t count = 1 + (size_t)random_below(sizeof(part));
+	for (size_t i = 0; i < count; i++)
+		part[i] = (char)random_below(256);
+	AUTO_FD(fd, open(to, O_WRONLY | O_APPEND | O_CLOEXEC));
+	ASSERT(fd >= 0);
+	sim_must(op, file_write_all(op, fd, (struct str){ part, count }), "tearing a file");
+}
+
 static void copy_tree(const char *from, const char *to, file_fn *fn);
 
 static void copy_entry(const char *from, const char *to, const char *name, file_fn *fn)
@@ -124,19 +140,23 @@ void backend_keep_old(struct backend *b)
 
 void backend_damage(struct backend *b, enum damage damage)
 {
-	static const char *const words[] = { "", "lost", "as they were once",
-		"after a power loss" };
+	static const char *const words[] = { "", "lost", "as they were once", "after a power loss",
+		"torn" };
 	char *next = NULL;
 	if (damage == DAMAGE_NONE || !b->dir)
 		return;
+	if (damage >= DAMAGE_POWER)
+		sim_did(damage == DAMAGE_POWER ? DID_POWER_LOSS : DID_TEAR);
 	if (damage == DAMAGE_OLD && b->old_dir)
 		next = copied(b->old_dir, copy_file);
 	else if (damage == DAMAGE_POWER)
 		next = copied(b->dir, spoil_file);
+	else if (damage == DAMAGE_TORN)
+		next = copied(b->dir, tear_file);
 	sim_trace("%s: local files are %s", b->host, words[damage]);
 	remove_dir(&b->dir);
 	b->dir = next;
-	b->boot++;
+	b->boot += damage != DAMAGE_TORN;
 }
 
 void backend_free(struct backend *b)

@@ -19,6 +19,8 @@ void session_trace(const struct session *s, const char *what, enum err e)
 	sim_trace("p%d s%d %s%s%s -> %s%s%s", s->process->number, s->number,
 		s->box ? s->box->name : "", s->box ? " " : "", what, result(e),
 		e == ERR_NONE ? "" : ": ", e == ERR_NONE ? "" : s->op.failure.text);
+	if (e == ERR_UNAVAILABLE && !host_clock_is_right())
+		sim_did(DID_CLOCK_REFUSAL);
 	if (e == ERR_CORRUPT || e == ERR_UNSUPPORTED || e == ERR_INVALID || e == ERR_DENIED)
 		sim_fail("%s -> %s: %s", what, result(e), s->op.failure.text);
 }
@@ -241,10 +243,19 @@ static void base_step(struct session *s)
 {
 	static const enum base_reason reasons[] = { BASE_TAIL, BASE_CLOSE, BASE_IDLE, BASE_NIGHTLY,
 		BASE_FLUSH, BASE_CLEAN };
-	if (s->mailbox && sim_world->settings.has_bases)
-		session_trace(s, "base",
-			mailbox_upload_base(
-				&s->op, s->mailbox, reasons[random_below(ARRAY_COUNT(reasons))]));
+	if (!sim_world->settings.has_bases)
+		return;
+	if (sim_chance(25)) {
+		size_t uploaded;
+		sim_did(DID_FLUSH);
+		session_trace(s, "flush",
+			user_flush(&s->op, s->process->store, SIM_USER, sim_chance(50), &uploaded));
+	} else if (s->mailbox) {
+		enum base_reason reason = reasons[random_below(ARRAY_COUNT(reasons))];
+		if (reason == BASE_NIGHTLY)
+			sim_did(DID_NIGHTLY);
+		session_trace(s, "base", mailbox_upload_base(&s->op, s->mailbox, reason));
+	}
 }
 
 /* What other hosts wrote. */
@@ -305,8 +316,14 @@ static void session_task(void *arg)
 		one_step(s);
 		if (p->is_ending)
 			break;
+		int64_t most = sim_chance(90)   ? 300 * US_PER_MS
+			       : sim_chance(97) ? 20 * US_PER_SEC
+						: 5 * 3600 * US_PER_SEC;
 		session_op(s);
-		int64_t most = sim_chance(90) ? 300 * US_PER_MS : 20 * US_PER_SEC;
+		if (most > 3600 * US_PER_SEC) {
+			sim_did(DID_LONG_SLEEP);
+			s->op.deadline_us = TIME_NEVER;
+		}
 		(void)(task_sleep(&s->op, sim_time_between(0, most)) == ERR_NONE);
 	}
 	if (!p->is_ending && !p->is_crashing) {

@@ -32,7 +32,24 @@ struct sim_settings {
 };
 
 /* What a whole run counts; in memory that parent and child share. */
-enum sim_deed { DID_BOTH, DID_FREEZE, DID_REPLACE, DID_RENUMBER, DID_DEEDS };
+enum sim_deed {
+	DID_BOTH,
+	DID_FREEZE,
+	DID_REPLACE,
+	DID_RENUMBER,
+	DID_CLOCK_NEAR,
+	DID_CLOCK_FAR,
+	DID_CLOCK_REFUSAL,
+	DID_TEAR,
+	DID_POWER_LOSS,
+	DID_FULL_DISK,
+	DID_LONG_SLEEP,
+	DID_NIGHTLY,
+	DID_FLUSH,
+	DID_FORGET,
+	DID_JOURNAL_OFF,
+	DID_DEEDS
+};
 struct sim_counters {
 	uint64_t seeds, operations, faults, crashes, stops, looks, late, virtual_us, trace_hash;
 	uint64_t did[DID_DEEDS];
@@ -51,6 +68,8 @@ struct world {
 	struct objects *objects; /* shared, without faults */
 	struct catalog *catalog;
 	bool is_loose;
+	bool disk_is_full;
+	int64_t file_bytes_max;
 	bool is_both; /* several processes live at once */
 	struct process *lives[LIVES_MAX];
 	int64_t refresh_us;
@@ -159,9 +178,10 @@ struct process {
 	struct catalog *catalog;
 	char *dir; /* of its local files; owned */
 	struct user *user;
-	bool is_ending;   /* its sessions come to their end */
-	bool is_crashing; /* a fault wants it to die */
-	int sessions;     /* that run */
+	bool had_full_disk; /* its local files may miss what it told */
+	bool is_ending;     /* its sessions come to their end */
+	bool is_crashing;   /* a fault wants it to die */
+	int sessions;       /* that run */
 	struct wait_queue quiet;
 	struct task_handle tasks[SIM_SESSIONS];
 };
@@ -178,7 +198,8 @@ void process_crash(struct process *p);
 void process_stop(struct process *p);
 
 /* What becomes of a backend's local files while it is down. */
-enum damage { DAMAGE_NONE, DAMAGE_LOST, DAMAGE_OLD, DAMAGE_POWER };
+/* TORN: the last words of a process that was killed; POWER: at another boot. */
+enum damage { DAMAGE_NONE, DAMAGE_LOST, DAMAGE_OLD, DAMAGE_POWER, DAMAGE_TORN };
 void backend_damage(struct backend *backend, enum damage damage);
 void backend_keep_old(struct backend *backend);
 void backend_free(struct backend *backend);
@@ -187,6 +208,19 @@ void backend_free(struct backend *backend);
 
 /* WAITS. Some processes live at the same time, each with sessions, for a while. */
 void both_live(void);
+
+/* ---- host.c: what happens to the host of a process that lives alone ---- */
+
+/* Now and then its clock is set, or its disk is full for a while. */
+void host_turn(struct process *p);
+/* All is well again. */
+void host_mend(struct process *p);
+/* Files cannot grow beyond file_bytes_max: for the store that is a disk without room. */
+void host_limit_files(bool is_limited);
+/* May rows be written, as far as the clock goes? Some leeway is in it. */
+bool host_clock_is_right(void);
+/* WAITS. Its user's local state is removed while nobody uses it. */
+void host_forget_user(struct process *p);
 
 /* ---- world.c ---- */
 

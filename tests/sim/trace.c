@@ -21,8 +21,14 @@ void sim_trace(const char *fmt, ...)
 	va_end(args);
 	for (const char *at = line; *at; at++)
 		w->hash = (w->hash ^ (unsigned char)*at) * UINT64_C(0x100000001b3);
-	if (w->settings.is_traced)
-		printf("%s\n", line);
+	if (!w->settings.is_traced)
+		return;
+	if (w->disk_is_full) /* not for what we print */
+		host_limit_files(false);
+	printf("%s\n", line);
+	(void)fflush(stdout);
+	if (w->disk_is_full)
+		host_limit_files(true);
 }
 
 void sim_print_trace(void)
@@ -38,6 +44,7 @@ void sim_print_trace(void)
 void sim_fail(const char *fmt, ...)
 {
 	va_list args;
+	host_limit_files(false);
 	sim_print_trace();
 	printf("seed %" PRIu64 " FAILED: ", sim_world->settings.seed);
 	va_start(args, fmt);

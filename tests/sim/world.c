@@ -20,7 +20,11 @@ static void world_open(struct world *w)
 	w->is_both = w->settings.has_both;
 	w->is_loose = w->is_both || sim_chance(65);
 	w->refresh_us = w->is_both ? sim_time_between(US_PER_SEC, 30 * US_PER_SEC) : 0;
-	w->journal = sim_chance(50) ? STORE_FLAGS_SYNC : STORE_FLAGS_ASYNC;
+	w->journal = sim_chance(45)   ? STORE_FLAGS_SYNC
+		     : sim_chance(70) ? STORE_FLAGS_ASYNC
+				      : STORE_FLAGS_OFF;
+	if (w->journal == STORE_FLAGS_OFF)
+		sim_did(DID_JOURNAL_OFF);
 	w->steps_left = w->settings.steps;
 	w->ledger = ledger_new();
 	sim_must(&w->op, objects_open_text(&w->op, STR("mem"), &w->objects), "objects");
@@ -37,7 +41,9 @@ static void world_open(struct world *w)
 		b->boot = (uint8_t)(16 * i);
 	}
 	sim_trace("catalog %s, flags journal %s", w->is_loose ? "loose" : "atomic",
-		w->journal == STORE_FLAGS_SYNC ? "sync" : "async");
+		w->journal == STORE_FLAGS_SYNC    ? "sync"
+		: w->journal == STORE_FLAGS_ASYNC ? "async"
+						  : "off");
 }
 
 static void world_close(struct world *w)
@@ -73,11 +79,14 @@ struct link_faults random_faults(void)
 void prepare_files(struct backend *b)
 {
 	enum damage damage = DAMAGE_NONE;
-	if (sim_chance(30))
-		damage = sim_chance(40) ? DAMAGE_LOST : sim_chance(50) ? DAMAGE_OLD : DAMAGE_POWER;
+	if (sim_chance(35))
+		damage = sim_chance(35)   ? DAMAGE_LOST
+			 : sim_chance(35) ? DAMAGE_OLD
+			 : sim_chance(50) ? DAMAGE_POWER
+					  : DAMAGE_TORN;
 	if (damage == DAMAGE_OLD && !b->old_dir)
 		damage = DAMAGE_NONE;
-	ledger_settle_risk(sim_world->ledger, b, damage == DAMAGE_NONE);
+	ledger_settle_risk(sim_world->ledger, b, damage == DAMAGE_NONE || damage == DAMAGE_TORN);
 	backend_damage(b, damage);
 	if (sim_chance(20))
 		backend_keep_old(b);
@@ -89,9 +98,14 @@ static void live(struct process *p)
 	struct world *w = sim_world;
 	int64_t ends_us = now_us() + sim_time_between(US_PER_SEC, 300 * US_PER_SEC);
 	while (p->sessions > 0 && !p->is_crashing) {
-		sim_must(&w->op, task_sleep(&w->op, 20 * US_PER_MS), "waiting");
+		sim_must(&w->op, task_sleep(&w->op, p->is_ending ? US_PER_SEC : 20 * US_PER_MS),
+			"waiting");
 		if (now_us() > ends_us)
 			p->is_ending = true;
+		if (p->is_ending)
+			host_mend(p);
+		else
+			host_turn(p);
 		if (p->link.faults.refused > 0 && random_below(500) == 0) {
 			p->link.cut_until_us = now_us() + sim_time_between(0, 90 * US_PER_SEC);
 			sim_trace("p%d    is cut off for %" PRId64 " ms", p->number,
@@ -106,6 +120,8 @@ void end_faults(struct process *p)
 	p->link.cut_until_us = 0;
 	p->link.crash_at = 0;
 	p->is_crashing = false;
+	if (!sim_world->is_both)
+		host_mend(p);
 }
 
 void pass_time(void)
@@ -123,6 +139,8 @@ void pass_time(void)
 /* WAITS. */
 void end_life(struct process *p)
 {
+	if (!sim_world->is_both)
+		host_mend(p);
 	if (p->is_crashing || sim_chance(50)) {
 		process_crash(p);
 		return;
@@ -155,6 +173,8 @@ static void one_life(void)
 		process_wait(p);
 		look(p);
 	}
+	if (sim_chance(10) && p->sessions == 0 && p->user)
+		host_forget_user(p);
 	end_life(p);
 	arena_reset(&w->arena);
 }
