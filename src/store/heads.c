@@ -46,6 +46,30 @@ static void forget_claims(struct user *u)
 	u->has_claimed_root = u->has_claimed_root && has_own_open(u, root);
 }
 
+/* Another host deleted the user: nothing of him is written any more, and his sessions end. */
+static void user_end(struct user *u)
+{
+	u->is_deleted = true;
+	for (struct list *at = u->mailboxes.next; at != &u->mailboxes; at = at->next) {
+		struct mailbox *m = CONTAINER_OF(at, struct mailbox, link);
+		m->state = CLOSING;
+		mailbox_mark_removed(m);
+	}
+}
+
+/* Is he the one that was opened? The next of his name has a greater generation. */
+static enum err check_generation(
+	struct op *op, struct user *u, const struct catalog_head *heads, size_t count)
+{
+	struct str root;
+	struct head_generation g;
+	TRY(user_find_root(op, heads, count, &root, &g));
+	if (root.p && !g.is_deleting && g.generation <= u->tree.generation)
+		return ERR_NONE;
+	user_end(u);
+	return op_fail(op, ERR_UNAVAILABLE, "another host deleted the user");
+}
+
 enum err user_read_heads(struct op *op, struct user *u)
 {
 	struct catalog_head *heads;
@@ -57,6 +81,7 @@ enum err user_read_heads(struct op *op, struct user *u)
 		begin_us = now_us();
 		TRY(catalog_read_heads(op, u->store->catalog, u->name, &heads, &count));
 	} while (changes != u->head_changes);
+	TRY(check_generation(op, u, heads, count));
 	struct user before = *u;
 	u->heads = NULL;
 	u->bases = NULL;

@@ -7,7 +7,11 @@
  *   4. the generation head says that it is over. It stays: INBOX's GUID hangs on the generation.
  * Every step can be repeated, and what is needed to find the rest goes last: a crash leaves a user whom
  * nobody can open until the deletion is called again. A catalog that keeps by stamps hides what is written
- * soon after a deletion, so step 4 waits until the present is past all stamps of step 3. */
+ * soon after a deletion, so step 4 waits until the present is past all stamps of step 3.
+ *
+ * Another host that has him open sees it when it looks (user_read_heads()): it writes nothing more, and his
+ * sessions end. What it wrote until then belongs to an earlier generation: neither its root head nor its
+ * writer heads make him, or the next of his name, exist. */
 #include "store/store_private.h"
 
 #include "base/codec.h"

@@ -122,6 +122,7 @@ struct user {
 	bool has_failed;    /* to open */
 	bool was_left;      /* because who opened him gave up; others may try */
 	bool was_left_open; /* closing him failed */
+	bool is_deleted;    /* another host did it: nothing is written */
 	struct wait_queue changed;
 	char *dir; /* owned */
 	int lock_fd;
@@ -157,7 +158,8 @@ void idle_user_close(struct user *u);
  * ERR_CONFLICT: he has sessions, or changes that are not certain yet. */
 enum err user_hold(struct op *op, struct store *s, struct str name, struct user **out);
 void user_let_go(struct user *u);
-/* The root head's value (p NULL: none) and the generation head (generation 0: none). */
+/* The root head's value (p NULL: none, or of an earlier generation) and the generation head (generation 0:
+ * none). */
 enum err user_find_root(struct op *op, const struct catalog_head *heads, size_t count,
 	struct str *out_root, struct head_generation *out);
 

@@ -43,7 +43,22 @@ enum err user_find_root(struct op *op, const struct catalog_head *heads, size_t 
 			head_generation_decode(heads[i].value, out) != ERR_NONE)
 			return op_fail(op, ERR_CORRUPT, "the generation head cannot be read");
 	}
+	/* Of one who was deleted, by a host that did not know. */
+	struct head_root of;
+	if (out_root->p && head_root_decode(*out_root, &of) == ERR_NONE &&
+		of.generation < out->generation)
+		*out_root = STR_NONE;
 	return ERR_NONE;
+}
+
+/* He was deleted, and a host that did not know has left heads since: none is of INBOX as it is now. */
+static bool is_left_over(const struct user *u, const struct head_generation *before)
+{
+	struct catalog_guid inbox = tree_inbox_guid(u);
+	for (size_t i = 0; i < u->head_count; i++)
+		if (memcmp(&u->heads[i].mailbox, &inbox, sizeof(inbox)) == 0)
+			return false;
+	return before->generation > 0;
 }
 
 static enum err read_root(struct op *op, struct user *u)
@@ -63,7 +78,7 @@ static enum err read_root(struct op *op, struct user *u)
 	choose_writer(u);
 	u->tree.generation = MAX(before.generation, 1);
 	u->tree.last_uid_validity = before.last_uid_validity;
-	if (count == (before.generation > 0))
+	if (count == (before.generation > 0) || (!root.p && is_left_over(u, &before)))
 		return tree_create_first(op, u);
 	if (!root.p)
 		return op_fail(op, ERR_CORRUPT, "the user has heads but no root head");
@@ -153,6 +168,8 @@ static enum err close_cleanly(struct op *op, struct user *u)
 {
 	struct mailbox *m, *next;
 	TRY(user_settle(op, u));
+	if (u->is_deleted)
+		return ERR_NONE;
 	if (!catalog_is_atomic(u->store->catalog) && root_is_behind(u)) {
 		TRY(user_read_heads(op, u));
 		TRY(tree_refresh(op, u));
@@ -252,7 +269,7 @@ void user_unref(struct user *u)
 	ASSERT(u->refs > 0);
 	if (--u->refs > 0 || u->state != OPEN)
 		return;
-	if (s->is_closing || s->is_abandoned) {
+	if (s->is_closing || s->is_abandoned || u->is_deleted) {
 		idle_user_close(u);
 		return;
 	}
@@ -324,6 +341,9 @@ enum err user_open(struct op *op, struct store *s, struct str name, struct user 
 			u = user_ref(user_new(s, name));
 			e = open_first(op, u);
 			again = false;
+		} else if (u->state == OPEN && u->is_deleted) {
+			return op_fail(op, ERR_UNAVAILABLE,
+				"another host deleted the user, and his sessions still end");
 		} else if (u->state == OPEN) {
 			*out = user_ref(u);
 			return ERR_NONE;

@@ -159,7 +159,10 @@ static enum err settle_all(struct op *op, struct user *u)
 	struct batch *b;
 	while ((b = LIST_FIRST(&u->unsettled, struct batch, link)) != NULL) {
 		bool uncertain = false;
-		TRY(store_check_clock(op, u->store)); /* before names are given */
+		if (u->is_deleted) {
+			batch_free(b);
+			continue;
+		}
 		batch_refresh(b);
 		enum err e = write_once(op, b, &uncertain);
 		if (e != ERR_NONE)
@@ -232,6 +235,10 @@ enum err user_write(struct op *op, struct user *u, struct batch *b)
 {
 	struct op inner;
 	bool uncertain = false;
+	if (u->is_deleted) {
+		batch_free(b);
+		return op_fail(op, ERR_UNAVAILABLE, "another host deleted the user");
+	}
 	inner_op(&inner, op, b->count);
 	batch_finish(b);
 	task_shield();
