@@ -31,6 +31,7 @@ from crash.ledger import Ledger  # noqa: E402
 from crash.load import Load  # noqa: E402
 from faults.clouds_kit import QUICK, Cloud  # noqa: E402
 from faults.storm import Storm  # noqa: E402
+from kit.doveadm import differences  # noqa: E402
 from kit.instance import Instance, is_running, kill_process  # noqa: E402
 from kit.report import tell  # noqa: E402
 from kit.storage import PAIRS, Storage, remove_below  # noqa: E402
@@ -143,7 +144,7 @@ def check_all(instance, ledgers, rng):
     broken = []
     for ledger in ledgers:
         broken += ledger.check(functools.partial(log_in, instance, ledger), rng)
-    return broken
+    return broken + differences(instance, *(ledger.user for ledger in ledgers))
 
 
 def lose(instance, load, rng, victim):

@@ -31,6 +31,7 @@ sys.path.insert(0, str(TESTS))
 
 from faults.clouds_kit import QUICK, Cloud  # noqa: E402
 from faults.storm import Storm  # noqa: E402
+from kit.doveadm import differences  # noqa: E402
 from kit.instance import Instance  # noqa: E402
 from kit.report import tell  # noqa: E402
 from kit.storage import PAIRS, Storage  # noqa: E402
@@ -128,7 +129,8 @@ def look_from_elsewhere(cloud, loads, limit_s):
     if not all(load.is_over.wait(deadline - time.monotonic()) for load in loads):
         return
     began = time.monotonic()
-    problems = verify(cloud.instance, range(1, 1 + PROCESSES * USERS_EACH))
+    users = [cloud.instance.user(number) for number in range(1, 1 + PROCESSES * USERS_EACH)]
+    problems = differences(cloud.instance, *users)
     cloud.instance.stop()
     cloud.lose_local_state()
     cloud.instance.start()
@@ -136,17 +138,6 @@ def look_from_elsewhere(cloud, loads, limit_s):
         if load.process.poll() is None:
             load.answer()
     tell("local-state", "fail" if problems else "ok", time.monotonic() - began, "\n".join(problems))
-
-
-def verify(instance, numbers):
-    """Does local state say what the catalog says?"""
-    problems = []
-    for number in numbers:
-        done = instance.doveadm("mailbox", "verify", "-u", instance.user(number))
-        if done.returncode != 0:
-            lines = [line for line in (done.stdout + done.stderr).splitlines() if "\tsame\t" not in line]
-            problems.append(f"{instance.user(number)}: " + "; ".join(lines))
-    return problems
 
 
 def control(instance, args):

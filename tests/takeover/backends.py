@@ -11,7 +11,7 @@ from crash.ledger import ITEMS, mark_of
 from faults.checks import deliver_some
 from faults.clouds_kit import QUICK, Cloud
 from kit import mails, resync
-from kit.doveadm import table
+from kit.doveadm import differences
 from kit.imap import ConnectionEnded, ImapError, Literal, fetched
 from kit.lmtp import LmtpEnded, LmtpError
 from kit.mirror import Mirror
@@ -176,10 +176,8 @@ def assert_resync(cloud, user, known, name="INBOX"):
 
 def assert_verified(cloud, *users):
     """What the backend holds in its files is what the journal says, of all their mailboxes."""
-    for user in users:
-        done = cloud.instance.doveadm("mailbox", "verify", "-u", user)
-        rows = table(done)
-        assert done.returncode == 0 and rows and all(row["result"] == "same" for row in rows), (user, done)
+    problems = differences(cloud.instance, *users)
+    assert not problems, problems
 
 
 def end(*clouds):
