@@ -29,6 +29,7 @@
 #define ALIGNMENT       ((size_t)16)
 #define FIRST_BLOCK     ((size_t)2048)
 #define LARGEST_REGULAR ((size_t)64 * 1024)
+#define CLEAN_MIN       ((size_t)1 << 20)
 
 struct arena_block {
 	_Alignas(16) struct arena_block *older;
@@ -53,9 +54,11 @@ static size_t rounded(size_t bytes)
 	return (MAX(bytes, 1) + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
 }
 
+/* A large one comes clean from the kernel: it is not touched before it is used, page by page. */
 static void add_block(struct arena *a, size_t bytes)
 {
-	struct arena_block *block = mem_resize(NULL, sizeof(*block) + bytes);
+	size_t all = sizeof(struct arena_block) + bytes;
+	struct arena_block *block = bytes >= CLEAN_MIN ? mem_new(all) : mem_resize(NULL, all);
 
 	block->older = a->blocks;
 	block->bytes = bytes;
@@ -116,16 +119,18 @@ void *arena_alloc(struct arena *a, size_t bytes)
 		a->used_bytes += bytes;
 		return memset(a->blocks->data, 0, a->blocks->bytes);
 	}
+	bool is_clean = false;
 	if (UNLIKELY(wanted > (size_t)(a->end - a->next))) {
 		size_t regular =
 			a->blocks ? MIN(a->blocks->bytes * 2, LARGEST_REGULAR) : FIRST_BLOCK;
 		add_block(a, MAX(wanted, regular));
+		is_clean = a->blocks->bytes >= CLEAN_MIN;
 	}
 	char *p = a->next;
 	a->next += wanted;
 	a->used_bytes += bytes;
 	UNPOISON(p, MAX(bytes, 1));
-	return memset(p, 0, MAX(bytes, 1));
+	return is_clean ? p : memset(p, 0, MAX(bytes, 1));
 }
 
 void *arena_alloc_array(struct arena *a, size_t count, size_t bytes)

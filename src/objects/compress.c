@@ -71,6 +71,7 @@ static void body_job_release(struct offload_job *job)
 	mem_free(j);
 }
 
+/* WAITS now and then. */
 static struct body_job *body_job_new(void (*run)(struct offload_job *job),
 	enum compress_method method, const struct str *parts, size_t count, size_t size)
 {
@@ -82,7 +83,9 @@ static struct body_job *body_job_new(void (*run)(struct offload_job *job),
 	buf_init(&j->out, 0);
 	j->in = mem_resize(NULL, MAX(size, 1));
 	j->in_size = size;
-	objects_parts_copy(j->in, parts, count);
+	char *to = j->in;
+	for (size_t i = 0; i < count; to += parts[i++].n)
+		objects_bytes_copy(to, parts[i]);
 	return j;
 }
 
@@ -206,7 +209,8 @@ static enum err read_compressed(struct op *op, struct objects *o, enum compress_
 	if (e != ERR_NONE)
 		(void)op_fail(op, e, "%s", j->op.failure.text);
 	else
-		e = objects_answer(op, objects_slice(j->out.p, j->out.n, offset, length), out);
+		e = objects_answer_large(
+			op, objects_slice(j->out.p, j->out.n, offset, length), out);
 	body_job_release(&j->job);
 	return e;
 }

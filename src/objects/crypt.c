@@ -122,6 +122,24 @@ static struct object_put without_private(struct op *op, const struct object_put 
 	return kept;
 }
 
+/* WAITS now and then: a large body, which is one part, some chunks at a time. */
+static void lay(const struct crypt_span *span, const struct str *parts, size_t count, char *out)
+{
+	const size_t chunk = (size_t)1 << span->chunk_shift,
+		     step = MAX(INLINE_MAX / chunk, 1) * chunk;
+	struct str rest = count == 1 ? parts[0] : STR_NONE;
+	if (rest.n <= step) {
+		crypt_chunks_lay(span, parts, count, out);
+		return;
+	}
+	while (rest.n > 0) {
+		struct str some = str_take(&rest, step);
+		crypt_chunks_lay(span, &some, 1, out);
+		out += some.n / chunk * (chunk + AEAD_TAG_BYTES);
+		task_breathe();
+	}
+}
+
 static enum err crypt_put(struct op *op, struct objects *o, const struct object_put *all)
 {
 	struct crypt_store *store = crypt_store(o);
@@ -138,7 +156,7 @@ static enum err crypt_put(struct op *op, struct objects *o, const struct object_
 		chunk_job_new(&span, seal_run, crypt_chunks_size(size, span.chunk_shift));
 	mem_wipe(&span, sizeof(span));
 	j->content_size = size;
-	crypt_chunks_lay(&j->span, put->parts, put->part_count, j->in);
+	lay(&j->span, put->parts, put->part_count, j->in);
 	enum err e = ERR_NONE;
 	if (size > INLINE_MAX)
 		e = offload(op, OFFLOAD_CPU, &j->job);
@@ -165,11 +183,11 @@ static enum err open_chunks(
 	char *bytes = arena_alloc(op->arena, MAX(sealed.n, 1));
 	if (sealed.n > INLINE_MAX) {
 		struct chunk_job *j = chunk_job_new(span, open_run, sealed.n);
-		memcpy(j->in, sealed.p, sealed.n);
+		objects_bytes_copy(j->in, sealed);
 		TRY(offload(op, OFFLOAD_CPU, &j->job));
 		size = j->content_size;
 		if (size != SIZE_MAX)
-			memcpy(bytes, j->out, size);
+			objects_bytes_copy(bytes, (struct str){ j->out, size });
 		chunk_job_release(&j->job);
 	} else {
 		size = crypt_chunks_open(span, sealed, bytes);

@@ -244,7 +244,7 @@ const struct adding *fscache_adding_find(const struct fscache *c, struct str key
 {
 	struct adding *a, *next;
 	LIST_FOR_EACH(a, next, &c->adding, struct adding, link)
-	if (!a->is_doomed && str_eq(a->key, key))
+	if (!a->is_doomed && !a->is_filling && str_eq(a->key, key))
 		return a;
 	return NULL;
 }
@@ -306,13 +306,17 @@ void fscache_add_start(struct fscache *c, struct cache_dir *d, struct str key,
 	}
 	struct dir_job *j = dir_job_new(d, DIR_ADD, key);
 	j->bytes = mem_resize(NULL, size + 1);
-	objects_parts_copy(j->bytes, parts, count);
 	j->adding.key = j->query.key;
 	j->adding.body = (struct str){ j->bytes, size };
+	j->adding.is_filling = true;
 	j->cache = c;
 	c->refs++;
 	c->adding_bytes += size;
 	list_add_last(&c->adding, &j->adding.link);
+	char *to = j->bytes;
+	for (size_t i = 0; i < count; to += parts[i++].n)
+		objects_bytes_copy(to, parts[i]);
+	j->adding.is_filling = false;
 	task_start("fscache add", add_task, j);
 }
 

@@ -36,7 +36,8 @@ struct adding {
 	struct list link;
 	struct str key; /* owned, with the body */
 	struct str body;
-	bool is_doomed; /* deleted meanwhile */
+	bool is_filling; /* the body is not there yet */
+	bool is_doomed;  /* deleted meanwhile */
 };
 
 struct fscache {
@@ -82,7 +83,7 @@ enum follow { FOLLOW_DONE, FOLLOW_FAILED, FOLLOW_AGAIN };
 enum follow fscache_flight_follow(
 	struct op *op, struct flight *f, uint64_t offset, size_t length, struct str *out);
 
-/* Starts adding a body, unless too much is on its way. Copies. */
+/* WAITS now and then. Starts adding a body, unless too much is on its way. Copies. */
 void fscache_add_start(struct fscache *c, struct cache_dir *d, struct str key,
 	const struct str *parts, size_t count);
 const struct adding *fscache_adding_find(const struct fscache *c, struct str key);

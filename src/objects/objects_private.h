@@ -4,6 +4,7 @@
 
 #include "base/unicode.h"
 #include "objects/objects.h"
+#include "task/task.h"
 
 #define OBJECTS_KEY_MAX       512
 #define OBJECTS_COMPONENT_MAX 255
@@ -54,6 +55,20 @@ static inline void objects_parts_copy(char *to, const struct str *parts, size_t 
 	}
 }
 
+/* WAITS now and then: to fill new memory takes as long as the kernel needs to find it. What is copied stays as
+ * it is meanwhile. */
+static inline void objects_bytes_copy(char *to, struct str from)
+{
+	const size_t step = (size_t)1 << 20;
+	while (from.n > 0) {
+		struct str some = str_take(&from, step);
+		memcpy(to, some.p, some.n);
+		to += some.n;
+		if (from.n > 0)
+			task_breathe();
+	}
+}
+
 static inline struct object_meta *objects_meta_dup(
 	struct arena *a, const struct object_meta *meta, size_t count)
 {
@@ -73,6 +88,17 @@ static inline enum err objects_answer(struct op *op, struct str body, struct str
 	if (!arena_has_room(op->arena, body.n))
 		return op_fail(op, ERR_LIMIT, "no room for an object of %zu bytes", body.n);
 	*out = str_dup(op->arena, body);
+	return ERR_NONE;
+}
+
+/* WAITS now and then. The same; the body must stay meanwhile. */
+static inline enum err objects_answer_large(struct op *op, struct str body, struct str *out)
+{
+	if (!arena_has_room(op->arena, body.n))
+		return op_fail(op, ERR_LIMIT, "no room for an object of %zu bytes", body.n);
+	char *bytes = arena_alloc(op->arena, MAX(body.n, 1));
+	objects_bytes_copy(bytes, body);
+	*out = (struct str){ bytes, body.n };
 	return ERR_NONE;
 }
 
