@@ -7,12 +7,17 @@
 
 #define HOUR_US (INT64_C(3600) * US_PER_SEC)
 
-/* Two hosts that do not look by themselves. */
-static void open_both(struct pair *p)
+/* Two hosts that do not look by themselves have a mailbox with so many mails open. */
+static void open_both(struct pair *p, int mails, struct mailbox **out_a, struct mailbox **out_b)
 {
 	world_stop(p->a);
 	p->a->settings.refresh_us = p->b->settings.refresh_us = 48 * HOUR_US;
 	world_open_store(p->a);
+	*out_a = world_box(p->a, "INBOX");
+	for (int i = 0; i < mails; i++)
+		world_append(p->a, *out_a, "first");
+	world_open_store(p->b);
+	*out_b = world_box(p->b, "INBOX");
 }
 
 /* Bases by one host, an hour apart, until op rows of before were dropped. */
@@ -35,12 +40,8 @@ static void expunge(struct world *w, struct view *v, uint32_t seq)
 /* What b wrote is in a's bases when a drops its rows. */
 static void a_base_has_what_another_wrote_in(struct pair *p)
 {
-	open_both(p);
-	struct mailbox *a = world_box(p->a, "INBOX");
-	for (int i = 0; i < 4; i++)
-		world_append(p->a, a, "first");
-	world_open_store(p->b);
-	struct mailbox *b = world_box(p->b, "INBOX");
+	struct mailbox *a, *b;
+	open_both(p, 4, &a, &b);
 	struct view *v = world_view(p->b, b);
 	world_flags(p->b, v, 2, 2, FLAGS_ADD, MAIL_FLAGGED);
 	expunge(p->b, v, 3);
@@ -64,12 +65,8 @@ PAIR_TEST(a_base_has_what_another_wrote)
 /* b did not look for hours, and the rows of what a did are gone: b does not go on without them. */
 static void who_was_away_too_long_opens_anew_in(struct pair *p)
 {
-	open_both(p);
-	struct mailbox *a = world_box(p->a, "INBOX");
-	for (int i = 0; i < 4; i++)
-		world_append(p->a, a, "first");
-	world_open_store(p->b);
-	struct mailbox *b = world_box(p->b, "INBOX");
+	struct mailbox *a, *b;
+	open_both(p, 4, &a, &b);
 	struct view *vb = world_view(p->b, b), *v = world_view(p->a, a);
 	world_flags(p->a, v, 2, 2, FLAGS_ADD, MAIL_FLAGGED);
 	expunge(p->a, v, 3);
@@ -133,11 +130,8 @@ static int step(struct world *w, struct mailbox **m)
 
 static void both_make_bases_for_days_in(struct pair *p)
 {
-	open_both(p);
-	struct mailbox *a = world_box(p->a, "INBOX");
-	world_append(p->a, a, "first");
-	world_open_store(p->b);
-	struct mailbox *b = world_box(p->b, "INBOX");
+	struct mailbox *a, *b;
+	open_both(p, 1, &a, &b);
 	int count = 1;
 	for (int i = 0; i < 600; i++) {
 		int64_t pause_us =
