@@ -47,21 +47,11 @@ static enum err write_group(struct op *op, struct catalog *c, struct str user,
 static enum err link_write(struct op *op, struct catalog *c, struct str user,
 	const struct catalog_change *changes, size_t count)
 {
-<<<<<<< ours
-	return catalog_write_groups(op, c, user, changes, count, write_group);
-=======
 	for (size_t i = 0; i < count && !host_clock_is_right(); i++)
 		if (changes[i].kind == CATALOG_PUT_ROW && !link_of(c)->is_dead)
 			sim_fail("p%d writes a row while its clock is %" PRId64 " ms off",
 				link_of(c)->process->number, sim_world->skew_us / US_PER_MS);
-	if (catalog_is_atomic(c))
-		return write_group(op, c, user, changes, count);
-	for (size_t from = 0, to; from < count; from = to) {
-		to = catalog_group_end(changes, count, from);
-		TRY(write_group(op, c, user, changes + from, to - from));
-	}
-	return ERR_NONE;
->>>>>>> theirs
+	return catalog_write_groups(op, c, user, changes, count, write_group);
 }
 
 /* ---- reading: the answer is from one moment ---- */
