@@ -155,12 +155,68 @@ static void both_make_bases_for_days_in(struct pair *p)
 }
 PAIR_TEST(both_make_bases_for_days)
 
+/* ---- flags that only bases have ---- */
+
+static void flag_at_b(struct pair *p, struct mailbox *b)
+{
+	struct view *v = world_view(p->b, b);
+	world_flags(p->b, v, 1, 1, FLAGS_ADD, MAIL_FLAGGED);
+	view_close(v);
+	assert_ok(mailbox_upload_base(&p->b->op, b, BASE_FLUSH));
+}
+
+static struct mailbox *beside_b(struct pair *p, struct mailbox **b)
+{
+	world_stop(p->a);
+	p->a->settings.flags_journal = p->b->settings.flags_journal = STORE_FLAGS_OFF;
+	world_open_store(p->a);
+	struct mailbox *a = world_box(p->a, "INBOX");
+	world_append(p->a, a, "a1");
+	world_open_store(p->b);
+	*b = world_box(p->b, "INBOX");
+	world_append(p->b, *b, "b1");
+	return a;
+}
+
+/* While he who was ended may live they are rows, too. */
+static void flags_are_rows_while_others_may_live_in(struct pair *p)
+{
+	struct mailbox *b, *a = beside_b(p, &b);
+	flag_at_b(p, b);
+	refresh(p->a, a);
+	assert_int_equal(index_hot(a->index, 0)->flags, MAIL_FLAGGED);
+	mailbox_unref(a);
+	mailbox_unref(b);
+}
+PAIR_TEST(flags_are_rows_while_others_may_live)
+
+/* Afterwards who is still there, and only reads, opens it anew: his next base would not have them. */
+static void who_reads_opens_anew_for_them_in(struct pair *p)
+{
+	struct mailbox *b, *a = beside_b(p, &b);
+	assert_ok(task_sleep(&p->b->op, 2 * HOUR_US));
+	flag_at_b(p, b);
+	assert_err(mailbox_refresh(&p->a->op, a), ERR_UNAVAILABLE);
+	assert_true(a->is_removed);
+	mailbox_unref(a);
+	a = world_box(p->a, "INBOX");
+	assert_int_equal(index_hot(a->index, 0)->flags, MAIL_FLAGGED);
+	refresh(p->a, a);
+	assert_ok(mailbox_upload_base(&p->a->op, a, BASE_FLUSH));
+	assert_int_equal(index_hot(a->index, 0)->flags, MAIL_FLAGGED);
+	mailbox_unref(a);
+	mailbox_unref(b);
+}
+PAIR_TEST(who_reads_opens_anew_for_them)
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_base_has_what_another_wrote),
 		cmocka_unit_test(who_was_away_too_long_opens_anew),
 		cmocka_unit_test(both_make_bases_for_days),
+		cmocka_unit_test(flags_are_rows_while_others_may_live),
+		cmocka_unit_test(who_reads_opens_anew_for_them),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -255,6 +255,7 @@ static enum err flush_locked(struct op *op, struct mailbox *m)
 bool flags_wait_for_base(const struct mailbox *m)
 {
 	return m->user->store->settings.flags_journal == STORE_FLAGS_OFF && m->pending.n > 0 &&
+	       m->late_ms < now_wall_us() / US_PER_MS &&
 	       !user_has_others(m->user, m->guid); /* they see rows, not our base */
 }
 

@@ -67,6 +67,12 @@ int64_t user_late_from(const struct user *u, struct catalog_guid mailbox, int64_
 	return from_ms - STORE_TAIL_MS;
 }
 
+struct catalog_name user_base_cover(const struct mailbox *m)
+{
+	const struct user_base *b = user_base_of(m->user, m->guid);
+	return b ? b->head.base.cover : (struct catalog_name){ { 0 } };
+}
+
 void mailbox_end_others(struct batch *b, struct mailbox *m)
 {
 	struct user *u = m->user;

@@ -65,17 +65,27 @@ static enum err collect_row(struct op *op, const struct catalog_row *row, void *
 	return ERR_NONE;
 }
 
+/* Somebody else's base has flags that no row has (journal `off`). */
+static bool has_flags_elsewhere(const struct mailbox *m)
+{
+	const struct user_base *b = user_base_of(m->user, m->guid);
+	return b && b->head.has_own_flags && b->writer != m->user->writer &&
+	       name_cmp(b->head.base.cover, m->base_cover) > 0;
+}
+
 /* Has somebody dropped op rows that were not looked for in time (a host that was cut off, or slept)? Then
  * only his base tells what they said: the mailbox is opened anew, and its sessions end. */
 static enum err check_gap(struct op *op, struct mailbox *m)
 {
 	struct catalog_name seen = name_at_ms(m->seen_ms - STORE_TAIL_MS);
-	if (name_cmp(seen, user_dropped(m->user, m->guid)) >= 0)
+	bool is_late = name_cmp(seen, user_dropped(m->user, m->guid)) < 0;
+	if (!is_late && !has_flags_elsewhere(m))
 		return ERR_NONE;
 	m->state = CLOSING;
 	mailbox_mark_removed(m);
-	return op_fail(op, ERR_UNAVAILABLE,
-		"the mailbox was not looked at for too long: it is opened anew");
+	return op_fail(op, ERR_UNAVAILABLE, "%s: the mailbox is opened anew",
+		is_late ? "it was not looked at for too long"
+			: "another host's base has flags that are not here");
 }
 
 static enum err collect(struct op *op, struct merging *g)
@@ -300,10 +310,9 @@ static void fold_all(struct merging *g, const struct kept_rows *ours)
 		struct row_append a = { 0 };
 		if (row->kind == CATALOG_APPEND)
 			(void)(row_append_decode(row->value, &a) == ERR_NONE);
-		bool is_kept =
-			row->kind == CATALOG_APPEND ||
-			(row_op_decode(row->value, &v) == ERR_NONE && v.op != ROW_MOVE_INTENT &&
-				v.op != ROW_MERGE);
+		bool is_kept = row->kind == CATALOG_APPEND ||
+			       (row_op_decode(row->value, &v) == ERR_NONE &&
+				       v.op != ROW_MOVE_INTENT && v.op != ROW_MERGE);
 		if (is_kept)
 			mailbox_publish(m, row, a.summary);
 	}

@@ -123,6 +123,7 @@ enum err mailbox_load(struct op *op, struct mailbox *m)
 	struct store *s = m->user->store;
 	struct handover h = user_handover(m->user, m->guid);
 	m->late_ms = h.late_ms;
+	m->base_cover = user_base_cover(m);
 	TRY(local_open(op, m));
 	if ((h.is_open || m->local.pending > 0) && !local_is_of_last_writer(m))
 		local_distrust(m);

@@ -269,13 +269,14 @@ struct mailbox {
 	bool is_touched; /* a batch changed it: to be told */
 	bool is_rewriting;
 	/* takeover.c: which UIDs this process may give (storage contract §6) */
-	bool is_checked;               /* since our open head is durable nobody else was there */
-	bool must_take_over;           /* somebody else was */
-	uint32_t floor_uid, limit_uid; /* from the one, below the other */
-	int64_t seen_ms;               /* wall time when others' rows were looked for */
-	int64_t late_ms;               /* until then rows of those that we ended may come */
-	bool was_left;                 /* who opened it gave up; others may try */
-	bool has_clean_head;           /* it was opened from this one and not written since */
+	bool is_checked;                /* since our open head is durable nobody else was there */
+	bool must_take_over;            /* somebody else was */
+	uint32_t floor_uid, limit_uid;  /* from the one, below the other */
+	int64_t seen_ms;                /* wall time when others' rows were looked for */
+	int64_t late_ms;                /* until then rows of those that we ended may come */
+	struct catalog_name base_cover; /* of the newest base when it was opened */
+	bool was_left;                  /* who opened it gave up; others may try */
+	bool has_clean_head;            /* it was opened from this one and not written since */
 	struct head_writer clean_head;
 	struct wait_queue changed;
 	struct index *index;
@@ -371,6 +372,8 @@ int64_t user_late_ms(const struct user *u, struct catalog_guid mailbox, int64_t 
 /* From which time on (wall, ms) a tail has all that may be late; INT64_MAX: nothing is. */
 int64_t user_late_from(
 	const struct user *u, struct catalog_guid mailbox, int64_t own, int64_t seen);
+/* Of the newest base that heads name; zero: there is none. */
+struct catalog_name user_base_cover(const struct mailbox *m);
 /* Is somebody's open head there who may live: of another host? */
 bool user_has_living(const struct user *u, struct catalog_guid mailbox);
 /* Has somebody ended our open heads of what this batch changed, or may have so long ago that nobody waits for
