@@ -164,7 +164,7 @@ void user_set_head(struct user *u, const struct user_head *own)
 struct catalog_name user_mint(struct user *u)
 {
 	u->store->clock.writer = u->writer;
-	return name_mint(&u->store->clock, now_wall_us());
+	return name_mint(&u->store->clock, store_name_wall_us(u->store));
 }
 
 uint32_t user_last_bucket(const struct user *u, struct catalog_guid mailbox)

@@ -164,7 +164,14 @@ enum err store_open(struct op *op, const struct store_settings *settings, struct
 struct catalog_name store_name(struct store *s)
 {
 	s->clock.writer = s->writer;
-	return name_mint(&s->clock, now_wall_us());
+	return name_mint(&s->clock, store_name_wall_us(s));
+}
+
+int64_t store_name_wall_us(const struct store *s)
+{
+	int64_t wall_us = now_wall_us(), right_us = now_us() + s->clock_base_us - s->clock_off_us;
+	bool is_ahead = s->clock_base_us != 0 && wall_us > right_us + CLOCK_OFF_US;
+	return is_ahead ? right_us : wall_us;
 }
 
 struct str store_object_key(struct arena *a, const struct user *u, struct row_id oid)

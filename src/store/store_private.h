@@ -222,6 +222,8 @@ void store_stamp_changes(struct store *s, struct catalog_change *changes, size_t
 /* WAITS if our clock was set since it was compared. ERR_UNAVAILABLE while it is off: nothing is written
  * with wrong stamps. */
 enum err store_check_clock(struct op *op, struct store *s);
+/* The wall clock for names: one that was set ahead gives none, also before that was noticed. */
+int64_t store_name_wall_us(const struct store *s);
 /* WAITS for the first look at the catalog's clock, if it was not yet. */
 enum err store_wait_clock(struct op *op, struct store *s);
 char *store_host(void); /* on the heap */
