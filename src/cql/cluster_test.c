@@ -430,12 +430,6 @@ static void run_close_under_callback(void *arg)
 	cluster_stop(&k);
 }
 
-#define TEST(title, what)                                                                          \
-	static void title(void **state)                                                            \
-	{                                                                                          \
-		(void)state;                                                                       \
-		test_in_task(run_##what, NULL);                                                    \
-	}
 #define TEST_CROWDED(title, what)                                                                  \
 	static void title(void **state)                                                            \
 	{                                                                                          \

@@ -346,12 +346,6 @@ static void run_batch(void *arg)
 	cluster_stop(&k);
 }
 
-#define TEST(title, what)                                                                          \
-	static void title(void **state)                                                            \
-	{                                                                                          \
-		(void)state;                                                                       \
-		test_in_task(run_##what, NULL);                                                    \
-	}
 TEST(errors_have_their_classes, errors)
 TEST(another_node_gets_the_same_with_the_same_stamp, next_node)
 TEST(fallback_follows_the_sheet, fallback)

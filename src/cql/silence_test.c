@@ -62,12 +62,6 @@ static void run_frozen_quorum(void *arg)
 	cluster_stop(&k);
 }
 
-#define TEST(title, what)                                                                          \
-	static void title(void **state)                                                            \
-	{                                                                                          \
-		(void)state;                                                                       \
-		test_in_task(run_##what, NULL);                                                    \
-	}
 TEST(a_second_node_is_asked_when_the_first_is_slow, slow_node)
 TEST(a_frozen_node_is_met_once, frozen_node)
 TEST(frozen_nodes_are_not_waited_for_without_a_quorum, frozen_quorum)

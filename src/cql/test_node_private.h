@@ -488,3 +488,11 @@ static enum err write_one(struct cluster *k)
 	op_forgive(&k->op);
 	return cql_execute(&k->op, k->client, &b);
 }
+
+/* A test that is run_<what>(void *arg), in a task. */
+#define TEST(title, what)                                                                          \
+	static void title(void **state)                                                            \
+	{                                                                                          \
+		(void)state;                                                                       \
+		test_in_task(run_##what, NULL);                                                    \
+	}
