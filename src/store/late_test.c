@@ -224,6 +224,43 @@ static void a_slow_write_is_found_in(struct pair *p)
 }
 PAIR_TEST(a_slow_write_is_found)
 
+/* More than a limit has room for comes late, of two hosts: it gets UIDs that our open head had announced. */
+static void what_is_late_has_announced_uids_in(struct pair *p)
+{
+	struct world *c = world_beside(p->a, "host-c");
+	struct mailbox *a = world_box(p->a, "INBOX");
+	(void)world_append(p->a, a, "a1");
+	world_open_store(c);
+	struct mailbox *of_c = world_box(c, "INBOX");
+	(void)world_append(c, of_c, "c1");
+	world_open_store(p->b);
+	struct mailbox *b = world_box(p->b, "INBOX");
+	(void)world_append(p->b, b, "b1");
+	mailbox_unref(b);
+	world_stop(p->b);
+	append_many(p->a, a, 700);
+	append_many(c, of_c, 700);
+	mailbox_unref(a);
+	mailbox_unref(of_c);
+	world_crash(p->a);
+	world_crash(c);
+	world_open_store(p->b);
+	b = world_box(p->b, "INBOX");
+	assert_int_equal(index_counters(b->index).messages, 1403);
+	assert_true(index_next_uid(b->index) <= b->limit_uid && b->is_checked);
+	for (size_t i = 0; i < p->b->user->head_count; i++) {
+		const struct user_head *h = &p->b->user->heads[i];
+		if (memcmp(&h->mailbox, &b->guid, sizeof(b->guid)) == 0)
+			assert_true(h->writer == p->b->user->writer &&
+				    h->head.limit_uid >= index_next_uid(b->index));
+	}
+	assert_ok(mailbox_verify(&p->b->op, b));
+	mailbox_unref(b);
+	world_end_beside(c);
+	world_open_store(p->a);
+}
+PAIR_TEST(what_is_late_has_announced_uids)
+
 /* Names: created without knowing that somebody ended it. */
 static void a_mailbox_that_was_created_late_is_there_in(struct pair *p)
 {
@@ -253,6 +290,7 @@ int main(void)
 		cmocka_unit_test(a_crash_does_not_forget_it),
 		cmocka_unit_test(who_was_too_slow_says_so),
 		cmocka_unit_test(a_slow_write_is_found),
+		cmocka_unit_test(what_is_late_has_announced_uids),
 		cmocka_unit_test(a_mailbox_that_was_created_late_is_there),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
