@@ -45,18 +45,26 @@ static bool is_new_op(const struct merging *g, const struct catalog_row *row)
 	return index_would_change(m->index, &v, NULL, NULL) || index_awaits(m->index, &v);
 }
 
+/* Is the mail of this append row here? One of a batch has its UID from the commit. */
+static bool knows_mail(const struct mailbox *m, const struct catalog_row *row)
+{
+	struct row_append a;
+	if (row_append_decode(row->value, &a) != ERR_NONE)
+		return false;
+	if (!a.has_batch)
+		return index_knows(m->index, row->name, a.uid);
+	const struct snapshot_batch *b = index_batch(m->index, &a.batch);
+	return b && b->count > 0 && index_knows(m->index, row->name, b->uid + a.uid - 1);
+}
+
 static enum err collect_row(struct op *op, const struct catalog_row *row, void *arg)
 {
 	struct merging *g = arg;
 	struct mailbox *m = g->mailbox;
-	struct row_append a;
 	(void)op;
 	name_observe(&m->user->store->clock, row->name, now_wall_us());
 	bool is_own = name_writer(row->name) == m->user->writer;
-	bool is_known = row->kind == CATALOG_OP
-				? !is_new_op(g, row)
-				: is_own || (row_append_decode(row->value, &a) == ERR_NONE &&
-						    index_knows(m->index, row->name, a.uid));
+	bool is_known = row->kind == CATALOG_OP ? !is_new_op(g, row) : is_own || knows_mail(m, row);
 	if (!is_known)
 		tail_keep_row(g->tail.arena, &g->rows, row);
 	else if (!is_own) /* else our floor row would say that we have not seen it */
@@ -106,8 +114,19 @@ static enum err collect(struct op *op, struct merging *g)
 
 /* ---- batches of others ---- */
 
-static bool find_commit(
-	const struct merging *g, const struct row_id *batch, struct row_op_value *out)
+/* Copies of the op rows: few beside the mails of large batches. */
+static struct kept_rows collect_ops(const struct merging *g)
+{
+	struct kept_rows ops = { .items = ARENA_NEW_ARRAY(
+					 g->tail.arena, struct kept_row, MAX(g->rows.count, 1)) };
+	for (size_t i = 0; i < g->rows.count; i++)
+		if (g->rows.items[i].row.kind == CATALOG_OP)
+			ops.items[ops.count++] = g->rows.items[i];
+	return ops;
+}
+
+static bool find_commit(const struct merging *g, const struct kept_rows *ops,
+	const struct row_id *batch, struct row_op_value *out)
 {
 	const struct snapshot_batch *known = index_batch(g->mailbox->index, batch);
 	bool is_found = known && known->count > 0;
@@ -117,10 +136,10 @@ static bool find_commit(
 		*out = (struct row_op_value){
 			.uid = known->uid, .modseq = known->modseq, .count = known->count
 		};
-	for (size_t i = 0; i < g->rows.count; i++) {
+	for (size_t i = 0; i < ops->count; i++) {
 		struct row_op_value v;
-		const struct catalog_row *row = &g->rows.items[i].row;
-		if (row->kind != CATALOG_OP || row_op_decode(row->value, &v) != ERR_NONE ||
+		const struct catalog_row *row = &ops->items[i].row;
+		if (row_op_decode(row->value, &v) != ERR_NONE ||
 			memcmp(&v.batch, batch, sizeof(*batch)) != 0)
 			continue;
 		if (v.op == ROW_VOID_BATCH)
@@ -137,6 +156,7 @@ static bool find_commit(
 static void resolve_batches(struct merging *g)
 {
 	size_t kept = 0;
+	struct kept_rows ops = collect_ops(g);
 	for (size_t i = 0; i < g->rows.count; i++) {
 		struct catalog_row row = g->rows.items[i].row;
 		struct row_append a;
@@ -144,7 +164,7 @@ static void resolve_batches(struct merging *g)
 		bool has_batch = row.kind == CATALOG_APPEND &&
 				 row_append_decode(row.value, &a) == ERR_NONE && a.has_batch;
 		if (has_batch) {
-			if (!find_commit(g, &a.batch, &commit) || a.uid > commit.count ||
+			if (!find_commit(g, &ops, &a.batch, &commit) || a.uid > commit.count ||
 				index_knows(g->mailbox->index, row.name, commit.uid + a.uid - 1))
 				continue;
 			AUTO_BUF(value, 0);
