@@ -190,13 +190,14 @@ static void flags_are_rows_while_others_may_live_in(struct pair *p)
 }
 PAIR_TEST(flags_are_rows_while_others_may_live)
 
-/* Afterwards who is still there, and only reads, opens it anew: his next base would not have them. */
-static void who_reads_opens_anew_for_them_in(struct pair *p)
+/* Afterwards who is still there opens it anew before he takes over: his next base would not have them. */
+static void who_takes_over_opens_anew_for_them_in(struct pair *p)
 {
 	struct mailbox *b, *a = beside_b(p, &b);
 	assert_ok(task_sleep(&p->b->op, 2 * HOUR_US));
 	flag_at_b(p, b);
-	assert_err(mailbox_refresh(&p->a->op, a), ERR_UNAVAILABLE);
+	uint32_t uid;
+	assert_err(world_try_append(p->a, a, "a2", &uid), ERR_UNAVAILABLE);
 	assert_true(a->is_removed);
 	mailbox_unref(a);
 	a = world_box(p->a, "INBOX");
@@ -207,7 +208,7 @@ static void who_reads_opens_anew_for_them_in(struct pair *p)
 	mailbox_unref(a);
 	mailbox_unref(b);
 }
-PAIR_TEST(who_reads_opens_anew_for_them)
+PAIR_TEST(who_takes_over_opens_anew_for_them)
 
 int main(void)
 {
@@ -216,7 +217,7 @@ int main(void)
 		cmocka_unit_test(who_was_away_too_long_opens_anew),
 		cmocka_unit_test(both_make_bases_for_days),
 		cmocka_unit_test(flags_are_rows_while_others_may_live),
-		cmocka_unit_test(who_reads_opens_anew_for_them),
+		cmocka_unit_test(who_takes_over_opens_anew_for_them),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -73,7 +73,7 @@ static enum err collect_row(struct op *op, const struct catalog_row *row, void *
 	return ERR_NONE;
 }
 
-/* Somebody else's base has flags that no row has (journal `off`). */
+/* Somebody else's base has flags that no row has (journal `off`). Who takes over must not go on without. */
 static bool has_flags_elsewhere(const struct mailbox *m)
 {
 	const struct user_base *b = user_base_of(m->user, m->guid);
@@ -83,11 +83,11 @@ static bool has_flags_elsewhere(const struct mailbox *m)
 
 /* Has somebody dropped op rows that were not looked for in time (a host that was cut off, or slept)? Then
  * only his base tells what they said: the mailbox is opened anew, and its sessions end. */
-static enum err check_gap(struct op *op, struct mailbox *m)
+static enum err check_gap(struct op *op, struct mailbox *m, bool takes_over)
 {
 	struct catalog_name seen = name_at_ms(m->seen_ms - STORE_TAIL_MS);
 	bool is_late = name_cmp(seen, user_dropped(m->user, m->guid)) < 0;
-	if (!is_late && !has_flags_elsewhere(m))
+	if (!is_late && !(takes_over && has_flags_elsewhere(m)))
 		return ERR_NONE;
 	m->state = CLOSING;
 	mailbox_mark_removed(m);
@@ -96,14 +96,14 @@ static enum err check_gap(struct op *op, struct mailbox *m)
 			: "another host's base has flags that are not here");
 }
 
-static enum err collect(struct op *op, struct merging *g)
+static enum err collect(struct op *op, struct merging *g, bool takes_over)
 {
 	struct mailbox *m = g->mailbox;
 	const struct user *u = m->user;
 	uint32_t bucket;
 	int64_t begin_ms = now_wall_us() / US_PER_MS;
 	struct catalog_name after = tail_begin(m, &bucket);
-	TRY(check_gap(op, m));
+	TRY(check_gap(op, m, takes_over));
 	g->rows = (struct kept_rows){ 0 };
 	tail_find_absent(&g->tail);
 	TRY(catalog_read_tail(op, u->store->catalog, u->name, m->guid, bucket,
@@ -442,7 +442,7 @@ static enum err look(struct op *op, struct merging *g, bool takes_over, uint32_t
 		TRY(takeover_begin(op, &g->tail, more, &floor));
 	g->told_uid = index_next_uid(m->index);
 	g->told_modseq = MAX(index_modseq(m->index), floor);
-	TRY(collect(op, g));
+	TRY(collect(op, g, takes_over));
 	resolve_batches(g);
 	keep_intents(g);
 	plan(g);
