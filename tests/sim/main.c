@@ -122,6 +122,10 @@ static void parse(int argc, char **argv, struct run *r)
 			r->settings.has_both = true;
 			continue;
 		}
+		if (str_eq(word, STR("--no-journal"))) {
+			r->settings.has_no_journal = true;
+			continue;
+		}
 		if (str_eq(word, STR("--no-bases"))) {
 			r->settings.has_bases = false;
 			continue;

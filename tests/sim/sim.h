@@ -26,9 +26,10 @@
 struct sim_settings {
 	uint64_t seed;
 	int steps;
-	bool is_traced; /* every line is printed */
-	bool has_bases; /* sessions upload bases */
-	bool has_both;  /* two backends of one user live at once */
+	bool is_traced;      /* every line is printed */
+	bool has_bases;      /* sessions upload bases */
+	bool has_no_journal; /* of flags */
+	bool has_both;       /* two backends of one user live at once */
 };
 
 /* What a whole run counts; in memory that parent and child share. */

@@ -20,9 +20,9 @@ static void world_open(struct world *w)
 	w->is_both = w->settings.has_both;
 	w->is_loose = w->is_both || sim_chance(65);
 	w->refresh_us = w->is_both ? sim_time_between(US_PER_SEC, 30 * US_PER_SEC) : 0;
-	w->journal = sim_chance(45)   ? STORE_FLAGS_SYNC
-		     : sim_chance(70) ? STORE_FLAGS_ASYNC
-				      : STORE_FLAGS_OFF;
+	w->journal = w->settings.has_no_journal ? STORE_FLAGS_OFF
+		     : sim_chance(50)           ? STORE_FLAGS_SYNC
+						: STORE_FLAGS_ASYNC;
 	if (w->journal == STORE_FLAGS_OFF)
 		sim_did(DID_JOURNAL_OFF);
 	w->steps_left = w->settings.steps;
