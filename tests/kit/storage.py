@@ -151,12 +151,12 @@ dict_server {{
 """
 
     def object_keys(self, folder):
-        """Names of all objects of the instance in `folder`."""
+        """Names of all objects of the instance in `folder`; journals and what is half written are none."""
         if self.objects == "s3":
             return set(self._bucket().keys(f"{self.prefix}/"))
         if self.objects == "local":
             objects = pathlib.Path(folder) / "state" / "objects"
-            return {str(path) for path in objects.rglob("*") if path.is_file()}
+            return {str(path) for path in objects.rglob("*") if path.is_file() and not path.name.startswith(".tmp-")}
         raise Skip(f"objects of {self.objects} cannot be listed here")
 
     def lose_object(self, folder, key):
