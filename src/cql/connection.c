@@ -53,12 +53,13 @@ bool cql_connection_works(const struct cql_connection *c)
 
 int64_t cql_connection_silent_us(const struct cql_connection *c)
 {
-	return c->in_flight > 0 ? now_us() - c->silent_since_us : 0;
+	return c->asked_us != 0 ? now_us() - c->asked_us : 0;
 }
 
 static void note_read(struct cql_connection *c)
 {
-	c->last_read_us = c->silent_since_us = now_us();
+	c->last_read_us = now_us();
+	c->asked_us = 0;
 }
 
 /* ---- stream ids ---- */
@@ -79,8 +80,9 @@ static bool take_id(struct cql_connection *c, struct slot slot, uint16_t *out)
 	}
 	*out = c->free_ids[--c->free_count];
 	c->slots[*out] = slot;
-	if (c->in_flight++ == 0)
-		c->silent_since_us = now_us();
+	c->in_flight++;
+	if (c->asked_us == 0)
+		c->asked_us = now_us();
 	return true;
 }
 

@@ -72,7 +72,7 @@ struct cql_connection {
 	struct task_handle reader, flusher;
 	struct wait_queue ended;
 	int64_t last_read_us;
-	int64_t silent_since_us; /* while something is in flight: the last byte, or the first request */
+	int64_t asked_us; /* the first request since the last byte came; 0: there was none */
 	unsigned references;
 	bool has_lz4, has_keyspace, is_reading, is_flushing, is_beating;
 	uint64_t bytes_in, bytes_out;
@@ -85,7 +85,8 @@ enum err cql_connection_open(struct op *op, const struct cql_dial *dial, const s
 /* Ends it now and gives up the owner's reference. NULL is fine. */
 void cql_connection_close(struct cql_connection *c);
 bool cql_connection_works(const struct cql_connection *c);
-/* So long has nothing come though something was asked; 0: nothing was. */
+/* So long has nothing come since something was asked; 0: nothing was. What was asked before the last byte does not
+ * count: a request that is lost for ever does not make a node silent that answers others. */
 int64_t cql_connection_silent_us(const struct cql_connection *c);
 /* Ends it, because of `why`; the owner still closes it. */
 void cql_connection_break(struct cql_connection *c, const char *why);

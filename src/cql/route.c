@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which node gets the next attempt: those that answer at all, replicas of the row before others, those that answer fast before slow
- * ones (cassandra_latency_aware_routing), then who has least in flight. Nodes of other data centres never:
- * their "local quorum" would be another one. And waiting for a node, as long as one may come. */
+/* Which node gets the next attempt: those that answer at all, replicas of the row before others, those that
+ * answer fast before slow ones (cassandra_latency_aware_routing), then who has least in flight. Nodes of other
+ * data centres never: their "local quorum" would be another one. And waiting for a node, as long as one may
+ * come. */
 #include "cql/request_private.h"
 
 bool run_is_prepared(const struct run *r, const struct cql_host *h)
@@ -43,8 +44,9 @@ static const struct cql_ring_entry *find_replicas(const struct run *r)
 		cql_token(cql_routing_key(&key, b->values, s->key, s->key_count)));
 }
 
-/* Lower is better: those that stand still (frozen, or cut off without a word) last; those that know the statements before those that have to learn them first; replicas
- * before others, fast ones before slow ones, then who has least to do. */
+/* Lower is better: those that stand still (frozen, or cut off without a word) last; those that know the
+ * statements before those that have to learn them first; replicas before others, fast ones before slow ones,
+ * then who has least to do. */
 static size_t cost_of(const struct run *r, const struct cql_host *h, bool holds_it)
 {
 	bool is_slow = r->client->settings.is_latency_aware && cql_host_is_slow(h);

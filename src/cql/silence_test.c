@@ -3,10 +3,13 @@
  * say something. */
 #include "cql/test_node_private.h"
 
+#define RARELY_US (30 * US_PER_SEC)
+
 /* Two nodes or three that know the statement; a second one is asked after 0.3 s. */
-static void start_impatient(struct cluster *k, size_t nodes)
+static void start_impatient(struct cluster *k, size_t nodes, int64_t heartbeat_us)
 {
 	cluster_start(k, nodes);
+	k->settings.dial.heartbeat_us = heartbeat_us;
 	k->settings.speculation_us = 300 * US_PER_MS;
 	k->settings.speculation_times = 3;
 	cluster_client(k);
@@ -20,7 +23,7 @@ static void run_slow_node(void *arg)
 {
 	struct cluster k = { 0 };
 	(void)arg;
-	start_impatient(&k, 2);
+	start_impatient(&k, 2, RARELY_US);
 	size_t before = k.taken_count;
 	script(&k, (struct step){ .kind = STEP_SILENT });
 	assert_ok(write_one(&k));
@@ -36,7 +39,7 @@ static void run_frozen_node(void *arg)
 {
 	struct cluster k = { 0 };
 	(void)arg;
-	start_impatient(&k, 2);
+	start_impatient(&k, 2, RARELY_US);
 	k.is_frozen[1] = true;
 	for (int i = 0; i < 20; i++)
 		assert_ok(write_one(&k));
@@ -50,7 +53,7 @@ static void run_frozen_quorum(void *arg)
 {
 	struct cluster k = { 0 };
 	(void)arg;
-	start_impatient(&k, 3);
+	start_impatient(&k, 3, RARELY_US);
 	k.is_frozen[1] = k.is_frozen[2] = true;
 	for (int i = 0; i < 4; i++) {
 		int64_t began_us = now_us();
@@ -62,7 +65,27 @@ static void run_frozen_quorum(void *arg)
 	cluster_stop(&k);
 }
 
+/* A request that a node never answers does not make it one that stands still: it answers others. */
+static void run_one_lost_request(void *arg)
+{
+	struct cluster k = { 0 };
+	(void)arg;
+	start_impatient(&k, 2, US_PER_SEC);
+	script(&k, (struct step){ .kind = STEP_SILENT });
+	assert_ok(write_one(&k));
+	size_t beats = k.options + 2, taken = k.taken_count;
+	while (k.options < beats)
+		assert_ok(task_sleep(&k.op, US_PER_MS));
+	assert_ok(task_sleep(&k.op, US_PER_SEC / 2));
+	assert_int_equal(cql_counters(k.client).in_flight, 1);
+	script_error(&k, CQL_ERROR_OVERLOADED); /* of the other */
+	assert_ok(write_one(&k));
+	assert_int_equal(k.taken_count, taken + 2);
+	cluster_stop(&k);
+}
+
 TEST(a_second_node_is_asked_when_the_first_is_slow, slow_node)
+TEST(a_node_that_lost_one_request_is_asked_others, one_lost_request)
 TEST(a_frozen_node_is_met_once, frozen_node)
 TEST(frozen_nodes_are_not_waited_for_without_a_quorum, frozen_quorum)
 
@@ -70,6 +93,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_second_node_is_asked_when_the_first_is_slow),
+		cmocka_unit_test(a_node_that_lost_one_request_is_asked_others),
 		cmocka_unit_test(a_frozen_node_is_met_once),
 		cmocka_unit_test(frozen_nodes_are_not_waited_for_without_a_quorum),
 	};
