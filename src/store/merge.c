@@ -33,14 +33,10 @@ static bool is_new_op(const struct merging *g, const struct catalog_row *row)
 	if (row_op_decode(row->value, &v) != ERR_NONE)
 		return true; /* it is told of when it is folded */
 	bool is_own = name_writer(row->name) == m->user->writer;
-	if (v.op == ROW_FLOOR && is_own) /* of a takeover that did not come to its end */
-		return v.uid > index_next_uid(m->index) || v.modseq > index_modseq(m->index);
-	/* Of our rows only those can be new whose write was in doubt, or that were written while the mailbox
-	 * was not open. */
-	if (is_own && v.op != ROW_MERGE && v.op != ROW_VOID_BATCH)
+	/* Of our rows only those can be new whose write was in doubt, those of a takeover that did not come
+	 * to its end, and those that were written while the mailbox was not open. */
+	if (is_own && v.op != ROW_MERGE && v.op != ROW_VOID_BATCH && v.op != ROW_FLOOR)
 		return false;
-	if (v.op == ROW_FLOOR || v.op == ROW_HOLE)
-		return name_cmp(row->name, index_seen(m->index, name_writer(row->name))) > 0;
 	/* The mails may come with it. */
 	return index_would_change(m->index, &v, NULL, NULL) || index_awaits(m->index, &v);
 }

@@ -133,7 +133,8 @@ enum err takeover_begin(struct op *op, struct tail *t, uint32_t more, uint64_t *
 
 /* ---- ending ---- */
 
-/* Mails that wait for the commit row of a dead writer never count. Those of one who may live do. */
+/* Mails that wait for the commit row of a dead writer never count. Those of one who may live do. What comes
+ * after its batch was voided goes, too. */
 static void put_void_batches(struct batch *b, struct tail *t)
 {
 	struct mailbox *m = t->mailbox;
@@ -143,11 +144,14 @@ static void put_void_batches(struct batch *b, struct tail *t)
 	for (size_t i = 0; i < count; i++) {
 		struct row_append a;
 		const struct absent_writer *his = tail_absent(t, name_writer(waiting[i].name));
-		if (!his || !his->is_dead || row_append_decode(waiting[i].value, &a) != ERR_NONE ||
-			!a.has_batch)
+		if (row_append_decode(waiting[i].value, &a) != ERR_NONE || !a.has_batch)
+			continue;
+		const struct snapshot_batch *known = index_batch(m->index, &a.batch);
+		bool is_void = known && known->count == 0;
+		if (!is_void && (known || !his || !his->is_dead))
 			continue;
 		tail_keep_leftover(t, &waiting[i]);
-		if (memcmp(&last, &a.batch, sizeof(last)) == 0)
+		if (is_void || memcmp(&last, &a.batch, sizeof(last)) == 0)
 			continue;
 		last = a.batch;
 		AUTO_BUF(value, 0);

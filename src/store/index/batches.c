@@ -158,7 +158,7 @@ void batches_end(struct index *x, struct snapshot_batch *b)
 		tombstone_add(x, name, 0, 0);
 		/* Who was told of them is told of that by merge rows. */
 		record_end(x, positions[i], index_hot(x, positions[i])->modseq);
-		moved_forget(x, name);
+		moved_burn(x, name);
 	}
 	mem_free(positions);
 	b->count = 0;

@@ -9,7 +9,7 @@
  * Left out: places of summaries in the local file; keywords that no living mail has and stamps of mails that
  *         are gone, which nobody can see; recent mails, which only heads know; the cover, which is where a
  *         reader stopped; UIDs that were burned and names that were voided: a reader that came later
- *         never met them. */
+ *         never met them; what merge rows say of mails that never were. */
 #include "store/index/index_private.h"
 
 #include <stdlib.h>
@@ -138,9 +138,18 @@ static void put_numbers(const struct index *x, const struct index_canonical *c,
 static void put_merges(const struct index *x, const struct index_canonical *c,
 	const struct index_keyword_order *b, struct buf *out)
 {
+	struct snapshot_moved *items = mem_new_array(MAX(x->moved_count, 1), sizeof(*items));
+	size_t count = 0;
 	(void)c;
 	(void)b;
-	put_sorted(out, x->moved, x->moved_count, sizeof(*x->moved));
+	for (size_t i = 0; i < x->moved_count; i++) {
+		uint32_t at;
+		if (index_find_name(x, x->moved[i].origin, x->moved[i].name, &at) &&
+			!index_is_ghost(index_hot(x, at)))
+			items[count++] = x->moved[i];
+	}
+	put_sorted(out, items, count, sizeof(*items));
+	mem_free(items);
 }
 
 static void put_floors(const struct index *x, const struct index_canonical *c,

@@ -14,35 +14,43 @@ static void tell_mail(
 
 /* ---- flags ---- */
 
-/* As stamp_wins(), but nothing is noted. */
-static bool would_win(
-	const struct index *x, uint32_t uid, uint32_t bit, uint64_t stamp, bool is_set)
+/* What a group of a row of flags would do to a mail. */
+struct flags_effect {
+	bool is_new;   /* it is of later, be it the same value: what is older loses from now on */
+	bool is_other; /* clients see it */
+};
+
+static void bit_effect(const struct index *x, uint32_t uid, uint32_t bit, uint64_t stamp,
+	bool is_set, bool was_set, struct flags_effect *out)
 {
 	uint64_t known = (uint64_t)(uintptr_t)map_u64_get(&x->stamps, stamp_key(uid, bit));
-	return stamp > x->stamp_floor && (stamp > known || (stamp == known && is_set));
+	if (stamp <= x->stamp_floor || stamp < known)
+		return;
+	out->is_new = out->is_new || stamp > known;
+	out->is_other = out->is_other || (is_set != was_set && (stamp > known || is_set));
 }
 
-static bool group_would_change(const struct index *x, const struct row_op_value *v,
+static struct flags_effect group_effect(const struct index *x, const struct row_op_value *v,
 	const struct row_flags_group *g, const struct snapshot_hot *hot)
 {
+	struct flags_effect effect = { .is_new = g->modseq > hot->modseq };
 	for (uint32_t bit = 0; bit < FLAG_BITS; bit++) {
 		unsigned flag = 1u << bit;
-		bool is_set = (g->value & flag) != 0;
-		if ((g->mask & flag) && is_set != ((hot->flags & flag) != 0) &&
-			would_win(x, hot->uid, bit, g->stamp, is_set))
-			return true;
+		if (g->mask & flag)
+			bit_effect(x, hot->uid, bit, g->stamp, (g->value & flag) != 0,
+				(hot->flags & flag) != 0, &effect);
 	}
 	for (uint64_t left = g->keywords_mask; left; left &= left - 1) {
 		uint32_t theirs = (uint32_t)__builtin_ctzll(left);
 		int bit = index_keyword_find(x, v->keywords[theirs]);
 		bool is_set = (g->keywords_value >> theirs & 1) != 0;
-		bool was_set = bit >= 0 && (hot->keywords >> bit & 1);
-		if (is_set != was_set &&
-			(bit < 0 || would_win(x, hot->uid, FLAG_KEYWORD_BIT + (uint32_t)bit,
-					    g->stamp, is_set)))
-			return true;
+		if (bit >= 0)
+			bit_effect(x, hot->uid, FLAG_KEYWORD_BIT + (uint32_t)bit, g->stamp, is_set,
+				(hot->keywords >> bit & 1) != 0, &effect);
+		effect.is_new = effect.is_new || bit < 0;
+		effect.is_other = effect.is_other || (bit < 0 && is_set);
 	}
-	return false;
+	return effect;
 }
 
 static bool flags_would_change(
@@ -56,11 +64,12 @@ static bool flags_would_change(
 		while (row_mark_next(ROW_FLAGS, &g.marks, &mark)) {
 			uint32_t position;
 			if (!index_find_name(x, mark.uid, mark.name, &position) ||
-				index_is_ghost(index_hot(x, position)) ||
-				!group_would_change(x, v, &g, index_hot(x, position)))
+				index_is_ghost(index_hot(x, position)))
 				continue;
-			any = true;
-			tell_mail(x, position, g.modseq, fn, arg);
+			struct flags_effect effect = group_effect(x, v, &g, index_hot(x, position));
+			any = any || effect.is_new || effect.is_other;
+			if (effect.is_other)
+				tell_mail(x, position, g.modseq, fn, arg);
 		}
 	}
 	return any;
@@ -99,6 +108,13 @@ static bool void_would_change(
 	return !b || b->count > 0;
 }
 
+/* Does a row say more of an expunged mail than its tombstone? */
+static bool gone_would_rise(
+	const struct index *x, const struct row_mark *mark, uint32_t uid, uint64_t modseq)
+{
+	return tombstone_uid(x, mark->name) < uid || index_gone_modseq(x, mark->name) < modseq;
+}
+
 static bool gone_would_change(
 	const struct index *x, const struct row_op_value *v, index_mail_fn *fn, void *arg)
 {
@@ -107,8 +123,11 @@ static bool gone_would_change(
 	bool any = false;
 	while (row_mark_next(v->op, &marks, &mark)) {
 		uint32_t position;
-		if (tombstone_has(x, mark.name))
+		if (tombstone_has(x, mark.name)) {
+			any = any || (v->op == ROW_EXPUNGE &&
+					     gone_would_rise(x, &mark, mark.uid, v->modseq));
 			continue;
+		}
 		any = true;
 		if (index_find_name(x, mark.uid, mark.name, &position))
 			tell_mail(x, position, v->modseq, fn, arg);
@@ -125,17 +144,11 @@ static bool merge_would_change(const struct index *x, const struct row_op_value 
 	struct str marks = v->marks;
 	struct row_mark mark;
 	while (row_mark_next(v->op, &marks, &mark)) {
-		uint32_t position;
-		const struct snapshot_hot *hot = NULL;
-		if (tombstone_has(x, mark.name)) {
-			uint64_t told = index_gone_modseq(x, mark.name);
-			if (told > 0 && told < mark.modseq)
-				return true;
-			continue;
-		}
-		if (index_find_name(x, mark.origin, mark.name, &position))
-			hot = index_hot(x, position);
-		if (!hot || hot->uid < mark.uid || hot->modseq < mark.modseq)
+		uint32_t uid = MAX(mark.uid, mark.origin);
+		const struct snapshot_moved *known = moved_find(x, mark.name);
+		bool is_less = !known || known->uid < uid || known->modseq < mark.modseq;
+		bool is_told = tombstone_uid(x, mark.name) > 0;
+		if (is_told ? gone_would_rise(x, &mark, uid, mark.modseq) : is_less)
 			return true;
 	}
 	return false;
@@ -156,9 +169,11 @@ bool index_would_change(
 		return void_would_change(x, v, fn, arg);
 	case ROW_COMMIT:
 		return !index_batch(x, &v->batch);
-	case ROW_MOVE_INTENT:
 	case ROW_FLOOR:
+		return merge_floor_is_new(x, v);
 	case ROW_HOLE:
+		return !hole_has(x, v->hole_first, v->hole_last);
+	case ROW_MOVE_INTENT:
 	case ROW_TREE_CREATE:
 	case ROW_TREE_RENAME:
 	case ROW_TREE_REMOVE:

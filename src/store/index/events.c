@@ -160,8 +160,8 @@ void tombstone_add(struct index *x, struct catalog_name name, uint32_t uid, uint
 static void tombstone_raise_at(struct index *x, size_t at, uint64_t modseq)
 {
 	struct snapshot_tombstone t = x->tombstones[at];
-	if (t.modseq == 0 || t.modseq >= modseq)
-		return; /* a void tells nothing */
+	if (t.modseq >= modseq)
+		return;
 	t.modseq = modseq;
 	memmove(&x->tombstones[at], &x->tombstones[at + 1],
 		(x->tombstone_count - at - 1) * sizeof(*x->tombstones));
@@ -207,11 +207,20 @@ uint32_t tombstone_uid(const struct index *x, struct catalog_name name)
 	return at < x->tombstone_count ? x->tombstones[at].uid : 0;
 }
 
-void tombstone_raise(struct index *x, struct catalog_name name, uint64_t modseq)
+void tombstone_join(struct index *x, const struct row_mark *mark)
 {
-	size_t at = tombstone_find(x, name);
-	if (at < x->tombstone_count)
-		tombstone_raise_at(x, at, modseq);
+	tombstone_add(x, mark->name, 0, 0);
+	size_t at = tombstone_find(x, mark->name);
+	if (at == x->tombstone_count)
+		return;
+	uint32_t known = x->tombstones[at].uid, uid = MAX(MAX(mark->uid, mark->origin), known);
+	uint64_t modseq = MAX(x->tombstones[at].modseq, mark->modseq);
+	const uint32_t others[] = { known, mark->uid, mark->origin };
+	x->tombstones[at].uid = uid;
+	tombstone_raise_at(x, at, modseq);
+	for (size_t i = 0; i < ARRAY_COUNT(others); i++)
+		if (others[i] != uid)
+			tombstone_add_burned(x, others[i], modseq);
 }
 
 const struct snapshot_tombstone *index_tombstones(
@@ -222,11 +231,18 @@ const struct snapshot_tombstone *index_tombstones(
 	return x->tombstones;
 }
 
-void hole_add(struct index *x, uint64_t first, uint64_t last)
+bool hole_has(const struct index *x, uint64_t first, uint64_t last)
 {
 	for (size_t i = 0; i < x->hole_count; i++)
 		if (x->holes[i].first == first && x->holes[i].last == last)
-			return;
+			return true;
+	return false;
+}
+
+void hole_add(struct index *x, uint64_t first, uint64_t last)
+{
+	if (hole_has(x, first, last))
+		return;
 	x->holes = mem_resize(x->holes, (x->hole_count + 1) * sizeof(*x->holes));
 	x->holes[x->hole_count++] = (struct snapshot_hole){ first, last };
 }

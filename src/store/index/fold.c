@@ -38,11 +38,11 @@ static void place_moved(struct index *x, struct catalog_name name, struct row_ap
 	if (!m)
 		return;
 	a->modseq = MAX(a->modseq, m->modseq);
-	if (m->uid <= a->uid) {
-		moved_forget(x, name);
-		return;
-	}
 	m->origin = a->uid;
+	if (m->uid <= a->uid) {
+		m->uid = a->uid;
+		m->by = (struct catalog_name){ { 0 } };
+	}
 	a->uid = m->uid;
 }
 
@@ -91,20 +91,29 @@ void record_end(struct index *x, uint32_t position, uint64_t modseq)
 	events_add(&x->ghosts, modseq, c->hot[i].uid);
 }
 
-/* An expunged mail is known by its tombstone alone. Merge rows may have told of it at another UID. Returns
- * the modseq of its end. */
-static uint64_t end_moved(
-	struct index *x, const struct row_mark *mark, uint32_t uid, uint64_t modseq)
+/* The mail never was, and its modseq does not matter. What merge rows say of it stays: somebody may have
+ * expunged it, too. */
+static void fold_void_mark(struct index *x, const struct row_mark *mark)
+{
+	struct snapshot_batch *batch = batches_find_row(x, mark->name);
+	tombstone_add(x, mark->name, 0, 0);
+	moved_burn(x, mark->name);
+	if (batch)
+		batches_end(x, batch);
+}
+
+/* An expunged mail is known by its tombstone alone. */
+static void fold_expunge_mark(struct index *x, const struct row_mark *mark, uint64_t modseq)
 {
 	const struct snapshot_moved *m = x->moved_count > 0 ? moved_find(x, mark->name) : NULL;
-	if (!m || modseq == 0)
-		return modseq;
-	modseq = MAX(modseq, m->modseq);
-	if (m->uid != uid)
-		tombstone_add_burned(x, m->uid, modseq);
-	if (m->origin != uid && m->origin != m->uid)
-		tombstone_add_burned(x, m->origin, modseq);
-	return modseq;
+	struct row_mark told = { .name = mark->name, .uid = mark->uid, .modseq = modseq };
+	tombstone_join(x, &told);
+	if (m) {
+		told.uid = m->uid;
+		told.origin = m->origin;
+		told.modseq = MAX(modseq, m->modseq);
+		tombstone_join(x, &told);
+	}
 }
 
 static void fold_gone(struct index *x, const struct row_op_value *v, uint64_t modseq)
@@ -115,23 +124,16 @@ static void fold_gone(struct index *x, const struct row_op_value *v, uint64_t mo
 		uint32_t position;
 		index_raise(x, mark.uid < UINT32_MAX ? mark.uid + 1 : mark.uid, modseq);
 		bool is_there = index_find_name(x, mark.uid, mark.name, &position);
-		uint32_t uid = is_there ? index_hot(x, position)->uid : mark.uid;
-		uint64_t since = end_moved(x, &mark, uid, modseq);
-		uint64_t told = since; /* a merge row may have told of it anew */
-		if (is_there)
-			told = MAX(told, index_hot(x, position)->modseq);
-		if (since > 0)
-			since = told;
-		tombstone_add(x, mark.name, v->op == ROW_VOID ? 0 : uid, since);
-		tombstone_raise(x, mark.name, since);
+		if (v->op == ROW_VOID)
+			fold_void_mark(x, &mark);
+		else
+			fold_expunge_mark(x, &mark, modseq);
 		flags_drop_orphan(x, mark.name);
-		struct snapshot_batch *batch =
-			v->op == ROW_VOID ? batches_find_row(x, mark.name) : NULL;
-		if (batch)
-			batches_end(x, batch);
+		/* Views may have been told of it since, by a merge row or with other flags. */
 		if (is_there)
-			record_end(x, position, told);
-		moved_forget(x, mark.name);
+			record_end(x, position, MAX(modseq, index_hot(x, position)->modseq));
+		if (v->op == ROW_EXPUNGE)
+			moved_forget(x, mark.name);
 	}
 }
 

@@ -99,13 +99,15 @@ void events_add(struct index_events *e, uint64_t modseq, uint32_t uid);
 void tombstone_add(struct index *x, struct catalog_name name, uint32_t uid, uint64_t modseq);
 bool tombstone_has(const struct index *x, struct catalog_name name);
 void hole_add(struct index *x, uint64_t first, uint64_t last);
+bool hole_has(const struct index *x, uint64_t first, uint64_t last);
 /* A UID that its mail lost. */
 void tombstone_add_burned(struct index *x, uint32_t uid, uint64_t modseq);
 /* At which UID its expunge found it; 0: it was never told, or is not gone. */
 uint32_t tombstone_uid(const struct index *x, struct catalog_name name);
-/* Clients that come back are told of the expunge of a mail since this modseq, if it is above that of its
- * tombstone. Not views: those that were told must not have it again. */
-void tombstone_raise(struct index *x, struct catalog_name name, uint64_t modseq);
+/* What one more row says of an expunged mail. Its tombstone has the greatest modseq and the greatest UID of all
+ * rows that expunge or merge it, whatever their order; its other UIDs are burned. Clients that come back are
+ * told by it, not views: those that were told must not have it again. */
+void tombstone_join(struct index *x, const struct row_mark *mark);
 
 /* ---- fold.c, batches.c ---- */
 
@@ -137,6 +139,10 @@ void record_end(struct index *x, uint32_t position, uint64_t modseq);
 
 struct snapshot_moved *moved_find(const struct index *x, struct catalog_name name);
 void moved_forget(struct index *x, struct catalog_name name);
+/* A mail never was: clients that were told of it by merge rows learn that its UID is gone. */
+void moved_burn(struct index *x, struct catalog_name name);
+/* Would folding this floor row change anything? */
+bool merge_floor_is_new(const struct index *x, const struct row_op_value *v);
 void merge_fold(struct index *x, const struct row_op_value *v, struct catalog_name by);
 void merge_fold_floor(struct index *x, const struct row_op_value *v, struct catalog_name name);
 

@@ -64,11 +64,32 @@ static void floors_trim(struct index *x, uint64_t now_stamp)
 		x->floor_count * sizeof(*x->floors));
 }
 
-void index_take_floor(struct index *x, const struct snapshot_floor *floor)
+static struct snapshot_floor *find_floor(
+	const struct index *x, uint32_t uid, struct catalog_name seen)
 {
 	for (size_t i = 0; i < x->floor_count; i++)
-		if (x->floors[i].uid == floor->uid && name_cmp(x->floors[i].seen, floor->seen) == 0)
-			return;
+		if (x->floors[i].uid == uid && name_cmp(x->floors[i].seen, seen) == 0)
+			return &x->floors[i];
+	return NULL;
+}
+
+bool merge_floor_is_new(const struct index *x, const struct row_op_value *v)
+{
+	struct str marks = v->marks;
+	struct row_mark mark;
+	while (row_mark_next(ROW_FLOOR, &marks, &mark))
+		if (!find_floor(x, v->uid, mark.name))
+			return true;
+	return v->uid > MAX(x->top_floor, x->next_uid) || v->modseq > x->modseq;
+}
+
+void index_take_floor(struct index *x, const struct snapshot_floor *floor)
+{
+	struct snapshot_floor *known = find_floor(x, floor->uid, floor->seen);
+	if (known) {
+		known->stamp = MAX(known->stamp, floor->stamp);
+		return;
+	}
 	if (x->floor_count >= FLOORS_MAX)
 		floors_trim(x, floor->stamp);
 	if (x->floor_count == x->floor_cap) {
@@ -234,7 +255,15 @@ static void record_raise(struct index *x, uint32_t position, uint64_t modseq)
 	events_add(&x->changes, modseq, c->hot[i].uid);
 }
 
-/* What the merge rows say together of a mail, for the case that its append row comes later. */
+void moved_burn(struct index *x, struct catalog_name name)
+{
+	const struct snapshot_moved *m = x->moved_count > 0 ? moved_find(x, name) : NULL;
+	if (m)
+		tombstone_add_burned(x, m->uid, m->modseq);
+}
+
+/* What the merge rows say together of a mail, also for the case that its append row comes later. A mail that
+ * was only told anew keeps its UID, which no merge row gave. */
 static void moved_note(struct index *x, const struct row_mark *mark, struct catalog_name by)
 {
 	struct snapshot_moved *known = moved_find(x, mark->name), moved = { .name = mark->name,
@@ -242,40 +271,37 @@ static void moved_note(struct index *x, const struct row_mark *mark, struct cata
 		.modseq = mark->modseq,
 		.uid = mark->uid,
 		.origin = mark->origin };
+	if (moved.uid <= moved.origin) {
+		moved.uid = moved.origin;
+		moved.by = (struct catalog_name){ { 0 } };
+	}
 	if (!known) {
 		index_take_moved(x, &moved);
 		return;
 	}
 	known->modseq = MAX(known->modseq, mark->modseq);
-	if (mark->uid < known->uid) {
-		if (mark->uid != known->origin)
-			tombstone_add_burned(x, mark->uid, known->modseq);
-		return;
-	}
-	if (mark->uid == known->uid) {
-		known->by = name_cmp(by, known->by) < 0 ? by : known->by;
-		return;
-	}
-	known->uid = mark->uid;
-	known->by = by;
+	if (moved.uid > known->uid ||
+		(moved.uid == known->uid && name_cmp(moved.by, known->by) < 0))
+		known->by = moved.by;
+	/* Who knows it at the lesser UID was not told of the greater one before. */
+	uint32_t lesser = MIN(moved.uid, known->uid), greater = MAX(moved.uid, known->uid);
+	known->uid = greater;
+	if (lesser != greater && lesser != known->origin)
+		tombstone_add_burned(x, lesser, known->modseq);
 }
 
-/* Its expunge may have named it by this UID, before the record was there; who knows it at any of its UIDs
- * learns that it is gone. */
-static void merge_gone(struct index *x, const struct row_mark *mark)
+/* Its expunge may have named it by this UID, before the record was there. */
+static void merge_gone(struct index *x, const struct row_mark *mark, struct catalog_name by)
 {
-	uint32_t position, uid = tombstone_uid(x, mark->name);
+	uint32_t position;
 	if (index_find_name(x, mark->origin, mark->name, &position))
 		record_end(x, position, mark->modseq);
-	if (mark->modseq > 0)
-		tombstone_raise(x, mark->name, mark->modseq);
-	uint64_t since = index_gone_modseq(x, mark->name);
-	if (uid == 0) /* a void, of what somebody had told */
-		tombstone_add_burned(x, mark->uid, mark->modseq);
-	if (uid > 0 && uid != mark->origin)
-		tombstone_add_burned(x, mark->origin, since);
-	if (uid > 0 && uid != mark->uid && mark->uid != mark->origin)
-		tombstone_add_burned(x, mark->uid, since);
+	if (tombstone_uid(x, mark->name) > 0) {
+		tombstone_join(x, mark);
+		return;
+	}
+	moved_note(x, mark, by); /* a void, of what somebody had told */
+	moved_burn(x, mark->name);
 }
 
 static void merge_mark(struct index *x, const struct row_mark *mark, struct catalog_name by)
@@ -283,31 +309,19 @@ static void merge_mark(struct index *x, const struct row_mark *mark, struct cata
 	uint32_t position, other;
 	index_raise(x, mark->uid + 1, mark->modseq);
 	if (tombstone_has(x, mark->name)) {
-		merge_gone(x, mark);
+		merge_gone(x, mark, by);
 		return;
 	}
 	bool is_there = index_find_name(x, mark->origin, mark->name, &position);
 	uint32_t uid = is_there ? index_hot(x, position)->uid : 0;
-	if (is_there && mark->uid <= uid) {
-		record_raise(x, position, mark->modseq);
-		struct snapshot_moved *known = moved_find(x, mark->name);
-		if (known)
-			known->modseq = MAX(known->modseq, mark->modseq);
-		/* Who knows it at this UID was not told of the greater one before. */
-		if (known && mark->uid != uid && mark->uid != mark->origin)
-			tombstone_add_burned(x, mark->uid, known->modseq);
-		if (known && mark->uid == uid && name_cmp(by, known->by) < 0)
-			known->by = by;
-		return;
-	}
-	if (index_find(x, mark->uid, &other) &&
+	if (mark->uid > uid && index_find(x, mark->uid, &other) &&
 		name_cmp(index_cold(x, other)->name, mark->name) != 0)
 		return; /* the UID is another mail's: no fresh one, so this row gives nothing */
-	if (!is_there && moved_find(x, mark->name) && mark->uid > moved_find(x, mark->name)->uid)
-		tombstone_add_burned(x, moved_find(x, mark->name)->uid, mark->modseq);
 	moved_note(x, mark, by);
-	if (is_there)
+	if (is_there && mark->uid > uid)
 		record_move(x, position, mark->uid, mark->modseq);
+	else if (is_there)
+		record_raise(x, position, mark->modseq);
 }
 
 void merge_fold(struct index *x, const struct row_op_value *v, struct catalog_name by)
@@ -379,6 +393,8 @@ static void late_records(const struct index *x, struct late_marks *l)
 				continue;
 			const struct snapshot_moved *m =
 				x->moved_count > 0 ? moved_find(x, name) : NULL;
+			if (m && m->uid == m->origin)
+				m = NULL; /* its UID is that of its append row */
 			if (index_is_late(x, m ? m->by : name, uid) ||
 				(!m && came_with(late, batches, name, uid)))
 				late_add(l, &(struct row_mark){ .name = name,
