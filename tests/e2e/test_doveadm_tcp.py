@@ -5,7 +5,7 @@ import base64
 import socket
 
 from kit import mails
-from kit.doveadm import table
+from kit.doveadm import listable, table
 from kit.doveadm_tcp import HELLO, PASSWORD, Raw, caller, plain, settings
 from kit.instance import free_port_base
 from kit.testenv import Skip
@@ -122,6 +122,28 @@ def test_nonsense_ends_the_connection_and_nothing_else(make):
         raw.send(b"\tu\tstorage status" + b"\ta" * 100 + b"\n")
         assert raw.line() == b""
     assert not instance.problems(), instance.problems()
+
+
+def test_who_has_no_password_says_little(make):
+    instance, port, _ = serving(make)
+    with Raw(port) as raw:
+        try:
+            raw.send((HELLO[:-1] + b"\t" + b"x" * 16000 + b"\n") * 1000)
+        except OSError:
+            pass  # it has hung up already
+        assert len(list(iter(raw.line, b""))) <= 8
+    instance.wait_for_log("too many lines before the password")
+    assert remote(instance, port, "storage", "status").returncode == 0
+
+
+def test_all_users_one_after_the_other(make):
+    users = {f"u{number}@example.test" for number in range(1, 5)}
+    instance, port, _ = serving(make, more=listable(users))
+    for where in ((), ("-S", f"127.0.0.1:{port}")):
+        done = instance.doveadm("metacache", "refresh", "-A", *where)
+        assert done.returncode == 0 and {row["user"] for row in table(done)} == users, (where, done)
+    done = instance.doveadm("metacache", "refresh", "-A", "-S", "127.0.0.1:1")
+    assert done.returncode == 75 and done.stdout == "", done
 
 
 def test_a_reload_changes_the_password(make):

@@ -1,7 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
 """What doveadm prints (Instance.doveadm() runs it)."""
 
+import atexit
+import pathlib
+import shutil
+import tempfile
+
 from kit.waiting import wait_until
+
+
+def listable(users):
+    """Settings with which -A finds these users: a file that auth's own user can read."""
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="pombal-test-users-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    folder.chmod(0o755)
+    path = folder / "users"
+    path.write_text("".join(f"{user}:::::::\n" for user in users))
+    return f"userdb listed {{\n  driver = passwd-file\n  passwd_file_path = {path}\n}}\n"
 
 
 def table(done):

@@ -7,8 +7,8 @@
  *
  * Life:   doveadm_server_open() -> doveadm_server_accept()... -> doveadm_server_close();
  *         doveadm_dial() -> doveadm_client_send(), doveadm_client_line()... -> doveadm_client_close().
- * Limits: lines of DOVEADM_LINE_MAX bytes, 30 s for what comes before a command, an hour between
- *         commands and for one; process_limit times client_limit of `service doveadm` connections, a tenth of
+ * Limits: lines of DOVEADM_LINE_MAX bytes, 30 s and eight lines for what comes before a command, an hour
+ *         between commands, four for one; process_limit times client_limit of `service doveadm` connections, a tenth of
  *         them (four at least) before their password. A wrong password is answered two seconds late and ends the connection.
  * Source: core sheet §8.6. */
 #pragma once

@@ -16,7 +16,9 @@
 
 #define PATIENCE_US  (30 * US_PER_SEC)
 #define PENALTY_US   (2 * US_PER_SEC)
-#define COMMAND_US   (3600 * US_PER_SEC)
+#define IDLE_US      (3600 * US_PER_SEC)
+#define COMMAND_US   (4 * 3600 * US_PER_SEC) /* of the longest one */
+#define LINES_MAX    8 /* before the password: VERSION, STARTTLS, both again, and room */
 #define COMMAND_BYTES 64 /* of the longest name that can be allowed */
 #define CONNECTIONS_MAX 10000
 #define STRANGERS    10 /* one connection of so many may be before its password */
@@ -119,9 +121,11 @@ static enum err take_password(struct op *op, struct connection *c, const struct 
 
 static enum err let_in(struct op *op, struct connection *c)
 {
-	while (!c->is_in) {
+	for (int lines = 0; !c->is_in; lines++) {
 		struct str text;
 		struct doveadm_line line;
+		if (lines == LINES_MAX)
+			return op_fail(op, ERR_LIMIT, "too many lines before the password");
 		TRY(read_line(op, c, &text));
 		TRY(doveadm_parse_line(op, text, &line));
 		if (!c->has_version && line.kind != DOVEADM_VERSION)
@@ -209,7 +213,7 @@ static enum err serve(struct op *op, struct connection *c)
 	TRY(let_in(op, c));
 	for (;;) {
 		struct arena_mark mark = arena_mark(op->arena);
-		op->deadline_us = now_us() + COMMAND_US;
+		op->deadline_us = now_us() + IDLE_US;
 		TRY(serve_one(op, c));
 		arena_rewind(op->arena, mark);
 	}
