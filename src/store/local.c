@@ -448,7 +448,14 @@ static enum err remove_tree(struct op *op, const char *path, struct buf *content
 
 enum err local_remove_dir(struct op *op, const char *dir)
 {
-	return offload_file(op, remove_tree, str_from(dir), NULL);
+	/* Never left to itself: it would take what the next opening of the user writes. */
+	int64_t deadline_us = op->deadline_us;
+	op->deadline_us = TIME_NEVER;
+	task_shield();
+	enum err e = offload_file(op, remove_tree, str_from(dir), NULL);
+	task_unshield();
+	op->deadline_us = deadline_us;
+	return e;
 }
 
 void local_remove(struct op *op, struct user *u, struct catalog_guid mailbox)

@@ -55,7 +55,7 @@ void local_close(struct local *l);
 char *local_dir_of(const struct user *u, struct catalog_guid mailbox);
 /* WAITS. Removes the files of a mailbox that was deleted. */
 void local_remove(struct op *op, struct user *u, struct catalog_guid mailbox);
-/* WAITS. Removes a directory and all below it. */
+/* WAITS. Removes a directory and all below it; to its end, whatever the deadline. */
 enum err local_remove_dir(struct op *op, const char *dir);
 
 /* WAITS for large mails. Appends the summary of a mail. */

@@ -239,6 +239,18 @@ static void place_release(struct offload_job *job)
 	mem_free(j);
 }
 
+/* WAITS. Never left halfway: what took its place when he was let go would be under who opens him. */
+static enum err place_to_the_end(struct op *op, struct place_job *j)
+{
+	int64_t deadline_us = op->deadline_us;
+	op->deadline_us = TIME_NEVER;
+	task_shield();
+	enum err e = offload(op, OFFLOAD_DISK, &j->job);
+	task_unshield();
+	op->deadline_us = deadline_us;
+	return e;
+}
+
 /* WAITS. */
 static enum err place_all(struct receipt *r)
 {
@@ -259,7 +271,7 @@ static enum err place_all(struct receipt *r)
 		(void)snprintf(
 			j->kept[j->kept_count++], sizeof(*j->kept), "%.*s", STRF(buf_str(&hex)));
 	}
-	TRY(offload(r->op, OFFLOAD_DISK, &j->job));
+	TRY(place_to_the_end(r->op, j));
 	enum err e = j->result;
 	if (e != ERR_NONE)
 		e = op_fail(r->op, ERR_UNAVAILABLE, "%s", j->text);
@@ -278,10 +290,8 @@ static void clean_up(struct receipt *r)
 	op_init(&own, &arena, NULL, TIME_NEVER);
 	file_close_fd(&r->fd);
 	mem_free(r->piece);
-	task_shield();
 	if (local_remove_dir(&own, r->dir) != ERR_NONE)
 		op_forgive(&own); /* the next pull begins with that, and so does forgetting him */
-	task_unshield();
 	mem_free(r->dir);
 }
 

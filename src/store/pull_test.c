@@ -194,12 +194,31 @@ static void who_is_in_use_is_left_alone_in(struct pair *p)
 	assert_same(p->b, is);
 }
 
+/* A removal or a change of places that went on when he was let go would take what the next opening writes. */
+static void disk_work_is_never_left_halfway_in(struct pair *p)
+{
+	struct str is = begin(p), parcel = pack(p->a);
+	assert_ok(receive(p->b, parcel, parcel.n));
+	p->b->op.deadline_us = now_us();
+	enum err e = metacache_drop_sent(&p->b->op, p->b->store, USER);
+	assert_err(e, ERR_TIMEOUT); /* the lock, or the look, is what had no time */
+	op_forgive(&p->b->op);
+	char *dir = user_dir(p->b->store, USER);
+	assert_ok(local_remove_dir(&p->b->op, dir));
+	p->b->op.deadline_us = TIME_NEVER;
+	assert_int_not_equal(access(dir, F_OK), 0);
+	mem_free(dir);
+	come(p->b);
+	assert_same(p->b, is);
+}
+
 PAIR_TEST(what_came_is_current)
 PAIR_TEST(damage_is_refused)
 PAIR_TEST(old_files_cost_only_reading)
 PAIR_TEST(flags_that_only_this_host_knows_stay)
 PAIR_TEST(flags_of_a_dead_process_come_along)
 PAIR_TEST(who_is_in_use_is_left_alone)
+PAIR_TEST(disk_work_is_never_left_halfway)
 
 int main(void)
 {
@@ -210,6 +229,7 @@ int main(void)
 		cmocka_unit_test(flags_that_only_this_host_knows_stay),
 		cmocka_unit_test(flags_of_a_dead_process_come_along),
 		cmocka_unit_test(who_is_in_use_is_left_alone),
+		cmocka_unit_test(disk_work_is_never_left_halfway),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
