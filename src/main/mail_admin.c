@@ -289,7 +289,7 @@ enum err mail_admin_answer(struct op *op, const struct mail_admin_parts *parts,
 	struct str command = STR_NONE;
 	struct admin_call c = { .store = parts->store,
 		.imap = parts->imap,
-		.config = parts->config,
+		.config = config_ref(parts->config),
 		.slot = parts->slot,
 		.reply = reply };
 	(void)ipc_get_str(request, "command", &command); /* absent: no such command */
@@ -306,7 +306,9 @@ enum err mail_admin_answer(struct op *op, const struct mail_admin_parts *parts,
 			ipc_put_str(reply, "error", str_from(op->failure.text));
 		put_text(op, reply, buf_str(&c.out));
 		buf_done(&c.out);
+		config_unref(c.config);
 		return ERR_NONE; /* the failure travels with its lines */
 	}
+	config_unref(c.config);
 	return op_fail(op, ERR_UNSUPPORTED, "a mail worker knows no command %.*s", STRF(command));
 }

@@ -12,10 +12,10 @@ struct config;
 struct imap;
 struct store;
 
-/* Of the worker that answers; borrowed. */
+/* Of the worker that answers; borrowed. A reload may give it another service, and NULL says that it stops. */
 struct mail_admin_parts {
 	struct store *store;
-	struct imap *imap;
+	struct imap *const *imap;
 	struct config *config;
 	uint32_t slot;
 };

@@ -12,8 +12,8 @@ struct store;
 
 struct admin_call {
 	struct store *store;
-	struct imap *imap;
-	struct config *config;
+	struct imap *const *imap; /* NULL behind it: the worker stops, and the store may have gone */
+	struct config *config;    /* a reference */
 	struct ipc_message *reply; /* a stream puts its descriptor there itself */
 	uint32_t slot;
 	struct str user, mailbox, options;

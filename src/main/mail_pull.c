@@ -109,7 +109,9 @@ static enum err end_and_pack(struct op *op, struct admin_call *c, struct metacac
 	enum err e = ERR_CONFLICT;
 	while (e == ERR_CONFLICT && now_us() < until_us) {
 		op_forgive(op);
-		imap_kick(c->imap, c->user);
+		if (!*c->imap)
+			return op_fail(op, ERR_UNAVAILABLE, "the worker stops");
+		imap_kick(*c->imap, c->user);
 		op->deadline_us = until_us;
 		e = user_wait_idle(op, c->store, c->user);
 		op->deadline_us = deadline_us;

@@ -146,7 +146,7 @@ static enum err take_command(struct op *op, struct mail_role *r, const struct ip
 	if (ipc_get_str(request, "user", &user))
 		TRY(check_home(op, r, user));
 	struct mail_admin_parts parts = {
-		.store = r->store, .imap = r->imap, .config = r->config, .slot = r->slot
+		.store = r->store, .imap = &r->imap, .config = r->config, .slot = r->slot
 	};
 	return mail_admin_answer(op, &parts, request, reply);
 }

@@ -423,9 +423,14 @@ enum err user_forget_local(struct op *op, struct store *s, struct str name)
 enum err user_wait_idle(struct op *op, struct store *s, struct str name)
 {
 	struct user *u;
-	while ((u = map_get(&s->users, name)) != NULL && (u->state != OPEN || u->refs > 0))
-		TRY(task_sleep(op, IDLE_POLL_US));
-	return ERR_NONE;
+	enum err e = ERR_NONE;
+	s->background++; /* store_close() waits for us, and we end when it does */
+	while (e == ERR_NONE && (u = map_get(&s->users, name)) != NULL &&
+		(u->state != OPEN || u->refs > 0))
+		e = s->is_closing ? op_fail(op, ERR_UNAVAILABLE, "the store is closing")
+				  : task_sleep(op, IDLE_POLL_US);
+	store_background_end(s);
+	return e;
 }
 
 struct str user_name(const struct user *u)

@@ -9,7 +9,7 @@ import threading
 import time
 
 from faults.clouds_kit import Cloud
-from kit.doveadm import table
+from kit.doveadm import listable, table
 from kit.doveadm_tcp import PASSWORD, Raw, settings
 from kit.instance import free_port_base
 from takeover.backends import (
@@ -25,11 +25,11 @@ HEADER = struct.Struct("<8sB7x16sQ")
 END, SNAPSHOT, LOG, SUMMARIES = range(4)
 
 
-def pair(make):
+def pair(make, more=""):
     """(a backend that serves other hosts, another one, the address of the first)"""
     port = free_port_base()
     first = Cloud(make, f"{SURE}hostname = backend-1\n{settings(port)}", 20)
-    second = Cloud(make, f"{SURE}hostname = backend-2\ndoveadm_password = {PASSWORD}\n", 20, beside=first)
+    second = Cloud(make, f"{SURE}hostname = backend-2\ndoveadm_password = {PASSWORD}\n{more}", 20, beside=first)
     return first, second, f"127.0.0.1:{port}"
 
 
@@ -139,6 +139,27 @@ def test_who_is_in_use_here_is_not_pulled(make):
     end(a, b)
 
 
+def test_all_users_are_pulled_but_those_in_use(make):
+    names = [f"u{number}@example.test" for number in range(1, 6)]
+    a, b, source = pair(make, listable(names))
+    users = [with_history(a) for _ in range(3)]
+    for user, _ in users:
+        let_go(a, user)
+    busy, picture = users[0]
+    with log_in(b.instance, busy) as client:
+        client.select()
+        done = b.instance.doveadm("metacache", "pull", "-A", source)
+        assert_follows(Picture(client), picture)
+    rows = {row["user"]: row for row in table(done)}
+    assert done.returncode == 65 and set(rows) == set(names), done
+    assert rows.pop(busy)["result"] == "conflict" and {row["result"] for row in rows.values()} == {"done"}, done
+    for user, picture in users:
+        assert (int(rows[user]["mailboxes"]) >= 2) if user in rows else user == busy
+        assert_follows(look(b, user), picture, is_equal=True)
+        assert_verified(b, user)
+    end(a, b)
+
+
 # ---- sources that are none
 
 
@@ -184,7 +205,8 @@ def whole(files):
 class Impostor:
     """A host that knows the password and sends what it likes."""
 
-    def __init__(self, data, promised=None):
+    def __init__(self, data, promised=None, before_version=None):
+        self.before_version = before_version
         self.reply = b"stream\t%d\n" % (len(data) if promised is None else promised) + data + b"\n+\n"
         if promised is not None:
             self.reply = self.reply[: -len(b"\n+\n")]
@@ -205,6 +227,8 @@ class Impostor:
         with connection, connection.makefile("rb") as lines:
             connection.settimeout(30)
             lines.readline()
+            if self.before_version:
+                self.before_version()
             connection.sendall(b"VERSION\tdoveadm-client\t1\t0\n")
             lines.readline()
             connection.sendall(b"+\n")
@@ -255,6 +279,24 @@ def test_what_is_wrong_is_refused_or_costs_nothing_but_a_base(make):
         assert_verified(b, user)
         let_go(b, user)
     end(a, b)
+
+
+def test_a_reload_while_a_source_lets_wait(make):
+    a, b, source = pair(make)
+    user, picture = with_history(a)
+    let_go(a, user)
+    assert b.instance.doveadm("reload").returncode == 0
+    with Impostor(b"", 100, before_version=lambda: reload_twice(b.instance)) as address:
+        done = pull(b, user, address)
+    assert done.returncode == 75 and "closed the connection" in done.stderr, done
+    assert_follows(look(b, user), picture, is_equal=True)
+    end(a, b)
+
+
+def reload_twice(instance):
+    for _ in range(2):
+        done = instance.doveadm("reload")
+        assert done.returncode == 0, done
 
 
 class Breaking:
