@@ -165,8 +165,9 @@ class Instance:
         self.start()
 
     def kill(self):
-        """kill -9 of everything at once, as at the end of a machine's life (but for its cache)."""
-        pids = [self.pid] + [pid for pid, _ in self.processes()]
+        """kill -9 of everything at once, as at the end of a machine's life (but for its cache). All stand
+        still first: children whose master goes before them would close what they have open."""
+        pids = self.freeze()
         for pid in pids:
             kill_process(pid)
         wait_until(lambda: not any(is_running(pid) for pid in pids), "killed processes have gone")
@@ -176,16 +177,18 @@ class Instance:
         return _is_ours(self.pid, self.dir) and is_running(self.pid)
 
     def freeze(self):
-        """Everything stands still, as when a host is paused; thaw() lets it go on."""
-        self._signal_all(signal.SIGSTOP, [self.pid, *(pid for pid, _ in self.processes())])
+        """Everything stands still, as when a host is paused; thaw() lets it go on. Who that is. The master
+        first, so that nobody is started meanwhile."""
+        kill_process(self.pid, signal.SIGSTOP)
+        children = [pid for pid, _ in self.processes()]
+        for pid in children:
+            kill_process(pid, signal.SIGSTOP)
+        return [self.pid, *children]
 
     def thaw(self):
         """The master last, so that it finds its children alive."""
-        self._signal_all(signal.SIGCONT, [*(pid for pid, _ in self.processes()), self.pid])
-
-    def _signal_all(self, number, pids):
-        for pid in pids:
-            os.kill(pid, number)
+        for pid in (*(pid for pid, _ in self.processes()), self.pid):
+            kill_process(pid, signal.SIGCONT)
 
     def move(self):
         """As if another host takes its users over: another directory and name, the same clouds. From the
@@ -356,8 +359,9 @@ def is_running(pid):
         return False
 
 
-def kill_process(pid):
+def kill_process(pid, number=signal.SIGKILL):
+    """The signal, to somebody who may be gone."""
     try:
-        os.kill(pid, signal.SIGKILL)
+        os.kill(pid, number)
     except ProcessLookupError:
         pass
