@@ -17,18 +17,33 @@ static bool is_root(const struct user_head *head)
 	return memcmp(&head->mailbox, &root_scope, sizeof(root_scope)) == 0;
 }
 
-bool root_is_whole(const struct user *u)
+/* The head of the root scope, if there is one and somebody closed it with what the tree is. */
+static const struct user_head *closed_with_this(const struct user *u)
 {
 	const struct user_head *last = NULL;
 	for (size_t i = 0; i < u->head_count; i++) {
 		if (!is_root(&u->heads[i]))
 			continue;
 		if (last)
-			return false;
+			return NULL;
 		last = &u->heads[i];
 	}
-	return last && !last->head.is_open && last->head.late_ms == 0 &&
-	       name_cmp(last->head.cover, u->tree.cover) == 0;
+	bool is_this =
+		last && !last->head.is_open && name_cmp(last->head.cover, u->tree.cover) == 0;
+	return is_this ? last : NULL;
+}
+
+bool root_is_whole(const struct user *u)
+{
+	const struct user_head *last = closed_with_this(u);
+	return last && last->head.late_ms == 0;
+}
+
+/* Is there nothing to tell the next? */
+static bool is_told(const struct user *u)
+{
+	const struct user_head *last = closed_with_this(u);
+	return u->tree.ops == 0 && last && (last->head.late_ms == 0 || tree_late_ms(u) > 0);
 }
 
 bool root_is_behind(const struct user *u)
@@ -46,7 +61,8 @@ bool root_is_behind(const struct user *u)
 void root_close(struct batch *b, struct user *u)
 {
 	AUTO_BUF(head, 0);
-	if (u->tree.ops == 0 && root_is_whole(u))
+	tree_put_purges(b);
+	if (is_told(u))
 		return;
 	if (root_is_behind(u)) { /* its head stays, so that the next login reads the journal */
 		if (u->has_claimed_root)
@@ -54,9 +70,10 @@ void root_close(struct batch *b, struct user *u)
 		return;
 	}
 	tree_encode(&u->tree, &head);
-	bool is_due = u->tree.ops > 16 + u->tree.names.count / 16;
+	/* What came late lies below the cover, by which the next would take an older root head for whole. */
+	bool is_due = u->tree.ops > 16 + u->tree.names.count / 16 || u->tree.has_late;
 	if (head.n > CATALOG_VALUE_MAX || (head.n > ROOT_SMALL && !is_due)) {
-		if (u->has_claimed_root)
+		if (u->has_claimed_root && !u->tree.has_late)
 			tree_release(b, u);
 		return;
 	}

@@ -160,10 +160,10 @@ static void node_add(struct tree *t, const struct head_mailbox *m)
 	t->last_uid_validity = MAX(t->last_uid_validity, n->uid_validity);
 }
 
-static void node_rename(struct tree *t, struct tree_node *n, struct str name, uint64_t stamp)
+static bool node_rename(struct tree *t, struct tree_node *n, struct str name, uint64_t stamp)
 {
 	if (stamp <= n->stamp)
-		return;
+		return false;
 	struct str before = n->name;
 	name_let_go(t, n);
 	n->stamp = stamp;
@@ -175,9 +175,10 @@ static void node_rename(struct tree *t, struct tree_node *n, struct str name, ui
 		name_take(t, n);
 	}
 	str_disown(before);
+	return true;
 }
 
-static void subscription_set(struct tree *t, struct str name, bool is_on, uint64_t stamp)
+static bool subscription_set(struct tree *t, struct str name, bool is_on, uint64_t stamp)
 {
 	struct tree_subscription *s = map_get(&t->subscriptions, name);
 	if (!s) {
@@ -185,10 +186,11 @@ static void subscription_set(struct tree *t, struct str name, bool is_on, uint64
 		s->name = str_own(name);
 		(void)map_set(&t->subscriptions, s->name, s);
 	}
-	if (stamp < s->stamp)
-		return;
+	if (stamp < s->stamp || (stamp == s->stamp && is_on == s->is_on))
+		return false;
 	s->stamp = stamp;
 	s->is_on = is_on;
+	return true;
 }
 
 static struct catalog_guid guid_of(struct row_id id)
@@ -198,41 +200,61 @@ static struct catalog_guid guid_of(struct row_id id)
 	return guid;
 }
 
-static enum err fold_op(struct tree *t, struct row_op_value *v, uint64_t stamp)
+/* INBOX alone is created under one GUID twice: by who was not told that it had been. */
+static bool fold_create(struct tree *t, const struct row_op_value *v, uint64_t stamp)
 {
+	struct tree_node *n = tree_find_guid(t, guid_of(v->mailbox));
+	uint32_t before = n ? n->uid_validity : 0;
+	if (n) {
+		n->uid_validity = MAX(n->uid_validity, v->uid_validity);
+		t->last_uid_validity = MAX(t->last_uid_validity, v->uid_validity);
+		return n->uid_validity != before;
+	}
+	node_add(t, &(struct head_mailbox){ .guid = v->mailbox,
+			    .name = v->name,
+			    .special_use = v->special_use,
+			    .uid_validity = v->uid_validity,
+			    .stamp = stamp });
+	return true;
+}
+
+static bool fold_renames(struct tree *t, struct row_op_value *v, uint64_t stamp)
+{
+	bool is_news = false;
 	struct tree_node *n;
 	struct row_rename rename;
+	while (row_rename_next(&v->renames, &rename))
+		if ((n = tree_find_guid(t, guid_of(rename.mailbox))) != NULL)
+			is_news |= node_rename(t, n, rename.name, stamp);
+	return is_news;
+}
+
+static bool fold_remove(struct tree *t, const struct row_op_value *v, uint64_t stamp)
+{
+	struct tree_node *n = tree_find_guid(t, guid_of(v->mailbox));
+	if (!n || n->is_removed)
+		return false;
+	n->is_removed = true;
+	n->stamp = MAX(n->stamp, stamp);
+	name_let_go(t, n);
+	name_give_back(t, n->name);
+	return true;
+}
+
+static enum err fold_op(struct tree *t, struct row_op_value *v, uint64_t stamp, bool *out_is_news)
+{
 	switch (v->op) {
 	case ROW_TREE_CREATE:
-		/* INBOX alone is created under one GUID twice: by who was not told that it had been. */
-		n = tree_find_guid(t, guid_of(v->mailbox));
-		if (n) {
-			n->uid_validity = MAX(n->uid_validity, v->uid_validity);
-			t->last_uid_validity = MAX(t->last_uid_validity, v->uid_validity);
-		} else {
-			node_add(t, &(struct head_mailbox){ .guid = v->mailbox,
-					    .name = v->name,
-					    .special_use = v->special_use,
-					    .uid_validity = v->uid_validity,
-					    .stamp = stamp });
-		}
+		*out_is_news = fold_create(t, v, stamp);
 		return ERR_NONE;
 	case ROW_TREE_RENAME:
-		while (row_rename_next(&v->renames, &rename))
-			if ((n = tree_find_guid(t, guid_of(rename.mailbox))) != NULL)
-				node_rename(t, n, rename.name, stamp);
+		*out_is_news = fold_renames(t, v, stamp);
 		return ERR_NONE;
 	case ROW_TREE_REMOVE:
-		n = tree_find_guid(t, guid_of(v->mailbox));
-		if (n && !n->is_removed) {
-			n->is_removed = true;
-			n->stamp = MAX(n->stamp, stamp);
-			name_let_go(t, n);
-			name_give_back(t, n->name);
-		}
+		*out_is_news = fold_remove(t, v, stamp);
 		return ERR_NONE;
 	case ROW_TREE_SUBSCRIBE:
-		subscription_set(t, v->name, v->is_on, stamp);
+		*out_is_news = subscription_set(t, v->name, v->is_on, stamp);
 		return ERR_NONE;
 	case ROW_EXPUNGE:
 	case ROW_FLAGS:
@@ -251,14 +273,16 @@ static enum err fold_op(struct tree *t, struct row_op_value *v, uint64_t stamp)
 enum err tree_fold(struct tree *t, const struct catalog_row *row)
 {
 	struct row_op_value v;
+	bool is_news = false;
 	if (row->kind != CATALOG_OP)
 		return ERR_CORRUPT;
 	TRY(row_op_decode(row->value, &v));
-	TRY(fold_op(t, &v, name_stamp(row->name)));
-	if (name_cmp(row->name, t->cover) > 0) {
+	TRY(fold_op(t, &v, name_stamp(row->name), &is_news));
+	bool is_late = name_cmp(row->name, t->cover) <= 0;
+	if (!is_late)
 		t->cover = row->name;
-		t->ops++;
-	}
+	t->has_late = t->has_late || (is_late && is_news);
+	t->ops += is_news || !is_late;
 	return ERR_NONE;
 }
 
@@ -276,7 +300,7 @@ enum err tree_decode(struct op *op, struct tree *t, struct str root_head)
 		node_add(t, &m);
 	struct head_subscription s;
 	while (head_root_next_subscription(&root.rest, &s))
-		subscription_set(t, s.name, s.is_on, s.stamp);
+		(void)subscription_set(t, s.name, s.is_on, s.stamp);
 	return ERR_NONE;
 }
 

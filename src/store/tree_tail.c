@@ -8,17 +8,10 @@
 
 static const struct catalog_guid root_scope;
 
-struct removal {
-	struct catalog_guid mailbox;
-	struct catalog_name name; /* what came later is not lost with it */
-};
 struct tail {
 	struct user *user;
-	bool is_taking; /* others left their head */
-	/* of mailboxes that others removed: their garbage may be missing */
-	struct removal *removed;
-	size_t removed_count;
-	struct arena *arena;
+	bool is_taking;   /* others left their head */
+	bool has_removal; /* of somebody else */
 };
 
 static bool is_root(const struct catalog_guid *guid)
@@ -26,26 +19,33 @@ static bool is_root(const struct catalog_guid *guid)
 	return memcmp(guid, &root_scope, sizeof(root_scope)) == 0;
 }
 
-static void note_removal(struct tail *t, const struct catalog_row *row)
+/* The mailbox that the row removes, if it is there. */
+static struct tree_node *removed_by(const struct tree *t, const struct catalog_row *row)
 {
 	struct row_op_value v;
+	struct catalog_guid guid;
 	if (row_op_decode(row->value, &v) != ERR_NONE || v.op != ROW_TREE_REMOVE)
-		return;
-	t->removed = arena_grow(t->arena, t->removed, t->removed_count * sizeof(*t->removed),
-		(t->removed_count + 1) * sizeof(*t->removed));
-	struct removal *r = &t->removed[t->removed_count++];
-	memcpy(r->mailbox.bytes, v.mailbox.bytes, sizeof(r->mailbox.bytes));
-	r->name = row->name;
+		return NULL;
+	memcpy(guid.bytes, v.mailbox.bytes, sizeof(guid.bytes));
+	struct tree_node *n = tree_find_guid(t, guid);
+	return n && !n->is_removed ? n : NULL;
 }
 
 static enum err fold_row(struct op *op, const struct catalog_row *row, void *arg)
 {
 	struct tail *t = arg;
 	struct user *u = t->user;
-	if (t->is_taking && name_writer(row->name) != u->writer)
-		note_removal(t, row);
+	struct tree_node *n = NULL;
+	if (name_writer(row->name) != u->writer && !catalog_is_atomic(u->store->catalog))
+		n = removed_by(&u->tree, row);
 	enum err e = tree_fold(&u->tree, row);
-	return e == ERR_NONE ? e : op_fail(op, e, "a row of the mailbox tree cannot be folded");
+	if (e != ERR_NONE)
+		return op_fail(op, e, "a row of the mailbox tree cannot be folded");
+	if (n) {
+		n->purge = row->name;
+		t->has_removal = true;
+	}
+	return ERR_NONE;
 }
 
 static bool has_open_heads(const struct user *u)
@@ -57,26 +57,45 @@ static bool has_open_heads(const struct user *u)
 	return false;
 }
 
-/* WAITS. */
-static enum err take_over(struct op *op, struct tail *t)
+/* What was saved there after the row's name is rescued by the purge, so it must not be missing. */
+void tree_put_purges(struct batch *b)
 {
-	struct user *u = t->user;
+	struct user *u = b->user;
+	struct catalog_name queued = user_mint(u);
+	for (size_t i = 0; i < u->tree.node_count; i++) {
+		const struct tree_node *n = u->tree.nodes[i];
+		if (!name_is_none(n->purge))
+			batch_garbage(b, STORE_PURGE_OBJECT, n->guid, 0, n->purge, queued);
+	}
+}
+
+/* WAITS. */
+static enum err queue_purges(struct op *op, struct user *u)
+{
 	TRY(store_check_clock(op, u->store)); /* before names are given */
 	struct batch *b = batch_new(u);
-	struct catalog_name queued = user_mint(u);
-	bool is_atomic = catalog_is_atomic(u->store->catalog);
-	for (size_t i = 0; i < t->removed_count && !is_atomic; i++)
-		batch_garbage(b, STORE_PURGE_OBJECT, t->removed[i].mailbox, 0, t->removed[i].name,
-			queued);
-	if (!is_atomic && user_has_living(u, root_scope)) {
+	tree_put_purges(b);
+	TRY(user_write(op, u, b));
+	for (size_t i = 0; i < u->tree.node_count; i++)
+		u->tree.nodes[i]->purge = (struct catalog_name){ { 0 } };
+	return ERR_NONE;
+}
+
+/* WAITS. Also somebody who is dead, and was not told that a change is done, may have it on its way: whoever
+ * comes in the next minutes looks, so that all show the same. */
+static enum err take_over(struct op *op, struct user *u)
+{
+	TRY(store_check_clock(op, u->store)); /* before names are given */
+	struct batch *b = batch_new(u);
+	if (!catalog_is_atomic(u->store->catalog))
 		u->tree_late_ms = (now_wall_us() + STORE_LATE_US(u->store)) / US_PER_MS;
+	if (user_has_living(u, root_scope) && !catalog_is_atomic(u->store->catalog))
 		tree_put_open_head(b, u);
-	}
 	user_delete_foreign_heads(b, root_scope, true, RANK_LAST_HEADS);
 	return user_write(op, u, b);
 }
 
-static int64_t tree_late_ms(const struct user *u)
+int64_t tree_late_ms(const struct user *u)
 {
 	return user_late_ms(u, root_scope, u->tree_late_ms, u->tree_seen_ms);
 }
@@ -107,9 +126,11 @@ static enum err read_tail(struct op *op, struct tail *t)
 
 enum err tree_read_tail(struct op *op, struct user *u)
 {
-	struct tail t = { .user = u, .arena = op->arena };
+	struct tail t = { .user = u };
 	TRY(read_tail(op, &t));
-	return t.is_taking ? take_over(op, &t) : ERR_NONE;
+	if (t.has_removal)
+		TRY(queue_purges(op, u));
+	return t.is_taking ? take_over(op, u) : ERR_NONE;
 }
 
 /* Sessions of mailboxes that others removed end. */
@@ -125,14 +146,16 @@ static void tell_removed(struct user *u)
 
 enum err tree_refresh(struct op *op, struct user *u)
 {
-	struct tail t = { .user = u, .arena = op->arena };
+	struct tail t = { .user = u };
 	TRY(task_mutex_lock(op, &u->tree_lock));
 	enum err e = read_tail(op, &t);
 	if (e == ERR_NONE) {
 		tell_removed(u);
+		if (t.has_removal)
+			e = queue_purges(op, u);
 		/* Who has changed nothing leaves it to the next who does. */
-		if (t.is_taking && u->has_claimed_root)
-			e = take_over(op, &t);
+		if (e == ERR_NONE && t.is_taking && u->has_claimed_root)
+			e = take_over(op, u);
 	}
 	task_mutex_unlock(&u->tree_lock);
 	return e;

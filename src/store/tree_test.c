@@ -61,7 +61,8 @@ static void a_login_reads_the_heads_alone(struct world *w)
 	assert_true(w->user->tree.ops > 0);
 	assert_str(list_names(w), STR("INBOX:5 Junk:1 Sent:5 a:5 b:1 "));
 	world_reopen(w, WORLD_STOP);
-	assert_true(root_is_whole(w->user));
+	/* Where the dead may have something on its way, the next look for it (tree_late_test.c). */
+	assert_true(root_is_whole(w->user) == catalog_is_atomic(w->catalog));
 	assert_int_equal(w->user->tree.ops, 0);
 	assert_str(list_names(w), STR("INBOX:5 Junk:1 Sent:5 a:5 b:1 "));
 }

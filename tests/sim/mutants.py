@@ -79,7 +79,8 @@ MUTANTS = {
         "\tif (s.is_committed && t->own.bytes[0] > 200) {", ()),
     "subscription-order": (
         "the first change of a subscription wins",
-        "\tif (stamp < s->stamp)\n", "\tif (s->stamp > 0 && stamp > s->stamp)\n", ()),
+        "\tif (stamp < s->stamp || (stamp == s->stamp && is_on == s->is_on))\n",
+        "\tif (s->stamp > 0 && stamp > s->stamp)\n", ()),
     "told-too-early": (
         "an expunge is told while sequence numbers must stay",
         "\tif (may_expunge)\n\t\tv->told_expunges", "\tif (true)\n\t\tv->told_expunges", ()),
