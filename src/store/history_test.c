@@ -152,6 +152,29 @@ static void flags_that_were_given_up_do_not_come_back(struct world *w)
 	}
 }
 
+/* An open head that is written again, for more UIDs, does not say that flags which wait are durable. */
+static void flags_that_wait_are_above_what_a_head_says(struct world *w)
+{
+	struct mailbox *m = world_box(w, "INBOX");
+	world_append(w, m, "x");
+	mailbox_unref(m);
+	world_reopen(w, WORLD_STOP);
+	m = world_box(w, "INBOX");
+	struct view *v = world_view(w, m);
+	world_flags(w, v, 1, 1, FLAGS_ADD, MAIL_SEEN);
+	uint64_t told = index_modseq(m->index);
+	world_append(w, m, "y");
+	view_close(v);
+	mailbox_unref(m);
+	change_host(w, WORLD_CRASH, "other");
+	m = world_box(w, "INBOX");
+	assert_int_equal(index_hot(m->index, 0)->flags, 0);
+	assert_int_equal(index_settle_modseq(m->index, told), 0);
+	assert_ok(mailbox_verify(&w->op, m));
+	mailbox_unref(m);
+}
+
+SCENARIO(flags_that_wait_are_above_what_a_head_says)
 SCENARIO(an_old_log_does_not_stand_for_another_hosts_flags)
 SCENARIO(flags_that_were_given_up_do_not_come_back)
 
@@ -257,6 +280,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_an_old_log_does_not_stand_for_another_hosts_flags),
+		cmocka_unit_test(test_flags_that_wait_are_above_what_a_head_says),
 		cmocka_unit_test(test_flags_that_were_given_up_do_not_come_back),
 		cmocka_unit_test(test_a_frozen_view_goes_on),
 		cmocka_unit_test(test_a_frozen_view_is_checked),

@@ -220,6 +220,17 @@ uint64_t mailbox_next_modseq(struct mailbox *m, uint64_t *last)
 	return *last;
 }
 
+/* All that is at or below it is durable: flag changes that were told and wait for the journal are above. */
+static uint64_t durable_modseq(const struct mailbox *m)
+{
+	const struct str *words;
+	size_t count = index_keywords(m->index, &words);
+	struct str rest = buf_str(&m->pending);
+	struct row_flags_group first;
+	uint64_t modseq = index_modseq(m->index);
+	return row_flags_next(&rest, count, &first) ? MIN(modseq, first.modseq - 1) : modseq;
+}
+
 static void head_encode(const struct mailbox *m, bool is_open, struct buf *out)
 {
 	struct mailbox_status s;
@@ -231,7 +242,7 @@ static void head_encode(const struct mailbox *m, bool is_open, struct buf *out)
 		.next_uid = next_uid,
 		.limit_uid = is_open ? MAX(m->limit_uid, next_uid) : next_uid,
 		.recent_uid = index_recent_uid(m->index),
-		.modseq = index_modseq(m->index),
+		.modseq = is_open ? durable_modseq(m) : index_modseq(m->index),
 		.counters = { s.messages, s.unseen, s.deleted, s.recent, s.bytes_virtual },
 		.cover = index_cover(m->index),
 		.host = hash_stable(m->user->store->settings.host),

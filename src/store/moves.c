@@ -13,7 +13,8 @@
  * its way: somebody who came between, and died too, may have asked for one while the commit was not there yet.
  * His floor rows, in the source or in the target, tell that he was there; one in the target that covers the
  * commit says that he had seen it. If not, the mails stay in both, or here alone once the void arrives. Who
- * ended his takeover of the source and left the intent there (the mover may live, to him) asked for no void.
+ * ended his takeover of the source and left the intent there (the mover may live, to him) asked for no void, nor
+ * did he whose heads say that his host is another than the mover's.
  *
  * The target's write lock is not needed: its rows of this batch are his, and the void of a batch that has
  * no commit row changes nothing that anybody sees. */
@@ -29,6 +30,7 @@ struct witness {
 };
 struct search {
 	struct arena *arena;
+	const struct user *user;
 	struct row_id batch;
 	uint32_t mover, own;
 	struct catalog_name intent, commit;
@@ -48,11 +50,23 @@ static struct witness *witness_of(struct search *s, uint32_t writer)
 	return &s->witnesses[s->count++];
 }
 
+/* 0: no head of his is there. */
+static uint64_t host_of(const struct user *u, uint32_t writer)
+{
+	for (size_t i = 0; i < u->head_count; i++)
+		if (u->heads[i].writer == writer)
+			return u->heads[i].head.host;
+	return 0;
+}
+
 static void note_floor(
 	struct search *s, const struct catalog_row *row, const struct row_op_value *v)
 {
 	uint32_t writer = name_writer(row->name);
 	if (writer == s->mover || writer == s->own)
+		return;
+	uint64_t host = host_of(s->user, writer), movers_host = host_of(s->user, s->mover);
+	if (host != 0 && movers_host != 0 && host != movers_host)
 		return;
 	struct witness *w = witness_of(s, writer);
 	struct str marks = v->marks;
@@ -87,9 +101,9 @@ static enum err search_row(struct op *op, const struct catalog_row *row, void *a
 }
 
 /* WAITS. What `guid` has since the intent row. */
-static enum err search(
-	struct op *op, struct search *s, const struct user *u, struct catalog_guid guid)
+static enum err search(struct op *op, struct search *s, struct catalog_guid guid)
 {
+	const struct user *u = s->user;
 	return catalog_read_rows(op, u->store->catalog, u->name, guid, 0, user_last_bucket(u, guid),
 		s->intent, search_row, s);
 }
@@ -157,6 +171,7 @@ enum err tail_settle_intent(struct op *op, struct batch *b, struct tail *t,
 	bool is_old =
 		(int64_t)name_ms(row->name) + INTENT_AGE_MS < now_wall_us() / (int64_t)US_PER_MS;
 	struct search s = { .arena = t->arena,
+		.user = u,
 		.batch = v.batch,
 		.mover = name_writer(row->name),
 		.own = u->writer,
@@ -164,10 +179,10 @@ enum err tail_settle_intent(struct op *op, struct batch *b, struct tail *t,
 		.is_target = true };
 	struct catalog_guid target;
 	memcpy(target.bytes, v.mailbox.bytes, sizeof(target.bytes));
-	TRY(search(op, &s, u, target));
+	TRY(search(op, &s, target));
 	s.is_target = false;
 	if (s.is_committed && !s.is_void)
-		TRY(search(op, &s, u, m->guid));
+		TRY(search(op, &s, m->guid));
 	/* An old one that somebody else left: what became of the copies since is not known. */
 	if (s.is_committed && !s.is_void && (his || !is_old)) {
 		if (!may_void(&s, !his))

@@ -179,11 +179,65 @@ static void another_host_does_all_or_nothing(void **state)
 	world_is_loose = false;
 }
 
+/* Another host's opening is interrupted: it asks for no void of a batch whose writer it takes for alive, so
+ * who comes next to the mover's host finishes the move. False: nothing of it was held any more. */
+static bool a_stranger_opens_in_vain(struct pair *p, int64_t move_at, int64_t open_at)
+{
+	struct mailbox *m;
+	fill(p->a);
+	hold_from(p->a, move_at);
+	(void)move_all(p->a);
+	op_forgive(&p->a->op);
+	no_faults(p->a);
+	world_crash(p->a);
+	size_t of_move = catalog_fault_late(p->a->catalog);
+	world_open_store(p->b);
+	hold_from(p->b, open_at);
+	if (mailbox_open(&p->b->op, p->b->user, STR("INBOX"), &m) == ERR_NONE)
+		mailbox_unref(m);
+	op_forgive(&p->b->op);
+	no_faults(p->b);
+	world_crash(p->b);
+	bool is_any = catalog_fault_late(p->a->catalog) > of_move;
+	assert_ok(catalog_fault_replay_first(&p->a->op, p->a->catalog, of_move));
+	world_open_store(p->a);
+	assert_int_equal(count(p->a, "INBOX") + count(p->a, "Sent") - 1, MAILS);
+	assert_ok(catalog_fault_replay(&p->a->op, p->a->catalog));
+	world_reopen(p->a, WORLD_CRASH);
+	assert_int_equal(count(p->a, "INBOX") + count(p->a, "Sent") - 1, MAILS);
+	return is_any;
+}
+
+struct interruption {
+	int64_t move_at, open_at;
+	bool is_any;
+};
+
+static void stranger_task(void *arg)
+{
+	struct interruption *o = arg;
+	struct pair p = pair_open();
+	o->is_any = a_stranger_opens_in_vain(&p, o->move_at, o->open_at);
+	pair_close(&p);
+}
+
+static void a_stranger_in_between_asks_for_no_void(void **state)
+{
+	(void)state;
+	world_is_loose = true;
+	for (int64_t move_at = 1; move_at < 24; move_at++)
+		for (struct interruption o = { move_at, 1, true }; o.is_any && o.open_at < 40;
+			o.open_at++)
+			test_in_virtual_task(stranger_task, &o);
+	world_is_loose = false;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(mails_are_in_the_source_or_in_the_target),
 		cmocka_unit_test(another_host_does_all_or_nothing),
+		cmocka_unit_test(a_stranger_in_between_asks_for_no_void),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
