@@ -191,6 +191,7 @@ struct cql_client {
 	/* calls that failed since one worked (report.c) */
 	unsigned failed_calls;
 	int64_t failing_since_us;
+	int64_t down_told_us; /* when that it is down was told; 0: never */
 	bool is_down_told;
 	struct task_handle metrics_writer;
 	struct cql_metrics metrics;

@@ -7,6 +7,7 @@
 
 /* As many calls in a row that fail are an outage. */
 #define DOWN_CALLS    3
+#define DOWN_EVERY_US (10 * US_PER_SEC)
 #define IN_A_HURRY_US US_PER_SEC
 #define SLOW_EVERY_US US_PER_SEC
 
@@ -167,8 +168,9 @@ static void warn_slow(const struct run *r, int64_t took_us)
 	c->slow_untold = 0;
 }
 
-/* That it is down, and that it is up again: a line each. Callers in a hurry say nothing of it, and that one
- * call works while others fail is no outage. */
+/* That it is down, and that it is up again: a line each, and no such pair more often than in DOWN_EVERY_US:
+ * where some rows cannot be had and others can, rows of failures come and go. Callers in a hurry say nothing of
+ * it, and that one call works while others fail is no outage. */
 static void tell_state(const struct run *r, enum err e, int64_t took_us)
 {
 	struct cql_client *c = r->client;
@@ -186,9 +188,11 @@ static void tell_state(const struct run *r, enum err e, int64_t took_us)
 		return;
 	if (c->failed_calls++ == 0)
 		c->failing_since_us = now_us();
-	if (c->failed_calls < DOWN_CALLS || c->is_down_told)
+	if (c->failed_calls < DOWN_CALLS || c->is_down_told ||
+		(c->down_told_us != 0 && now_us() - c->down_told_us < DOWN_EVERY_US))
 		return;
 	c->is_down_told = true;
+	c->down_told_us = now_us();
 	event_send(c->event, EVENT_ERROR, "cql_store_down",
 		"Cassandra is down: %u calls in a row failed, the last: %s", c->failed_calls,
 		r->op->failure.text);

@@ -387,43 +387,87 @@ static void run_figures(void *arg)
 }
 TEST(figures_are_written_as_json, figures)
 
+/* What `act` makes the log say. */
+static struct str logged(struct cluster *k, void (*act)(struct cluster *k))
+{
+	char path[] = "/tmp/cql-test-XXXXXX";
+	AUTO_BUF(text, 0);
+	int fd = mkstemp(path);
+	assert_true(fd >= 0);
+	close(fd);
+	assert_ok(event_log_open(&k->op, "json", str_from(path), EVENT_DEBUG, EVENT_FATAL));
+	act(k);
+	event_log_close();
+	assert_ok(file_read(&k->op, path, 1 << 20, &text));
+	assert_int_equal(unlink(path), 0);
+	return buf_dup(k->op.arena, &text);
+}
+
+static size_t times(struct str text, struct str word)
+{
+	size_t n = 0;
+	for (ssize_t at; (at = str_find(text, word)) >= 0; n++)
+		text = str_slice(text, (size_t)at + word.n, text.n);
+	return n;
+}
+
+static void work_and_fail(struct cluster *k)
+{
+	script(k, (struct step){ .kind = STEP_VOID });
+	script_error(k, CQL_ERROR_INVALID);
+	assert_ok(write_one(k));
+	assert_err(write_one(k), ERR_INVALID);
+}
+
 /* The event has what the sheet lists, and no values. */
 static void run_event(void *arg)
 {
 	struct cluster k = { 0 };
-	char path[] = "/tmp/cql-test-XXXXXX";
-	AUTO_BUF(text, 0);
 	(void)arg;
-	int fd = mkstemp(path);
-	assert_true(fd >= 0);
-	close(fd);
 	cluster_start(&k, 1);
 	k.settings.logs_queries = true;
 	k.settings.warn_us = 1; /* both are slow, one line says so */
 	cluster_client(&k);
-	assert_ok(event_log_open(&k.op, "json", str_from(path), EVENT_DEBUG, EVENT_FATAL));
-	script(&k, (struct step){ .kind = STEP_VOID });
-	script_error(&k, CQL_ERROR_INVALID);
-	assert_ok(write_one(&k));
-	assert_err(write_one(&k), ERR_INVALID);
-	event_log_close();
-	assert_ok(file_read(&k.op, path, 1 << 20, &text));
+	struct str text = logged(&k, work_and_fail);
 	static const char *const parts[] = { "sql_query_finished", "\"sql_driver\":\"cassandra\"",
 		"\"query_first_word\":\"INSERT\"", "\"consistency\":\"local-quorum\"",
 		"\"error_code\":\"invalid\"", "\"error_consistency\":\"local-quorum\"",
 		"scripted" };
 	for (size_t i = 0; i < ARRAY_COUNT(parts); i++)
-		if (str_find(buf_str(&text), str_from(parts[i])) < 0)
-			fail_msg("no %s in %.*s", parts[i], STRF(buf_str(&text)));
-	assert_true(str_find(buf_str(&text), STR("\"key\"")) < 0);
-	ssize_t slow = str_find(buf_str(&text), STR("cql_query_slow"));
-	assert_true(slow > 0 && str_find(str_slice(buf_str(&text), (size_t)slow + 1, text.n),
-					STR("cql_query_slow")) < 0);
+		if (times(text, str_from(parts[i])) == 0)
+			fail_msg("no %s in %.*s", parts[i], STRF(text));
+	assert_int_equal(times(text, STR("\"key\"")), 0);
+	assert_int_equal(times(text, STR("cql_query_slow")), 1);
 	assert_int_equal(cql_counters(k.client).slow, 2);
-	assert_int_equal(unlink(path), 0);
 	cluster_stop(&k);
 }
 TEST(the_event_tells_what_the_sheet_lists, event)
+
+static void fail_and_work(struct cluster *k)
+{
+	for (int i = 0; i < 5; i++) {
+		k->step_at = k->step_count = 0;
+		for (int failing = 0; failing < 3; failing++)
+			script_error(k, CQL_ERROR_OVERLOADED);
+		for (int failing = 0; failing < 3; failing++)
+			assert_err(write_one(k), ERR_UNAVAILABLE);
+		assert_ok(write_one(k));
+	}
+}
+
+/* That it is down, and up again, is told once though it comes and goes. */
+static void run_flapping(void *arg)
+{
+	struct cluster k = { 0 };
+	(void)arg;
+	cluster_start(&k, 1);
+	cluster_client(&k);
+	struct str text = logged(&k, fail_and_work);
+	assert_int_equal(times(text, STR("cql_store_down")), 1);
+	assert_int_equal(times(text, STR("cql_store_up")), 1);
+	cluster_stop(&k);
+}
+TEST(outages_that_come_and_go_are_told_once, flapping)
 
 int main(void)
 {
@@ -443,6 +487,7 @@ int main(void)
 		cmocka_unit_test(a_batch_has_one_stamp),
 		cmocka_unit_test(figures_are_written_as_json),
 		cmocka_unit_test(the_event_tells_what_the_sheet_lists),
+		cmocka_unit_test(outages_that_come_and_go_are_told_once),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
