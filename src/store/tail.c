@@ -50,20 +50,20 @@ static void keep_summary(
 		summary_keep(m, index_hot(m->index, at)->uid, a.summary);
 }
 
-/* The rows with summaries that wait for this one; few where mails are saved one by one. */
+/* Copies of the rows with summaries that wait for this one: those who wait go when it is folded. */
 static struct kept_rows find_waiting(struct arena *arena, const struct mailbox *m,
 	const struct catalog_row *row, struct row_op_value *commit)
 {
 	size_t count;
 	struct kept_rows found = { 0 };
-	const struct catalog_row *waiting = index_waiting(m->index, &count);
-	if (count == 0 || row->kind != CATALOG_OP ||
-		row_op_decode(row->value, commit) != ERR_NONE || commit->op != ROW_COMMIT)
+	if (row->kind != CATALOG_OP || row_op_decode(row->value, commit) != ERR_NONE ||
+		commit->op != ROW_COMMIT)
 		return found;
+	const struct catalog_row *waiting =
+		index_waiting_of(m->index, &commit->batch, arena, &count);
 	for (size_t i = 0; i < count; i++) {
 		struct row_append a;
-		if (row_append_decode(waiting[i].value, &a) == ERR_NONE && a.has_batch &&
-			a.summary.n > 0 && memcmp(&a.batch, &commit->batch, sizeof(a.batch)) == 0)
+		if (row_append_decode(waiting[i].value, &a) == ERR_NONE && a.summary.n > 0)
 			tail_keep_row(arena, &found, &waiting[i]);
 	}
 	return found;

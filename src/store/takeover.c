@@ -139,7 +139,7 @@ static void put_void_batches(struct batch *b, struct tail *t)
 {
 	struct mailbox *m = t->mailbox;
 	size_t count;
-	const struct catalog_row *waiting = index_waiting(m->index, &count);
+	const struct catalog_row *waiting = index_waiting(m->index, &b->arena, &count);
 	struct row_id last = { { 0 } };
 	for (size_t i = 0; i < count; i++) {
 		struct row_append a;

@@ -13,7 +13,7 @@
 
 bool index_is_waiting(const struct index *x)
 {
-	return x->orphans.count > 0 || x->waiting_count > 0;
+	return x->orphans.count > 0 || x->waiting_names.count > 0;
 }
 
 /* How many tombstones, from the oldest on, are left out of a base. */

@@ -14,31 +14,74 @@ static struct str id_key(const struct row_id *id)
 	return (struct str){ (const char *)id->bytes, sizeof(id->bytes) };
 }
 
+static struct str name_key(const struct catalog_name *name)
+{
+	return (struct str){ (const char *)name->bytes, sizeof(name->bytes) };
+}
+
 /* ---- rows that wait ---- */
 
-void batches_wait(struct index *x, const struct catalog_row *row)
+static int row_by_name(const void *a, const void *b)
 {
-	for (size_t i = x->waiting_count; i > 0; i--)
-		if (name_cmp(x->waiting[i - 1].name, row->name) == 0)
-			return;
-	if (x->waiting_count == x->waiting_cap) {
-		x->waiting_cap = MAX(2 * x->waiting_cap, 16);
-		x->waiting = mem_resize(x->waiting, x->waiting_cap * sizeof(*x->waiting));
+	const struct catalog_row *m = a, *n = b;
+	return name_cmp(m->name, n->name);
+}
+
+static struct waiting *waiting_of(struct index *x, const struct row_id *batch)
+{
+	struct waiting *w = map_get(&x->waiting, id_key(batch));
+	if (!w) {
+		w = MEM_NEW(struct waiting);
+		w->batch = *batch;
+		(void)map_set(&x->waiting, id_key(&w->batch), w);
 	}
-	struct catalog_row *kept = &x->waiting[x->waiting_count++];
-	*kept = *row;
-	kept->value = (struct str){ str_new_z(row->value), row->value.n };
+	return w;
 }
 
-static void waiting_free(struct catalog_row *row)
+void batches_wait(struct index *x, const struct catalog_row *row, const struct row_id *batch)
 {
-	mem_free((void *)(uintptr_t)row->value.p);
+	if (map_get(&x->waiting_names, name_key(&row->name)))
+		return;
+	struct waiting *w = batch ? waiting_of(x, batch) : &x->placeless;
+	struct waiting_row *kept = mem_new(sizeof(*kept) + row->value.n);
+	kept->next = NULL;
+	kept->row = *row;
+	kept->row.value = (struct str){ kept->value, row->value.n };
+	if (row->value.n > 0)
+		memcpy(kept->value, row->value.p, row->value.n);
+	if (w->last)
+		w->last->next = kept;
+	else
+		w->first = kept;
+	w->last = kept;
+	w->count++;
+	(void)map_set(&x->waiting_names, name_key(&kept->row.name), kept);
 }
 
-const struct catalog_row *index_waiting(const struct index *x, size_t *out_count)
+struct catalog_row *index_waiting(const struct index *x, struct arena *arena, size_t *out_count)
 {
-	*out_count = x->waiting_count;
-	return x->waiting;
+	struct map_entry e;
+	size_t at = 0, count = 0;
+	struct catalog_row *rows =
+		ARENA_NEW_ARRAY(arena, struct catalog_row, MAX(x->waiting_names.count, 1));
+	while (map_next(&x->waiting_names, &at, &e))
+		rows[count++] = ((const struct waiting_row *)e.value)->row;
+	if (count > 1)
+		qsort(rows, count, sizeof(*rows), row_by_name);
+	*out_count = count;
+	return rows;
+}
+
+struct catalog_row *index_waiting_of(
+	const struct index *x, const struct row_id *batch, struct arena *arena, size_t *out_count)
+{
+	const struct waiting *w = map_get(&x->waiting, id_key(batch));
+	struct catalog_row *rows = ARENA_NEW_ARRAY(arena, struct catalog_row, w ? w->count + 1 : 1);
+	size_t count = 0;
+	for (const struct waiting_row *r = w ? w->first : NULL; r; r = r->next)
+		rows[count++] = r->row;
+	*out_count = count;
+	return rows;
 }
 
 bool batches_resolve(const struct index *x, struct row_append *a)
@@ -52,18 +95,23 @@ bool batches_resolve(const struct index *x, struct row_append *a)
 }
 
 /* Folds them again: what still has to wait does. */
-void batches_retry(struct index *x)
+static void waiting_retry(struct index *x, struct waiting *w)
 {
-	size_t count = x->waiting_count;
-	struct catalog_row *rows = x->waiting;
-	x->waiting = NULL;
-	x->waiting_count = x->waiting_cap = 0;
-	for (size_t i = 0; i < count; i++) {
+	struct waiting_row *row = w->first, *next;
+	w->first = w->last = NULL;
+	w->count = 0;
+	for (; row; row = next) {
+		next = row->next;
+		(void)map_remove(&x->waiting_names, name_key(&row->row.name));
 		/* It was decoded when it came; a UID beyond all cannot be given. */
-		(void)(fold_append(x, &rows[i]) == ERR_NONE);
-		waiting_free(&rows[i]);
+		(void)(fold_append(x, &row->row) == ERR_NONE);
+		mem_free(row);
 	}
-	mem_free(rows);
+}
+
+void batches_retry_placeless(struct index *x)
+{
+	waiting_retry(x, &x->placeless);
 }
 
 /* ---- batches ---- */
@@ -96,7 +144,9 @@ void batches_commit(struct index *x, struct catalog_name name, const struct row_
 				.uid = v->uid,
 				.count = (uint32_t)v->count,
 			});
-	batches_retry(x);
+	struct waiting *w = map_get(&x->waiting, id_key(&v->batch));
+	if (w)
+		waiting_retry(x, w);
 }
 
 struct snapshot_batch *batches_find_row(const struct index *x, struct catalog_name name)
@@ -211,11 +261,14 @@ static void batches_trim(struct index *x)
 
 void index_end_batches(struct index *x)
 {
-	for (size_t i = 0; i < x->waiting_count; i++)
-		waiting_free(&x->waiting[i]);
-	mem_free(x->waiting);
-	x->waiting = NULL;
-	x->waiting_count = x->waiting_cap = 0;
+	struct map_entry e;
+	for (size_t at = 0; map_next(&x->waiting_names, &at, &e);)
+		mem_free(e.value);
+	map_done(&x->waiting_names);
+	for (size_t at = 0; map_next(&x->waiting, &at, &e);)
+		mem_free(e.value);
+	map_done(&x->waiting);
+	x->placeless = (struct waiting){ 0 };
 	if (x->batches.count > 0)
 		batches_trim(x);
 }

@@ -52,7 +52,7 @@ enum err fold_append(struct index *x, const struct catalog_row *row)
 	TRY(row_append_decode(row->value, &a));
 	if (a.has_batch && !batches_resolve(x, &a)) {
 		if (!tombstone_has(x, row->name))
-			batches_wait(x, row);
+			batches_wait(x, row, &a.batch);
 		return ERR_NONE;
 	}
 	if (a.uid == UINT32_MAX)
@@ -67,7 +67,7 @@ enum err fold_append(struct index *x, const struct catalog_row *row)
 	if (is_taken) {
 		/* One UID, two mails: the one that came later waits for another. */
 		if (name_cmp(index_cold(x, position)->name, row->name) != 0)
-			batches_wait(x, row);
+			batches_wait(x, row, NULL);
 		return ERR_NONE;
 	}
 	if (first != a.uid)

@@ -13,6 +13,8 @@ struct index *index_new(struct catalog_guid mailbox)
 	map_u64_init(&x->stamps);
 	map_init(&x->orphans);
 	map_init(&x->batches);
+	map_init(&x->waiting);
+	map_init(&x->waiting_names);
 	return x;
 }
 

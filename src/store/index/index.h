@@ -42,8 +42,12 @@ enum err index_fold(struct index *x, const struct catalog_row *row);
 /* A flags row that is not in the journal yet: folds its groups, does not touch the cover. */
 enum err index_fold_pending(struct index *x, struct str value);
 
-/* Append rows of batches whose commit row was not folded. Borrowed until the next fold. */
-const struct catalog_row *index_waiting(const struct index *x, size_t *out_count);
+/* Append rows that were folded and do not count yet, in the order of names: their batch has no commit row, or
+ * another mail has their UID. In the arena; values are borrowed until the next fold. */
+struct catalog_row *index_waiting(const struct index *x, struct arena *arena, size_t *out_count);
+/* Those of one batch that wait for its commit row, as they came. */
+struct catalog_row *index_waiting_of(
+	const struct index *x, const struct row_id *batch, struct arena *arena, size_t *out_count);
 /* Everything was folded: rows that still wait do not count now, and of batches those of the last day are
  * kept: they may be voided yet, and what was voided may come late. */
 void index_end_batches(struct index *x);

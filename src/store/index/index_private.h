@@ -38,6 +38,19 @@ struct index_events {
 	size_t count, cap;
 };
 
+/* Append rows that wait for the same, as they came. One commit row may follow tens of thousands of them, so
+ * what a row costs must not depend on how many there are. */
+struct waiting_row {
+	struct waiting_row *next;
+	struct catalog_row row;
+	char value[];
+};
+struct waiting {
+	struct row_id batch;
+	struct waiting_row *first, *last;
+	size_t count;
+};
+
 struct index {
 	struct catalog_guid mailbox;
 	/* owned */
@@ -62,9 +75,9 @@ struct index {
 	uint32_t top_floor, top_writer;
 	struct catalog_name *writers; /* the last row of each */
 	size_t writer_count;
-	/* Of batches without a commit, or whose UID another mail has; values owned. */
-	struct catalog_row *waiting;
-	size_t waiting_count, waiting_cap;
+	struct map waiting;       /* id -> struct waiting: batches without a commit row */
+	struct waiting placeless; /* whose UID another mail has */
+	struct map waiting_names; /* name -> struct waiting_row: all of them */
 	struct map
 		batches; /* id -> struct snapshot_batch: those of a day, all while rows are folded */
 
@@ -112,8 +125,8 @@ void tombstone_join(struct index *x, const struct row_mark *mark);
 /* ---- fold.c, batches.c ---- */
 
 enum err fold_append(struct index *x, const struct catalog_row *row);
-/* Keeps a copy until the commit row of its batch is folded. */
-void batches_wait(struct index *x, const struct catalog_row *row);
+/* Keeps a copy until the commit row of its batch is folded; without a batch: until its UID is its own. */
+void batches_wait(struct index *x, const struct catalog_row *row, const struct row_id *batch);
 /* Gives a row of a committed batch its UID and modseq; false: it has to wait. */
 bool batches_resolve(const struct index *x, struct row_append *a);
 void batches_commit(struct index *x, struct catalog_name name, const struct row_op_value *v);
@@ -132,7 +145,7 @@ struct snapshot_batch *batches_list(const struct index *x, struct arena *arena, 
 void batches_take(struct index *x, const struct snapshot_batch *b);
 void batches_free(struct index *x);
 /* Rows that wait for a place of their own are folded again. */
-void batches_retry(struct index *x);
+void batches_retry_placeless(struct index *x);
 void record_end(struct index *x, uint32_t position, uint64_t modseq);
 
 /* ---- merge.c ---- */

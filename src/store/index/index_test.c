@@ -393,7 +393,7 @@ static void a_batch_counts_with_its_commit_row(void **state)
 		}
 		assert_int_equal(index_counters(x).messages, count == 4 ? 3 : 0);
 		assert_int_equal(index_next_uid(x), 14);
-		(void)index_waiting(x, &waiting);
+		(void)index_waiting(x, &arena, &waiting);
 		assert_true(count == 5 || waiting == 0);
 		for (uint32_t at = 0; count == 4 && at < 3; at++) {
 			assert_int_equal(index_hot(x, at)->uid, 11 + at);
@@ -401,10 +401,43 @@ static void a_batch_counts_with_its_commit_row(void **state)
 			assert_int_equal(name_cmp(index_cold(x, at)->name, rows[at].name), 0);
 		}
 		index_end_batches(x);
-		(void)index_waiting(x, &waiting);
+		(void)index_waiting(x, &arena, &waiting);
 		assert_int_equal(waiting, 0);
 		index_free(x);
 	}
+}
+
+/* All mails of many batches come before the first commit row, as a tail is read: takes minutes if what one costs
+ * depends on how many wait. */
+static void many_batches_wait_at_once(void **state)
+{
+	(void)state;
+	enum { BATCHES = 1000, EACH = 200 };
+	struct name_clock clock = { .writer = 5 };
+	struct index *x = index_new(box);
+	for (uint32_t i = 0; i < BATCHES * EACH; i++) {
+		AUTO_BUF(b, 0);
+		struct row_append a = { .uid = i / BATCHES + 1, .has_batch = true };
+		put_be64(a.batch.bytes, i % BATCHES);
+		row_append_encode(&b, &a);
+		struct catalog_row row = { CATALOG_APPEND, 0, name_mint(&clock, NOW), buf_str(&b) };
+		assert_ok(index_fold(x, &row));
+	}
+	for (uint32_t i = 0; i < BATCHES; i++) {
+		AUTO_ARENA(arena, 0);
+		AUTO_BUF(b, 0);
+		struct row_id batch = { { 0 } };
+		size_t waiting;
+		put_be64(batch.bytes, i);
+		(void)index_waiting_of(x, &batch, &arena, &waiting);
+		assert_int_equal(waiting, EACH);
+		row_commit_encode(&b, &batch, 1 + i * EACH, 99, EACH);
+		struct catalog_row row = { CATALOG_OP, 0, name_mint(&clock, NOW), buf_str(&b) };
+		assert_ok(index_fold(x, &row));
+		assert_int_equal(index_counters(x).messages, (i + 1) * EACH);
+	}
+	assert_false(index_is_waiting(x));
+	index_free(x);
 }
 
 /* Tens of thousands of mails: chunks fill, split and empty. */
@@ -455,6 +488,7 @@ int main(void)
 		cmocka_unit_test(a_void_row_hides_its_mails_and_burns_their_uids),
 		cmocka_unit_test(a_hole_makes_a_clients_modseq_worthless),
 		cmocka_unit_test(a_batch_counts_with_its_commit_row),
+		cmocka_unit_test(many_batches_wait_at_once),
 		cmocka_unit_test(large_mailboxes_keep_their_order),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

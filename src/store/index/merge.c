@@ -331,7 +331,7 @@ void merge_fold(struct index *x, const struct row_op_value *v, struct catalog_na
 	while (row_mark_next(ROW_MERGE, &marks, &mark))
 		if (mark.uid > 0 && mark.uid < UINT32_MAX)
 			merge_mark(x, &mark, by);
-	batches_retry(x);
+	batches_retry_placeless(x);
 }
 
 /* ---- what needs another UID ---- */
@@ -409,12 +409,11 @@ size_t index_late(const struct index *x, struct row_mark **out)
 	struct late_marks l = { 0 };
 	if (x->floor_count > 0)
 		late_records(x, &l);
-	for (size_t i = 0; i < x->waiting_count; i++) { /* those whose UID another mail has */
-		struct row_append a;
-		if (row_append_decode(x->waiting[i].value, &a) == ERR_NONE && !a.has_batch)
-			late_add(&l, &(struct row_mark){ .name = x->waiting[i].name,
-					     .uid = a.uid,
-					     .origin = a.uid });
+	for (const struct waiting_row *w = x->placeless.first; w; w = w->next) {
+		struct row_append a; /* those whose UID another mail has */
+		if (row_append_decode(w->row.value, &a) == ERR_NONE && !a.has_batch)
+			late_add(&l, &(struct row_mark){
+					     .name = w->row.name, .uid = a.uid, .origin = a.uid });
 	}
 	if (l.count > 1)
 		qsort(l.items, l.count, sizeof(*l.items), by_name);

@@ -398,8 +398,9 @@ static void any_order_of_many_rows_gives_the_same(void **state)
 /* The tail goes back so far that it has what waits for its batch. */
 static bool is_needed(const struct index *x, struct catalog_name name)
 {
+	AUTO_ARENA(arena, 0);
 	size_t count;
-	const struct catalog_row *waiting = index_waiting(x, &count);
+	const struct catalog_row *waiting = index_waiting(x, &arena, &count);
 	for (size_t i = 0; i < count; i++)
 		if (name_cmp(waiting[i].name, name) < 0)
 			return true;
