@@ -60,39 +60,46 @@ bool is_doubtful(enum err e)
 
 /* ---- mailboxes ---- */
 
-static struct known_box *box_new(struct ledger *l, struct mailbox *m, const char *name)
+static struct known_box *box_new(
+	struct ledger *l, struct catalog_guid guid, uint32_t uid_validity, const char *name)
 {
 	for (size_t i = 0; i < l->box_count; i++)
 		if (strcmp(l->boxes[i]->name, name) == 0 &&
-			l->boxes[i]->uid_validity >= m->uid_validity)
+			l->boxes[i]->uid_validity >= uid_validity)
 			sim_fail("a new mailbox %s has UIDVALIDITY %" PRIu32
 				 ", an earlier one had %" PRIu32,
-				name, m->uid_validity, l->boxes[i]->uid_validity);
+				name, uid_validity, l->boxes[i]->uid_validity);
 	if (l->box_count == l->box_cap) {
 		l->box_cap = MAX(2 * l->box_cap, 8);
 		l->boxes = mem_resize(l->boxes, l->box_cap * sizeof(*l->boxes));
 	}
 	struct known_box *box = MEM_NEW(struct known_box);
-	box->guid = m->guid;
-	box->uid_validity = m->uid_validity;
+	box->guid = guid;
+	box->uid_validity = uid_validity;
 	l->boxes[l->box_count++] = box;
+	return box;
+}
+
+struct known_box *ledger_box_of(
+	struct ledger *l, struct catalog_guid guid, uint32_t uid_validity, const char *name)
+{
+	struct known_box *box = NULL;
+	for (size_t i = 0; i < l->box_count && !box; i++)
+		if (memcmp(&l->boxes[i]->guid, &guid, sizeof(guid)) == 0)
+			box = l->boxes[i];
+	if (!box)
+		box = box_new(l, guid, uid_validity, name);
+	if (box->is_removed)
+		sim_fail("%s was removed, and is there again", name);
+	if (box->uid_validity != uid_validity)
+		sim_fail("%s has another UIDVALIDITY than before", name);
+	(void)snprintf(box->name, sizeof(box->name), "%s", name);
 	return box;
 }
 
 struct known_box *ledger_box(struct ledger *l, struct mailbox *m, const char *name)
 {
-	struct known_box *box = NULL;
-	for (size_t i = 0; i < l->box_count && !box; i++)
-		if (memcmp(&l->boxes[i]->guid, &m->guid, sizeof(m->guid)) == 0)
-			box = l->boxes[i];
-	if (!box)
-		box = box_new(l, m, name);
-	if (box->is_removed)
-		sim_fail("%s was removed, and is there again", name);
-	if (box->uid_validity != m->uid_validity)
-		sim_fail("%s has another UIDVALIDITY than before", name);
-	(void)snprintf(box->name, sizeof(box->name), "%s", name);
-	return box;
+	return ledger_box_of(l, m->guid, m->uid_validity, name);
 }
 
 static size_t box_seek(const struct known_box *box, uint32_t uid)

@@ -66,7 +66,7 @@ enum intent_state { INTENT_RUNNING, INTENT_DOUBT, INTENT_LATE, INTENT_DONE, INTE
 struct intent {
 	bool is_move;
 	enum intent_state state;
-	struct known_box *target, *source; /* source NULL: an append */
+	struct known_box *target, *source; /* source NULL: an append; target NULL: not made yet */
 	size_t count;
 	struct intent_mail {
 		uint32_t word, source_uid, seen_uid;
@@ -103,6 +103,8 @@ struct ledger {
 	uint32_t words;
 	struct tree_state tree, tree_after; /* after: if the change in doubt was made */
 	bool tree_is_busy, tree_is_doubtful;
+	unsigned steps_running;
+	bool is_alone; /* a step that runs bears no other beside it */
 	struct backend *risk_backend;
 	struct client clients[CLIENTS_MAX];
 };
@@ -114,6 +116,8 @@ struct str word_mail(struct arena *a, uint32_t word);
 
 /* The mailbox as it is known; made when it is seen for the first time. */
 struct known_box *ledger_box(struct ledger *l, struct mailbox *m, const char *name);
+struct known_box *ledger_box_of(
+	struct ledger *l, struct catalog_guid guid, uint32_t uid_validity, const char *name);
 struct known_mail *box_find(const struct known_box *box, uint32_t uid);
 /* A mail is known by one more UID. */
 void box_add_uid(struct known_box *box, struct known_mail *k, uint32_t uid);

@@ -39,3 +39,4 @@ void store_step(struct session *s);
 void transfer_step(struct session *s);
 void expunge_step(struct session *s);
 void tree_step(struct session *s);
+void rename_inbox_step(struct session *s);

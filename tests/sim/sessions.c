@@ -283,12 +283,16 @@ static const struct {
 	{ collect_step, 3 },
 	{ base_step, 5 },
 	{ refresh_step, 3 },
+	{ rename_inbox_step, 1 }, /* the last: of one process only */
 };
 
 static void one_step(struct session *s)
 {
+	struct ledger *l = sim_world->ledger;
 	unsigned total = 0;
-	for (size_t i = 0; i < ARRAY_COUNT(steps); i++)
+	if (l->is_alone)
+		return;
+	for (size_t i = 0; i < ARRAY_COUNT(steps) - sim_world->is_both; i++)
 		total += steps[i].weight;
 	unsigned drawn = (unsigned)random_below(total);
 	size_t at = 0;
@@ -297,10 +301,12 @@ static void one_step(struct session *s)
 	session_op(s);
 	if (s->view && view_is_gone(s->view))
 		session_leave(s);
+	l->steps_running++;
 	if (!s->view && sim_chance(70))
 		select_box(s);
 	else
 		steps[at].fn(s);
+	l->steps_running--;
 	op_forgive(&s->op);
 	if (!s->process->is_ending)
 		session_sync(s, sim_chance(50));
