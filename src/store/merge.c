@@ -38,7 +38,8 @@ static bool is_new_op(const struct merging *g, const struct catalog_row *row)
 	if (is_own && v.op != ROW_MERGE && v.op != ROW_VOID_BATCH && v.op != ROW_FLOOR)
 		return false;
 	/* The mails may come with it. */
-	return index_would_change(m->index, &v, NULL, NULL) || index_awaits(m->index, &v);
+	return index_would_change(m->index, row->name, &v, NULL, NULL) ||
+	       index_awaits(m->index, &v);
 }
 
 /* Is the mail of this append row here? One of a batch has its UID from the commit. */
@@ -278,7 +279,7 @@ static void plan(struct merging *g)
 			plan_merge(g, &v);
 		else if (v.op == ROW_EXPUNGE || v.op == ROW_FLAGS || v.op == ROW_VOID ||
 			 v.op == ROW_VOID_BATCH)
-			(void)index_would_change(m->index, &v, note_change, g);
+			(void)index_would_change(m->index, row->name, &v, note_change, g);
 	}
 }
 

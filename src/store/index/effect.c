@@ -108,11 +108,14 @@ static bool void_would_change(
 	return !b || b->count > 0;
 }
 
-/* Does a row say more of an expunged mail than its tombstone? */
-static bool gone_would_rise(
-	const struct index *x, const struct row_mark *mark, uint32_t uid, uint64_t modseq)
+/* Does a row say more of an expunged mail than its tombstone? It also ends the record, if the first expunge
+ * named it by a UID that is not known here. */
+static bool gone_would_change_more(const struct index *x, struct catalog_name name, uint32_t at_uid,
+	uint32_t uid, uint64_t modseq)
 {
-	return tombstone_uid(x, mark->name) < uid || index_gone_modseq(x, mark->name) < modseq;
+	uint32_t at;
+	bool is_there = index_find_name(x, at_uid, name, &at) && !index_is_ghost(index_hot(x, at));
+	return is_there || tombstone_uid(x, name) < uid || index_gone_modseq(x, name) < modseq;
 }
 
 static bool gone_would_change(
@@ -124,8 +127,9 @@ static bool gone_would_change(
 	while (row_mark_next(v->op, &marks, &mark)) {
 		uint32_t position;
 		if (tombstone_has(x, mark.name)) {
-			any = any || (v->op == ROW_EXPUNGE &&
-					     gone_would_rise(x, &mark, mark.uid, v->modseq));
+			any = any ||
+			      (v->op == ROW_EXPUNGE && gone_would_change_more(x, mark.name,
+							       mark.uid, mark.uid, v->modseq));
 			continue;
 		}
 		any = true;
@@ -139,23 +143,27 @@ static bool gone_would_change(
 	return any;
 }
 
-static bool merge_would_change(const struct index *x, const struct row_op_value *v)
+static bool merge_would_change(
+	const struct index *x, struct catalog_name row, const struct row_op_value *v)
 {
 	struct str marks = v->marks;
 	struct row_mark mark;
 	while (row_mark_next(v->op, &marks, &mark)) {
 		uint32_t uid = MAX(mark.uid, mark.origin);
 		const struct snapshot_moved *known = moved_find(x, mark.name);
-		bool is_less = !known || known->uid < uid || known->modseq < mark.modseq;
+		bool is_less =
+			!known || known->uid < uid || known->modseq < mark.modseq ||
+			(uid > mark.origin && uid == known->uid && name_cmp(row, known->by) < 0);
 		bool is_told = tombstone_uid(x, mark.name) > 0;
-		if (is_told ? gone_would_rise(x, &mark, uid, mark.modseq) : is_less)
+		if (is_told ? gone_would_change_more(x, mark.name, mark.origin, uid, mark.modseq)
+			    : is_less)
 			return true;
 	}
 	return false;
 }
 
-bool index_would_change(
-	const struct index *x, const struct row_op_value *v, index_mail_fn *fn, void *arg)
+bool index_would_change(const struct index *x, struct catalog_name row,
+	const struct row_op_value *v, index_mail_fn *fn, void *arg)
 {
 	switch (v->op) {
 	case ROW_EXPUNGE:
@@ -164,7 +172,7 @@ bool index_would_change(
 	case ROW_FLAGS:
 		return flags_would_change(x, v, fn, arg);
 	case ROW_MERGE:
-		return merge_would_change(x, v);
+		return merge_would_change(x, row, v);
 	case ROW_VOID_BATCH:
 		return void_would_change(x, v, fn, arg);
 	case ROW_COMMIT:

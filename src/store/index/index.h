@@ -62,12 +62,12 @@ uint64_t index_gone_modseq(const struct index *x, struct catalog_name name);
 /* Where the mail of this name is; `uid` is that of its append row. */
 bool index_find_name(
 	const struct index *x, uint32_t uid, struct catalog_name name, uint32_t *out_position);
-/* Would folding this op row change anything? Of rows that were folded it would not; floors and the like
- * always would. Calls fn, unless it is NULL, for each living mail that would change, with a mark of a merge
+/* Would folding this op row change anything, be it only what later rows meet? Of rows that were folded it would
+ * not. Calls fn, unless it is NULL, for each living mail that would change, with a mark of a merge
  * row: its UID and origin, and the modseq that the op has for it. */
 typedef void index_mail_fn(void *arg, const struct row_mark *mark);
-bool index_would_change(
-	const struct index *x, const struct row_op_value *v, index_mail_fn *fn, void *arg);
+bool index_would_change(const struct index *x, struct catalog_name row,
+	const struct row_op_value *v, index_mail_fn *fn, void *arg);
 
 /* Does a row of flags name mails whose append rows were not folded yet? */
 bool index_awaits(const struct index *x, const struct row_op_value *v);

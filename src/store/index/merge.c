@@ -258,8 +258,10 @@ static void record_raise(struct index *x, uint32_t position, uint64_t modseq)
 void moved_burn(struct index *x, struct catalog_name name)
 {
 	const struct snapshot_moved *m = x->moved_count > 0 ? moved_find(x, name) : NULL;
-	if (m)
-		tombstone_add_burned(x, m->uid, m->modseq);
+	if (!m)
+		return;
+	tombstone_add_burned(x, m->uid, m->modseq);
+	tombstone_add_burned(x, m->origin, m->modseq);
 }
 
 /* What the merge rows say together of a mail, also for the case that its append row comes later. A mail that
@@ -410,7 +412,7 @@ size_t index_late(const struct index *x, struct row_mark **out)
 	if (x->floor_count > 0)
 		late_records(x, &l);
 	for (const struct waiting_row *w = x->placeless.first; w; w = w->next) {
-		struct row_append a; /* those whose UID another mail has */
+		struct row_append a;
 		if (row_append_decode(w->row.value, &a) == ERR_NONE && !a.has_batch)
 			late_add(&l, &(struct row_mark){
 					     .name = w->row.name, .uid = a.uid, .origin = a.uid });
