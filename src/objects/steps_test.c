@@ -13,7 +13,7 @@
 #include "objects/objects_private.h"
 #include "task/test.h"
 
-#define OBJECTS  4
+#define OBJECTS  3
 #define READERS  16
 #define ROUNDS   3
 #define SEEDS    8
@@ -85,7 +85,7 @@ static void reader_task(void *arg)
 	AUTO_ARENA(arena, 0);
 	struct op op;
 	op_init(&op, &arena, NULL, TIME_NEVER);
-	if (task_sleep(&op, (int64_t)random_below(6 * DELAY_US)) == ERR_NONE) {
+	if (task_sleep(&op, (int64_t)random_below(6) * DELAY_US) == ERR_NONE) {
 		if (random_below(4) == 0)
 			op.deadline_us = now_us() + (int64_t)random_below(4 * DELAY_US);
 		if (r->deletes &&
@@ -184,10 +184,72 @@ static void readers_get_all_or_nothing(void **state)
 	assert_true(whole > SEEDS * ROUNDS && gone > SEEDS * ROUNDS);
 }
 
+/* ---- a body that is on its way into the cache ---- */
+
+static void put_one(void *arg)
+{
+	struct place *p = arg;
+	assert_ok(objects_put(&p->op, p->store,
+		&(struct object_put){
+			.key = key_of(&p->arena, p, 0), .parts = p->bodies, .part_count = 1 }));
+	p->live--;
+}
+
+/* Its end, after some turns. */
+static void read_end(void *arg)
+{
+	struct place *p = arg;
+	struct str end;
+	AUTO_ARENA(arena, 0);
+	struct op op;
+	op_init(&op, &arena, NULL, TIME_NEVER);
+	for (uint64_t turns = random_below(8); turns > 0; turns--)
+		task_yield();
+	enum err e =
+		objects_get_range(&op, p->store, key_of(&arena, p, 0), p->bodies[0].n - 4, 4, &end);
+	assert_true(e == ERR_NOT_FOUND || (e == ERR_NONE && str_eq(end, STR("++++"))));
+	p->live--;
+}
+
+static void run_filling(void *arg)
+{
+	struct place *p = arg;
+	arena_init(&p->arena, 0);
+	op_init(&p->op, &p->arena, NULL, TIME_NEVER);
+	assert_non_null(mkdtemp(p->dir));
+	random_set_seed(p->seed);
+	assert_ok(objects_open_text(&p->op,
+		str_printf(&p->arena, "fscache(%s/cache,200000000):mem", p->dir), &p->store));
+	size_t n = 4 * SIZE;
+	char *bytes = arena_alloc(&p->arena, n);
+	memset(bytes, '+', n);
+	p->bodies[0] = (struct str){ bytes, n };
+	p->live = 1 + READERS;
+	task_start("put", put_one, p);
+	for (unsigned i = 0; i < READERS; i++)
+		task_start("read", read_end, p);
+	while (p->live > 0 || objects_fscache_counters(p->store).added == 0)
+		assert_ok(task_sleep(&p->op, DELAY_US));
+	objects_close(p->store);
+	assert_ok(file_remove_tree(&p->op, p->dir));
+	arena_done(&p->arena);
+}
+
+static void nobody_reads_what_is_still_copied(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+		struct place p = { .dir = "/tmp/steps-test-XXXXXX", .seed = seed };
+		struct loop_settings settings = { .is_virtual = true, .seed = seed };
+		test_in_loop(&settings, run_filling, &p);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(readers_get_all_or_nothing),
+		cmocka_unit_test(nobody_reads_what_is_still_copied),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
