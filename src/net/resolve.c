@@ -47,7 +47,7 @@ enum err resolve_host(struct op *op, struct str host, uint16_t port, struct addr
 	j->job.run = resolve_run;
 	j->job.release = resolve_release;
 	j->host = str_new_z(host);
-	TRY(op_within(op, offload(op, OFFLOAD_DISK, &j->job), "resolving %.*s", STRF(host)));
+	TRY(op_within(op, offload(op, OFFLOAD_LIBRARY, &j->job), "resolving %.*s", STRF(host)));
 	*out_count = MIN(j->count, max);
 	for (size_t i = 0; i < *out_count; i++) {
 		out[i] = j->found[i];

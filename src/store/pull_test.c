@@ -212,6 +212,34 @@ static void disk_work_is_never_left_halfway_in(struct pair *p)
 	assert_same(p->b, is);
 }
 
+static void wait_task(void *arg)
+{
+	struct world *w = arg;
+	struct op op;
+	AUTO_ARENA(arena, 0);
+	op_init(&op, &arena, NULL, TIME_NEVER);
+	(void)user_wait_idle(&op, w->store, USER); /* he is, or the store closes */
+}
+
+static void who_waits_task(void *arg)
+{
+	struct world *w = world_new(false);
+	struct op op;
+	(void)arg;
+	op_init(&op, NULL, NULL, TIME_NEVER);
+	world_open_store(w);
+	(void)task_start("waiting", wait_task, w);
+	assert_ok(task_sleep(&op, 1));
+	world_close(w);
+	assert_ok(task_sleep(&op, US_PER_SEC)); /* he would look again meanwhile */
+}
+
+static void who_waits_keeps_the_store(void **state)
+{
+	(void)state;
+	test_in_virtual_task(who_waits_task, NULL);
+}
+
 PAIR_TEST(what_came_is_current)
 PAIR_TEST(damage_is_refused)
 PAIR_TEST(old_files_cost_only_reading)
@@ -230,6 +258,7 @@ int main(void)
 		cmocka_unit_test(flags_of_a_dead_process_come_along),
 		cmocka_unit_test(who_is_in_use_is_left_alone),
 		cmocka_unit_test(disk_work_is_never_left_halfway),
+		cmocka_unit_test(who_waits_keeps_the_store),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

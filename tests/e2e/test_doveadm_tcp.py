@@ -44,6 +44,17 @@ def test_commands_are_those_of_this_host(make):
     instance.wait_for_log("cmd mailbox verify for")
 
 
+def test_much_output_arrives_whole(make):
+    instance, port, _ = serving(make)
+    user = instance.user(1)
+    with instance.imap(user) as client:
+        for number in range(400):
+            client.do(f"CREATE {'long-' * 30}{number}")
+    here = instance.doveadm("mailbox", "verify", "-u", user)
+    there = remote(instance, port, "mailbox", "verify", "-u", user)
+    assert len(here.stdout) > 65536 and there.stdout == here.stdout, (here.stderr, there.stderr)
+
+
 def test_a_wrong_password_says_nothing_and_is_logged_without_it(make):
     instance, port, _ = serving(make)
     done = remote(instance, port, "storage", "status", doveadm_password="not-this-one")
