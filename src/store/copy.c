@@ -11,6 +11,8 @@
  * collector deletes it when no reverse row and no append row is left. */
 #include "store/store_private.h"
 
+#include "base/account.h"
+
 /* ---- expunge ---- */
 
 void mailbox_put_expunge(struct batch *b, struct mailbox *m, const struct row_mark *marks,
@@ -107,6 +109,22 @@ struct transfer {
 #define TRANSFER_SUMMARIES_MAX (32u << 20)
 /* A row without summary and keywords weighs less. */
 #define TRANSFER_ROW_BYTES ((size_t)512 + BATCH_ROW_BYTES)
+/* What a mail needs at the most until its batch is written, beside its summary: rows, references, order, and
+ * arrays that grow. */
+#define TRANSFER_MAIL_BYTES ((uint64_t)3072)
+
+/* A batch is in memory as a whole: what does not fit is refused before anything is done. */
+static enum err check_room(struct op *op, uint64_t mails)
+{
+	if (account_has_room(mails * TRANSFER_MAIL_BYTES))
+		return ERR_NONE;
+	enum err e = op_fail(op, ERR_LIMIT,
+		"no memory for %" PRIu64 " mails at once: vsz_limit of service imap is %" PRIu64
+		" bytes",
+		mails, account_limit());
+	op_tell_client(op, "Too many messages for one command, take fewer at a time");
+	return e;
+}
 
 static enum err find_sources(struct op *op, struct transfer *t, const struct range_set *uids)
 {
@@ -265,6 +283,7 @@ static enum err transfer_build(struct op *op, struct transfer *t)
 static enum err transfer_locked(struct op *op, struct transfer *t, const struct range_set *uids)
 {
 	struct user *u = t->target->user;
+	TRY(check_room(op, MIN(range_set_size(uids), (uint64_t)index_count(t->source->index))));
 	/* First: a takeover may find that sources are gone. */
 	TRY(mailbox_ensure_uids(op, t->target, (size_t)range_set_size(uids)));
 	TRY(find_sources(op, t, uids));
