@@ -178,7 +178,7 @@ bool index_would_change(const struct index *x, struct catalog_name row,
 	case ROW_COMMIT:
 		return !index_batch(x, &v->batch);
 	case ROW_FLOOR:
-		return merge_floor_is_new(x, v);
+		return merge_floor_is_new(x, v, row);
 	case ROW_HOLE:
 		return !hole_has(x, v->hole_first, v->hole_last);
 	case ROW_MOVE_INTENT:

@@ -155,7 +155,8 @@ void moved_forget(struct index *x, struct catalog_name name);
 /* A mail never was: clients that were told of it by merge rows learn that its UID is gone. */
 void moved_burn(struct index *x, struct catalog_name name);
 /* Would folding this floor row change anything? */
-bool merge_floor_is_new(const struct index *x, const struct row_op_value *v);
+bool merge_floor_is_new(
+	const struct index *x, const struct row_op_value *v, struct catalog_name name);
 void merge_fold(struct index *x, const struct row_op_value *v, struct catalog_name by);
 void merge_fold_floor(struct index *x, const struct row_op_value *v, struct catalog_name name);
 

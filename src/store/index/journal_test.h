@@ -179,6 +179,8 @@ static void add_floor(struct journal *j)
 	AUTO_BUF(b, 0);
 	row_floor_encode(&b, j->next_uid, ++j->modseq, seen, random_below(3));
 	add_row(j, CATALOG_OP, &b, later_name(j));
+	if (random_below(4) == 0 && has_room(j, 1)) /* tried again */
+		add_row(j, CATALOG_OP, &b, later_name(j));
 }
 
 static uint32_t give_uid(struct mail *m, uint32_t uid, uint64_t modseq)

@@ -73,13 +73,16 @@ static struct snapshot_floor *find_floor(
 	return NULL;
 }
 
-bool merge_floor_is_new(const struct index *x, const struct row_op_value *v)
+bool merge_floor_is_new(
+	const struct index *x, const struct row_op_value *v, struct catalog_name name)
 {
 	struct str marks = v->marks;
 	struct row_mark mark;
-	while (row_mark_next(ROW_FLOOR, &marks, &mark))
-		if (!find_floor(x, v->uid, mark.name))
+	while (row_mark_next(ROW_FLOOR, &marks, &mark)) {
+		const struct snapshot_floor *known = find_floor(x, v->uid, mark.name);
+		if (!known || known->stamp < name_stamp(name))
 			return true;
+	}
 	return v->uid > MAX(x->top_floor, x->next_uid) || v->modseq > x->modseq;
 }
 
