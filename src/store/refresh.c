@@ -27,7 +27,8 @@ static struct refreshing hold_mailboxes(struct op *op, struct user *u)
 		bool is_shared = user_handover(u, m->guid).limit_uid > 0 || mailbox_late_ms(m) > 0;
 		bool is_due =
 			m->refs > 0 || m->must_take_over || is_shared || !mailbox_has_seen_heads(m);
-		if (m->state == OPEN && !m->is_removed && is_due)
+		/* One that is being opened may have read its tail before: that is waited for. */
+		if ((m->state == OPEN || m->state == OPENING) && !m->is_removed && is_due)
 			r.items[r.count++] = mailbox_ref(m);
 	}
 	return r;
