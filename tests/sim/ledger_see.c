@@ -181,8 +181,9 @@ void flags_begin(struct known_box *box, struct mailbox *m, struct flags_change_o
 {
 	if (!is_dirty(m) && mail->storing == 0)
 		box->flags_epoch++;
-	*one = (struct flags_change_one){ mail, mail->open, unknown_bits(mail, m) & mask,
-		process_of(m)->number };
+	/* A second change of a host that had not looked says nothing of the other host's either. */
+	unsigned unknown = unknown_bits(mail, m) | (sim_world->is_both ? mail->open : 0);
+	*one = (struct flags_change_one){ mail, mail->open, unknown & mask, process_of(m)->number };
 	mail->overlaps = mail->storing++ > 0;
 	mail->open |= mask;
 	mail->changes++;
