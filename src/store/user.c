@@ -170,9 +170,12 @@ static enum err close_cleanly(struct op *op, struct user *u)
 	TRY(user_settle(op, u));
 	if (u->is_deleted)
 		return ERR_NONE;
-	if (!catalog_is_atomic(u->store->catalog) && root_is_behind(u)) {
+	/* Who stood still does not know who came since, and would put his root head over a newer one. */
+	bool was_claimed = u->has_claimed_root;
+	if (!catalog_is_atomic(u->store->catalog) && (u->tree.ops > 0 || root_is_behind(u))) {
 		TRY(user_read_heads(op, u));
-		TRY(tree_refresh(op, u));
+		if (root_is_behind(u) || was_claimed != u->has_claimed_root)
+			TRY(tree_refresh(op, u));
 	}
 	struct batch *b = batch_new(u);
 	enum err first = ERR_NONE;
