@@ -4,16 +4,16 @@
 
 #include "base/map.h"
 
-#define PLAIN     CONFIG_FLAG_PLAIN
-#define HIDDEN    CONFIG_FLAG_HIDDEN
-#define SECRET    CONFIG_FLAG_SECRET
-#define AUTH      CONFIG_FLAG_AUTH
-#define NOGROUP   CONFIG_FLAG_NOGROUP
-#define EXTENSION CONFIG_FLAG_EXTENSION
-#define ABSENT    CONFIG_FLAG_ABSENT
-#define FOR_LOGIN CONFIG_FLAG_FOR_LOGIN
-#define FOR_AUTH  CONFIG_FLAG_FOR_AUTH
-#define FOR_MAIL  CONFIG_FLAG_FOR_MAIL
+#define PLAIN       CONFIG_FLAG_PLAIN
+#define HIDDEN      CONFIG_FLAG_HIDDEN
+#define SECRET      CONFIG_FLAG_SECRET
+#define AUTH        CONFIG_FLAG_AUTH
+#define NOGROUP     CONFIG_FLAG_NOGROUP
+#define EXTENSION   CONFIG_FLAG_EXTENSION
+#define ABSENT      CONFIG_FLAG_ABSENT
+#define FOR_LOGIN   CONFIG_FLAG_FOR_LOGIN
+#define FOR_AUTH    CONFIG_FLAG_FOR_AUTH
+#define FOR_MAIL    CONFIG_FLAG_FOR_MAIL
 #define FOR_DOVEADM CONFIG_FLAG_FOR_DOVEADM
 
 /* The position in section_starts[] is found by counting: rows below take the last title before them. */

@@ -117,8 +117,8 @@ static void what_is_left_out_has_its_default(void **state)
 static void every_secret_is_for_somebody(void **state)
 {
 	(void)state;
-	const unsigned for_some =
-		CONFIG_FLAG_FOR_LOGIN | CONFIG_FLAG_FOR_AUTH | CONFIG_FLAG_FOR_MAIL | CONFIG_FLAG_FOR_DOVEADM;
+	const unsigned for_some = CONFIG_FLAG_FOR_LOGIN | CONFIG_FLAG_FOR_AUTH |
+				  CONFIG_FLAG_FOR_MAIL | CONFIG_FLAG_FOR_DOVEADM;
 	for (unsigned i = 0; i < SET_COUNT; i++) {
 		const struct config_row *row = config_row((enum config_setting)i);
 		bool is_of_administrators = str_starts(row->name, STR("doveadm_"));

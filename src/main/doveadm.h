@@ -62,7 +62,7 @@ int doveadm_process_status(struct doveadm *d);
 int doveadm_service_status(struct doveadm *d);
 int doveadm_quarantine_list(struct doveadm *d);
 int doveadm_quarantine_release(struct doveadm *d);
-int doveadm_mail(struct doveadm *d); /* doveadm_mail.c: all of main/mail_command.h */
+int doveadm_mail(struct doveadm *d);      /* doveadm_mail.c: all of main/mail_command.h */
 int doveadm_pw(struct doveadm *d);        /* doveadm_pw.c */
 int doveadm_auth_test(struct doveadm *d); /* doveadm_auth.c */
 int doveadm_auth_login(struct doveadm *d);

@@ -12,13 +12,14 @@ struct store;
 
 struct admin_call {
 	struct store *store;
-	struct imap *const *imap; /* NULL behind it: the worker stops, and the store may have gone */
-	struct config *config;    /* a reference */
+	struct imap *const
+		*imap;         /* NULL behind it: the worker stops, and the store may have gone */
+	struct config *config; /* a reference */
 	struct ipc_message *reply; /* a stream puts its descriptor there itself */
 	uint32_t slot;
 	struct str user, mailbox, options;
 	enum rebuild_way way; /* rows that are missing */
-	struct buf out; /* lines of fields */
+	struct buf out;       /* lines of fields */
 };
 
 /* All WAIT. mail_metacache.c: */

@@ -67,7 +67,12 @@ struct quarantine {
 struct snapshots {
 	int of[CONFIG_READER_COUNT];
 };
-#define SNAPSHOTS_CLOSED { { -1, -1, -1, -1 } }
+#define SNAPSHOTS_CLOSED                                                                           \
+	{                                                                                          \
+		{                                                                                  \
+			-1, -1, -1, -1                                                             \
+		}                                                                                  \
+	}
 _Static_assert(CONFIG_READER_COUNT == 4, "all begin closed");
 
 struct master {

@@ -77,7 +77,7 @@ enum knows { FROM_TAIL, LIVE, FROM_FILES };
 
 static void a_batch_ends_in(struct pair *p, enum knows how, bool by_id)
 {
-	struct mailbox *a = world_box(p->a, "INBOX"), *b;
+	struct mailbox *a = world_box(p->a, "INBOX"), *b = NULL;
 	uint32_t first = world_append(p->a, a, "first");
 	if (how == LIVE) {
 		world_open_store(p->b);

@@ -158,7 +158,8 @@ static void parse(int argc, char **argv, struct run *r)
 static const char *const deeds[DID_DEEDS] = { "times two or three hosts at once", "freezes",
 	"replacements", "UIDs by merges", "clocks set within limits", "beyond",
 	"refusals meanwhile", "torn files", "power losses", "full disks", "sleeps of hours",
-	"nightly bases", "flushes", "removals of local state", "renames of INBOX", "runs without a flags journal" };
+	"nightly bases", "flushes", "removals of local state", "renames of INBOX",
+	"runs without a flags journal" };
 
 static int run_all(struct run *r)
 {

@@ -271,18 +271,9 @@ static const struct {
 	void (*fn)(struct session *s);
 	unsigned weight;
 } steps[] = {
-	{ select_box, 12 },
-	{ append_step, 22 },
-	{ store_step, 22 },
-	{ transfer_step, 14 },
-	{ expunge_step, 10 },
-	{ tree_step, 6 },
-	{ sync_step, 14 },
-	{ go_away, 4 },
-	{ read_step, 4 },
-	{ collect_step, 3 },
-	{ base_step, 5 },
-	{ refresh_step, 3 },
+	{ select_box, 12 }, { append_step, 22 }, { store_step, 22 }, { transfer_step, 14 },
+	{ expunge_step, 10 }, { tree_step, 6 }, { sync_step, 14 }, { go_away, 4 }, { read_step, 4 },
+	{ collect_step, 3 }, { base_step, 5 }, { refresh_step, 3 },
 	{ rename_inbox_step, 1 }, /* the last: of one process only */
 };
 

@@ -14,15 +14,15 @@
 #include "service/doveadm/doveadm_service.h"
 #include "task/task.h"
 
-#define PATIENCE_US  (30 * US_PER_SEC)
-#define PENALTY_US   (2 * US_PER_SEC)
-#define IDLE_US      (3600 * US_PER_SEC)
-#define COMMAND_US   (4 * 3600 * US_PER_SEC) /* of the longest one */
-#define LINES_MAX    8 /* before the password: VERSION, STARTTLS, both again, and room */
-#define COMMAND_BYTES 64 /* of the longest name that can be allowed */
+#define PATIENCE_US     (30 * US_PER_SEC)
+#define PENALTY_US      (2 * US_PER_SEC)
+#define IDLE_US         (3600 * US_PER_SEC)
+#define COMMAND_US      (4 * 3600 * US_PER_SEC) /* of the longest one */
+#define LINES_MAX       8  /* before the password: VERSION, STARTTLS, both again, and room */
+#define COMMAND_BYTES   64 /* of the longest name that can be allowed */
 #define CONNECTIONS_MAX 10000
-#define STRANGERS    10 /* one connection of so many may be before its password */
-#define STRANGER_MIN 4
+#define STRANGERS       10 /* one connection of so many may be before its password */
+#define STRANGER_MIN    4
 
 struct doveadm_server {
 	struct config *config; /* a reference */

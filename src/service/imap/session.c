@@ -108,8 +108,8 @@ static void ended(void *owner, const struct serving_end *why)
 	/* In the middle of a mail a line would be taken for part of it. */
 	bool may_speak = !s->fetch && !s->is_blocked && !s->closing_reason;
 	if (may_speak && why->told)
-		imap_put_untagged(stream_output(s->stream), "BYE", str_from(why->code),
-			str_from(why->told));
+		imap_put_untagged(
+			stream_output(s->stream), "BYE", str_from(why->code), str_from(why->told));
 	if (may_speak)
 		serving_say(&s->serving);
 	if (!s->closing_reason)
