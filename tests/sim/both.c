@@ -107,7 +107,8 @@ static bool turn(struct lives *l, size_t seat)
 	return p->sessions > 0;
 }
 
-/* WAITS until the journals of all have written what their sessions were told. */
+/* WAITS until the journals of all have written what their sessions were told, and what was in doubt is
+ * settled: who lives may still do it. */
 static void come_to_rest(struct lives *l)
 {
 	struct world *w = sim_world;
@@ -129,6 +130,9 @@ static void come_to_rest(struct lives *l)
 		while (l->items[i] && l->items[i]->store->background > 0)
 			sim_must(&w->op, wait_queue_wait(&w->op, &l->items[i]->store->quiet),
 				"resting");
+	for (size_t i = 0; i < l->count; i++)
+		if (l->items[i])
+			sim_must(&w->op, user_settle(&w->op, l->items[i]->user), "settling");
 }
 
 /* WAITS. Twice: a merge of one is news for the others. */
@@ -140,7 +144,6 @@ static void refresh_all(struct lives *l)
 			struct process *p = l->items[i];
 			if (!p)
 				continue;
-			sim_must(&w->op, user_settle(&w->op, p->user), "settling");
 			sim_must(&w->op, user_refresh(&w->op, p->user), "refreshing");
 		}
 }

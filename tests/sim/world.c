@@ -120,8 +120,7 @@ void end_faults(struct process *p)
 	p->link.cut_until_us = 0;
 	p->link.crash_at = 0;
 	p->is_crashing = false;
-	if (!sim_world->is_both)
-		host_mend(p);
+	host_mend(p);
 }
 
 void pass_time(void)
@@ -139,8 +138,7 @@ void pass_time(void)
 /* WAITS. */
 void end_life(struct process *p)
 {
-	if (!sim_world->is_both)
-		host_mend(p);
+	host_mend(p);
 	if (p->is_crashing || sim_chance(50)) {
 		process_crash(p);
 		return;
