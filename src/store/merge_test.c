@@ -149,7 +149,8 @@ static void a_clean_hand_over_has_no_gap_in(struct pair *p)
 		reads = catalog_counters(order[i]->catalog).reads;
 		mailbox_unref(m);
 		world_stop(order[i]);
-		assert_int_equal(catalog_counters(order[i]->catalog).reads - reads, 0);
+		/* Who changed names looks before he writes a root head; the first made INBOX. */
+		assert_int_equal(catalog_counters(order[i]->catalog).reads - reads, i == 0);
 	}
 	world_open_store(p->a);
 }

@@ -39,8 +39,7 @@ bool root_is_whole(const struct user *u)
 	return last && last->head.late_ms == 0;
 }
 
-/* Is there nothing to tell the next? */
-static bool is_told(const struct user *u)
+bool root_is_told(const struct user *u)
 {
 	const struct user_head *last = closed_with_this(u);
 	return u->tree.ops == 0 && last && (last->head.late_ms == 0 || tree_late_ms(u) > 0);
@@ -62,7 +61,7 @@ void root_close(struct batch *b, struct user *u)
 {
 	AUTO_BUF(head, 0);
 	tree_put_purges(b);
-	if (is_told(u))
+	if (root_is_told(u))
 		return;
 	if (root_is_behind(u)) { /* its head stays, so that the next login reads the journal */
 		if (u->has_claimed_root)

@@ -67,6 +67,8 @@ void tree_put_purges(struct batch *b);
 
 /* Has the journal nothing to add to the root head? Between reading the heads and the tail. */
 bool root_is_whole(const struct user *u);
+/* Does a closing user have nothing to tell the next of the tree? */
+bool root_is_told(const struct user *u);
 /* May a head that was read after the tree tell of changes by another host that are not in it? Then the root
  * head is not ours to write, nor that one ours to delete, before tree_refresh(). */
 bool root_is_behind(const struct user *u);

@@ -172,7 +172,7 @@ static enum err close_cleanly(struct op *op, struct user *u)
 		return ERR_NONE;
 	/* Who stood still does not know who came since, and would put his root head over a newer one. */
 	bool was_claimed = u->has_claimed_root;
-	if (!catalog_is_atomic(u->store->catalog) && (u->tree.ops > 0 || root_is_behind(u))) {
+	if (!catalog_is_atomic(u->store->catalog) && (!root_is_told(u) || root_is_behind(u))) {
 		TRY(user_read_heads(op, u));
 		if (root_is_behind(u) || was_claimed != u->has_claimed_root)
 			TRY(tree_refresh(op, u));
