@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Those whose head we ended, and who may live: until when their rows may come.
+/* Those whose head we ended: until when their rows may come.
  *
  * A is cut off from us and lives; B takes over, ends A's head and closes. A acknowledges mail without knowing,
  * and dies before he looks: nobody tells of it. The rule that finds it:
@@ -12,7 +12,8 @@
  *      end, and before the cover of such a head: A's own, which says that he was slow, has the names of what
  *      he wrote above it. He takes over if something is there that the floors do not cover. Who looked after late_ms
  *      has seen all of it: his next head says 0, and from then on local files are trusted again.
- * A's that are dead (of this host: his lock is ours) had nothing acknowledged later, and cost nothing.
+ * Also one who is dead (of this host: his lock is ours) is waited for: nobody was told that what he still had
+ * on its way is done, but all who look afterwards show the same.
  *
  * What nobody was told that it is done (its writer died, or said NO) may be carried out hours later, by a
  * node that was away: a duplicate, a flag, an expunge. Whoever reads the journal then, and finds it behind
@@ -76,9 +77,10 @@ struct catalog_name user_base_cover(const struct mailbox *m)
 void mailbox_end_others(struct batch *b, struct mailbox *m)
 {
 	struct user *u = m->user;
-	if (!catalog_is_atomic(u->store->catalog) && user_has_living(u, m->guid)) {
+	if (!catalog_is_atomic(u->store->catalog) && user_handover(u, m->guid).is_open) {
 		m->late_ms = late_now(u);
-		mailbox_put_open_head(b, m);
+		if (user_has_living(u, m->guid))
+			mailbox_put_open_head(b, m);
 	}
 	user_delete_foreign_heads(b, m->guid, true, RANK_LAST_HEADS);
 }

@@ -133,19 +133,60 @@ static void the_time_ends_in(struct pair *p)
 }
 PAIR_TEST(the_time_ends)
 
-/* Somebody of the same host is dead: there is nothing to wait for. */
-static void who_died_here_is_not_waited_for_in(struct pair *p)
+/* Somebody of the same host is dead: what he asked for, and nobody was told of, may be on its way. */
+static void who_died_here_is_waited_for_in(struct pair *p)
 {
 	struct mailbox *a = world_box(p->a, "INBOX");
 	(void)world_append(p->a, a, "a1");
 	mailbox_unref(a);
 	world_reopen(p->a, WORLD_CRASH);
 	mailbox_unref(world_box(p->a, "INBOX"));
+	int64_t late_us = LATE_US(p->a->store);
 	world_stop(p->a);
+	assert_int_equal(reads_to_open(p->a), 1);
+	assert_ok(task_sleep(&p->a->op, late_us + US_PER_SEC));
+	assert_int_equal(reads_to_open(p->a), 1);
 	assert_int_equal(reads_to_open(p->a), 0);
 	world_open_store(p->a);
 }
-PAIR_TEST(who_died_here_is_not_waited_for)
+PAIR_TEST(who_died_here_is_waited_for)
+
+/* A host sleeps for hours, writes a row before it looks, and dies: the cover of its files is new, but what
+ * others wrote meanwhile is not in them. */
+static void who_slept_reads_what_he_missed_in(struct pair *p)
+{
+	int64_t usual_us = p->a->settings.refresh_us;
+	world_stop(p->a);
+	p->a->settings.refresh_us = INT64_C(48) * 3600 * US_PER_SEC;
+	world_open_store(p->a);
+	struct mailbox *a = world_box(p->a, "INBOX");
+	struct view *v = world_view(p->a, a);
+	(void)world_append(p->a, a, "a1");
+	(void)world_sync(p->a, v, true);
+	world_open_store(p->b);
+	struct mailbox *b = world_box(p->b, "INBOX");
+	(void)world_append(p->b, b, "b1");
+	mailbox_unref(b);
+	world_stop(p->b);
+	assert_ok(task_sleep(&p->a->op, INT64_C(5) * 3600 * US_PER_SEC));
+	world_flags(p->a, v, 1, 1, FLAGS_ADD, MAIL_FLAGGED);
+	assert_ok(flags_journal_flush(&p->a->op, a));
+	view_close(v);
+	mailbox_unref(a);
+	world_crash(p->a);
+	for (int i = 0; i < 2; i++) { /* then nobody is waited for any more */
+		(void)seen_by(p->b);
+		world_stop(p->b);
+		assert_ok(task_sleep(&p->a->op, INT64_C(3600) * US_PER_SEC));
+	}
+	p->a->settings.refresh_us = usual_us;
+	world_open_store(p->a);
+	a = world_box(p->a, "INBOX");
+	assert_int_equal(index_counters(a->index).messages, 2);
+	assert_ok(mailbox_verify(&p->a->op, a));
+	mailbox_unref(a);
+}
+PAIR_TEST(who_slept_reads_what_he_missed)
 
 /* The one who took over dies, too, and begins again: the first one may still live. */
 static void a_crash_does_not_forget_it_in(struct pair *p)
@@ -286,7 +327,8 @@ int main(void)
 		cmocka_unit_test(also_days_later),
 		cmocka_unit_test(status_counts_it),
 		cmocka_unit_test(the_time_ends),
-		cmocka_unit_test(who_died_here_is_not_waited_for),
+		cmocka_unit_test(who_died_here_is_waited_for),
+		cmocka_unit_test(who_slept_reads_what_he_missed),
 		cmocka_unit_test(a_crash_does_not_forget_it),
 		cmocka_unit_test(who_was_too_slow_says_so),
 		cmocka_unit_test(a_slow_write_is_found),

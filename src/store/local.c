@@ -30,6 +30,7 @@ struct open_job {
 	struct index *index;
 	struct local local;
 	uint8_t boot_id[16];
+	int64_t seen_ms; /* of LOG_SEEN; 0: it does not say */
 	bool skips_rows; /* the log continues a snapshot that is not there */
 	bool is_special; /* to be marked as such, for those who drop local state */
 	bool is_new;     /* there was nothing */
@@ -92,7 +93,8 @@ static bool replay(struct open_job *j, const struct log_record *r)
 	struct local *l = &j->local;
 	uint32_t position;
 	l->has_clean = r->type == LOG_CLEAN ||
-		       (l->has_clean && (r->type == LOG_RECENT || r->type == LOG_SUMMARY));
+		       (l->has_clean && (r->type == LOG_RECENT || r->type == LOG_SUMMARY ||
+						r->type == LOG_SEEN));
 	switch (r->type) {
 	case LOG_ROW:
 		return j->skips_rows || index_fold(j->index, &r->row) == ERR_NONE;
@@ -104,6 +106,9 @@ static bool replay(struct open_job *j, const struct log_record *r)
 		return true;
 	case LOG_WRITER:
 		l->writer = (uint32_t)r->number;
+		return true;
+	case LOG_SEEN:
+		j->seen_ms = (int64_t)MIN(r->number, (uint64_t)INT64_MAX);
 		return true;
 	case LOG_RECENT:
 		index_set_recent_uid(j->index, (uint32_t)MIN(r->number, UINT32_MAX));
@@ -208,6 +213,11 @@ enum err local_open(struct op *op, struct mailbox *m)
 	m->local = j->local;
 	j->index = NULL;
 	j->local = (struct local){ .log_fd = -1, .summary_fd = -1 };
+	m->seen_ms = j->seen_ms;
+	/* A cover alone does not tell: own rows raise it, also those of a host that slept before. */
+	if (m->seen_ms == 0 && !catalog_is_atomic(m->user->store->catalog) &&
+		!name_is_none(index_cover(m->index)))
+		local_replace_index(m, index_new(m->guid));
 	metacache_mailbox_found(m, j->is_new);
 	open_release(&j->job);
 	return ERR_NONE;
@@ -275,6 +285,11 @@ void local_add_writer(struct mailbox *m)
 	local_write(m);
 }
 
+void local_add_seen(struct mailbox *m)
+{
+	local_add(m, &(struct log_record){ .type = LOG_SEEN, .number = (uint64_t)m->seen_ms });
+}
+
 void local_replace_index(struct mailbox *m, struct index *x)
 {
 	struct local *l = &m->local;
@@ -296,6 +311,7 @@ void local_distrust(struct mailbox *m)
 		return;
 	/* They are folded already, and may be in the snapshot: all is read again. */
 	local_replace_index(m, index_new(m->guid));
+	m->seen_ms = 0;
 	l->pending = 0;
 	buf_clear(&l->pending_values);
 	if (path_of(l, "snapshot", path, sizeof(path)))
@@ -364,6 +380,9 @@ static void begin_log(struct mailbox *m, uint32_t serial, bool has_snapshot, str
 	if (m->is_claimed)
 		log_record_encode(out, serial,
 			&(struct log_record){ .type = LOG_WRITER, .number = m->user->writer });
+	if (m->seen_ms > 0)
+		log_record_encode(out, serial,
+			&(struct log_record){ .type = LOG_SEEN, .number = (uint64_t)m->seen_ms });
 	if (m->pending.n == 0)
 		return;
 	const struct str *words;

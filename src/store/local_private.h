@@ -43,6 +43,8 @@ enum err local_open(struct op *op, struct mailbox *m);
 void local_add(struct mailbox *m, const struct log_record *record);
 /* Notes that the open head of this process is durable, before anything is told that hangs on it. */
 void local_add_writer(struct mailbox *m);
+/* Notes that all is there that m->seen_ms says: the rows that were found then are in the files. */
+void local_add_seen(struct mailbox *m);
 /* Files of a writer whom another host has replaced: what he did not journal is gone, here too. */
 void local_distrust(struct mailbox *m);
 void local_write(struct mailbox *m); /* what was added, to the page cache */

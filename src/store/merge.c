@@ -21,7 +21,8 @@ struct merging {
 	uint32_t told_uid; /* what was told here lies below */
 	uint32_t next_uid; /* the next fresh one */
 	uint64_t told_modseq, modseq;
-	size_t fresh; /* how many UIDs the marks give */
+	size_t fresh;     /* how many UIDs the marks give */
+	int64_t begin_ms; /* wall time when the rows were read */
 };
 
 /* ---- collecting ---- */
@@ -98,14 +99,13 @@ static enum err collect(struct op *op, struct merging *g, bool takes_over)
 	struct mailbox *m = g->mailbox;
 	const struct user *u = m->user;
 	uint32_t bucket;
-	int64_t begin_ms = now_wall_us() / US_PER_MS;
+	g->begin_ms = now_wall_us() / US_PER_MS;
 	struct catalog_name after = tail_begin(m, &bucket);
 	TRY(check_gap(op, m, takes_over));
 	g->rows = (struct kept_rows){ 0 };
 	tail_find_absent(&g->tail);
 	TRY(catalog_read_tail(op, u->store->catalog, u->name, m->guid, bucket,
 		user_last_bucket(u, m->guid), after, index_cover(m->index), collect_row, g));
-	m->seen_ms = begin_ms;
 	return ERR_NONE;
 }
 
@@ -365,6 +365,8 @@ static enum err write_merge(struct op *op, struct merging *g, bool takes_over)
 	else
 		batch_free(b);
 	fold_all(g, &ours);
+	m->seen_ms = g->begin_ms;
+	local_add_seen(m);
 	return ERR_NONE;
 }
 

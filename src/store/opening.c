@@ -148,10 +148,13 @@ enum err mailbox_load(struct op *op, struct mailbox *m)
 	m->bucket_rows = count_bucket(m);
 	m->is_loaded = true;
 	(void)index_forget(m->index, UINT64_MAX, UINT64_MAX);
-	if (m->seen_ms == 0 || is_whole) /* a clean hand-over: nobody else was there */
+	if (m->seen_ms == 0 || is_whole ||
+		is_current) /* a clean hand-over: nobody else was there */
 		m->seen_ms = now_wall_us() / US_PER_MS;
 	TRY(flags_adopt_pending(op, m));
 	if (!is_current || m->local.log_fd < 0 || !m->local.is_trusted)
 		TRY(local_rewrite(op, m));
+	else
+		local_add_seen(m);
 	return ERR_NONE;
 }

@@ -139,15 +139,11 @@ const struct absent_writer *tail_absent(const struct tail *t, uint32_t writer)
 
 struct catalog_name tail_begin(const struct mailbox *m, uint32_t *out_bucket)
 {
-	const struct store *s = m->user->store;
 	struct catalog_name cover = index_cover(m->index);
 	int64_t from_ms = (int64_t)MIN(name_ms(cover), (uint64_t)(now_wall_us() / US_PER_MS));
 	if (m->seen_ms > 0)
 		from_ms = MIN(from_ms, m->seen_ms);
 	from_ms -= STORE_TAIL_MS;
-	/* Whose cover stands in local files looked for rows of others so long ago. */
-	if (!catalog_is_atomic(s->catalog) && m->seen_ms == 0)
-		from_ms -= s->settings.refresh_us / US_PER_MS;
 	from_ms = MIN(from_ms, user_late_from(m->user, m->guid, m->late_ms, m->seen_ms));
 	from_ms = MAX(from_ms, 0);
 	struct catalog_name after = name_at_ms(name_is_none(cover) ? 0 : from_ms);

@@ -56,6 +56,7 @@ static void put_payload(struct buf *out, const struct log_record *r)
 	case LOG_JOURNALLED:
 	case LOG_RECENT:
 	case LOG_WRITER:
+	case LOG_SEEN:
 		number_put_varint(out, r->number);
 		break;
 	case LOG_SUMMARY:
@@ -107,6 +108,7 @@ static bool cut_payload(struct str body, struct log_record *r)
 	case LOG_JOURNALLED:
 	case LOG_RECENT:
 	case LOG_WRITER:
+	case LOG_SEEN:
 		return number_cut_varint(&body, &r->number) && body.n == 0;
 	case LOG_SUMMARY:
 		return cut_u32(&body, &r->uid) && number_cut_varint(&body, &r->offset) &&

@@ -23,12 +23,13 @@ enum log_type {
 	LOG_SUMMARY = 5,    /* where the summary of a mail is in the summary file */
 	LOG_CLEAN = 6,      /* the mailbox was closed here: equal to its closed head */
 	LOG_WRITER = 7,     /* number: whose open head is durable; what follows is his */
+	LOG_SEEN = 8, /* number: wall time in ms when the rows of other writers were looked for */
 };
 struct log_record {
 	enum log_type type;
 	struct catalog_row row; /* LOG_ROW */
 	struct str value;       /* LOG_PENDING */
-	uint64_t number;        /* LOG_JOURNALLED, LOG_RECENT, LOG_WRITER; LOG_CLEAN: modseq */
+	uint64_t number;        /* LOG_JOURNALLED, _RECENT, _WRITER, _SEEN; LOG_CLEAN: modseq */
 	uint32_t uid;           /* LOG_SUMMARY; LOG_CLEAN: next_uid */
 	uint64_t offset;        /* LOG_SUMMARY */
 	uint32_t length;

@@ -15,6 +15,7 @@ static void build(struct buf *out)
 		{ .type = LOG_RECENT, .number = 300 },
 		{ .type = LOG_SUMMARY, .uid = 5, .offset = UINT64_C(1) << 40, .length = 900 },
 		{ .type = LOG_WRITER, .number = 0xfedcba98 },
+		{ .type = LOG_SEEN, .number = UINT64_C(1700000000000) },
 		{ .type = LOG_CLEAN, .uid = 6, .number = 1234567, .cover = { { 7 } } },
 	};
 	for (size_t i = 0; i < ARRAY_COUNT(records); i++)
