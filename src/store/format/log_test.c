@@ -39,6 +39,7 @@ static void records_come_back_in_order(void **state)
 	assert_true(log_record_cut(&rest, SERIAL, &r));
 	assert_true(r.uid == 5 && r.offset == UINT64_C(1) << 40 && r.length == 900);
 	assert_true(log_record_cut(&rest, SERIAL, &r) && r.number == 0xfedcba98);
+	assert_true(log_record_cut(&rest, SERIAL, &r) && r.type == LOG_SEEN);
 	assert_true(log_record_cut(&rest, SERIAL, &r));
 	assert_true(r.uid == 6 && r.number == 1234567 && r.cover.bytes[0] == 7);
 	assert_int_equal(rest.n, 0);
