@@ -39,7 +39,7 @@ bool user_has_living(const struct user *u, struct catalog_guid mailbox)
 	return false;
 }
 
-static int64_t late_now(const struct user *u)
+int64_t user_late_until(const struct user *u)
 {
 	return (now_wall_us() + STORE_LATE_US(u->store)) / US_PER_MS;
 }
@@ -68,17 +68,11 @@ int64_t user_late_from(const struct user *u, struct catalog_guid mailbox, int64_
 	return from_ms - STORE_TAIL_MS;
 }
 
-struct catalog_name user_base_cover(const struct mailbox *m)
-{
-	const struct user_base *b = user_base_of(m->user, m->guid);
-	return b ? b->head.base.cover : (struct catalog_name){ { 0 } };
-}
-
 void mailbox_end_others(struct batch *b, struct mailbox *m)
 {
 	struct user *u = m->user;
 	if (!catalog_is_atomic(u->store->catalog) && user_handover(u, m->guid).is_open) {
-		m->late_ms = late_now(u);
+		m->late_ms = user_late_until(u);
 		if (user_has_living(u, m->guid))
 			mailbox_put_open_head(b, m);
 	}
@@ -140,11 +134,11 @@ enum err user_claim_again(struct op *op, const struct batch *b)
 		if (!m || !m->is_loaded || is_same(&scope, &last))
 			continue;
 		last = scope;
-		m->late_ms = late_now(u);
+		m->late_ms = user_late_until(u);
 		mailbox_put_open_head(again, m);
 	}
 	if (is_tree) {
-		u->tree_late_ms = late_now(u);
+		u->tree_late_ms = user_late_until(u);
 		tree_put_open_head(again, u);
 	}
 	store_stamp_changes(u->store, again->changes, again->count);

@@ -123,7 +123,8 @@ enum err mailbox_load(struct op *op, struct mailbox *m)
 	struct store *s = m->user->store;
 	struct handover h = user_handover(m->user, m->guid);
 	m->late_ms = h.late_ms;
-	m->base_cover = user_base_cover(m);
+	const struct user_base *base = user_base_of(m->user, m->guid);
+	m->base_cover = base ? base->head.base.cover : (struct catalog_name){ { 0 } };
 	TRY(local_open(op, m));
 	if ((h.is_open || m->local.pending > 0) && !local_is_of_last_writer(m))
 		local_distrust(m);
@@ -148,8 +149,8 @@ enum err mailbox_load(struct op *op, struct mailbox *m)
 	m->bucket_rows = count_bucket(m);
 	m->is_loaded = true;
 	(void)index_forget(m->index, UINT64_MAX, UINT64_MAX);
-	if (m->seen_ms == 0 || is_whole ||
-		is_current) /* a clean hand-over: nobody else was there */
+	/* A clean hand-over: nobody else was there. */
+	if (m->seen_ms == 0 || is_whole || is_current)
 		m->seen_ms = now_wall_us() / US_PER_MS;
 	TRY(flags_adopt_pending(op, m));
 	if (!is_current || m->local.log_fd < 0 || !m->local.is_trusted)

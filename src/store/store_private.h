@@ -308,6 +308,8 @@ void mailbox_put_floor(struct batch *b, struct mailbox *m, uint32_t uid, uint64_
 	const struct kept_rows *rows);
 /* Adds the end of all others' heads. Our open head is put before, if one of them may live. */
 void mailbox_end_others(struct batch *b, struct mailbox *m);
+/* Until when rows of somebody who is ended now may come (wall, ms). */
+int64_t user_late_until(const struct user *u);
 /* Until when rows of somebody who was ended may come that nobody looked for yet (wall); 0: all were. */
 int64_t mailbox_late_ms(const struct mailbox *m);
 /* The same of any scope, by what its own process knows: until when, and when it looked. */
@@ -315,8 +317,6 @@ int64_t user_late_ms(const struct user *u, struct catalog_guid mailbox, int64_t 
 /* From which time on (wall, ms) a tail has all that may be late; INT64_MAX: nothing is. */
 int64_t user_late_from(
 	const struct user *u, struct catalog_guid mailbox, int64_t own, int64_t seen);
-/* Of the newest base that heads name; zero: there is none. */
-struct catalog_name user_base_cover(const struct mailbox *m);
 /* Is somebody's open head there who may live: of another host? */
 bool user_has_living(const struct user *u, struct catalog_guid mailbox);
 /* Has somebody ended our open heads of what this batch changed, or may have so long ago that nobody waits for

@@ -6,22 +6,11 @@
 
 static const struct catalog_guid root_scope;
 
-static struct str names_of(struct world *w)
-{
-	struct tree_entry *entries;
-	size_t count;
-	AUTO_BUF(b, 0);
-	assert_ok(tree_list(&w->op, w->user, &entries, &count));
-	for (size_t i = 0; i < count; i++)
-		buf_putf(&b, "%.*s:%u ", STRF(entries[i].name), entries[i].flags);
-	return buf_dup(&w->arena, &b);
-}
-
 /* Opened, looked at and closed. */
 static struct str names_seen_by(struct world *w)
 {
 	world_open_store(w);
-	struct str found = names_of(w);
+	struct str found = world_names(w);
 	world_stop(w);
 	return found;
 }
@@ -204,7 +193,7 @@ static void in_doubt_and_found_by_who_lives_in(struct pair *p)
 	assert_true(root_is_whole(p->b->user));
 	arrive(p->a, &d);
 	assert_ok(user_refresh(&p->b->op, p->b->user));
-	assert_str(names_of(p->b), AFTER_ALL);
+	assert_str(world_names(p->b), AFTER_ALL);
 	world_stop(p->b);
 	assert_all_see(p, AFTER_ALL);
 }

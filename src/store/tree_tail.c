@@ -88,7 +88,7 @@ static enum err take_over(struct op *op, struct user *u)
 	TRY(store_check_clock(op, u->store)); /* before names are given */
 	struct batch *b = batch_new(u);
 	if (!catalog_is_atomic(u->store->catalog)) {
-		u->tree_late_ms = (now_wall_us() + STORE_LATE_US(u->store)) / US_PER_MS;
+		u->tree_late_ms = user_late_until(u);
 		tree_put_open_head(b, u);
 	}
 	user_delete_foreign_heads(b, root_scope, true, RANK_LAST_HEADS);

@@ -5,21 +5,10 @@
 
 /* ---- the tree ---- */
 
-static struct str list_names(struct world *w)
-{
-	struct tree_entry *entries;
-	size_t count;
-	AUTO_BUF(b, 0);
-	assert_ok(tree_list(&w->op, w->user, &entries, &count));
-	for (size_t i = 0; i < count; i++)
-		buf_putf(&b, "%.*s:%u ", STRF(entries[i].name), entries[i].flags);
-	return buf_dup(&w->arena, &b);
-}
-
 static void the_tree_remembers(struct world *w)
 {
 	struct op *op = &w->op;
-	assert_str(list_names(w), STR("INBOX:5 Junk:1 Sent:5 "));
+	assert_str(world_names(w), STR("INBOX:5 Junk:1 Sent:5 "));
 	assert_ok(tree_create(op, w->user, STR("a/b/c"), STR("")));
 	assert_ok(tree_create(op, w->user, STR("trash"), STR("\\Trash")));
 	assert_err(tree_create(op, w->user, STR("bin"), STR("\\Trash")), ERR_CONFLICT);
@@ -33,10 +22,10 @@ static void the_tree_remembers(struct world *w)
 	assert_err(tree_remove(op, w->user, STR("inbox")), ERR_DENIED);
 	assert_err(tree_remove(op, w->user, STR("nix")), ERR_NOT_FOUND);
 	struct str want = STR("INBOX:5 Junk:1 Sent:5 gone:24 gone/x:12 trash:1 z:2 z/b:2 z/b/c:1 ");
-	assert_str(list_names(w), want);
+	assert_str(world_names(w), want);
 	for (enum world_end how = WORLD_STOP; how <= WORLD_CRASH_DROP; how++) {
 		world_reopen(w, how);
-		assert_str(list_names(w), want);
+		assert_str(world_names(w), want);
 	}
 	struct tree_entry e;
 	assert_ok(tree_lookup(op, w->user, STR("trash"), &e));
@@ -54,17 +43,17 @@ static void a_login_reads_the_heads_alone(struct world *w)
 		world_reopen(w, WORLD_STOP);
 		assert_true(root_is_whole(w->user));
 		assert_int_equal(w->user->tree.ops, 0);
-		assert_str(list_names(w), STR("INBOX:5 Junk:1 Sent:5 a:5 "));
+		assert_str(world_names(w), STR("INBOX:5 Junk:1 Sent:5 a:5 "));
 	}
 	assert_ok(tree_create(op, w->user, STR("b"), STR("")));
 	world_reopen(w, WORLD_CRASH_DROP);
 	assert_true(w->user->tree.ops > 0);
-	assert_str(list_names(w), STR("INBOX:5 Junk:1 Sent:5 a:5 b:1 "));
+	assert_str(world_names(w), STR("INBOX:5 Junk:1 Sent:5 a:5 b:1 "));
 	world_reopen(w, WORLD_STOP);
 	/* Where the dead may have something on its way, the next look for it (tree_late_test.c). */
 	assert_true(root_is_whole(w->user) == catalog_is_atomic(w->catalog));
 	assert_int_equal(w->user->tree.ops, 0);
-	assert_str(list_names(w), STR("INBOX:5 Junk:1 Sent:5 a:5 b:1 "));
+	assert_str(world_names(w), STR("INBOX:5 Junk:1 Sent:5 a:5 b:1 "));
 }
 
 static void a_removed_mailbox_ends_its_views(struct world *w)
