@@ -2,6 +2,7 @@
 /* Changes of names that come late: acknowledged by a host that did not know that it was ended, and in doubt
  * when their writer died. Whoever opens the user, all see the same; and what was saved in a mailbox that a late
  * DELETE takes away is in INBOX. */
+#include "store/names_test.h"
 #include "store/pair_test.h"
 
 static const struct catalog_guid root_scope;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Users and their trees: names, opening and closing, damaged local files, idle users. As store_test.c,
  * every scenario runs on both kinds of drivers. */
-#include "store/world_test.h"
+#include "store/names_test.h"
 
 /* ---- the tree ---- */
 

@@ -218,18 +218,6 @@ static inline enum err world_try_collect(struct world *w, int64_t min_age_us, ui
 	return ERR_NONE;
 }
 
-/* All names with their flags, as text. */
-static inline struct str world_names(struct world *w)
-{
-	struct tree_entry *entries;
-	size_t count;
-	AUTO_BUF(b, 0);
-	assert_ok(tree_list(&w->op, w->user, &entries, &count));
-	for (size_t i = 0; i < count; i++)
-		buf_putf(&b, "%.*s:%u ", STRF(entries[i].name), entries[i].flags);
-	return buf_dup(&w->arena, &b);
-}
-
 /* The mailbox as text: two moments are equal if their texts are. */
 static inline struct str world_describe(struct world *w, struct mailbox *m)
 {
