@@ -384,7 +384,7 @@ static void explain(struct http_attempt *a)
 	else if (a->is_late)
 		text = a->issued ? "no answer in time" : "no connection in time";
 	else if (a->end == HTTP_GARBLED && a->code == CURLE_OK)
-		text = "the answer has no status";
+		text = "the answer has no status of three digits";
 	else if (a->why[0] == '\0')
 		text = curl_easy_strerror(a->code);
 	if (text)
@@ -402,7 +402,8 @@ static void collect(struct http_attempt *a)
 	(void)curl_easy_getinfo(a->easy, CURLINFO_RETRY_AFTER, &wait_seconds);
 	(void)curl_easy_getinfo(a->easy, CURLINFO_SIZE_UPLOAD_T, &sent);
 	a->end = end_of(a);
-	if (a->end == HTTP_ANSWERED && status < 100) /* "HTTP/1.1 00.0" passes libcurl */
+	/* RFC 9110 §15: three digits. "HTTP/21 00.0" and "HTTP/2 1000" pass libcurl. */
+	if (a->end == HTTP_ANSWERED && (status < 100 || status > 999))
 		a->end = HTTP_GARBLED;
 	a->bytes_out = (uint64_t)sent;
 	a->retry_after_us = (int64_t)MIN(wait_seconds, HTTP_RETRY_AFTER_MAX) * US_PER_SEC;

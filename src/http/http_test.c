@@ -248,9 +248,14 @@ static void run_broken(void *arg)
 {
 	SCRIPT({ STR(""), .then = THEN_RESET }, { STR("garbage\r\n\r\n"), .then = THEN_CLOSE },
 		{ STR("HTTP/1.1 abc OK\r\n\r\n"), .then = THEN_CLOSE }, { REPLY_OK(2, "ok") },
+		{ STR("HTTP/21 00.0 OK\r\n\r\n"), .then = THEN_CLOSE },
+		{ STR("HTTP/2 1000 OK\r\n\r\n"), .then = THEN_CLOSE }, { REPLY_OK(2, "ok") },
 		{ STR("nonsense\r\n"), .then = THEN_CLOSE });
 	assert_ok(ask(&w, "GET", &a));
 	assert_int_equal(a.attempts, 4);
+	/* A status has three digits. */
+	assert_ok(ask(&w, "GET", &a));
+	assert_int_equal(a.attempts, 3);
 	assert_err(ask(&w, "GET", &a), ERR_UNAVAILABLE);
 	assert_err(put(&w, STR("x"), false, &a), ERR_TIMEOUT);
 	world_close(&w);
