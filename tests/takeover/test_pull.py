@@ -202,7 +202,21 @@ def whole(files):
     return b"".join(packed(*file) for file in files) + packed(END, bytes(16), b"", len(files))
 
 
-class Impostor:
+class Listener:
+    """Takes one connection in a thread, by serve(); its address while it is entered."""
+
+    def __enter__(self):
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.thread = threading.Thread(target=self.serve)
+        self.thread.start()
+        return f"127.0.0.1:{self.listener.getsockname()[1]}"
+
+    def __exit__(self, *_):
+        self.thread.join()
+        self.listener.close()
+
+
+class Impostor(Listener):
     """A host that knows the password and sends what it likes."""
 
     def __init__(self, data, promised=None, before_version=None):
@@ -210,17 +224,6 @@ class Impostor:
         self.reply = b"stream\t%d\n" % (len(data) if promised is None else promised) + data + b"\n+\n"
         if promised is not None:
             self.reply = self.reply[: -len(b"\n+\n")]
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.address = f"127.0.0.1:{self.listener.getsockname()[1]}"
-        self.thread = threading.Thread(target=self.serve)
-        self.thread.start()
-
-    def __enter__(self):
-        return self.address
-
-    def __exit__(self, *_):
-        self.thread.join()
-        self.listener.close()
 
     def serve(self):
         connection, _ = self.listener.accept()
@@ -299,22 +302,11 @@ def reload_twice(instance):
         assert done.returncode == 0, done
 
 
-class Breaking:
+class Breaking(Listener):
     """On the way to the source: kills it when so many bytes have come from it."""
 
     def __init__(self, source, instance, after):
         self.source, self.instance, self.after = source, instance, after
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.address = f"127.0.0.1:{self.listener.getsockname()[1]}"
-        self.thread = threading.Thread(target=self.serve)
-        self.thread.start()
-
-    def __enter__(self):
-        return self.address
-
-    def __exit__(self, *_):
-        self.thread.join()
-        self.listener.close()
 
     def serve(self):
         near, _ = self.listener.accept()
