@@ -8,7 +8,6 @@
 
 #define INLINE_ENCODE_MAX 2048 /* records that are encoded without a thread */
 #define BLOCK_MIN         (BASE_BLOCK_MAILS / 8)
-#define STAMPS_MS         3600000
 
 /* ---- a block ---- */
 
@@ -146,7 +145,7 @@ void base_cut_take(struct base_cut *cut, const struct mailbox *m)
 {
 	struct catalog_name limit = cover_limit(m);
 	uint64_t cover_ms = name_ms(index_cover(m->index));
-	uint64_t stamps = (cover_ms > STAMPS_MS ? cover_ms - STAMPS_MS : 0) << 16;
+	uint64_t stamps = (cover_ms > STORE_STAMPS_MS ? cover_ms - STORE_STAMPS_MS : 0) << 16;
 	index_base_meta(m->index, stamps, &cut->meta);
 	if (name_cmp(limit, cut->meta.cover) < 0)
 		cut->meta.cover = limit;

@@ -224,6 +224,28 @@ void batch_finish(struct batch *b)
 	store_stamp_changes(b->user->store, b->changes, b->count);
 }
 
+/* Of flags that waited too long all of the batch are made anew: one may take another back. */
+static void refresh_flags(struct batch *b)
+{
+	struct row_op_value v;
+	bool are_old = false;
+	for (size_t i = 0; i < b->count; i++) {
+		struct catalog_change *change = &b->changes[i];
+		if (change->kind != CATALOG_PUT_ROW || change->row.kind != CATALOG_OP ||
+			row_op_decode(change->row.value, &v) != ERR_NONE || v.op != ROW_FLAGS)
+			continue;
+		are_old = are_old || flags_are_old(v.groups, v.keyword_count);
+		if (!are_old)
+			continue;
+		AUTO_BUF(value, 0);
+		row_flags_encode_head(&value, v.keywords, v.keyword_count);
+		flags_make_anew(&value, b->user->store, v.groups, v.keyword_count);
+		change->row.value = buf_dup(&b->arena, &value);
+		change->row.name = user_mint(b->user); /* what a name says never changes */
+		change->stamp_us = 0;
+	}
+}
+
 void batch_refresh(struct batch *b)
 {
 	struct store *s = b->user->store;
@@ -231,6 +253,7 @@ void batch_refresh(struct batch *b)
 		if (b->changes[i].kind == CATALOG_PUT_ROW &&
 			b->changes[i].row.kind == CATALOG_APPEND)
 			return;
+	refresh_flags(b);
 	for (size_t i = 0; i < b->count; i++) {
 		struct catalog_change *change = &b->changes[i];
 		if (change->kind != CATALOG_PUT_ROW ||

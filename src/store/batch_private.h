@@ -71,7 +71,8 @@ void batch_remove_mail(struct batch *b, struct catalog_guid mailbox, const struc
 	const struct catalog_name *queued);
 /* Order and stamps: what follows is only written. */
 void batch_finish(struct batch *b);
-/* New names for rows whose name is stale, unless the batch has mails. */
+/* New names for rows whose name is stale, and new stamps for flags that waited long, unless the batch has
+ * mails. */
 void batch_refresh(struct batch *b);
 /* The batch that makes sure that the appends of `b` never were. Its heads are kept, and its reverse
  * rows are put again: those of the originals must be there when the collector looks whether the object

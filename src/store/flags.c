@@ -198,11 +198,38 @@ static void apply_async(struct mailbox *m, const struct plan *plan, uint64_t mod
 
 /* ---- the journal ---- */
 
+bool flags_are_old(struct str groups, size_t keyword_count)
+{
+	struct row_flags_group g;
+	int64_t oldest_ms = now_wall_us() / US_PER_MS - STORE_STAMPS_MS / 2;
+	return row_flags_next(&groups, keyword_count, &g) && (int64_t)(g.stamp >> 16) < oldest_ms;
+}
+
+void flags_make_anew(struct buf *out, struct store *s, struct str groups, size_t keyword_count)
+{
+	AUTO_ARENA(arena, 0);
+	struct row_flags_group g;
+	while (row_flags_next(&groups, keyword_count, &g)) {
+		size_t n = 0;
+		struct row_mark *marks = ARENA_NEW_ARRAY(&arena, struct row_mark, MAX(g.count, 1));
+		while (n < g.count && row_mark_next(ROW_FLAGS, &g.marks, &marks[n]))
+			n++;
+		g.stamp = name_stamp(store_name(s));
+		row_flags_encode_group(out, &g, marks);
+	}
+}
+
 /* Moves pending groups into rows of at most ROW_BYTES_MAX. */
 static void journal_rows(struct batch *b, struct mailbox *m)
 {
 	const struct str *words;
 	size_t count = index_keywords(m->index, &words);
+	if (flags_are_old(buf_str(&m->pending), count)) {
+		struct buf groups = { 0 };
+		flags_make_anew(&groups, m->user->store, buf_str(&m->pending), count);
+		buf_done(&m->pending);
+		m->pending = groups;
+	}
 	struct str rest = buf_str(&m->pending);
 	while (rest.n > 0) {
 		struct str from = rest;

@@ -426,9 +426,9 @@ enum err local_rewrite(struct op *op, struct mailbox *m)
 		return op_fail(op, ERR_TIMEOUT, "no time left to write local files");
 	TRY(summaries_compact(op, m));
 	struct rewrite_job *j = MEM_NEW(struct rewrite_job);
-	/* The floor lies an hour back: no tail that is read again starts before it. */
+	/* No tail that is read again starts before the floor. */
 	uint64_t cover_ms = name_ms(index_cover(m->index));
-	uint64_t floor_ms = cover_ms > 3600000 ? cover_ms - 3600000 : 0;
+	uint64_t floor_ms = cover_ms > STORE_STAMPS_MS ? cover_ms - STORE_STAMPS_MS : 0;
 	j->job.run = rewrite_run;
 	j->job.release = rewrite_release;
 	j->log_fd = -1;

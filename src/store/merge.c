@@ -102,10 +102,13 @@ static enum err collect(struct op *op, struct merging *g, bool takes_over)
 	g->begin_ms = now_wall_us() / US_PER_MS;
 	struct catalog_name after = tail_begin(m, &bucket);
 	TRY(check_gap(op, m, takes_over));
-	g->rows = (struct kept_rows){ 0 };
 	tail_find_absent(&g->tail);
-	TRY(catalog_read_tail(op, u->store->catalog, u->name, m->guid, bucket,
-		user_last_bucket(u, m->guid), after, index_cover(m->index), collect_row, g));
+	do {
+		g->rows = (struct kept_rows){ 0 };
+		TRY(catalog_read_tail(op, u->store->catalog, u->name, m->guid, bucket,
+			user_last_bucket(u, m->guid), after, index_cover(m->index), collect_row,
+			g));
+	} while (tail_begin_again(m, &g->rows, &after, &bucket));
 	return ERR_NONE;
 }
 

@@ -28,6 +28,9 @@
 
 #define STORE_TAIL_MS  (10 * 60 * 1000) /* a tail starts so long before the cover */
 #define STORE_WRITE_US (30 * US_PER_SEC)
+/* Snapshots and bases know the stamps of flag changes so long before their cover. A change that waits for half
+ * of it is made anew: no host may have forgotten what it competes with. */
+#define STORE_STAMPS_MS (60 * 60 * 1000)
 /* So long after we ended the head of somebody who may live, rows that he acknowledges without knowing may
  * become durable (late.c): since his last look refresh_us and a write; ours took a write; clocks. */
 #define STORE_LATE_US(s)    ((s)->settings.refresh_us + 2 * STORE_WRITE_US + 10 * US_PER_SEC)
@@ -359,6 +362,10 @@ void append_put_commit(
 /* WAITS. Writes pending flag changes as journal rows. Takes the write lock: rows of a mailbox become
  * durable in the order of their names. */
 enum err flags_journal_flush(struct op *op, struct mailbox *m);
+/* Have these groups waited so long that hosts may have forgotten the stamps that they compete with? */
+bool flags_are_old(struct str groups, size_t keyword_count);
+/* Appends them with new stamps, in their order: they count as of now. */
+void flags_make_anew(struct buf *out, struct store *s, struct str groups, size_t keyword_count);
 /* WAITS. The open head is durable before anything is told that only memory knows. Hold the write lock. */
 enum err mailbox_claim_now(struct op *op, struct mailbox *m);
 /* Is a base the only way for pending flags to become durable? */

@@ -84,6 +84,8 @@ static void note_row(struct tail *t, const struct catalog_row *row)
 		return;
 	if (op.op == ROW_MOVE_INTENT)
 		tail_keep_row(t->arena, &t->intents, row);
+	if (op.op == ROW_MERGE)
+		tail_keep_row(t->arena, &t->merges, row);
 	if (name_writer(row->name) == m->user->writer)
 		return;
 	if (op.op == ROW_EXPUNGE || op.op == ROW_FLAGS)
@@ -137,6 +139,16 @@ const struct absent_writer *tail_absent(const struct tail *t, uint32_t writer)
 	return NULL;
 }
 
+/* The last bucket that was in use before the tail begins. */
+static uint32_t find_bucket(const struct mailbox *m, struct catalog_name after)
+{
+	uint32_t bucket = base_tail_bucket(m, after);
+	for (uint32_t at = index_count(m->index); at > 0 && bucket == 0; at--)
+		if (name_cmp(index_cold(m->index, at - 1)->name, after) <= 0)
+			bucket = index_cold(m->index, at - 1)->bucket;
+	return bucket;
+}
+
 struct catalog_name tail_begin(const struct mailbox *m, uint32_t *out_bucket)
 {
 	struct catalog_name cover = index_cover(m->index);
@@ -147,12 +159,32 @@ struct catalog_name tail_begin(const struct mailbox *m, uint32_t *out_bucket)
 	from_ms = MIN(from_ms, user_late_from(m->user, m->guid, m->late_ms, m->seen_ms));
 	from_ms = MAX(from_ms, 0);
 	struct catalog_name after = name_at_ms(name_is_none(cover) ? 0 : from_ms);
-	*out_bucket = base_tail_bucket(m, after);
-	/* The last bucket that was in use before the tail begins. */
-	for (uint32_t at = index_count(m->index); at > 0 && *out_bucket == 0; at--)
-		if (name_cmp(index_cold(m->index, at - 1)->name, after) <= 0)
-			*out_bucket = index_cold(m->index, at - 1)->bucket;
+	*out_bucket = find_bucket(m, after);
 	return after;
+}
+
+bool tail_begin_again(const struct mailbox *m, const struct kept_rows *rows,
+	struct catalog_name *after, uint32_t *out_bucket)
+{
+	struct catalog_name first = *after;
+	for (size_t i = 0; i < rows->count; i++) {
+		struct row_op_value v;
+		struct row_mark mark;
+		const struct catalog_row *row = &rows->items[i].row;
+		if (row->kind != CATALOG_OP || row_op_decode(row->value, &v) != ERR_NONE ||
+			v.op != ROW_MERGE)
+			continue;
+		while (row_mark_next(v.op, &v.marks, &mark))
+			if (name_cmp(mark.name, first) <= 0 &&
+				!index_knows(m->index, mark.name, mark.origin))
+				first = mark.name;
+	}
+	if (name_cmp(first, *after) == 0)
+		return false;
+	int64_t from_ms = (int64_t)MIN(name_ms(first), name_ms(*after)) - STORE_TAIL_MS;
+	*after = name_at_ms(MAX(from_ms, 0));
+	*out_bucket = find_bucket(m, *after);
+	return true;
 }
 
 enum err tail_read(struct op *op, struct tail *t)
@@ -168,8 +200,11 @@ enum err tail_read(struct op *op, struct tail *t)
 	(void)index_forget(m->index, UINT64_MAX, UINT64_MAX);
 	/* Who is there may have gone on to the next bucket since the heads were read. */
 	uint32_t last_bucket = user_bucket_of(u, m->guid) + (t->absent_count > 0 || m->late_ms > 0);
-	TRY(catalog_read_tail(op, u->store->catalog, u->name, m->guid, bucket, last_bucket,
-		t->after, index_cover(m->index), fold_tail_row, t));
+	do {
+		t->merges = t->others = t->intents = (struct kept_rows){ 0 };
+		TRY(catalog_read_tail(op, u->store->catalog, u->name, m->guid, bucket, last_bucket,
+			t->after, index_cover(m->index), fold_tail_row, t));
+	} while (tail_begin_again(m, &t->merges, &t->after, &bucket));
 	m->seen_ms = begin_ms;
 	return ERR_NONE;
 }

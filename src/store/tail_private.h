@@ -33,6 +33,7 @@ struct tail {
 	struct catalog_guid *targets;
 	size_t target_count;
 	struct kept_rows others; /* op rows of other writers that change mails */
+	struct kept_rows merges;
 };
 
 /* ---- tail.c ---- */
@@ -45,6 +46,10 @@ void tail_find_absent(struct tail *t);
 const struct absent_writer *tail_absent(const struct tail *t, uint32_t writer);
 /* Where a tail begins that has all that may be new, and its first bucket. */
 struct catalog_name tail_begin(const struct mailbox *m, uint32_t *out_bucket);
+/* Do merge rows in it tell of mails from before it that are not known here: somebody found them late, and reads
+ * further back? Then the tail has to be read from there: once, rows that are not there either are nowhere. */
+bool tail_begin_again(const struct mailbox *m, const struct kept_rows *rows,
+	struct catalog_name *after, uint32_t *out_bucket);
 /* WAITS. Folds what the journal has behind the index's cover. */
 enum err tail_read(struct op *op, struct tail *t);
 
@@ -53,6 +58,13 @@ enum err tail_read(struct op *op, struct tail *t);
 /* WAITS. Finishes the move that another writer's intent row tells of, or drops it, or leaves it to him. */
 enum err tail_settle_intent(struct op *op, struct batch *b, struct tail *t,
 	const struct catalog_row *row, uint64_t *modseq);
+
+/* ---- late_ops.c: after the tail was folded ---- */
+
+/* Is there a change that nobody told who told greater modseqs? */
+bool late_ops_are_there(const struct tail *t);
+/* Adds rows that say them again. The floor row that covers them is to come behind them. */
+void late_ops_put(struct batch *b, const struct tail *t, uint64_t *modseq);
 
 /* ---- takeover.c ---- */
 

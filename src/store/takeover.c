@@ -202,84 +202,28 @@ static void put_hole(struct batch *b, struct mailbox *m, const struct handover *
 	batch_put_op(b, m->guid, m->bucket, &value);
 }
 
-struct marks {
-	const struct index *index;
-	struct arena *arena;
-	struct row_mark *items;
-	size_t count, cap;
-};
-
-static void add_mark(struct marks *k, const struct row_mark *mark)
-{
-	if (k->count == k->cap) {
-		size_t cap = MAX(2 * k->cap, 16);
-		k->items = arena_grow(
-			k->arena, k->items, k->cap * sizeof(*k->items), cap * sizeof(*k->items));
-		k->cap = cap;
-	}
-	k->items[k->count++] = *mark;
-}
-
-/* Is this change the last of the mail, so that only its own modseq tells of it? */
-static void add_if_untold(struct marks *k, const struct row_mark *mark, uint64_t modseq)
-{
-	uint32_t at;
-	if (index_gone_modseq(k->index, mark->name) == modseq)
-		add_mark(k, mark);
-	else if (index_find_name(k->index, mark->uid, mark->name, &at) &&
-		 index_hot(k->index, at)->modseq == modseq)
-		add_mark(k, &(struct row_mark){ .name = mark->name,
-				    .uid = index_hot(k->index, at)->uid,
-				    .origin = index_origin(k->index, at) });
-}
-
-/* What came behind the rows that an earlier owner had seen: his sessions were told greater modseqs. */
-static void find_late_ops(const struct tail *t, struct marks *k)
-{
-	for (size_t i = 0; i < t->others.count; i++) {
-		const struct catalog_row *row = &t->others.items[i].row;
-		struct row_op_value v;
-		struct row_flags_group g;
-		struct row_mark mark;
-		if (!index_is_late(k->index, row->name, 0) ||
-			row_op_decode(row->value, &v) != ERR_NONE)
-			continue;
-		while (v.op == ROW_EXPUNGE && row_mark_next(v.op, &v.marks, &mark))
-			add_if_untold(k, &mark, v.modseq);
-		while (v.op == ROW_FLAGS && row_flags_next(&v.groups, v.keyword_count, &g))
-			while (row_mark_next(v.op, &g.marks, &mark))
-				add_if_untold(k, &mark, g.modseq);
-	}
-}
-
 bool takeover_has_late(const struct tail *t)
 {
-	AUTO_ARENA(arena, 0);
-	struct marks k = { .index = t->mailbox->index, .arena = &arena };
 	struct row_mark *late;
-	size_t count = index_late(k.index, &late);
+	size_t count = index_late(t->mailbox->index, &late);
 	mem_free(late);
-	find_late_ops(t, &k);
-	return count + k.count > 0;
+	return count > 0 || late_ops_are_there(t);
 }
 
-/* Merge rows for what an earlier owner had not seen. */
+/* What an earlier owner had not seen: merge rows for mails, changes again. */
 static void put_late(struct batch *b, struct tail *t, uint64_t *modseq)
 {
 	struct mailbox *m = t->mailbox;
-	struct marks k = { .index = m->index, .arena = t->arena };
 	struct row_mark *late;
 	size_t count = index_late(m->index, &late);
 	uint32_t uid = index_next_uid(m->index);
 	for (size_t i = 0; i < count; i++) {
 		late[i].uid = uid++;
-		add_mark(&k, &late[i]);
+		late[i].modseq = mailbox_next_modseq(m, modseq);
 	}
+	mailbox_put_merges(b, m, late, count);
 	mem_free(late);
-	find_late_ops(t, &k);
-	for (size_t i = 0; i < k.count; i++)
-		k.items[i].modseq = mailbox_next_modseq(m, modseq);
-	mailbox_put_merges(b, m, k.items, k.count);
+	late_ops_put(b, t, modseq);
 }
 
 enum err takeover_reserve(struct op *op, struct tail *t, uint64_t *floor)
@@ -306,10 +250,10 @@ enum err takeover_end(struct op *op, struct tail *t, const struct handover *h, u
 	uint64_t modseq = restart;
 	put_hole(b, m, h, seen, restart);
 	index_raise(m->index, m->floor_uid, restart); /* the row of before was not folded */
-	if (!is_atomic || restart > floor)
-		mailbox_put_floor(b, m, index_next_uid(m->index), restart, NULL);
 	if (!is_atomic)
 		put_late(b, t, &modseq);
+	if (!is_atomic || restart > floor)
+		mailbox_put_floor(b, m, index_next_uid(m->index), restart, NULL);
 	for (size_t i = 0; i < t->intents.count; i++) {
 		enum err e = tail_settle_intent(op, b, t, &t->intents.items[i].row, &modseq);
 		if (e != ERR_NONE) {

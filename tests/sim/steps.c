@@ -229,6 +229,22 @@ static void doubt_deleted(struct session *s, const struct range_set *only)
 	}
 }
 
+struct sure {
+	struct known_mail *mail;
+	uint32_t changes, uid;
+	struct catalog_name name;
+};
+
+/* Another host's mail made a place for itself while the command waited for its turn: this one has another UID,
+ * which the session does not know, and stays. */
+static bool got_another_uid(const struct session *s, const struct sure *k)
+{
+	uint32_t at;
+	const struct index *x = s->mailbox->index;
+	return sim_world->is_both && index_find_name(x, k->uid, k->name, &at) &&
+	       !index_is_ghost(index_hot(x, at)) && index_hot(x, at)->uid != k->uid;
+}
+
 void expunge_step(struct session *s)
 {
 	struct range_set seqs, uids, *only = NULL;
@@ -240,18 +256,18 @@ void expunge_step(struct session *s)
 		only = &uids;
 	}
 	range_set_done(&seqs);
-	struct known_mail **sure = ARENA_NEW_ARRAY(&s->arena, struct known_mail *, s->count);
-	uint32_t *changes = ARENA_NEW_ARRAY(&s->arena, uint32_t, s->count);
+	struct sure *sure = ARENA_NEW_ARRAY(&s->arena, struct sure, s->count);
 	size_t count = 0;
 	struct known_box *box = s->box;
 	doubt_deleted(s, only);
 	for (uint32_t i = 0; i < s->count; i++) {
+		uint32_t at;
 		struct known_mail *k = box_find(box, s->mirror[i].uid);
 		if (k->may_be_expunged && (k->flags & ~k->open & MAIL_DELETED) &&
-			shows_deleted(s, i) && (!only || range_set_has(only, s->mirror[i].uid))) {
-			changes[count] = k->changes;
-			sure[count++] = k;
-		}
+			shows_deleted(s, i) && (!only || range_set_has(only, s->mirror[i].uid)) &&
+			index_find(s->mailbox->index, s->mirror[i].uid, &at))
+			sure[count++] = (struct sure){ k, k->changes, s->mirror[i].uid,
+				index_cold(s->mailbox->index, at)->name };
 	}
 	box->expunging++;
 	enum err e = view_expunge(&s->op, s->view, only);
@@ -259,8 +275,8 @@ void expunge_step(struct session *s)
 	session_trace(s, str_printf(&s->arena, "expunge %zu%c", count, '\0').p, e);
 	doubt_deleted(s, only);
 	for (size_t i = 0; e == ERR_NONE && i < count; i++)
-		if (sure[i]->changes == changes[i])
-			mail_is_gone(sure[i]);
+		if (sure[i].mail->changes == sure[i].changes && !got_another_uid(s, &sure[i]))
+			mail_is_gone(sure[i].mail);
 	range_set_done(&uids);
 }
 

@@ -75,6 +75,35 @@ static bool flags_would_change(
 	return any;
 }
 
+static bool bit_stands(const struct index *x, uint32_t uid, uint32_t bit, uint64_t stamp)
+{
+	return (uint64_t)(uintptr_t)map_u64_get(&x->stamps, stamp_key(uid, bit)) == stamp;
+}
+
+void index_standing(const struct index *x, const struct row_op_value *v,
+	const struct row_flags_group *g, const struct row_mark *mark, unsigned *out_mask,
+	uint64_t *out_keywords_mask)
+{
+	uint32_t position;
+	*out_mask = 0;
+	*out_keywords_mask = 0;
+	if (!index_find_name(x, mark->uid, mark->name, &position) ||
+		index_is_ghost(index_hot(x, position)))
+		return;
+	const struct snapshot_hot *hot = index_hot(x, position);
+	unsigned same = g->mask & ~(hot->flags ^ g->value);
+	for (uint32_t bit = 0; bit < FLAG_BITS; bit++)
+		if ((same >> bit & 1) != 0 && bit_stands(x, hot->uid, bit, g->stamp))
+			*out_mask |= 1u << bit;
+	for (uint64_t left = g->keywords_mask; left; left &= left - 1) {
+		uint32_t theirs = (uint32_t)__builtin_ctzll(left);
+		int bit = index_keyword_find(x, v->keywords[theirs]);
+		if (bit >= 0 && (hot->keywords >> bit & 1) == (g->keywords_value >> theirs & 1) &&
+			bit_stands(x, hot->uid, FLAG_KEYWORD_BIT + (uint32_t)bit, g->stamp))
+			*out_keywords_mask |= UINT64_C(1) << theirs;
+	}
+}
+
 bool index_awaits(const struct index *x, const struct row_op_value *v)
 {
 	struct str groups = v->groups;

@@ -69,6 +69,12 @@ typedef void index_mail_fn(void *arg, const struct row_mark *mark);
 bool index_would_change(const struct index *x, struct catalog_name row,
 	const struct row_op_value *v, index_mail_fn *fn, void *arg);
 
+/* The flags and keywords (bits of the row) of a group that the mail has, or has not, by this very change. None, if all
+ * were changed since or the mail is gone. */
+void index_standing(const struct index *x, const struct row_op_value *v,
+	const struct row_flags_group *g, const struct row_mark *mark, unsigned *out_mask,
+	uint64_t *out_keywords_mask);
+
 /* Does a row of flags name mails whose append rows were not folded yet? */
 bool index_awaits(const struct index *x, const struct row_op_value *v);
 

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Changes of flags and expunges that came behind what an earlier owner had seen: he told his sessions greater
+ * modseqs without knowing of them, and hosts whose tails begin later never read them. Whoever finds such a
+ * row when he opens the mailbox writes what it says again, as a row of his own with fresh modseqs. His floor
+ * row comes behind them in the same batch and says that he has seen the old one: it is told once. */
+#include "store/tail_private.h"
+
+#define GROUPS_BYTES (ROW_BYTES_MAX - 8192) /* leaves room for the keyword table */
+
+static bool is_untold(const struct tail *t, const struct catalog_row *row)
+{
+	const struct index *x = t->mailbox->index;
+	return index_is_late(x, row->name, 0) && !index_is_covered(x, row->name);
+}
+
+/* ---- flags ---- */
+
+struct telling {
+	struct batch *batch;
+	struct mailbox *mailbox;
+	const struct row_op_value *row;
+	struct buf groups;
+	uint64_t *modseq;
+	bool is_dry; /* only: is there anything? */
+	bool has_any;
+};
+
+static void put_row(struct telling *w)
+{
+	const struct row_op_value *v = w->row;
+	AUTO_BUF(value, 0);
+	if (w->groups.n == 0)
+		return;
+	row_flags_encode_head(&value, v->keywords, v->keyword_count);
+	if (flags_are_old(buf_str(&w->groups), v->keyword_count))
+		flags_make_anew(&value, w->mailbox->user->store, buf_str(&w->groups),
+			v->keyword_count);
+	else
+		buf_put(&value, buf_str(&w->groups));
+	batch_put_op(w->batch, w->mailbox->guid, w->mailbox->bucket, &value);
+	buf_clear(&w->groups);
+}
+
+/* Mails next to each other of which the same flags stand. */
+static void put_group(struct telling *w, struct row_flags_group g, const struct row_flags_group *of,
+	const struct row_mark *marks)
+{
+	if (g.count == 0 || (g.mask | g.keywords_mask) == 0)
+		return;
+	w->has_any = true;
+	if (w->is_dry)
+		return;
+	if (w->groups.n + g.count * sizeof(*marks) > GROUPS_BYTES)
+		put_row(w);
+	g.stamp = of->stamp;
+	g.value = of->value & g.mask;
+	g.keywords_value = of->keywords_value & g.keywords_mask;
+	g.modseq = mailbox_next_modseq(w->mailbox, w->modseq);
+	row_flags_encode_group(&w->groups, &g, marks);
+}
+
+static void tell_group(struct telling *w, struct row_flags_group *of)
+{
+	const struct index *x = w->mailbox->index;
+	AUTO_ARENA(arena, 0);
+	struct row_mark *marks = ARENA_NEW_ARRAY(&arena, struct row_mark, MAX(of->count, 1));
+	struct row_flags_group run = { 0 };
+	size_t from = 0, n = 0;
+	while (n < of->count && row_mark_next(ROW_FLAGS, &of->marks, &marks[n])) {
+		struct row_flags_group one = { .count = 1 };
+		index_standing(x, w->row, of, &marks[n], &one.mask, &one.keywords_mask);
+		if (one.mask == run.mask && one.keywords_mask == run.keywords_mask) {
+			run.count++;
+		} else {
+			put_group(w, run, of, marks + from);
+			run = one;
+			from = n;
+		}
+		n++;
+	}
+	put_group(w, run, of, marks + from);
+}
+
+static void tell_flags(struct telling *w)
+{
+	struct str groups = w->row->groups;
+	struct row_flags_group g;
+	while (row_flags_next(&groups, w->row->keyword_count, &g))
+		tell_group(w, &g);
+	if (!w->is_dry)
+		put_row(w);
+}
+
+/* ---- expunges ---- */
+
+static void tell_expunge(struct telling *w)
+{
+	struct str rest = w->row->marks;
+	AUTO_ARENA(arena, 0);
+	AUTO_BUF(value, 0);
+	struct row_mark *marks = ARENA_NEW_ARRAY(&arena, struct row_mark, MAX(w->row->count, 1));
+	size_t n = 0;
+	while (n < w->row->count && row_mark_next(ROW_EXPUNGE, &rest, &marks[n]))
+		n++;
+	w->has_any = true;
+	if (w->is_dry)
+		return;
+	row_expunge_encode(&value, mailbox_next_modseq(w->mailbox, w->modseq), marks, n);
+	batch_put_op(w->batch, w->mailbox->guid, w->mailbox->bucket, &value);
+}
+
+/* ---- all ---- */
+
+static bool tell_all(const struct tail *t, struct telling *w)
+{
+	for (size_t i = 0; i < t->others.count; i++) {
+		const struct catalog_row *row = &t->others.items[i].row;
+		struct row_op_value v;
+		if (!is_untold(t, row) || row_op_decode(row->value, &v) != ERR_NONE)
+			continue;
+		w->row = &v;
+		if (v.op == ROW_EXPUNGE)
+			tell_expunge(w);
+		else
+			tell_flags(w);
+	}
+	buf_done(&w->groups);
+	return w->has_any;
+}
+
+bool late_ops_are_there(const struct tail *t)
+{
+	struct telling w = { .mailbox = t->mailbox, .is_dry = true };
+	return tell_all(t, &w);
+}
+
+void late_ops_put(struct batch *b, const struct tail *t, uint64_t *modseq)
+{
+	struct telling w = { .mailbox = t->mailbox, .batch = b, .modseq = modseq };
+	(void)tell_all(t, &w);
+}
