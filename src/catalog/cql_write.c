@@ -5,11 +5,14 @@
  *   changes ── runs, one after the other ──> requests of a run, side by side ──> durable
  *
  * A run is one group of rows or heads, or as many changes as follow each other of reverse rows, or of
- * garbage, or the buckets of one deleted mailbox. Nothing is read before it is written. */
+ * garbage (RUN_CHANGES_MAX of them), or the buckets of one deleted mailbox. Nothing is read before it is
+ * written. Memory: that of one run, however many changes there are. */
 #include "base/buf.h"
 #include "catalog/cql_private.h"
 
 #define VALUES_MAX 8
+/* Changes of one run: it is in memory as requests until all are answered. */
+#define RUN_CHANGES_MAX 6400
 
 struct request {
 	struct cql_bound *items; /* in the writer's arena */
@@ -24,6 +27,7 @@ struct writer {
 	struct str user; /* as given */
 	struct str key;  /* as in keys */
 	uint32_t shard;
+	struct arena_mark run;    /* where the present run's memory begins */
 	struct request *requests; /* of the present run */
 	size_t count;
 	size_t cap;
@@ -280,14 +284,16 @@ static void add_group(struct writer *w, const struct catalog_change *changes, si
 static size_t add_run(
 	struct writer *w, const struct catalog_change *changes, size_t count, size_t from)
 {
-	size_t to = from;
-	w->count = 0;
+	size_t to = from, most = MIN(count, from + RUN_CHANGES_MAX);
+	arena_rewind(w->arena, w->run);
+	w->requests = NULL;
+	w->count = w->cap = 0;
 	if (changes[from].kind == CATALOG_DELETE_MAILBOX) {
 		delete_mailbox(w, &changes[from]);
 		return from + 1;
 	}
 	if (is_garbage(&changes[from])) {
-		while (to < count && is_garbage(&changes[to]))
+		while (to < most && is_garbage(&changes[to]))
 			to++;
 		garbage(w, changes + from, to - from);
 		return to;
@@ -296,7 +302,7 @@ static size_t add_run(
 		size_t end = catalog_group_end(changes, count, to);
 		add_group(w, changes + to, end - to);
 		to = end;
-	} while (is_reverse(&changes[from]) && to < count && is_reverse(&changes[to]));
+	} while (is_reverse(&changes[from]) && to < most && is_reverse(&changes[to]));
 	return to;
 }
 
@@ -332,6 +338,7 @@ enum err catalog_cql_write(struct op *op, struct catalog *catalog, struct str us
 	TRY(catalog_cql_user_key(op, c, &arena, user, &w.key));
 	for (size_t i = 0; i < count; i++)
 		TRY(catalog_cql_change_check(op, &changes[i]));
+	w.run = arena_mark(&arena);
 	for (size_t from = 0, to = 0; from < count; from = to) {
 		to = add_run(&w, changes, count, from);
 		TRY(catalog_cql_parallel(op, c, w.count, send, &w));
