@@ -253,7 +253,8 @@ void batch_refresh(struct batch *b)
 		if (b->changes[i].kind == CATALOG_PUT_ROW &&
 			b->changes[i].row.kind == CATALOG_APPEND)
 			return;
-	refresh_flags(b);
+	if (!b->keeps_stamps)
+		refresh_flags(b);
 	for (size_t i = 0; i < b->count; i++) {
 		struct catalog_change *change = &b->changes[i];
 		if (change->kind != CATALOG_PUT_ROW ||

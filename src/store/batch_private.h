@@ -41,7 +41,8 @@ struct batch {
 	struct catalog_change *changes;
 	struct batch_item *items;
 	size_t count, cap;
-	bool is_voidable; /* its appends may be voided; else it is repeated until it is certain */
+	bool is_voidable;  /* its appends may be voided; else it is repeated until it is certain */
+	bool keeps_stamps; /* its flag changes may be in the journal already */
 	uint64_t
 		journalled; /* so many pending records of the mailbox `journal` are durable with it */
 	struct catalog_guid journal;

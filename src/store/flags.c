@@ -224,7 +224,9 @@ static void journal_rows(struct batch *b, struct mailbox *m)
 {
 	const struct str *words;
 	size_t count = index_keywords(m->index, &words);
-	if (flags_are_old(buf_str(&m->pending), count)) {
+	/* Those of an earlier process may be in the journal, and have been taken back since. */
+	b->keeps_stamps = m->has_adopted;
+	if (!m->has_adopted && flags_are_old(buf_str(&m->pending), count)) {
 		struct buf groups = { 0 };
 		flags_make_anew(&groups, m->user->store, buf_str(&m->pending), count);
 		buf_done(&m->pending);
@@ -274,6 +276,7 @@ static enum err flush_locked(struct op *op, struct mailbox *m)
 		m->pending_records += records;
 		m->pending_since_us = since_us;
 	} else {
+		m->has_adopted = false;
 		buf_done(&groups);
 	}
 	return e;
@@ -390,6 +393,7 @@ enum err flags_adopt_pending(struct op *op, struct mailbox *m)
 		TRY(adopt_value(op, m, value));
 	}
 	buf_done(&m->local.pending_values);
+	m->has_adopted = m->pending.n > 0;
 	return m->pending.n > 0 ? flush_locked(op, m) : ERR_NONE;
 }
 

@@ -403,26 +403,6 @@ static enum err merge_own(struct op *op, struct tail *t)
 	return user_write(op, m->user, b);
 }
 
-/* Moves that others began and that are still here. */
-static enum err settle_moves(struct op *op, struct merging *g)
-{
-	struct mailbox *m = g->mailbox;
-	struct batch *b = batch_new(m->user);
-	uint64_t modseq = 0;
-	enum err e = ERR_NONE;
-	for (size_t i = 0; e == ERR_NONE && i < g->tail.intents.count; i++)
-		e = tail_settle_intent(op, b, &g->tail, &g->tail.intents.items[i].row, &modseq);
-	if (e == ERR_NONE && b->count > 0) {
-		mailbox_claim(b, m);
-		e = user_write(op, m->user, b);
-		if (g->tail.target_count > 0)
-			user_refresh_soon(m->user);
-		return e;
-	}
-	batch_free(b);
-	return e;
-}
-
 static void keep_intents(struct merging *g)
 {
 	g->tail.intents = (struct kept_rows){ 0 };
@@ -468,7 +448,7 @@ static enum err merge(struct op *op, struct merging *g, bool *takes_over)
 	TRY(write_merge(op, g, *takes_over));
 	if (*takes_over)
 		TRY(merge_own(op, &g->tail));
-	return settle_moves(op, g);
+	return tail_settle_moves(op, &g->tail);
 }
 
 enum err mailbox_merge(struct op *op, struct mailbox *m, bool takes_over)

@@ -158,7 +158,7 @@ static void put_void(struct batch *b, struct catalog_guid target, const struct r
 	batch_put_op(b, target, user_bucket_of(b->user, target), &value);
 }
 
-enum err tail_settle_intent(struct op *op, struct batch *b, struct tail *t,
+static enum err settle_intent(struct op *op, struct batch *b, struct tail *t,
 	const struct catalog_row *row, uint64_t *modseq)
 {
 	struct mailbox *m = t->mailbox;
@@ -197,4 +197,29 @@ enum err tail_settle_intent(struct op *op, struct batch *b, struct tail *t,
 	batch_delete_row(b, m->guid, CATALOG_OP, row->bucket, row->name);
 	batch_last(b)->rank = RANK_INTENT_DONE;
 	return ERR_NONE;
+}
+
+enum err tail_settle_intents(struct op *op, struct batch *b, struct tail *t, uint64_t *modseq)
+{
+	enum err e = ERR_NONE;
+	for (size_t i = 0; e == ERR_NONE && i < t->intents.count; i++)
+		e = settle_intent(op, b, t, &t->intents.items[i].row, modseq);
+	return e;
+}
+
+enum err tail_settle_moves(struct op *op, struct tail *t)
+{
+	struct mailbox *m = t->mailbox;
+	struct batch *b = batch_new(m->user);
+	uint64_t modseq = 0;
+	enum err e = tail_settle_intents(op, b, t, &modseq);
+	if (e == ERR_NONE && b->count > 0) {
+		mailbox_claim(b, m);
+		e = user_write(op, m->user, b);
+		if (t->target_count > 0)
+			user_refresh_soon(m->user);
+		return e;
+	}
+	batch_free(b);
+	return e;
 }

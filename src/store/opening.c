@@ -104,6 +104,8 @@ static enum err load_tail(
 	m->is_loaded = true;
 	if (is_taking)
 		TRY(takeover_end(op, &t, h, floor));
+	else if (t.intents.count > 0 && tail_settle_moves(op, &t) != ERR_NONE)
+		op_forgive(op); /* they are looked into again: a mail may show in both places */
 	index_end_batches(m->index);
 	return look_into_targets(op, &t);
 }

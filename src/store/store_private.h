@@ -238,6 +238,7 @@ struct mailbox {
 	size_t pending_mails;
 	int64_t pending_since_us;
 	uint64_t pending_records;
+	bool has_adopted;       /* some were left by an earlier process */
 	uint64_t pending_epoch; /* rises when groups leave from the front */
 	bool is_journalling;
 	struct timer journal_timer;

@@ -55,9 +55,11 @@ enum err tail_read(struct op *op, struct tail *t);
 
 /* ---- moves.c ---- */
 
-/* WAITS. Finishes the move that another writer's intent row tells of, or drops it, or leaves it to him. */
-enum err tail_settle_intent(struct op *op, struct batch *b, struct tail *t,
-	const struct catalog_row *row, uint64_t *modseq);
+/* WAITS. Finishes the moves that other writers' intent rows tell of, or drops them, or leaves them to their
+ * writers: what there is to write is added to the batch. */
+enum err tail_settle_intents(struct op *op, struct batch *b, struct tail *t, uint64_t *modseq);
+/* WAITS. The same, and writes it. The mailbox is loaded; hold the write lock. */
+enum err tail_settle_moves(struct op *op, struct tail *t);
 
 /* ---- late_ops.c: after the tail was folded ---- */
 

@@ -254,12 +254,10 @@ enum err takeover_end(struct op *op, struct tail *t, const struct handover *h, u
 		put_late(b, t, &modseq);
 	if (!is_atomic || restart > floor)
 		mailbox_put_floor(b, m, index_next_uid(m->index), restart, NULL);
-	for (size_t i = 0; i < t->intents.count; i++) {
-		enum err e = tail_settle_intent(op, b, t, &t->intents.items[i].row, &modseq);
-		if (e != ERR_NONE) {
-			batch_free(b);
-			return e;
-		}
+	enum err e = tail_settle_intents(op, b, t, &modseq);
+	if (e != ERR_NONE) {
+		batch_free(b);
+		return e;
 	}
 	if (!is_atomic)
 		put_leftovers(b, t);

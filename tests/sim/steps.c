@@ -122,9 +122,13 @@ void store_step(struct session *s)
 	size_t count = 0;
 	struct known_box *box = s->box;
 	while (range_set_next(&seqs, &it, &seq)) {
+		struct mail mail;
+		bool is_so =
+			view_get(s->view, seq, &mail) &&
+			((mail_flags(s->mailbox, &mail) ^ store_value(&change, flags)) & mask) == 0;
 		numbers[count] = seq;
 		flags_begin(box, s->mailbox, &ones[count++], box_find(box, s->mirror[seq - 1].uid),
-			mask);
+			mask, is_so);
 	}
 	enum err e = view_store_flags(&s->op, s->view, &seqs, &change, &modified);
 	static const char *const words[] = { "flags :=", "flags +", "flags -" };
