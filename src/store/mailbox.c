@@ -204,6 +204,8 @@ enum err mailbox_write_begin(struct op *op, struct mailbox *m)
 				     : user_settle(op, m->user);
 	if (e == ERR_NONE)
 		e = user_look(op, m->user);
+	if (e == ERR_NONE && m->is_removed) /* by what was just settled */
+		e = op_fail(op, ERR_NOT_FOUND, "the mailbox was deleted");
 	if (e != ERR_NONE)
 		task_mutex_unlock(&m->write_lock);
 	return e;

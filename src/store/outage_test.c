@@ -100,6 +100,30 @@ static void a_clean_end_waits_for_the_catalog(struct world *w)
 }
 MEMORY_SCENARIO(a_clean_end_waits_for_the_catalog)
 
+/* Whoever opened it would see mail go that was acknowledged since. */
+static void a_delete_in_doubt_shuts_the_mailbox(struct world *w)
+{
+	struct mailbox *m;
+	assert_ok(tree_create(&w->op, w->user, STR("b"), STR("")));
+	m = world_box(w, "b");
+	struct view *v = world_view(w, m);
+	world_append(w, m, "one");
+	catalog_fault_set(w->catalog, &down);
+	assert_err(tree_remove(&w->op, w->user, STR("b")), ERR_UNAVAILABLE);
+	assert_true(m->is_removed);
+	view_close(v);
+	mailbox_unref(m);
+	assert_err(mailbox_open(&w->op, w->user, STR("b"), &m), ERR_NOT_FOUND);
+	catalog_fault_set(w->catalog, &up);
+	m = world_box(w, "INBOX");
+	world_append(w, m, "two"); /* settles it */
+	mailbox_unref(m);
+	assert_err(mailbox_open(&w->op, w->user, STR("b"), &m), ERR_NOT_FOUND);
+	world_reopen(w, WORLD_CRASH_DROP);
+	assert_err(mailbox_open(&w->op, w->user, STR("b"), &m), ERR_NOT_FOUND);
+}
+MEMORY_SCENARIO(a_delete_in_doubt_shuts_the_mailbox)
+
 /* A user of whom nothing could be read is not a new one. */
 static void a_failed_read_makes_nobody_new(struct world *w)
 {
@@ -282,6 +306,7 @@ int main(void)
 		cmocka_unit_test(test_a_clean_end_waits_for_the_catalog),
 		cmocka_unit_test(minutes_without_a_catalog),
 		cmocka_unit_test(test_a_failed_read_makes_nobody_new),
+		cmocka_unit_test(test_a_delete_in_doubt_shuts_the_mailbox),
 		cmocka_unit_test(test_a_stale_name_is_given_up),
 		cmocka_unit_test(a_wrong_clock_writes_nothing),
 		cmocka_unit_test(a_clock_that_is_set_is_noticed_at_once),

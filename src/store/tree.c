@@ -294,6 +294,14 @@ static enum err write_remove(struct op *op, struct user *u, struct catalog_guid 
 	return user_write(op, u, b);
 }
 
+/* Of unknown fate it stays shut, until it is settled. */
+static void keep_shut(struct user *u, struct catalog_guid guid, enum err e)
+{
+	struct tree_node *node = tree_find_guid(&u->tree, guid);
+	if (node)
+		node->is_going = e == ERR_UNAVAILABLE;
+}
+
 /* An open mailbox takes no more mail from before the row is written; if that fails for sure it goes
  * on as before. */
 static enum err remove_open(struct op *op, struct user *u, struct mailbox *m)
@@ -301,6 +309,7 @@ static enum err remove_open(struct op *op, struct user *u, struct mailbox *m)
 	TRY(mailbox_write_begin(op, m));
 	m->is_removed = true;
 	enum err e = write_remove(op, u, m->guid);
+	keep_shut(u, m->guid, e);
 	m->is_removed = e == ERR_NONE || e == ERR_UNAVAILABLE;
 	if (m->is_removed)
 		mailbox_mark_removed(m);
@@ -309,13 +318,13 @@ static enum err remove_open(struct op *op, struct user *u, struct mailbox *m)
 }
 
 /* Nobody has it open, and nobody opens it while the row is written: a mail saved behind that row would
- * be acknowledged and go with the mailbox. Of unknown fate it stays shut, until it is settled. */
+ * be acknowledged and go with the mailbox. */
 static enum err remove_closed(struct op *op, struct user *u, struct tree_node *node)
 {
 	struct catalog_guid guid = node->guid;
 	node->is_going = true;
 	enum err e = write_remove(op, u, guid);
-	node->is_going = e == ERR_UNAVAILABLE;
+	keep_shut(u, guid, e);
 	if (e == ERR_NONE)
 		local_remove(op, u, guid);
 	return e;

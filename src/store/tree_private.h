@@ -50,6 +50,8 @@ struct tree_node *tree_find_guid(const struct tree *t, struct catalog_guid guid)
 struct catalog_guid tree_inbox_guid(const struct user *u);
 /* WAITS. Folds the tree ops behind the root head, and takes over from writers that did not end cleanly. */
 enum err tree_read_tail(struct op *op, struct user *u);
+/* Sessions of mailboxes that were removed end: by others, or by a change of ours that was in doubt. */
+void tree_tell_removed(struct user *u);
 /* Adds our open head of the root scope, which comes before our first change; takes it away. */
 void tree_claim(struct batch *b, struct user *u);
 void tree_put_open_head(struct batch *b, struct user *u);

@@ -133,8 +133,7 @@ enum err tree_read_tail(struct op *op, struct user *u)
 	return t.is_taking ? take_over(op, u) : ERR_NONE;
 }
 
-/* Sessions of mailboxes that others removed end. */
-static void tell_removed(struct user *u)
+void tree_tell_removed(struct user *u)
 {
 	for (struct list *at = u->mailboxes.next; at != &u->mailboxes; at = at->next) {
 		struct mailbox *m = CONTAINER_OF(at, struct mailbox, link);
@@ -150,7 +149,7 @@ enum err tree_refresh(struct op *op, struct user *u)
 	TRY(task_mutex_lock(op, &u->tree_lock));
 	enum err e = read_tail(op, &t);
 	if (e == ERR_NONE) {
-		tell_removed(u);
+		tree_tell_removed(u);
 		if (t.has_removal)
 			e = queue_purges(op, u);
 		/* Who has changed nothing leaves it to the next who does. */

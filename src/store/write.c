@@ -98,9 +98,12 @@ static void publish_row(
  * anything, and sessions may see a part. */
 static void publish(struct batch *b)
 {
+	static const struct catalog_guid root;
 	struct user *u = b->user;
+	bool has_names = false;
 	for (size_t i = 0; i < b->count; i++) {
 		const struct catalog_change *change = &b->changes[i];
+		has_names = has_names || memcmp(&change->mailbox, &root, sizeof(root)) == 0;
 		if (change->kind == CATALOG_PUT_HEAD || change->kind == CATALOG_DELETE_HEAD)
 			publish_head(u, change);
 		if (change->kind == CATALOG_PUT_ROW)
@@ -108,6 +111,8 @@ static void publish(struct batch *b)
 		if (i % BREATHE_EVERY == BREATHE_EVERY - 1)
 			task_breathe();
 	}
+	if (has_names)
+		tree_tell_removed(u);
 	struct mailbox *m = user_find_mailbox(u, b->journal), *next;
 	if (m && b->journalled > 0) {
 		local_add(
