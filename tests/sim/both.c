@@ -107,6 +107,25 @@ static bool turn(struct lives *l, size_t seat)
 	return p->sessions > 0;
 }
 
+static bool has_flags_to_write(const struct process *p)
+{
+	for (struct list *at = p->user->mailboxes.next; at != &p->user->mailboxes; at = at->next) {
+		const struct mailbox *m = CONTAINER_OF(at, struct mailbox, link);
+		if (m->pending.n > 0 && !m->is_removed)
+			return true;
+	}
+	return false;
+}
+
+/* What was in doubt keeps them in memory. Without a journal nothing else would write them. */
+static bool is_at_rest(const struct lives *l)
+{
+	for (size_t i = 0; i < l->count && sim_world->journal != STORE_FLAGS_OFF; i++)
+		if (l->items[i] && has_flags_to_write(l->items[i]))
+			return false;
+	return true;
+}
+
 /* WAITS until the journals of all have written what their sessions were told, and what was in doubt is
  * settled: who lives may still do it. */
 static void come_to_rest(struct lives *l)
@@ -125,14 +144,18 @@ static void come_to_rest(struct lives *l)
 			process_wait(l->items[i]);
 	if (sim_chance(50))
 		late_run(true);
-	sim_must(&w->op, task_sleep(&w->op, 3 * US_PER_SEC), "resting");
-	for (size_t i = 0; i < l->count; i++)
-		while (l->items[i] && l->items[i]->store->background > 0)
-			sim_must(&w->op, wait_queue_wait(&w->op, &l->items[i]->store->quiet),
-				"resting");
-	for (size_t i = 0; i < l->count; i++)
-		if (l->items[i])
-			sim_must(&w->op, user_settle(&w->op, l->items[i]->user), "settling");
+	do {
+		sim_must(&w->op, task_sleep(&w->op, 3 * US_PER_SEC), "resting");
+		for (size_t i = 0; i < l->count; i++)
+			while (l->items[i] && l->items[i]->store->background > 0)
+				sim_must(&w->op,
+					wait_queue_wait(&w->op, &l->items[i]->store->quiet),
+					"resting");
+		for (size_t i = 0; i < l->count; i++)
+			if (l->items[i])
+				sim_must(
+					&w->op, user_settle(&w->op, l->items[i]->user), "settling");
+	} while (!is_at_rest(l));
 }
 
 /* WAITS. Twice: a merge of one is news for the others. */
