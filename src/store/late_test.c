@@ -320,6 +320,34 @@ static void a_mailbox_that_was_created_late_is_there_in(struct pair *p)
 }
 PAIR_TEST(a_mailbox_that_was_created_late_is_there)
 
+/* He says that nothing is late any more, and must not say so instead of who has more. */
+static void who_looked_only_at_heads_hides_nothing_in(struct pair *p)
+{
+	struct mailbox_status s;
+	world_open_store(p->b);
+	struct mailbox *a, *b = world_box(p->b, "INBOX");
+	a = world_box(p->a, "INBOX");
+	(void)world_append(p->a, a, "a1");
+	mailbox_unref(a);
+	world_reopen(p->a, WORLD_CRASH_DROP);
+	a = world_box(p->a, "INBOX"); /* ends the head of who was there before */
+	(void)world_append(p->a, a, "a2");
+	timer_cancel(&p->a->user->refresh); /* it stands still */
+	assert_ok(task_sleep(&p->b->op, LATE_US(p->b->store) + US_PER_SEC));
+	refresh(p->b, b);
+	(void)world_append(p->a, a, "a3");
+	mailbox_unref(a);
+	world_stop(p->a);
+	assert_ok(user_read_heads(&p->b->op, p->b->user));
+	mailbox_unref(b);
+	world_stop(p->b);
+	world_open_store(p->b);
+	assert_ok(mailbox_status(&p->b->op, p->b->user, STR("INBOX"), &s));
+	assert_int_equal(s.messages, 3);
+	world_open_store(p->a);
+}
+PAIR_TEST(who_looked_only_at_heads_hides_nothing)
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -334,6 +362,7 @@ int main(void)
 		cmocka_unit_test(a_slow_write_is_found),
 		cmocka_unit_test(what_is_late_has_announced_uids),
 		cmocka_unit_test(a_mailbox_that_was_created_late_is_there),
+		cmocka_unit_test(who_looked_only_at_heads_hides_nothing),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

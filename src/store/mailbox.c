@@ -377,7 +377,7 @@ void mailbox_mark_removed(struct mailbox *m)
 static bool is_late_over(const struct mailbox *m)
 {
 	struct handover h = user_handover(m->user, m->guid);
-	return h.late_ms > 0 && !h.is_open && mailbox_late_ms(m) == 0;
+	return h.late_ms > 0 && !h.is_open && mailbox_late_ms(m) == 0 && mailbox_has_seen_heads(m);
 }
 
 enum err mailbox_close_cleanly(struct op *op, struct mailbox *m, struct batch *b)
