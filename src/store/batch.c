@@ -177,12 +177,13 @@ static void batch_sort(struct batch *b)
 
 /* What rests on the commit row is sent when that is certain. A move within a mailbox has both in one place:
  * should they arrive together after a takeover has voided the batch, the copy would not count, and the
- * expunge would. */
+ * expunge would. The void of another's batch waits for the floor row that tells who asked for it (moves.c). */
 static void batch_part(struct batch *b)
 {
 	for (size_t i = 1; i < b->count; i++)
 		b->changes[i].begins_group =
-			b->items[i - 1].rank <= RANK_COMMIT && b->items[i].rank > RANK_COMMIT;
+			b->items[i].is_apart ||
+			(b->items[i - 1].rank <= RANK_COMMIT && b->items[i].rank > RANK_COMMIT);
 }
 
 /* ---- stamps ---- */

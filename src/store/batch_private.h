@@ -32,6 +32,7 @@ struct batch_item {
 	enum batch_rank rank;
 	struct str summary; /* of an append row, for the local file; may be larger than the row's */
 	struct str resolved; /* of an append row of a batch: as it is with UID and modseq */
+	bool is_apart;       /* sent when all before it is certain */
 	bool is_quiet;       /* who writes it folds it himself, with what belongs to it */
 };
 struct batch {

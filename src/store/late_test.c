@@ -265,6 +265,53 @@ static void a_slow_write_is_found_in(struct pair *p)
 }
 PAIR_TEST(a_slow_write_is_found)
 
+/* A move was refused, and its host tries to settle it: when that succeeds at last, its rows have old names, and others
+ * have looked since. */
+static void a_move_that_settles_late_is_found_in(struct pair *p)
+{
+	int64_t usual_us = p->a->settings.refresh_us;
+	world_stop(p->a);
+	p->a->settings.refresh_us = INT64_C(48) * 3600 * US_PER_SEC; /* it stands still */
+	world_open_store(p->a);
+	struct mailbox *a = world_box(p->a, "INBOX"), *sent = world_box(p->a, "Sent");
+	struct range_set first = world_set(1, 1);
+	struct copy_result result;
+	(void)world_append(p->a, a, "a1");
+	(void)world_append(p->a, sent, "a2");
+	catalog_fault_set(p->a->catalog,
+		&(struct catalog_fault_plan){
+			.fail_at = 1, .fail_from_there = true, .spares_reads = true });
+	assert_err(mailbox_transfer(&p->a->op, a, sent, &first, true, &result), ERR_UNAVAILABLE);
+	op_forgive(&p->a->op);
+	catalog_fault_set(p->a->catalog, &(struct catalog_fault_plan){ 0 });
+	range_set_done(&first);
+	world_open_store(p->b);
+	struct mailbox *b = world_box(p->b, "INBOX"), *sent_b = world_box(p->b, "Sent");
+	for (int i = 0; i < 6; i++) {
+		(void)world_append(p->b, b, "more");
+		(void)world_append(p->b, sent_b, "more");
+		assert_ok(task_sleep(&p->b->op, 600 * US_PER_SEC));
+		refresh(p->b, b);
+		refresh(p->b, sent_b);
+	}
+	assert_int_equal(index_counters(b->index).messages, 7);
+	p->a->settings.refresh_us = p->a->store->settings.refresh_us = usual_us;
+	assert_ok(user_settle(&p->a->op, p->a->user));
+	mailbox_unref(a);
+	mailbox_unref(sent);
+	world_crash(p->a);
+	refresh(p->b, b);
+	refresh(p->b, sent_b);
+	assert_int_equal(index_counters(b->index).messages, 6);
+	assert_int_equal(index_counters(sent_b->index).messages, 8);
+	assert_ok(mailbox_verify(&p->b->op, b));
+	assert_ok(mailbox_verify(&p->b->op, sent_b));
+	mailbox_unref(b);
+	mailbox_unref(sent_b);
+	world_open_store(p->a);
+}
+PAIR_TEST(a_move_that_settles_late_is_found)
+
 /* More than a limit has room for comes late, of two hosts: it gets UIDs that our open head had announced. */
 static void what_is_late_has_announced_uids_in(struct pair *p)
 {
@@ -360,6 +407,7 @@ int main(void)
 		cmocka_unit_test(a_crash_does_not_forget_it),
 		cmocka_unit_test(who_was_too_slow_says_so),
 		cmocka_unit_test(a_slow_write_is_found),
+		cmocka_unit_test(a_move_that_settles_late_is_found),
 		cmocka_unit_test(what_is_late_has_announced_uids),
 		cmocka_unit_test(a_mailbox_that_was_created_late_is_there),
 		cmocka_unit_test(who_looked_only_at_heads_hides_nothing),

@@ -11,10 +11,10 @@
  *
  * A void wins over a commit, whenever either arrives. So who finds a commit expunges only if no void can be on
  * its way: somebody who came between, and died too, may have asked for one while the commit was not there yet.
- * His floor rows, in the source or in the target, tell that he was there; one in the target that covers the
- * commit says that he had seen it. If not, the mails stay in both, or here alone once the void arrives. Who
- * ended his takeover of the source and left the intent there (the mover may live, to him) asked for no void, nor
- * did he whose heads say that his host is another than the mover's.
+ * He was on the mover's host, which the names of both say, for to others the mover may live. And a floor row of
+ * his, in the source or in the target, says what he had seen of the mover: it is durable before a void is sent.
+ * One in the target that covers the commit says that he had seen it. If not, the mails stay in both, or here
+ * alone once the void arrives.
  *
  * The target's write lock is not needed: its rows of this batch are his, and the void of a batch that has
  * no commit row changes nothing that anybody sees. */
@@ -22,15 +22,13 @@
 
 #define INTENT_AGE_MS (INT64_C(3600) * 1000)
 
-/* Who took the source or the target over since the intent was written. */
+/* Who may have taken the mover for dead since the intent was written. */
 struct witness {
 	uint32_t writer;
 	struct catalog_name seen; /* the mover's last row in the target that he knew of */
-	bool saw_intent;
 };
 struct search {
 	struct arena *arena;
-	const struct user *user;
 	struct row_id batch;
 	uint32_t mover, own;
 	struct catalog_name intent, commit;
@@ -50,34 +48,20 @@ static struct witness *witness_of(struct search *s, uint32_t writer)
 	return &s->witnesses[s->count++];
 }
 
-/* 0: no head of his is there. */
-static uint64_t host_of(const struct user *u, uint32_t writer)
-{
-	for (size_t i = 0; i < u->head_count; i++)
-		if (u->heads[i].writer == writer)
-			return u->heads[i].head.host;
-	return 0;
-}
-
 static void note_floor(
 	struct search *s, const struct catalog_row *row, const struct row_op_value *v)
 {
 	uint32_t writer = name_writer(row->name);
-	if (writer == s->mover || writer == s->own)
+	if (writer == s->mover || writer == s->own || !name_may_share_host(writer, s->mover))
 		return;
-	uint64_t host = host_of(s->user, writer), movers_host = host_of(s->user, s->mover);
-	if (host != 0 && movers_host != 0 && host != movers_host)
-		return;
-	struct witness *w = witness_of(s, writer);
 	struct str marks = v->marks;
 	struct row_mark mark;
 	while (row_mark_next(ROW_FLOOR, &marks, &mark)) {
 		if (name_writer(mark.name) != s->mover)
 			continue;
+		struct witness *w = witness_of(s, writer);
 		if (s->is_target && name_cmp(mark.name, w->seen) > 0)
 			w->seen = mark.name;
-		if (!s->is_target && name_cmp(mark.name, s->intent) >= 0)
-			w->saw_intent = true;
 	}
 }
 
@@ -101,19 +85,16 @@ static enum err search_row(struct op *op, const struct catalog_row *row, void *a
 }
 
 /* WAITS. What `guid` has since the intent row. */
-static enum err search(struct op *op, struct search *s, struct catalog_guid guid)
+static enum err search(
+	struct op *op, const struct user *u, struct search *s, struct catalog_guid guid)
 {
-	const struct user *u = s->user;
 	return catalog_read_rows(op, u->store->catalog, u->name, guid, 0, user_last_bucket(u, guid),
 		s->intent, search_row, s);
 }
 
-/* Can one of the witnesses have asked for a void that is not there yet? `is_covered`: somebody ended a
- * takeover of the source, which took the mover's head away. */
-static bool may_void(const struct search *s, bool is_covered)
+/* Can one of the witnesses have asked for a void that is not there yet? */
+static bool may_void(const struct search *s)
 {
-	if (is_covered && s->count == 1 && s->witnesses[0].saw_intent)
-		return false;
 	for (size_t i = 0; i < s->count; i++)
 		if (name_cmp(s->witnesses[i].seen, s->commit) < 0)
 			return true;
@@ -156,6 +137,7 @@ static void put_void(struct batch *b, struct catalog_guid target, const struct r
 	AUTO_BUF(value, 0);
 	row_void_batch_encode(&value, batch);
 	batch_put_op(b, target, user_bucket_of(b->user, target), &value);
+	batch_last(b)->is_apart = true;
 }
 
 static enum err settle_intent(struct op *op, struct batch *b, struct tail *t,
@@ -167,11 +149,11 @@ static enum err settle_intent(struct op *op, struct batch *b, struct tail *t,
 	enum err e = row_op_decode(row->value, &v);
 	ASSERT(e == ERR_NONE && v.op == ROW_MOVE_INTENT);
 	const struct absent_writer *his = tail_absent(t, name_writer(row->name));
-	bool is_dead = his ? his->is_dead : name_writer(row->name) == u->writer;
+	bool has_floor = !name_is_none(t->own); /* which tells others that we may void it */
+	bool is_dead = his ? his->is_dead && has_floor : name_writer(row->name) == u->writer;
 	bool is_old =
 		(int64_t)name_ms(row->name) + INTENT_AGE_MS < now_wall_us() / (int64_t)US_PER_MS;
 	struct search s = { .arena = t->arena,
-		.user = u,
 		.batch = v.batch,
 		.mover = name_writer(row->name),
 		.own = u->writer,
@@ -179,13 +161,13 @@ static enum err settle_intent(struct op *op, struct batch *b, struct tail *t,
 		.is_target = true };
 	struct catalog_guid target;
 	memcpy(target.bytes, v.mailbox.bytes, sizeof(target.bytes));
-	TRY(search(op, &s, target));
+	TRY(search(op, u, &s, target));
 	s.is_target = false;
 	if (s.is_committed && !s.is_void)
-		TRY(search(op, &s, m->guid));
+		TRY(search(op, u, &s, m->guid));
 	/* An old one that somebody else left: what became of the copies since is not known. */
 	if (s.is_committed && !s.is_void && (his || !is_old)) {
-		if (!may_void(&s, !his))
+		if (!may_void(&s))
 			finish_move(b, t, &v, modseq);
 		note_target(t, target);
 	} else if (!s.is_committed && !s.is_void && !is_dead && !is_old) {

@@ -157,6 +157,7 @@ static void put_void_batches(struct batch *b, struct tail *t)
 		AUTO_BUF(value, 0);
 		row_void_batch_encode(&value, &a.batch);
 		batch_put_op(b, m->guid, m->bucket, &value);
+		batch_last(b)->is_apart = true;
 	}
 }
 

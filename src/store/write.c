@@ -170,6 +170,8 @@ static enum err settle_all(struct op *op, struct user *u)
 		}
 		batch_refresh(b);
 		enum err e = write_once(op, b, &uncertain);
+		if (e == ERR_NONE && batch_may_be_ended(b)) /* its names are old to others */
+			e = user_claim_again(op, b);
 		if (e != ERR_NONE)
 			return op_fail(op, ERR_UNAVAILABLE, "an earlier change is not settled: %s",
 				op->failure.text);

@@ -89,6 +89,11 @@ uint32_t name_writer_new(struct str host)
 	return writer ? writer : 1;
 }
 
+bool name_may_share_host(uint32_t a, uint32_t b)
+{
+	return (a ^ b) >> (32 - NAME_HOST_BITS) == 0;
+}
+
 bool name_is_stale(struct catalog_name name, int64_t wall_us)
 {
 	return wall_ms(wall_us - NAME_STALE_US) > name_ms(name);

@@ -43,6 +43,8 @@ uint64_t name_ms(struct catalog_name name);
 uint32_t name_writer(struct catalog_name name);
 /* A writer of this host: two are the same only by chance of one in 2^20. */
 uint32_t name_writer_new(struct str host);
+/* False: these writers are surely of different hosts. */
+bool name_may_share_host(uint32_t a, uint32_t b);
 bool name_is_stale(struct catalog_name name, int64_t wall_us);
 /* The smallest name of a time: for reading what is newer. Negative times give the zero name. */
 struct catalog_name name_at_ms(int64_t ms);
