@@ -240,7 +240,7 @@ static void refresh_flags(struct batch *b)
 			continue;
 		AUTO_BUF(value, 0);
 		row_flags_encode_head(&value, v.keywords, v.keyword_count);
-		flags_make_anew(&value, b->user->store, v.groups, v.keyword_count);
+		flags_make_anew(&value, b->user->store, v.groups, v.keyword_count, NULL);
 		change->row.value = buf_dup(&b->arena, &value);
 		change->row.name = user_mint(b->user); /* what a name says never changes */
 		change->stamp_us = 0;

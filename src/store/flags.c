@@ -205,16 +205,20 @@ bool flags_are_old(struct str groups, size_t keyword_count)
 	return row_flags_next(&groups, keyword_count, &g) && (int64_t)(g.stamp >> 16) < oldest_ms;
 }
 
-void flags_make_anew(struct buf *out, struct store *s, struct str groups, size_t keyword_count)
+void flags_make_anew(struct buf *out, struct store *s, struct str groups, size_t keyword_count,
+	struct mailbox *told)
 {
 	AUTO_ARENA(arena, 0);
 	struct row_flags_group g;
+	uint64_t modseq = 0;
 	while (row_flags_next(&groups, keyword_count, &g)) {
 		size_t n = 0;
 		struct row_mark *marks = ARENA_NEW_ARRAY(&arena, struct row_mark, MAX(g.count, 1));
 		while (n < g.count && row_mark_next(ROW_FLAGS, &g.marks, &marks[n]))
 			n++;
 		g.stamp = name_stamp(store_name(s));
+		if (told)
+			g.modseq = mailbox_next_modseq(told, &modseq);
 		row_flags_encode_group(out, &g, marks);
 	}
 }
@@ -224,15 +228,15 @@ static void journal_rows(struct batch *b, struct mailbox *m)
 {
 	const struct str *words;
 	size_t count = index_keywords(m->index, &words);
+	struct str rest = buf_str(&m->pending);
+	AUTO_BUF(anew, 0);
 	/* Those of an earlier process may be in the journal, and have been taken back since. */
 	b->keeps_stamps = m->has_adopted;
-	if (!m->has_adopted && flags_are_old(buf_str(&m->pending), count)) {
-		struct buf groups = { 0 };
-		flags_make_anew(&groups, m->user->store, buf_str(&m->pending), count);
-		buf_done(&m->pending);
-		m->pending = groups;
+	if (!m->has_adopted && flags_are_old(rest, count)) {
+		/* What others did meanwhile may have been told here. */
+		flags_make_anew(&anew, m->user->store, rest, count, m);
+		rest = buf_str(&anew);
 	}
-	struct str rest = buf_str(&m->pending);
 	while (rest.n > 0) {
 		struct str from = rest;
 		struct row_flags_group g;

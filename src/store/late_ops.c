@@ -33,8 +33,8 @@ static void put_row(struct telling *w)
 		return;
 	row_flags_encode_head(&value, v->keywords, v->keyword_count);
 	if (flags_are_old(buf_str(&w->groups), v->keyword_count))
-		flags_make_anew(
-			&value, w->mailbox->user->store, buf_str(&w->groups), v->keyword_count);
+		flags_make_anew(&value, w->mailbox->user->store, buf_str(&w->groups),
+			v->keyword_count, NULL);
 	else
 		buf_put(&value, buf_str(&w->groups));
 	batch_put_op(w->batch, w->mailbox->guid, w->mailbox->bucket, &value);

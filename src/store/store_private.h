@@ -365,8 +365,10 @@ void append_put_commit(
 enum err flags_journal_flush(struct op *op, struct mailbox *m);
 /* Have these groups waited so long that hosts may have forgotten the stamps that they compete with? */
 bool flags_are_old(struct str groups, size_t keyword_count);
-/* Appends them with new stamps, in their order: they count as of now. */
-void flags_make_anew(struct buf *out, struct store *s, struct str groups, size_t keyword_count);
+/* Appends them with new stamps, in their order: they count as of now. `told`: with new modseqs, too, since sessions
+ * of this mailbox may have been told of what competes with them. NULL: they keep theirs. */
+void flags_make_anew(struct buf *out, struct store *s, struct str groups, size_t keyword_count,
+	struct mailbox *told);
 /* WAITS. The open head is durable before anything is told that only memory knows. Hold the write lock. */
 enum err mailbox_claim_now(struct op *op, struct mailbox *m);
 /* Is a base the only way for pending flags to become durable? */

@@ -1,0 +1,465 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Changes that come late, and what is said of them again: flags that waited for more than half an hour, flags and
+ * expunges behind what a floor row says was seen, mails whose rows lie before the tail. */
+#include "store/pair_test.h"
+
+#define MINUTE_US (60 * US_PER_SEC)
+
+static const struct catalog_fault_plan down = {
+	.fail_at = 1, .fail_from_there = true, .fail_late = true, .spares_reads = true
+};
+static const struct catalog_fault_plan up;
+
+/* ---- rows ---- */
+
+/* Rows of a kind in INBOX, and the groups of the last one. */
+struct found {
+	enum row_op op;
+	size_t count, groups;
+	struct catalog_name name;
+	struct row_flags_group group[16];
+	struct catalog_name first[16]; /* the mail that a group names first */
+};
+
+static enum err find_row(struct op *op, const struct catalog_row *row, void *arg)
+{
+	struct found *f = arg;
+	struct row_op_value v;
+	(void)op;
+	if (row->kind != CATALOG_OP || row_op_decode(row->value, &v) != ERR_NONE || v.op != f->op)
+		return ERR_NONE;
+	f->count++;
+	f->groups = 0;
+	f->name = row->name;
+	while (v.op == ROW_FLAGS && f->groups < ARRAY_COUNT(f->group) &&
+		row_flags_next(&v.groups, v.keyword_count, &f->group[f->groups])) {
+		struct row_mark mark;
+		assert_true(row_mark_next(v.op, &f->group[f->groups].marks, &mark));
+		f->first[f->groups++] = mark.name;
+	}
+	return ERR_NONE;
+}
+
+static struct found rows_of(struct world *w, const struct mailbox *m, enum row_op op)
+{
+	static const struct catalog_name all;
+	struct found f = { .op = op };
+	assert_ok(catalog_read_rows(
+		&w->op, w->catalog, STR("u1@example.test"), m->guid, 0, 9, all, find_row, &f));
+	return f;
+}
+
+static uint64_t now_ms(void)
+{
+	return (uint64_t)(now_wall_us() / US_PER_MS);
+}
+
+static const struct snapshot_hot *hot_of(const struct mailbox *m, uint32_t uid)
+{
+	uint32_t at;
+	assert_true(index_find(m->index, uid, &at));
+	return index_hot(m->index, at);
+}
+
+/* ---- what waited ---- */
+
+/* `a` and `b` have INBOX with a mail open, and look only when they are asked to. */
+struct two {
+	struct mailbox *a, *b;
+	struct view *va, *vb;
+};
+
+static struct two open_both(struct pair *p)
+{
+	struct two t;
+	p->a->settings.refresh_us = p->b->settings.refresh_us = 48 * 60 * MINUTE_US;
+	world_reopen(p->a, WORLD_STOP);
+	t.a = world_box(p->a, "INBOX");
+	(void)world_append(p->a, t.a, "a1");
+	t.va = world_view(p->a, t.a);
+	world_open_store(p->b);
+	t.b = world_box(p->b, "INBOX");
+	t.vb = world_view(p->b, t.b);
+	return t;
+}
+
+static void close_both(struct two *t)
+{
+	view_close(t->va);
+	view_close(t->vb);
+	mailbox_unref(t->a);
+	mailbox_unref(t->b);
+}
+
+/* Takes it back at last. */
+static void flag_again_and_again(struct pair *p, struct two *t)
+{
+	for (int i = 0; i < 2; i++) {
+		world_flags(p->a, t->va, 1, 1, FLAGS_ADD, MAIL_FLAGGED | MAIL_SEEN);
+		world_flags(p->a, t->va, 1, 1, FLAGS_REMOVE, MAIL_FLAGGED);
+	}
+}
+
+/* It competes with what `a` did before, and came later. */
+static void change_at_b(struct pair *p, struct two *t)
+{
+	refresh(p->b, t->b);
+	(void)world_sync(p->b, t->vb, true);
+	world_flags(p->b, t->vb, 1, 1, FLAGS_ADD, MAIL_FLAGGED);
+	world_flags(p->b, t->vb, 1, 1, FLAGS_ADD, MAIL_SEEN);
+	world_flags(p->b, t->vb, 1, 1, FLAGS_REMOVE, MAIL_SEEN);
+	assert_ok(flags_journal_flush(&p->b->op, t->b));
+	assert_ok(task_sleep(&p->b->op, US_PER_SEC / 10));
+}
+
+/* The row has a new name, all its changes have new stamps, in their order. */
+static void assert_is_anew(const struct found *row, uint64_t begin_ms)
+{
+	assert_true(name_ms(row->name) >= begin_ms);
+	assert_int_equal(row->groups, 4);
+	for (size_t i = 0; i < row->groups; i++) {
+		assert_true(row->group[i].stamp >> 16 >= begin_ms);
+		assert_true(i == 0 || row->group[i].stamp > row->group[i - 1].stamp);
+		assert_int_equal(row->group[i].value & MAIL_FLAGGED, i % 2 == 0 ? MAIL_FLAGGED : 0);
+	}
+}
+
+/* All say so, also who reads all anew. */
+static void assert_flags(struct pair *p, struct two *t, unsigned flags)
+{
+	struct mail mail;
+	converge(p, t->a, t->b);
+	assert_int_equal(hot_of(t->a, 1)->flags, flags);
+	(void)world_sync(p->a, t->va, true);
+	assert_true(view_get(t->va, 1, &mail));
+	assert_int_equal(mail.flags & MAIL_STORABLE_FLAGS, flags);
+}
+
+static void wait_in_doubt(struct pair *p, struct two *t, int minutes)
+{
+	flag_again_and_again(p, t);
+	catalog_fault_set(p->a->catalog, &down);
+	assert_err(flags_journal_flush(&p->a->op, t->a), ERR_UNAVAILABLE);
+	assert_false(list_is_empty(&p->a->user->unsettled));
+	assert_ok(task_sleep(&p->a->op, minutes * MINUTE_US));
+	assert_false(list_is_empty(&p->a->user->unsettled));
+}
+
+static void in_doubt_for_long_counts_as_of_now_in(struct pair *p)
+{
+	struct two t = open_both(p);
+	wait_in_doubt(p, &t, 40);
+	uint64_t begin_ms = now_ms();
+	catalog_fault_set(p->a->catalog, &up);
+	change_at_b(p, &t);
+	assert_ok(user_settle(&p->a->op, p->a->user));
+	struct found row = rows_of(p->a, t.a, ROW_FLAGS);
+	assert_is_anew(&row, begin_ms);
+	assert_flags(p, &t, MAIL_SEEN);
+	/* Those that were asked for in vain come, too. */
+	assert_ok(catalog_fault_replay(&p->a->op, p->a->catalog));
+	assert_flags(p, &t, MAIL_SEEN);
+	close_both(&t);
+}
+PAIR_TEST(in_doubt_for_long_counts_as_of_now)
+
+/* The name is stale, the change is not. */
+static void in_doubt_for_minutes_keeps_its_stamp_in(struct pair *p)
+{
+	struct two t = open_both(p);
+	uint64_t flagged_ms = now_ms();
+	wait_in_doubt(p, &t, 20);
+	uint64_t begin_ms = now_ms();
+	catalog_fault_set(p->a->catalog, &up);
+	change_at_b(p, &t);
+	assert_ok(user_settle(&p->a->op, p->a->user));
+	struct found row = rows_of(p->a, t.a, ROW_FLAGS);
+	assert_true(name_ms(row.name) >= begin_ms);
+	assert_true(row.group[0].stamp >> 16 <= flagged_ms + 1000);
+	assert_flags(p, &t, MAIL_FLAGGED); /* of b */
+	close_both(&t);
+}
+PAIR_TEST(in_doubt_for_minutes_keeps_its_stamp)
+
+/* The host stood still: when it goes on it sees what `b` did, and then writes. */
+static void in_memory_for_long_counts_as_of_now_in(struct pair *p)
+{
+	struct two t = open_both(p);
+	t.a->is_journalling = true;
+	flag_again_and_again(p, &t);
+	assert_ok(task_sleep(&p->a->op, 40 * MINUTE_US));
+	uint64_t begin_ms = now_ms();
+	change_at_b(p, &t);
+	refresh(p->a, t.a);
+	(void)world_sync(p->a, t.va, true);
+	assert_int_equal(hot_of(t.a, 1)->flags, MAIL_FLAGGED);
+	uint64_t told = index_modseq(t.a->index);
+	t.a->is_journalling = false;
+	assert_ok(flags_journal_flush(&p->a->op, t.a));
+	struct found row = rows_of(p->a, t.a, ROW_FLAGS);
+	assert_is_anew(&row, begin_ms);
+	assert_int_equal(hot_of(t.a, 1)->flags, MAIL_SEEN);
+	assert_true(hot_of(t.a, 1)->modseq > told); /* its own sessions are told, too */
+	assert_int_equal(world_sync(p->a, t.va, true).changed_count, 1);
+	assert_flags(p, &t, MAIL_SEEN);
+	close_both(&t);
+}
+PAIR_TEST(in_memory_for_long_counts_as_of_now)
+
+/* ---- behind a floor ---- */
+
+/* `a` has INBOX with three mails and does not know that `b` took over and closed. */
+static struct mailbox *ended_by_b(struct pair *p)
+{
+	struct mailbox *a = world_box(p->a, "INBOX");
+	(void)world_append(p->a, a, "a1");
+	(void)world_append(p->a, a, "a2");
+	(void)world_append(p->a, a, "a3");
+	world_open_store(p->b);
+	struct mailbox *b = world_box(p->b, "INBOX");
+	(void)world_append(p->b, b, "b1");
+	mailbox_unref(b);
+	world_stop(p->b);
+	return a;
+}
+
+static void flag_and_crash(struct pair *p, struct mailbox *a, uint32_t from, uint32_t to)
+{
+	struct view *v = world_view(p->a, a);
+	world_flags(p->a, v, from, to, FLAGS_ADD, MAIL_FLAGGED | MAIL_SEEN);
+	assert_ok(flags_journal_flush(&p->a->op, a));
+	view_close(v);
+	mailbox_unref(a);
+	world_crash(p->a);
+}
+
+/* Opened, proved and closed; what it was then. */
+static struct str seen_by(struct world *w)
+{
+	world_open_store(w);
+	struct mailbox *m = world_box(w, "INBOX");
+	struct str found = world_describe(w, m);
+	assert_ok(mailbox_verify(&w->op, m));
+	mailbox_unref(m);
+	world_stop(w);
+	return found;
+}
+
+/* Whoever opens it next, with files and without: all show the same, and nobody says anything any more. */
+static void assert_is_told_once(struct pair *p, enum row_op op)
+{
+	struct world *c = world_beside(p->a, "host-c");
+	struct mailbox *b = world_box(p->b, "INBOX");
+	size_t count = rows_of(p->b, b, op).count;
+	struct str want = world_describe(p->b, b);
+	assert_ok(mailbox_verify(&p->b->op, b));
+	mailbox_unref(b);
+	world_stop(p->b);
+	assert_str(seen_by(c), want);
+	assert_str(seen_by(p->a), want);
+	assert_str(seen_by(p->b), want);
+	world_open_store(p->a);
+	struct mailbox *a = world_box(p->a, "INBOX");
+	assert_int_equal(rows_of(p->a, a, op).count, count);
+	mailbox_unref(a);
+	world_end_beside(c);
+}
+
+static void late_flags_are_said_again_in(struct pair *p)
+{
+	flag_and_crash(p, ended_by_b(p), 1, 2);
+	world_open_store(p->b);
+	uint64_t told = 0;
+	for (size_t i = 0; i < p->b->user->head_count; i++)
+		told = MAX(told, p->b->user->heads[i].head.modseq);
+	struct mailbox *b = world_box(p->b, "INBOX");
+	struct found row = rows_of(p->b, b, ROW_FLAGS);
+	assert_int_equal(row.count, 2);
+	assert_int_equal(row.groups, 1);
+	assert_int_equal(row.group[0].count, 2);
+	assert_int_equal(name_writer(row.name), p->b->user->writer);
+	assert_true(hot_of(b, 1)->modseq > told && hot_of(b, 2)->modseq > told);
+	assert_int_equal(hot_of(b, 1)->flags, MAIL_FLAGGED | MAIL_SEEN);
+	mailbox_unref(b);
+	assert_is_told_once(p, ROW_FLAGS);
+}
+PAIR_TEST(late_flags_are_said_again)
+
+static void a_late_expunge_is_said_again_in(struct pair *p)
+{
+	struct mailbox *a = ended_by_b(p);
+	struct view *v = world_view(p->a, a);
+	uint32_t at;
+	assert_true(index_find(a->index, 1, &at));
+	struct catalog_name name = index_cold(a->index, at)->name;
+	world_flags(p->a, v, 1, 1, FLAGS_ADD, MAIL_DELETED);
+	assert_ok(view_expunge(&p->a->op, v, NULL));
+	view_close(v);
+	mailbox_unref(a);
+	world_crash(p->a);
+	world_open_store(p->b);
+	uint64_t told = 0;
+	for (size_t i = 0; i < p->b->user->head_count; i++)
+		told = MAX(told, p->b->user->heads[i].head.modseq);
+	struct mailbox *b = world_box(p->b, "INBOX");
+	assert_int_equal(rows_of(p->b, b, ROW_EXPUNGE).count, 2);
+	assert_true(index_gone_modseq(b->index, name) > told);
+	assert_int_equal(index_counters(b->index).messages, 3);
+	size_t flags = rows_of(p->b, b, ROW_FLAGS).count;
+	mailbox_unref(b);
+	assert_is_told_once(p, ROW_EXPUNGE);
+	/* Of the flags of a mail that is gone nothing stands. */
+	a = world_box(p->a, "INBOX");
+	assert_int_equal(rows_of(p->a, a, ROW_FLAGS).count, flags);
+	mailbox_unref(a);
+}
+PAIR_TEST(a_late_expunge_is_said_again)
+
+/* The merge row is of `c`, who had seen the mail and not the flags: its greater modseq says nothing of them. */
+static void also_behind_a_merge_row_in(struct pair *p)
+{
+	struct mailbox *a = ended_by_b(p);
+	struct world *c = world_beside(p->a, "host-c");
+	assert_int_equal(world_append(p->a, a, "a4"), 4);
+	world_open_store(c);
+	struct mailbox *of_c = world_box(c, "INBOX");
+	uint32_t uid = index_next_uid(of_c->index) - 1;
+	assert_int_equal(rows_of(c, of_c, ROW_MERGE).count, 1);
+	uint64_t told = index_modseq(of_c->index), of_mail = hot_of(of_c, uid)->modseq;
+	mailbox_unref(of_c);
+	world_stop(c);
+	flag_and_crash(p, a, 4, 4);
+	world_open_store(p->b);
+	struct mailbox *b = world_box(p->b, "INBOX");
+	struct found row = rows_of(p->b, b, ROW_FLAGS);
+	assert_int_equal(row.count, 2);
+	assert_true(of_mail > 0 && row.group[0].modseq > told);
+	assert_int_equal(hot_of(b, uid)->flags, MAIL_FLAGGED | MAIL_SEEN);
+	assert_true(hot_of(b, uid)->modseq > told);
+	mailbox_unref(b);
+	assert_is_told_once(p, ROW_FLAGS);
+	world_end_beside(c);
+}
+PAIR_TEST(also_behind_a_merge_row)
+
+/* `c` took a flag of the first mail back, later, and set that of the third himself; `a` and he did not see each
+ * other. */
+static void only_what_stands_is_said_in(struct pair *p)
+{
+	struct mailbox *a = ended_by_b(p);
+	struct world *c = world_beside(p->a, "host-c");
+	world_open_store(c);
+	struct mailbox *of_c = world_box(c, "INBOX");
+	struct view *v = world_view(c, of_c);
+	struct catalog_name first = index_cold(a->index, 0)->name,
+			    second = index_cold(a->index, 1)->name;
+	flag_and_crash(p, a, 1, 3);
+	assert_ok(task_sleep(&c->op, US_PER_SEC / 10));
+	world_flags(c, v, 1, 1, FLAGS_ADD, MAIL_FLAGGED);
+	world_flags(c, v, 3, 3, FLAGS_ADD, MAIL_FLAGGED);
+	world_flags(c, v, 1, 1, FLAGS_REMOVE, MAIL_FLAGGED);
+	assert_ok(flags_journal_flush(&c->op, of_c));
+	view_close(v);
+	mailbox_unref(of_c);
+	world_crash(c);
+	world_open_store(p->b);
+	struct mailbox *b = world_box(p->b, "INBOX");
+	struct found row = rows_of(p->b, b, ROW_FLAGS);
+	assert_int_equal(name_writer(row.name), p->b->user->writer);
+	assert_int_equal(row.groups, 3);
+	assert_int_equal(row.group[0].mask, MAIL_SEEN);
+	assert_int_equal(row.group[1].mask, MAIL_SEEN | MAIL_FLAGGED);
+	assert_int_equal(row.group[2].mask, MAIL_SEEN);
+	assert_int_equal(name_cmp(row.first[0], first), 0);
+	assert_int_equal(name_cmp(row.first[1], second), 0);
+	assert_int_equal(hot_of(b, 1)->flags, MAIL_SEEN);
+	mailbox_unref(b);
+	assert_is_told_once(p, ROW_FLAGS);
+	world_end_beside(c);
+}
+PAIR_TEST(only_what_stands_is_said)
+
+/* ---- before the tail ---- */
+
+/* A row of `a` that `b` never reads, since it became durable an hour after its name; `c` reads all rows. */
+static void find_old_row_at_c(struct pair *p, struct world *c, bool is_live)
+{
+	struct mailbox *a = world_box(p->a, "INBOX");
+	(void)world_append(p->a, a, "a1");
+	world_open_store(p->b);
+	struct mailbox *b = world_box(p->b, "INBOX");
+	(void)world_append(p->b, b, "b1");
+	AUTO_BUF(value, 0);
+	struct row_append row = { .uid = 2, .modseq = index_modseq(a->index) + 1 };
+	row_append_encode(&value, &row);
+	struct catalog_change put = { .kind = CATALOG_PUT_ROW,
+		.mailbox = a->guid,
+		.row = { CATALOG_APPEND, a->bucket, user_mint(p->a->user), buf_str(&value) } };
+	mailbox_unref(a);
+	world_crash(p->a);
+	for (int i = 0; i < 6; i++) {
+		assert_ok(task_sleep(&p->b->op, 10 * MINUTE_US));
+		refresh(p->b, b);
+		(void)world_append(p->b, b, "more");
+	}
+	assert_ok(store_write_changes(&p->b->op, p->b->store, STR("u1@example.test"), &put, 1));
+	refresh(p->b, b);
+	assert_int_equal(index_counters(b->index).messages, 8);
+	mailbox_unref(b);
+	if (!is_live)
+		world_stop(p->b);
+	world_open_store(c);
+	struct mailbox *of_c = world_box(c, "INBOX");
+	assert_int_equal(index_counters(of_c->index).messages, 9);
+	assert_int_equal(rows_of(c, of_c, ROW_MERGE).count, 1);
+	mailbox_unref(of_c);
+}
+
+static void a_live_host_reads_it_back_in(struct pair *p)
+{
+	struct world *c = world_beside(p->a, "host-c");
+	find_old_row_at_c(p, c, true);
+	struct mailbox *of_c = world_box(c, "INBOX"), *b = world_box(p->b, "INBOX");
+	refresh(p->b, b);
+	assert_int_equal(index_counters(b->index).messages, 9);
+	assert_str(world_describe(p->b, b), world_describe(c, of_c));
+	assert_ok(mailbox_verify(&p->b->op, b));
+	mailbox_unref(b);
+	mailbox_unref(of_c);
+	world_stop(c);
+	world_end_beside(c);
+	world_open_store(p->a);
+}
+PAIR_TEST(a_live_host_reads_it_back)
+
+static void who_opens_reads_it_back_in(struct pair *p)
+{
+	struct world *c = world_beside(p->a, "host-c");
+	find_old_row_at_c(p, c, false);
+	world_stop(c);
+	struct str at_b = seen_by(p->b);
+	assert_str(seen_by(c), at_b);
+	world_open_store(p->b);
+	struct mailbox *b = world_box(p->b, "INBOX");
+	assert_int_equal(index_counters(b->index).messages, 9);
+	mailbox_unref(b);
+	world_end_beside(c);
+	world_open_store(p->a);
+}
+PAIR_TEST(who_opens_reads_it_back)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(in_doubt_for_long_counts_as_of_now),
+		cmocka_unit_test(in_doubt_for_minutes_keeps_its_stamp),
+		cmocka_unit_test(in_memory_for_long_counts_as_of_now),
+		cmocka_unit_test(late_flags_are_said_again),
+		cmocka_unit_test(a_late_expunge_is_said_again),
+		cmocka_unit_test(also_behind_a_merge_row),
+		cmocka_unit_test(only_what_stands_is_said),
+		cmocka_unit_test(a_live_host_reads_it_back),
+		cmocka_unit_test(who_opens_reads_it_back),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
