@@ -112,73 +112,6 @@ static enum err collect(struct op *op, struct merging *g, bool takes_over)
 	return ERR_NONE;
 }
 
-/* ---- batches of others ---- */
-
-/* Copies of the op rows: few beside the mails of large batches. */
-static struct kept_rows collect_ops(const struct merging *g)
-{
-	struct kept_rows ops = { .items = ARENA_NEW_ARRAY(
-					 g->tail.arena, struct kept_row, MAX(g->rows.count, 1)) };
-	for (size_t i = 0; i < g->rows.count; i++)
-		if (g->rows.items[i].row.kind == CATALOG_OP)
-			ops.items[ops.count++] = g->rows.items[i];
-	return ops;
-}
-
-static bool find_commit(const struct merging *g, const struct kept_rows *ops,
-	const struct row_id *batch, struct row_op_value *out)
-{
-	const struct snapshot_batch *known = index_batch(g->mailbox->index, batch);
-	bool is_found = known && known->count > 0;
-	if (known && !is_found)
-		return false;
-	if (is_found)
-		*out = (struct row_op_value){
-			.uid = known->uid, .modseq = known->modseq, .count = known->count
-		};
-	for (size_t i = 0; i < ops->count; i++) {
-		struct row_op_value v;
-		const struct catalog_row *row = &ops->items[i].row;
-		if (row_op_decode(row->value, &v) != ERR_NONE ||
-			memcmp(&v.batch, batch, sizeof(*batch)) != 0)
-			continue;
-		if (v.op == ROW_VOID_BATCH)
-			return false;
-		if (v.op == ROW_COMMIT && !index_is_gone(g->mailbox->index, row->name)) {
-			is_found = true;
-			*out = v;
-		}
-	}
-	return is_found;
-}
-
-/* Rows of a batch as they are with UID and modseq; those that do not count, or not yet, go. */
-static void resolve_batches(struct merging *g)
-{
-	size_t kept = 0;
-	struct kept_rows ops = collect_ops(g);
-	for (size_t i = 0; i < g->rows.count; i++) {
-		struct catalog_row row = g->rows.items[i].row;
-		struct row_append a;
-		struct row_op_value commit;
-		bool has_batch = row.kind == CATALOG_APPEND &&
-				 row_append_decode(row.value, &a) == ERR_NONE && a.has_batch;
-		if (has_batch) {
-			if (!find_commit(g, &ops, &a.batch, &commit) || a.uid > commit.count ||
-				index_knows(g->mailbox->index, row.name, commit.uid + a.uid - 1))
-				continue;
-			AUTO_BUF(value, 0);
-			a.uid += commit.uid - 1;
-			a.modseq = commit.modseq;
-			a.has_batch = false;
-			row_append_encode(&value, &a);
-			row.value = buf_dup(g->tail.arena, &value);
-		}
-		g->rows.items[kept++].row = row;
-	}
-	g->rows.count = kept;
-}
-
 /* ---- marks ---- */
 
 static void add_mark(struct merging *g, struct row_mark mark)
@@ -425,7 +358,7 @@ static enum err look(struct op *op, struct merging *g, bool takes_over, uint32_t
 	g->told_uid = index_next_uid(m->index);
 	g->told_modseq = MAX(index_modseq(m->index), floor);
 	TRY(collect(op, g, takes_over));
-	resolve_batches(g);
+	tail_resolve_batches(&g->tail, &g->rows);
 	keep_intents(g);
 	plan(g);
 	return ERR_NONE;

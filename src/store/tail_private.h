@@ -53,6 +53,11 @@ bool tail_begin_again(const struct mailbox *m, const struct kept_rows *rows,
 /* WAITS. Folds what the journal has behind the index's cover. */
 enum err tail_read(struct op *op, struct tail *t);
 
+/* ---- merge_batches.c ---- */
+
+/* Rows of a batch become as they are with UID and modseq; those that do not count, or not yet, go. */
+void tail_resolve_batches(const struct tail *t, struct kept_rows *rows);
+
 /* ---- moves.c ---- */
 
 /* WAITS. Finishes the moves that other writers' intent rows tell of, or drops them, or leaves them to their
