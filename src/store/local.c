@@ -256,7 +256,8 @@ void local_add(struct mailbox *m, const struct log_record *record)
 		log_record_encode(&l->meanwhile, l->next_serial, record);
 		l->misses_journalling |= record->type == LOG_JOURNALLED;
 	}
-	if (l->is_broken || l->log_fd < 0)
+	bool is_of_index = record->type == LOG_ROW || record->type == LOG_SEEN;
+	if (l->is_broken || l->log_fd < 0 || (l->is_replaced && is_of_index))
 		return;
 	l->pending += record->type == LOG_PENDING;
 	if (record->type == LOG_JOURNALLED)
@@ -300,6 +301,7 @@ void local_replace_index(struct mailbox *m, struct index *x)
 	l->map = NULL;
 	l->snapshot_bytes = 0;
 	l->is_trusted = false; /* places of summaries and rows are of the one before */
+	l->is_replaced = true;
 }
 
 void local_distrust(struct mailbox *m)
@@ -414,6 +416,7 @@ static bool adopt_files(struct mailbox *m, struct rewrite_job *j)
 	m->pending_records = l->pending;
 	l->is_broken = false;
 	l->is_trusted = true;
+	l->is_replaced = false;
 	l->has_clean = false;
 	buf_clear(&l->out);
 	return true;

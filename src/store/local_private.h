@@ -15,6 +15,9 @@ struct local {
 	bool is_compacting; /* the summary file: nothing is added meanwhile */
 	bool is_broken;     /* a write failed: files are given up until the next opening */
 	bool is_trusted;    /* no power loss since it was written, and all of it could be read */
+	/* The index is not that of the files (a base, or all is read anew): until they are written anew their log
+	 * takes no rows, which would seem to stand on what the files do not have. */
+	bool is_replaced;
 	uint32_t serial;
 	uint64_t log_bytes, snapshot_bytes, summary_bytes;
 	uint64_t pending; /* LOG_PENDING records of this file */
