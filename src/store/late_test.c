@@ -4,6 +4,7 @@
 #include "store/pair_test.h"
 
 #define LATE_US STORE_LATE_US
+#define MANY    150 /* with a commit row */
 
 /* `a` has INBOX with three mails; `b` took over, changed something and closed. */
 static struct mailbox *ended_by_b(struct pair *p)
@@ -89,6 +90,39 @@ static void also_days_later_in(struct pair *p)
 	world_open_store(p->a);
 }
 PAIR_TEST(also_days_later)
+
+/* What makes a batch count was seen with its mails, also by who has both from the files of the one who wrote
+ * them: nobody gives the mails other UIDs for that. */
+static void a_batch_that_is_in_the_files_is_not_late_in(struct pair *p)
+{
+	for (int i = 0; i < 2; i++) {
+		struct mailbox *m = world_box(p->a, "INBOX");
+		if (i == 0)
+			append_many(p->a, m, MANY);
+		else
+			(void)world_append(p->a, m, "last");
+		mailbox_unref(m);
+		if (i == 0)
+			world_stop(p->a);
+		else
+			world_crash(p->a);
+		assert_ok(task_sleep(&p->a->op, 3600 * US_PER_SEC)); /* no tail reads it again */
+		world_open_store(p->a);
+	}
+	struct mailbox *a = world_box(p->a, "INBOX");
+	world_open_store(p->b);
+	struct mailbox *b = world_box(p->b, "INBOX");
+	struct mail mail;
+	struct view *v = world_view(p->b, b);
+	assert_true(view_get(v, 1, &mail));
+	assert_int_equal(mail.uid, 1);
+	assert_int_equal(view_exists(v), MANY + 1);
+	converge(p, a, b);
+	view_close(v);
+	mailbox_unref(a);
+	mailbox_unref(b);
+}
+PAIR_TEST(a_batch_that_is_in_the_files_is_not_late)
 
 static void status_counts_it_in(struct pair *p)
 {
@@ -400,6 +434,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(who_closed_sees_it_when_he_comes_back),
 		cmocka_unit_test(also_days_later),
+		cmocka_unit_test(a_batch_that_is_in_the_files_is_not_late),
 		cmocka_unit_test(status_counts_it),
 		cmocka_unit_test(the_time_ends),
 		cmocka_unit_test(who_died_here_is_waited_for),

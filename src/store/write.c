@@ -85,8 +85,9 @@ static void publish_row(
 		return;
 	}
 	struct mailbox *m = user_find_mailbox(u, change->mailbox);
-	if (!m || !m->is_loaded || item->is_quiet || item->rank == RANK_COMMIT ||
-		item->rank == RANK_INTENT)
+	/* A commit row, too, though its mails are resolved: it is the last row of ours that we have seen, and
+	 * a floor row that named the mails alone would call them late. */
+	if (!m || !m->is_loaded || item->is_quiet || item->rank == RANK_INTENT)
 		return;
 	struct catalog_row row = change->row;
 	if (item->resolved.n > 0)

@@ -233,29 +233,13 @@ static struct known_mail *intent_make(struct intent *i, struct intent_mail *im, 
 	return k;
 }
 
-/* Would mail `at` of an intent have this UID? They get theirs in order. */
-static bool uid_fits(const struct intent *i, size_t at, uint32_t uid)
+/* One that was told of a mail just now. */
+static struct known_mail *intent_tell(struct intent *i, size_t at, uint32_t uid)
 {
-	if (sim_world->is_both) /* a merge may have given others */
-		return true;
-	for (size_t k = 0; k < i->count; k++)
-		if (i->mails[k].seen_uid > 0)
-			return i->mails[k].seen_uid - (uint32_t)k == uid - (uint32_t)at;
-	return true;
-}
-
-bool intent_is_ambiguous(const struct intent *i)
-{
-	const struct ledger *l = sim_world->ledger;
-	for (size_t n = 0; n < l->intent_count; n++) {
-		const struct intent *other = l->intents[n];
-		for (size_t k = 0; k < other->count && other != i && other->target == i->target;
-			k++)
-			for (size_t m = 0; m < i->count; m++)
-				if (other->mails[k].word == i->mails[m].word)
-					return true;
-	}
-	return false;
+	bool is_vague = intent_is_ambiguous(i);
+	struct known_mail *made = intent_make(i, &i->mails[at], uid);
+	made->open = is_vague ? ALL_FLAGS : made->open;
+	return made;
 }
 
 struct known_mail *intent_find(struct known_box *box, uint32_t uid, uint32_t word)
@@ -263,55 +247,16 @@ struct known_mail *intent_find(struct known_box *box, uint32_t uid, uint32_t wor
 	struct ledger *l = sim_world->ledger;
 	for (size_t i = l->intent_count; i-- > 0;) {
 		struct intent *in = l->intents[i];
-		if (in->target != box || in->state > INTENT_LATE)
-			continue;
-		for (size_t k = 0; k < in->count; k++)
+		for (size_t k = 0; in->target == box && k < in->count; k++)
 			if (in->mails[k].word == word && in->mails[k].seen_uid == 0 &&
-				uid_fits(in, k, uid)) {
-				bool is_vague = intent_is_ambiguous(in);
-				struct known_mail *made = intent_make(in, &in->mails[k], uid);
-				made->open = is_vague ? ALL_FLAGS : made->open;
-				return made;
-			}
+				intent_fits(in, k, uid))
+				return intent_tell(in, k, uid);
 	}
-	return NULL;
-}
-
-/* Several operations may have put the same word there: what was taken for another's work is this
- * one's. False: the mail is of none that is in doubt. */
-static bool intent_take(struct intent *i, struct intent_mail *im, uint32_t uid)
-{
-	struct ledger *l = sim_world->ledger;
-	for (size_t n = 0; n < l->intent_count; n++) {
-		struct intent *other = l->intents[n];
-		for (size_t k = 0; k < other->count && other != i && other->target == i->target;
-			k++) {
-			if (other->mails[k].seen_uid != uid || other->mails[k].word != im->word)
-				continue;
-			other->mails[k].seen_uid = 0;
-			im->seen_uid = uid;
-			return true;
-		}
-	}
-	return false;
-}
-
-/* One that was refused for good has not made this mail, but another that may still come. */
-static bool intent_give(struct intent *i, struct intent_mail *im)
-{
-	struct ledger *l = sim_world->ledger;
-	for (size_t n = 0; n < l->intent_count; n++) {
-		struct intent *other = l->intents[n];
-		for (size_t k = 0; k < other->count && other != i && other->target == i->target;
-			k++) {
-			if (other->mails[k].seen_uid != 0 || other->mails[k].word != im->word)
-				continue;
-			other->mails[k].seen_uid = im->seen_uid;
-			im->seen_uid = 0;
-			return true;
-		}
-	}
-	return false;
+	size_t at;
+	if (!intents_deal(box, &(struct known_mail){ .uid = uid, .word = word }))
+		return NULL;
+	struct intent *in = intent_of(box, uid, &at);
+	return intent_tell(in, at, uid);
 }
 
 static void intent_remove(struct intent *i)
@@ -348,22 +293,63 @@ static bool is_same_mail(struct intent *i, const struct intent_mail *im, uint32_
 	return box_find(i->target, uid) == seen;
 }
 
+/* The mail of an acknowledged UID may have been told as the work of another that is in doubt. */
+static bool is_known_as_anothers(const struct intent *i, size_t at, uint32_t uid)
+{
+	size_t there;
+	const struct intent *other = intent_of(i->target, uid, &there);
+	const struct known_mail *known = box_find(i->target, uid);
+	if (!known || i->mails[at].seen_uid == uid)
+		return false;
+	if (!other || known->word != i->mails[at].word)
+		sim_fail("%s: UID %" PRIu32 " is given twice", i->target->name, uid);
+	return true;
+}
+
+static void fix_uids(struct intent *i, const uint32_t *uids)
+{
+	bool is_other = false;
+	for (size_t k = 0; k < i->count; k++) {
+		struct intent_mail *im = &i->mails[k];
+		if (im->seen_uid && im->seen_uid != uids[k] && is_same_mail(i, im, uids[k]))
+			im->seen_uid = uids[k];
+		bool is_anothers = is_known_as_anothers(i, k, uids[k]);
+		is_other = is_other || is_anothers || (im->seen_uid && im->seen_uid != uids[k]);
+	}
+	for (size_t k = 0; is_other && k < i->count; k++)
+		if (i->mails[k].seen_uid && i->mails[k].seen_uid != uids[k])
+			sim_trace("         %s: UID %" PRIu32 " (w%" PRIu32
+				  ") is of another one, this is UID %" PRIu32,
+				i->target->name, i->mails[k].seen_uid, i->mails[k].word, uids[k]);
+	if (is_other && !intents_deal_beside(i, uids))
+		sim_fail("%s: w%" PRIu32
+			 "... is told with other UIDs than the acknowledged %" PRIu32 "...",
+			i->target->name, i->mails[0].word, uids[0]);
+}
+
 static void acknowledge_mail(
 	struct intent *i, struct mailbox *m, struct intent_mail *im, uint32_t uid)
 {
-	struct known_mail *known = box_find(i->target, uid);
 	uint32_t at;
-	if (im->seen_uid && im->seen_uid != uid && !is_same_mail(i, im, uid))
-		sim_fail("%s: w%" PRIu32 " is told as UID %" PRIu32 " and acknowledged as %" PRIu32,
-			i->target->name, im->word, im->seen_uid, uid);
-	if (!im->seen_uid && known && !intent_take(i, im, uid))
-		sim_fail("%s: UID %" PRIu32 " is given twice", i->target->name, uid);
-	if (!im->seen_uid)
+	if (!box_find(i->target, uid))
 		(void)intent_make(i, im, uid);
-	known = box_find(i->target, uid);
+	struct known_mail *known = box_find(i->target, uid);
 	known->is_unsure = false;
 	if (name_is_none(known->name) && index_find(m->index, uid, &at))
 		known->name = index_cold(m->index, at)->name;
+}
+
+/* Its mails are none of this one, but perhaps of another that may still come. */
+static void refuse(struct intent *i)
+{
+	uint32_t word = 0, uid = 0;
+	for (size_t k = 0; k < i->count && uid == 0; k++) {
+		word = i->mails[k].word;
+		uid = i->mails[k].seen_uid;
+	}
+	if (uid > 0 && !intents_deal_beside(i, NULL))
+		sim_fail("%s: w%" PRIu32 " was refused for good, but told as UID %" PRIu32,
+			i->target->name, word, uid);
 }
 
 void intent_end(struct intent *i, struct mailbox *m, enum err e, const uint32_t *uids)
@@ -373,14 +359,12 @@ void intent_end(struct intent *i, struct mailbox *m, enum err e, const uint32_t 
 		return;
 	}
 	i->state = e == ERR_NONE ? INTENT_DONE : INTENT_VOID;
-	for (size_t k = 0; k < i->count; k++) {
-		struct intent_mail *im = &i->mails[k];
-		if (e != ERR_NONE && im->seen_uid && !intent_give(i, im))
-			sim_fail("%s: w%" PRIu32 " was refused for good, but told as UID %" PRIu32,
-				i->target->name, im->word, im->seen_uid);
-		if (e == ERR_NONE)
-			acknowledge_mail(i, m, im, uids[k]);
-	}
+	if (e == ERR_NONE)
+		fix_uids(i, uids);
+	else
+		refuse(i);
+	for (size_t k = 0; e == ERR_NONE && k < i->count; k++)
+		acknowledge_mail(i, m, &i->mails[k], uids[k]);
 	end_move(i, e == ERR_NONE);
 	intent_remove(i);
 	intent_free(i);

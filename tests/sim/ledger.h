@@ -144,8 +144,20 @@ struct known_mail *intent_find(struct known_box *box, uint32_t uid, uint32_t wor
 /* `uids` of the targets in order if it was acknowledged. Frees it unless it is in doubt. */
 void intent_end(struct intent *i, struct mailbox *m, enum err e, const uint32_t *uids);
 bool is_doubtful(enum err e);
+
+/* ---- ledger_doubt.c: which of them has made which mail ---- */
+
 /* Another one may have put the same content there: who can tell? */
 bool intent_is_ambiguous(const struct intent *i);
+/* May mail `at` have this UID? */
+bool intent_fits(const struct intent *i, size_t at, uint32_t uid);
+/* The one that a mail was dealt to; NULL: none that runs or is in doubt. */
+struct intent *intent_of(const struct known_box *box, uint32_t uid, size_t *out_at);
+/* All mails of the box that are of one that runs or is in doubt, and one more. False: no way fits. */
+bool intents_deal(const struct known_box *box, const struct known_mail *more);
+/* The same, now that one is known to have made these, in order; NULL: none. The mails that it had are the
+ * others'. */
+bool intents_deal_beside(struct intent *fixed, const uint32_t *uids);
 
 /* Flags of one mail. */
 struct flags_change_one {
