@@ -45,12 +45,22 @@ bool root_is_told(const struct user *u)
 	return u->tree.ops == 0 && last && (last->head.late_ms == 0 || tree_late_ms(u) > 0);
 }
 
+/* What he wrote since may have any name; the next reads from somewhat below our cover. Who is open says what
+ * he knew when he began to write, which may be long ago. */
+static bool may_hide_others(const struct user *u, const struct head_writer *other)
+{
+	return other->is_open && (int64_t)name_ms(u->tree.cover) > u->tree_seen_ms + ROOT_CLOCK_MS;
+}
+
 bool root_is_behind(const struct user *u)
 {
 	for (size_t i = 0; i < u->head_count; i++) {
 		const struct user_head *h = &u->heads[i];
-		if (is_root(h) && h->writer != u->writer &&
-			(int64_t)name_ms(h->head.cover) > u->tree_seen_ms - ROOT_CLOCK_MS &&
+		if (!is_root(h) || h->writer == u->writer)
+			continue;
+		if (may_hide_others(u, &h->head))
+			return true;
+		if ((int64_t)name_ms(h->head.cover) > u->tree_seen_ms - ROOT_CLOCK_MS &&
 			name_cmp(h->head.cover, u->tree.cover) != 0)
 			return true;
 	}

@@ -112,6 +112,65 @@ static void a_large_root_head_has_it_in(struct pair *p)
 }
 PAIR_TEST(a_large_root_head_has_it)
 
+/* For an hour, while all others go on. */
+static void stand_still(struct world *w)
+{
+	timer_cancel(&w->user->refresh);
+	assert_ok(task_sleep(&w->op, 3600 * US_PER_SEC));
+}
+
+/* `b` read the heads alone when he opened; what `a` wrote soon after lies far below the name of b's first
+ * change, and he finds it when he looks. */
+static void by_who_stood_still_since_he_opened_in(struct pair *p)
+{
+	world_stop(p->a);
+	world_open_store(p->b);
+	assert_true(root_is_whole(p->b->user));
+	world_open_store(p->a);
+	assert_ok(tree_create(&p->a->op, p->a->user, STR("of-a"), STR("")));
+	stand_still(p->b);
+	world_stop(p->a);
+	assert_ok(tree_create(&p->b->op, p->b->user, STR("of-b"), STR("")));
+	assert_ok(user_refresh(&p->b->op, p->b->user));
+	assert_str(world_names(p->b), STR("INBOX:5 Junk:1 Sent:5 of-a:1 of-b:1 "));
+	world_stop(p->b);
+	assert_all_see(p, STR("INBOX:5 Junk:1 Sent:5 of-a:1 of-b:1 "));
+}
+PAIR_TEST(by_who_stood_still_since_he_opened)
+
+/* The same of the one who made the user. */
+static void by_who_was_the_first_in(struct pair *p)
+{
+	world_open_store(p->b);
+	assert_ok(tree_create(&p->b->op, p->b->user, STR("of-b"), STR("")));
+	stand_still(p->a);
+	world_stop(p->b);
+	assert_ok(tree_create(&p->a->op, p->a->user, STR("of-a"), STR("")));
+	assert_ok(user_refresh(&p->a->op, p->a->user));
+	assert_str(world_names(p->a), STR("INBOX:5 Junk:1 Sent:5 of-a:1 of-b:1 "));
+	world_stop(p->a);
+	assert_all_see(p, STR("INBOX:5 Junk:1 Sent:5 of-a:1 of-b:1 "));
+}
+PAIR_TEST(by_who_was_the_first)
+
+/* The open head of `b` is as old as his opening, what he wrote is not; the root head of `a`, who closes as soon
+ * as he goes on, has it. */
+static void a_root_head_hides_nothing_of_who_lives_in(struct pair *p)
+{
+	world_stop(p->a);
+	assert_ok(task_sleep(&p->a->op, 24 * 3600 * US_PER_SEC));
+	world_open_store(p->b);
+	world_open_store(p->a);
+	assert_ok(user_refresh(&p->a->op, p->a->user));
+	assert_ok(tree_create(&p->b->op, p->b->user, STR("of-b"), STR("")));
+	stand_still(p->a);
+	assert_ok(tree_create(&p->a->op, p->a->user, STR("of-a"), STR("")));
+	world_stop(p->a);
+	world_crash(p->b);
+	assert_all_see(p, STR("INBOX:5 Junk:1 Sent:5 of-a:1 of-b:1 "));
+}
+PAIR_TEST(a_root_head_hides_nothing_of_who_lives)
+
 /* ---- in doubt ---- */
 
 #define DOUBTS_MAX 4
@@ -313,6 +372,9 @@ int main(void)
 		cmocka_unit_test(acknowledged_unknowing_is_there),
 		cmocka_unit_test(also_below_the_cover),
 		cmocka_unit_test(a_large_root_head_has_it),
+		cmocka_unit_test(by_who_stood_still_since_he_opened),
+		cmocka_unit_test(by_who_was_the_first),
+		cmocka_unit_test(a_root_head_hides_nothing_of_who_lives),
 		cmocka_unit_test(in_doubt_behind_a_clean_close),
 		cmocka_unit_test(in_doubt_and_found_by_who_lives),
 		cmocka_unit_test(what_waiting_costs),

@@ -68,6 +68,7 @@ static enum err read_root(struct op *op, struct user *u)
 	size_t count;
 	struct str root;
 	struct head_generation before;
+	int64_t begin_ms = now_wall_us() / US_PER_MS;
 	TRY(catalog_read_heads(op, c, u->name, &heads, &count));
 	TRY(user_find_root(op, heads, count, &root, &before));
 	if (before.is_deleting)
@@ -78,13 +79,17 @@ static enum err read_root(struct op *op, struct user *u)
 	choose_writer(u);
 	u->tree.generation = MAX(before.generation, 1);
 	u->tree.last_uid_validity = before.last_uid_validity;
-	if (count == (before.generation > 0) || (!root.p && is_left_over(u, &before)))
+	if (count == (before.generation > 0) || (!root.p && is_left_over(u, &before))) {
+		u->tree_seen_ms = begin_ms;
 		return tree_create_first(op, u);
+	}
 	if (!root.p)
 		return op_fail(op, ERR_CORRUPT, "the user has heads but no root head");
 	TRY(tree_decode(op, &u->tree, root));
 	if (!root_is_whole(u))
 		TRY(tree_read_tail(op, u));
+	else /* others may have written since: our own changes move the cover past that */
+		u->tree_seen_ms = begin_ms;
 	/* The next change of a name must win over the last one. */
 	name_observe(&u->store->clock, u->tree.cover, now_wall_us());
 	return tree_create_defaults(op, u);
