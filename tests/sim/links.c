@@ -63,6 +63,16 @@ static bool is_beyond_tails(const struct late_work *work)
 	return false;
 }
 
+static bool has_names(const struct late_work *work)
+{
+	static const struct catalog_guid root_scope;
+	for (size_t i = 0; i < work->count; i++)
+		if (work->changes[i].kind == CATALOG_PUT_ROW &&
+			memcmp(&work->changes[i].mailbox, &root_scope, sizeof(root_scope)) == 0)
+			return true;
+	return false;
+}
+
 static void late_do(struct late_work *work)
 {
 	struct world *w = sim_world;
@@ -72,6 +82,8 @@ static void late_do(struct late_work *work)
 	op_init(&op, &work->arena, NULL, TIME_NEVER);
 	if (work->count > 0) {
 		w->late_us = now_us();
+		if (has_names(work))
+			w->late_names_us = now_us();
 		for (size_t i = 0; i < MIN(work->count, 8); i++)
 			trace_change(&work->changes[i]);
 		sim_must(&op,
@@ -94,16 +106,28 @@ void late_run(bool all)
 	}
 }
 
+static int64_t looked_at(const struct process *p)
+{
+	bool has_looked = sim_world->is_both && p->user;
+	return has_looked ? MAX(p->began_us, p->user->looked_us) : p->began_us;
+}
+
 bool late_may_come(const struct process *p)
 {
 	struct late_work *work, *next;
 	LIST_FOR_EACH(work, next, &sim_world->late, struct late_work, link)
 	if (work->count > 0)
 		return true;
-	int64_t looked_us = p->began_us;
-	if (sim_world->is_both && p->user)
-		looked_us = MAX(looked_us, p->user->looked_us);
-	return sim_world->late_us >= looked_us;
+	return sim_world->late_us >= looked_at(p);
+}
+
+bool late_names_may_come(const struct process *p)
+{
+	struct late_work *work, *next;
+	LIST_FOR_EACH(work, next, &sim_world->late, struct late_work, link)
+	if (has_names(work) && !is_beyond_tails(work))
+		return true;
+	return sim_world->late_names_us >= looked_at(p);
 }
 
 void late_free_all(void)

@@ -45,7 +45,9 @@ static void look_at_tree(struct looking *k)
 		sim_fail("names %x (subscribed %x), %x (%x) were promised", now.exists,
 			now.subscribed, l->tree.exists, l->tree.subscribed);
 	l->tree = now;
-	l->tree_is_doubtful = false;
+	/* A change that has not come may still do so, also after another that was acknowledged. */
+	l->tree_is_doubtful = l->tree_is_doubtful && !trees_agree(now, l->tree_after) &&
+			      late_names_may_come(k->process);
 }
 
 /* ---- a mailbox ---- */
@@ -239,7 +241,8 @@ static void end_doubts(struct ledger *l, bool may_come)
 		if (!box->was_seen && !box->is_removed && !box->is_doubtful)
 			sim_fail("mailbox %s is lost", box->name);
 		box->is_removed = !box->was_seen;
-		box->is_doubtful = box->was_seen = false;
+		box->is_doubtful = box->is_doubtful && l->tree_is_doubtful;
+		box->was_seen = false;
 	}
 	end_intents(l, may_come);
 	for (size_t i = 0; i < l->box_count; i++)

@@ -76,8 +76,9 @@ struct world {
 	struct process *lives[LIVES_MAX];
 	int64_t refresh_us;
 	enum store_flags_journal journal;
-	struct list late; /* of struct late_work, by due_us */
-	int64_t late_us;  /* when the last of them came */
+	struct list late;      /* of struct late_work, by due_us */
+	int64_t late_us;       /* when the last of them came */
+	int64_t late_names_us; /* the last change of names */
 	int64_t looked_us;
 	struct ledger *ledger;
 	struct backend {
@@ -164,6 +165,7 @@ void late_free_all(void);
 struct process;
 /* May rows that were never acknowledged still come, or have come without this process having looked? */
 bool late_may_come(const struct process *p);
+bool late_names_may_come(const struct process *p);
 
 /* ---- process.c ---- */
 
