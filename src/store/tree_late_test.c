@@ -171,6 +171,27 @@ static void a_root_head_hides_nothing_of_who_lives_in(struct pair *p)
 }
 PAIR_TEST(a_root_head_hides_nothing_of_who_lives)
 
+/* What `b` could not write he writes when he goes on; by then his head was ended, and nobody waits for him. */
+static void settled_by_who_was_ended_in(struct pair *p)
+{
+	const struct catalog_fault_plan down = { .fail_at = 1, .fail_from_there = true };
+	world_stop(p->a);
+	world_open_store(p->b);
+	assert_ok(tree_create(&p->b->op, p->b->user, STR("first"), STR("")));
+	catalog_fault_set(p->b->catalog, &down);
+	assert_err(tree_create(&p->b->op, p->b->user, STR("of-b"), STR("")), ERR_UNAVAILABLE);
+	catalog_fault_set(p->b->catalog, &(const struct catalog_fault_plan){ 0 });
+	world_open_store(p->a);
+	stand_still(p->b);
+	world_stop(p->a);
+	assert_ok(user_settle(&p->b->op, p->b->user));
+	assert_str(world_names(p->b), STR("INBOX:5 Junk:1 Sent:5 first:1 of-b:1 "));
+	assert_str(names_seen_by(p->a), STR("INBOX:5 Junk:1 Sent:5 first:1 of-b:1 "));
+	world_crash(p->b);
+	assert_all_see(p, STR("INBOX:5 Junk:1 Sent:5 first:1 of-b:1 "));
+}
+PAIR_TEST(settled_by_who_was_ended)
+
 /* ---- in doubt ---- */
 
 #define DOUBTS_MAX 4
@@ -375,6 +396,7 @@ int main(void)
 		cmocka_unit_test(by_who_stood_still_since_he_opened),
 		cmocka_unit_test(by_who_was_the_first),
 		cmocka_unit_test(a_root_head_hides_nothing_of_who_lives),
+		cmocka_unit_test(settled_by_who_was_ended),
 		cmocka_unit_test(in_doubt_behind_a_clean_close),
 		cmocka_unit_test(in_doubt_and_found_by_who_lives),
 		cmocka_unit_test(what_waiting_costs),
