@@ -60,6 +60,16 @@ bool is_doubtful(enum err e)
 
 /* ---- mailboxes ---- */
 
+/* Also who sees it first while it is in doubt. */
+static bool may_be_removed(const struct ledger *l, const char *name)
+{
+	unsigned going = l->tree_is_doubtful ? l->tree.exists & ~l->tree_after.exists : 0;
+	for (size_t i = 0; i < TREE_NAMES; i++)
+		if ((going >> i & 1) && strcmp(tree_names[i], name) == 0)
+			return true;
+	return false;
+}
+
 static struct known_box *box_new(
 	struct ledger *l, struct catalog_guid guid, uint32_t uid_validity, const char *name)
 {
@@ -76,6 +86,7 @@ static struct known_box *box_new(
 	struct known_box *box = MEM_NEW(struct known_box);
 	box->guid = guid;
 	box->uid_validity = uid_validity;
+	box->is_doubtful = may_be_removed(l, name);
 	l->boxes[l->box_count++] = box;
 	return box;
 }
