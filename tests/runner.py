@@ -154,6 +154,8 @@ def part_task(report, args):
 
 # A sample in ./test: what is quickly found, of each kind.
 SIM_SEEDS = 2000
+SIM_BOTH_SEEDS = 500
+SIM_NO_JOURNAL_SEEDS = 300
 SIM_MUTANTS = ("acknowledge-first", "copy-without-reverse", "vanished-misses-one")
 
 
@@ -161,12 +163,14 @@ def part_sim(report, args):
     seeds = 100_000 if args.long else SIM_SEEDS
     run_sim(report, RELEASE, "sim/release", seeds)
     run_sim(report, SANITIZED, "sim/asan", seeds // 40)
+    run_sim(report, RELEASE, "sim/both", SIM_BOTH_SEEDS, "--both")
+    run_sim(report, RELEASE, "sim/no-journal", SIM_NO_JOURNAL_SEEDS, "--no-journal")
     command = [sys.executable, TESTS / "sim" / "mutants.py", "--build", RELEASE]
     run_counted(report, "sim", command + ([] if args.long else list(SIM_MUTANTS)), 7200 if args.long else 600)
 
 
-def run_sim(report, build, label, seeds):
-    run_check(report, label, [build / "tests" / "sim" / "sim", "--seeds", f"1..{seeds}"], 120 + seeds)
+def run_sim(report, build, label, seeds, *options):
+    run_check(report, label, [build / "tests" / "sim" / "sim", "--seeds", f"1..{seeds}", *options], 120 + seeds)
 
 
 # The form decides the build too: real roles run the release build, all-in-one the sanitizers'.
