@@ -212,7 +212,7 @@ static int64_t change_stamp(const struct catalog_change *change, int64_t stamp_u
 void store_stamp_changes(struct store *s, struct catalog_change *changes, size_t count)
 {
 	int64_t clock_us = (int64_t)s->clock.ms * US_PER_MS;
-	s->stamp_us = MAX(MAX(now_wall_us(), clock_us), s->stamp_us + 1);
+	s->stamp_us = MAX(MAX(store_name_wall_us(s), clock_us), s->stamp_us + 1);
 	for (size_t i = 0; i < count; i++)
 		if (changes[i].stamp_us == 0)
 			changes[i].stamp_us = change_stamp(&changes[i], s->stamp_us);

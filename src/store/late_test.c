@@ -383,6 +383,36 @@ static void what_is_late_has_announced_uids_in(struct pair *p)
 }
 PAIR_TEST(what_is_late_has_announced_uids)
 
+/* A base leaves commit rows out: one comes as news, and is the only row of its writer in the log. What he wrote
+ * after it was seen, too: nothing is late. */
+static void a_log_does_not_say_what_was_seen_in(struct pair *p)
+{
+	uint32_t at;
+	struct mailbox *m = world_box(p->a, "INBOX");
+	append_many(p->a, m, 130);
+	assert_int_equal(world_append(p->a, m, "last"), 131);
+	assert_ok(task_sleep(&p->a->op, US_PER_SEC));
+	assert_ok(mailbox_upload_base(&p->a->op, m, BASE_FLUSH));
+	mailbox_unref(m);
+	world_stop(p->a);
+	assert_ok(task_sleep(&p->b->op, 3600 * US_PER_SEC));
+	world_open_store(p->b);
+	m = world_box(p->b, "INBOX");
+	refresh(p->b, m);
+	mailbox_unref(m);
+	world_reopen(p->b, WORLD_STOP);
+	for (int i = 0; i < 3; i++) {
+		m = world_box(p->b, "INBOX");
+		assert_true(index_find(m->index, 131, &at));
+		assert_false(index_is_ghost(index_hot(m->index, at)));
+		(void)world_append(p->b, m, "more");
+		mailbox_unref(m);
+		world_reopen(p->b, WORLD_CRASH);
+	}
+	world_open_store(p->a);
+}
+PAIR_TEST(a_log_does_not_say_what_was_seen)
+
 /* Names: created without knowing that somebody ended it. */
 static void a_mailbox_that_was_created_late_is_there_in(struct pair *p)
 {
@@ -444,6 +474,7 @@ int main(void)
 		cmocka_unit_test(a_slow_write_is_found),
 		cmocka_unit_test(a_move_that_settles_late_is_found),
 		cmocka_unit_test(what_is_late_has_announced_uids),
+		cmocka_unit_test(a_log_does_not_say_what_was_seen),
 		cmocka_unit_test(a_mailbox_that_was_created_late_is_there),
 		cmocka_unit_test(who_looked_only_at_heads_hides_nothing),
 	};

@@ -218,7 +218,7 @@ void mailbox_write_end(struct mailbox *m)
 
 uint64_t mailbox_next_modseq(struct mailbox *m, uint64_t *last)
 {
-	*last = modseq_next(MAX(*last, index_modseq(m->index)), now_wall_us());
+	*last = modseq_next(MAX(*last, index_modseq(m->index)), store_name_wall_us(m->user->store));
 	return *last;
 }
 

@@ -134,6 +134,9 @@ enum err mailbox_load(struct op *op, struct mailbox *m)
 		TRY(base_open(op, m));
 		is_whole = base_is_whole(m, &h);
 	}
+	/* Our floor says what was seen of others: the tail tells that. A commit row that a base left out may be
+	 * the only one in the log. */
+	index_forget_seen(m->index);
 	name_observe(&s->clock, index_cover(m->index), now_wall_us());
 	m->bucket = user_bucket_of(m->user, m->guid);
 	m->has_clean_head = h.has_closed && !h.is_open && !h.is_shared;

@@ -84,6 +84,8 @@ bool index_awaits(const struct index *x, const struct row_op_value *v);
  * and bases do not say who wrote. Zero: none. */
 struct catalog_name index_seen(const struct index *x, uint32_t writer);
 void index_note_seen(struct index *x, struct catalog_name row);
+/* What was folded so far is of files: a log has some rows of a writer, not his last. */
+void index_forget_seen(struct index *x);
 /* The writers of such rows, each by his last row's name. Borrowed until the next fold. */
 const struct catalog_name *index_writers(const struct index *x, size_t *out_count);
 /* The greatest UID of a floor row, and who wrote it; 0: there was none. */

@@ -34,6 +34,11 @@ void index_note_seen(struct index *x, struct catalog_name name)
 	x->writers[x->writer_count++] = name;
 }
 
+void index_forget_seen(struct index *x)
+{
+	x->writer_count = 0;
+}
+
 struct catalog_name index_seen(const struct index *x, uint32_t writer)
 {
 	for (size_t i = 0; i < x->writer_count; i++)
