@@ -150,7 +150,9 @@ static enum err settle_intent(struct op *op, struct batch *b, struct tail *t,
 	ASSERT(e == ERR_NONE && v.op == ROW_MOVE_INTENT);
 	const struct absent_writer *his = tail_absent(t, name_writer(row->name));
 	bool has_floor = !name_is_none(t->own); /* which tells others that we may void it */
-	bool is_dead = his ? his->is_dead && has_floor : name_writer(row->name) == u->writer;
+	/* Our own that is left behind: unless its batch is still being repeated. */
+	bool is_ours = name_writer(row->name) == u->writer && list_is_empty(&u->unsettled);
+	bool is_dead = his ? his->is_dead && has_floor : is_ours;
 	bool is_old =
 		(int64_t)name_ms(row->name) + INTENT_AGE_MS < now_wall_us() / (int64_t)US_PER_MS;
 	struct search s = { .arena = t->arena,

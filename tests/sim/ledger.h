@@ -166,9 +166,9 @@ struct flags_change_one {
 	unsigned open_after; /* whatever it ends with: another host may have changed it */
 	int process;
 };
-/* `is_so_already`: the host shows these flags as they shall be. */
+/* `already`: bits for which nothing is written, since the host shows them as they shall be. */
 void flags_begin(struct known_box *box, struct mailbox *m, struct flags_change_one *one,
-	struct known_mail *mail, unsigned mask, bool is_so_already);
+	struct known_mail *mail, unsigned mask, unsigned already);
 enum flags_end { FLAGS_SET, FLAGS_UNTOUCHED, FLAGS_DOUBT };
 void flags_end(struct known_box *box, const struct flags_change_one *one, unsigned mask,
 	unsigned value, enum flags_end how);

@@ -177,14 +177,14 @@ static bool is_dirty(const struct mailbox *m)
 }
 
 void flags_begin(struct known_box *box, struct mailbox *m, struct flags_change_one *one,
-	struct known_mail *mail, unsigned mask, bool is_so_already)
+	struct known_mail *mail, unsigned mask, unsigned already)
 {
 	if (!is_dirty(m) && mail->storing == 0)
 		box->flags_epoch++;
 	/* Nothing is written for what seems to be so already: what is in doubt may still come. And a second change
 	 * of a host that had not looked says nothing of the other host's either. */
-	bool stays_open = is_so_already || sim_world->is_both;
-	unsigned unknown = unknown_bits(mail, m) | (stays_open ? mail->open : 0);
+	unsigned unwritten = sim_world->is_both ? ALL_FLAGS : already;
+	unsigned unknown = unknown_bits(mail, m) | (mail->open & unwritten);
 	*one = (struct flags_change_one){ mail, mail->open, unknown & mask, process_of(m)->number };
 	mail->overlaps = mail->storing++ > 0;
 	mail->open |= mask;

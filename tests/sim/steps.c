@@ -99,6 +99,17 @@ static unsigned store_value(const struct store_flags *change, unsigned flags)
 	return change->change == FLAGS_REMOVE ? 0 : flags;
 }
 
+/* A row names all flags of the STORE, unless they are all as they shall be; never a keyword that goes and that
+ * the mailbox does not know. */
+static unsigned unwritten_bits(const struct session *s, uint32_t seq, unsigned mask, unsigned value)
+{
+	struct mail mail;
+	if (!view_get(s->view, seq, &mail))
+		return 0;
+	unsigned other = (mail_flags(s->mailbox, &mail) ^ value) & mask;
+	return other == 0 ? mask : mask & ~other & (KEYWORD_A | KEYWORD_B);
+}
+
 void store_step(struct session *s)
 {
 	struct range_set seqs, modified;
@@ -122,13 +133,9 @@ void store_step(struct session *s)
 	size_t count = 0;
 	struct known_box *box = s->box;
 	while (range_set_next(&seqs, &it, &seq)) {
-		struct mail mail;
-		bool is_so =
-			view_get(s->view, seq, &mail) &&
-			((mail_flags(s->mailbox, &mail) ^ store_value(&change, flags)) & mask) == 0;
 		numbers[count] = seq;
 		flags_begin(box, s->mailbox, &ones[count++], box_find(box, s->mirror[seq - 1].uid),
-			mask, is_so);
+			mask, unwritten_bits(s, seq, mask, store_value(&change, flags)));
 	}
 	enum err e = view_store_flags(&s->op, s->view, &seqs, &change, &modified);
 	static const char *const words[] = { "flags :=", "flags +", "flags -" };
