@@ -107,12 +107,37 @@ static void nothing_follows_a_clock_that_was_set(struct world *w)
 }
 MEMORY_SCENARIO(nothing_follows_a_clock_that_was_set)
 
+/* A clock somewhat ahead gave the stamp of a flag that only the local log has: the row that it becomes, by a clock
+ * that is right, says so to hosts who know nothing else. */
+static void what_a_fast_clock_left_is_followed(struct world *w)
+{
+	struct mailbox *m = world_box(w, "INBOX");
+	world_append(w, m, "x");
+	clock_step_wall(400 * US_PER_MS);
+	w->store->settings.flags_journal = STORE_FLAGS_ASYNC;
+	set_seen(w, m, FLAGS_ADD);
+	mailbox_unref(m);
+	world_crash(w);
+	clock_step_wall(-400 * US_PER_MS);
+	world_open_store(w);
+	m = world_box(w, "INBOX");
+	assert_int_equal(flags_of(m, 1), MAIL_SEEN);
+	mailbox_unref(m);
+	world_reopen(w, WORLD_CRASH_DROP);
+	m = world_box(w, "INBOX");
+	set_seen(w, m, FLAGS_REMOVE);
+	assert_int_equal(flags_of(m, 1), 0);
+	mailbox_unref(m);
+}
+MEMORY_SCENARIO(what_a_fast_clock_left_is_followed)
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_clock_that_was_set_back_undoes_nothing),
 		cmocka_unit_test(test_the_tail_is_whole),
 		cmocka_unit_test(test_nothing_follows_a_clock_that_was_set),
+		cmocka_unit_test(test_what_a_fast_clock_left_is_followed),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

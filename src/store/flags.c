@@ -370,6 +370,8 @@ static enum err adopt_value(struct op *op, struct mailbox *m, struct str value)
 		return op_fail(op, ERR_CORRUPT, "the local log has a bad flag change");
 	while (row_flags_next(&v.groups, v.keyword_count, &g)) {
 		struct row_flags_group own = g;
+		/* Whoever knows the name of our row makes his changes later than these. */
+		name_observe_stamp(&m->user->store->clock, g.stamp, now_wall_us());
 		own.keywords_mask = own.keywords_value = 0;
 		for (uint64_t left = g.keywords_mask; left; left &= left - 1) {
 			uint64_t theirs = left & (0 - left);

@@ -70,15 +70,17 @@ static bool may_be_removed(const struct ledger *l, const char *name)
 	return false;
 }
 
+/* RFC 9051 §6.3.6: another UIDVALIDITY than an earlier mailbox of that name; an older one that is renamed may have
+ * a lesser. */
 static struct known_box *box_new(
 	struct ledger *l, struct catalog_guid guid, uint32_t uid_validity, const char *name)
 {
 	for (size_t i = 0; i < l->box_count; i++)
 		if (strcmp(l->boxes[i]->name, name) == 0 &&
-			l->boxes[i]->uid_validity >= uid_validity)
+			l->boxes[i]->uid_validity == uid_validity)
 			sim_fail("a new mailbox %s has UIDVALIDITY %" PRIu32
-				 ", an earlier one had %" PRIu32,
-				name, uid_validity, l->boxes[i]->uid_validity);
+				 ", and so had an earlier one",
+				name, uid_validity);
 	if (l->box_count == l->box_cap) {
 		l->box_cap = MAX(2 * l->box_cap, 8);
 		l->boxes = mem_resize(l->boxes, l->box_cap * sizeof(*l->boxes));

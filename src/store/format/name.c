@@ -56,6 +56,14 @@ void name_observe(struct name_clock *clock, struct catalog_name name, int64_t wa
 	}
 }
 
+void name_observe_stamp(struct name_clock *clock, uint64_t stamp, int64_t wall_us)
+{
+	struct catalog_name name;
+	put_be64(name.bytes, stamp);
+	put_be64(name.bytes + 8, (uint64_t)clock->writer << 32);
+	name_observe(clock, name, wall_us);
+}
+
 int name_cmp(struct catalog_name a, struct catalog_name b)
 {
 	return memcmp(a.bytes, b.bytes, sizeof(a.bytes));

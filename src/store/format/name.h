@@ -35,6 +35,8 @@ struct name_clock {
 struct catalog_name name_mint(struct name_clock *clock, int64_t wall_us);
 /* A name was read: later ones of this clock are greater (NAME_FOREIGN_US). */
 void name_observe(struct name_clock *clock, struct catalog_name name, int64_t wall_us);
+/* The same of a stamp of this host that no name says: of a change that waited in local files. */
+void name_observe_stamp(struct name_clock *clock, uint64_t stamp, int64_t wall_us);
 
 int name_cmp(struct catalog_name a, struct catalog_name b);
 bool name_is_none(struct catalog_name name); /* all zero */
