@@ -107,13 +107,14 @@ enum err user_read_heads(struct op *op, struct user *u)
 }
 
 void user_delete_foreign_heads(
-	struct batch *b, struct catalog_guid mailbox, bool are_open, enum batch_rank rank)
+	struct batch *b, struct catalog_guid mailbox, uint32_t open_to, enum batch_rank rank)
 {
 	const struct user *u = b->user;
 	char key[HEAD_OPEN_SIZE];
 	for (size_t i = 0; i < u->head_count; i++) {
 		const struct user_head *h = &u->heads[i];
-		if (h->writer == u->writer || (h->head.is_open && !are_open) ||
+		bool is_kept = h->head.is_open && (open_to == 0 || h->head.limit_uid > open_to);
+		if (h->writer == u->writer || is_kept ||
 			memcmp(&h->mailbox, &mailbox, sizeof(mailbox)) != 0)
 			continue;
 		batch_delete_head(b, mailbox, head_writer_key(h->writer, key));

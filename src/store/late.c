@@ -76,7 +76,10 @@ void mailbox_end_others(struct batch *b, struct mailbox *m)
 		if (user_has_living(u, m->guid))
 			mailbox_put_open_head(b, m);
 	}
-	user_delete_foreign_heads(b, m->guid, true, RANK_LAST_HEADS);
+	uint32_t open_to = catalog_is_atomic(u->store->catalog) ? UINT32_MAX : m->floor_uid;
+	user_delete_foreign_heads(b, m->guid, open_to, RANK_LAST_HEADS);
+	/* Who went above our floor since, in heads that were read meanwhile, was not ended: his UIDs are his. */
+	m->must_take_over = m->must_take_over || user_handover(u, m->guid).limit_uid > open_to;
 }
 
 /* Our head is there, or stands in the batch. */

@@ -459,6 +459,30 @@ static void who_looked_only_at_heads_hides_nothing_in(struct pair *p)
 }
 PAIR_TEST(who_looked_only_at_heads_hides_nothing)
 
+/* Heads are the user's: another task may have read them anew since a takeover of this mailbox went above them. */
+static void who_went_above_is_not_ended_in(struct pair *p)
+{
+	struct mailbox *a = world_box(p->a, "INBOX");
+	(void)world_append(p->a, a, "a1");
+	world_open_store(p->b);
+	struct mailbox *b = world_box(p->b, "INBOX");
+	(void)world_append(p->b, b, "b1");
+	assert_ok(mailbox_refresh(&p->a->op, a));
+	(void)world_append(p->a, a, "a2"); /* above what b may give */
+	assert_ok(user_read_heads(&p->b->op, p->b->user));
+	assert_true(user_handover(p->b->user, b->guid).limit_uid > b->floor_uid);
+	struct batch *ending = batch_new(p->b->user);
+	mailbox_end_others(ending, b);
+	for (size_t i = 0; i < ending->count; i++)
+		assert_true(ending->changes[i].kind != CATALOG_DELETE_HEAD);
+	assert_true(b->must_take_over);
+	batch_free(ending);
+	mailbox_unref(a);
+	mailbox_unref(b);
+	world_stop(p->b);
+}
+PAIR_TEST(who_went_above_is_not_ended)
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -477,6 +501,7 @@ int main(void)
 		cmocka_unit_test(a_log_does_not_say_what_was_seen),
 		cmocka_unit_test(a_mailbox_that_was_created_late_is_there),
 		cmocka_unit_test(who_looked_only_at_heads_hides_nothing),
+		cmocka_unit_test(who_went_above_is_not_ended),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

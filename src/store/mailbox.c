@@ -271,7 +271,7 @@ void mailbox_claim(struct batch *b, struct mailbox *m)
 		return;
 	put_own_head(b, m, true);
 	if (mailbox_has_seen_heads(m))
-		user_delete_foreign_heads(b, m->guid, false, RANK_USUAL);
+		user_delete_foreign_heads(b, m->guid, 0, RANK_USUAL);
 }
 
 enum err mailbox_claim_now(struct op *op, struct mailbox *m)
@@ -398,7 +398,7 @@ enum err mailbox_close_cleanly(struct op *op, struct mailbox *m, struct batch *b
 	if (m->is_claimed || mailbox_is_untold(m) || is_told) {
 		put_own_head(b, m, false);
 		if (is_told)
-			user_delete_foreign_heads(b, m->guid, false, RANK_USUAL);
+			user_delete_foreign_heads(b, m->guid, 0, RANK_USUAL);
 	} else if (m->has_clean_head) {
 		clean.uid = m->clean_head.next_uid;
 		clean.number = m->clean_head.modseq;

@@ -295,7 +295,7 @@ static enum err write_merge(struct op *op, struct merging *g, bool takes_over)
 	if (takes_over)
 		mailbox_end_others(b, m);
 	else if (m->is_claimed)
-		user_delete_foreign_heads(b, m->guid, false, RANK_LAST_HEADS);
+		user_delete_foreign_heads(b, m->guid, 0, RANK_LAST_HEADS);
 	if (b->count > 0)
 		TRY(user_write(op, m->user, b));
 	else

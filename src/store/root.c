@@ -88,5 +88,5 @@ void root_close(struct batch *b, struct user *u)
 	}
 	batch_put_head(b, root_scope, HEAD_ROOT_KEY, &head);
 	tree_release(b, u);
-	user_delete_foreign_heads(b, root_scope, false, RANK_USUAL);
+	user_delete_foreign_heads(b, root_scope, 0, RANK_USUAL);
 }

@@ -125,10 +125,10 @@ void user_set_head(struct user *u, const struct user_head *own);
 void user_drop_head(struct user *u, struct catalog_guid mailbox, uint32_t writer);
 /* WAITS. Reads all heads again. */
 enum err user_read_heads(struct op *op, struct user *u);
-/* Adds the deletion of what others left: closed heads, open ones too if `are_open`. A head that was written
- * since it was read stays. */
+/* Adds the deletion of what others left: closed heads, and open ones whose UIDs end at `open_to` or before; 0: none
+ * of these. A head that was written since it was read stays. */
 void user_delete_foreign_heads(
-	struct batch *b, struct catalog_guid mailbox, bool are_open, enum batch_rank rank);
+	struct batch *b, struct catalog_guid mailbox, uint32_t open_to, enum batch_rank rank);
 struct catalog_name user_mint(struct user *u); /* a name of this opening */
 /* The buckets of a mailbox that may have rows are 0 to this one. */
 uint32_t user_last_bucket(const struct user *u, struct catalog_guid mailbox);

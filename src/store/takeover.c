@@ -304,7 +304,7 @@ static enum err raise_limit(struct op *op, struct mailbox *m, size_t count)
 	m->is_checked = false;
 	m->limit_uid = index_next_uid(m->index) + MAX((uint32_t)count, UIDS_A_FLOOR);
 	mailbox_put_open_head(b, m);
-	user_delete_foreign_heads(b, m->guid, false, RANK_USUAL);
+	user_delete_foreign_heads(b, m->guid, 0, RANK_USUAL);
 	TRY(user_write(op, m->user, b));
 	TRY(user_read_heads(op, m->user));
 	m->is_checked = mailbox_is_alone(m);

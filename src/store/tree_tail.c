@@ -91,7 +91,7 @@ static enum err take_over(struct op *op, struct user *u)
 		u->tree_late_ms = user_late_until(u);
 		tree_put_open_head(b, u);
 	}
-	user_delete_foreign_heads(b, root_scope, true, RANK_LAST_HEADS);
+	user_delete_foreign_heads(b, root_scope, UINT32_MAX, RANK_LAST_HEADS);
 	return user_write(op, u, b);
 }
 
@@ -182,7 +182,7 @@ void tree_claim(struct batch *b, struct user *u)
 		return;
 	put_own_head(b, u, true);
 	if (!root_is_behind(u))
-		user_delete_foreign_heads(b, root_scope, false, RANK_USUAL);
+		user_delete_foreign_heads(b, root_scope, 0, RANK_USUAL);
 }
 
 void tree_release(struct batch *b, struct user *u)
