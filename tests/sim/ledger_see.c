@@ -226,7 +226,9 @@ void ledger_note_risk(struct ledger *l, struct process *p)
 	for (size_t i = 0; i < l->box_count; i++) {
 		struct known_box *box = l->boxes[i];
 		struct mailbox *m = user_find_mailbox(p->user, box->guid);
-		if (sim_world->journal != STORE_FLAGS_OFF && (!m || !is_dirty_there(m)))
+		/* One whose removal is in doubt is closed, and its flags wait in its files. */
+		bool is_dirty_here = m ? is_dirty_there(m) : !list_is_empty(&p->user->unsettled);
+		if (sim_world->journal != STORE_FLAGS_OFF && !is_dirty_here)
 			continue;
 		for (size_t k = 0; k < box->count; k++)
 			if (box->mails[k]->recent_epoch == box->flags_epoch)
