@@ -225,6 +225,18 @@ void batch_finish(struct batch *b)
 	store_stamp_changes(b->user->store, b->changes, b->count);
 }
 
+void batch_renew_claims(struct batch *b)
+{
+	uint32_t number;
+	for (size_t i = 0; i < b->count; i++) {
+		struct catalog_change *change = &b->changes[i];
+		if (change->kind == CATALOG_PUT_HEAD && head_is_writer_key(change->key, &number) &&
+			number == b->user->writer)
+			change->stamp_us = 0;
+	}
+	store_stamp_changes(b->user->store, b->changes, b->count);
+}
+
 /* Of flags that waited too long all of the batch are made anew: one may take another back. */
 static void refresh_flags(struct batch *b)
 {

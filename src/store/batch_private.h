@@ -73,6 +73,8 @@ void batch_remove_mail(struct batch *b, struct catalog_guid mailbox, const struc
 	const struct catalog_name *queued);
 /* Order and stamps: what follows is only written. */
 void batch_finish(struct batch *b);
+/* New stamps for our own heads, before each try: who was there meanwhile may have ended what an earlier try put. */
+void batch_renew_claims(struct batch *b);
 /* New names for rows whose name is stale, and new stamps for flags that waited long, unless the batch has
  * mails. */
 void batch_refresh(struct batch *b);

@@ -483,6 +483,36 @@ static void who_went_above_is_not_ended_in(struct pair *p)
 }
 PAIR_TEST(who_went_above_is_not_ended)
 
+/* The first try of a claim is carried out, and its writer stands still: somebody ends it. With the stamp of then
+ * the next try would do nothing, and the mailbox would have no head at all. */
+static void a_claim_is_made_anew_by_each_try_in(struct pair *p)
+{
+	struct mailbox *a = world_box(p->a, "INBOX");
+	uint32_t uid;
+	catalog_fault_set(p->a->catalog,
+		&(struct catalog_fault_plan){
+			.fail_at = 1, .fail_after_doing = true, .fail_from_there = true });
+	assert_err(world_try_append(p->a, a, "doubtful", &uid), ERR_UNAVAILABLE);
+	catalog_fault_set(p->a->catalog, &(struct catalog_fault_plan){ 0 });
+	world_open_store(p->b);
+	struct mailbox *b = world_box(p->b, "INBOX");
+	(void)world_append(p->b, b, "b1");
+	mailbox_unref(b);
+	world_stop(p->b);
+	assert_ok(user_settle(&p->a->op, p->a->user));
+	assert_ok(user_read_heads(&p->a->op, p->a->user));
+	assert_true(user_handover(p->a->user, a->guid).has_closed);
+	assert_true(a->is_claimed);
+	mailbox_unref(a);
+	world_stop(p->a);
+	world_open_store(p->b);
+	b = world_box(p->b, "INBOX");
+	assert_int_equal(index_counters(b->index).messages, 1);
+	mailbox_unref(b);
+	world_open_store(p->a);
+}
+PAIR_TEST(a_claim_is_made_anew_by_each_try)
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -502,6 +532,7 @@ int main(void)
 		cmocka_unit_test(a_mailbox_that_was_created_late_is_there),
 		cmocka_unit_test(who_looked_only_at_heads_hides_nothing),
 		cmocka_unit_test(who_went_above_is_not_ended),
+		cmocka_unit_test(a_claim_is_made_anew_by_each_try),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
