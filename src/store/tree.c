@@ -126,15 +126,30 @@ enum err tree_lookup(struct op *op, struct user *u, struct str name, struct tree
 
 /* ---- changing ---- */
 
-struct catalog_guid tree_inbox_guid(const struct user *u)
+static struct catalog_guid guid_of_text(struct buf *text)
 {
 	struct catalog_guid guid;
+	put_be64(guid.bytes, hash_stable(buf_str(text)));
+	buf_put(text, STR(" again"));
+	put_be64(guid.bytes + 8, hash_stable(buf_str(text)));
+	return guid;
+}
+
+struct catalog_guid tree_inbox_guid(const struct user *u)
+{
 	AUTO_BUF(text, 0);
 	buf_putf(&text, "inbox %" PRIu64 " %.*s", u->tree.generation, STRF(u->name));
-	put_be64(guid.bytes, hash_stable(buf_str(&text)));
-	buf_put(&text, STR(" again"));
-	put_be64(guid.bytes + 8, hash_stable(buf_str(&text)));
-	return guid;
+	return guid_of_text(&text);
+}
+
+/* What a user begins with is the same whoever makes him: a host that failed to may have done it after all, and
+ * its rows come when others have long used theirs. Who has an INBOX gets new ones: the first may be removed. */
+static struct catalog_guid first_guid(const struct user *u, struct str name)
+{
+	AUTO_BUF(text, 0);
+	buf_putf(&text, "first %" PRIu64 " %.*s %.*s", u->tree.generation, STRF(u->name),
+		STRF(name));
+	return guid_of_text(&text);
 }
 
 static uint32_t next_uid_validity(const struct tree *t)
@@ -143,15 +158,18 @@ static uint32_t next_uid_validity(const struct tree *t)
 	return MAX(now, t->last_uid_validity + 1);
 }
 
+static struct catalog_guid random_guid(void)
+{
+	struct catalog_guid guid;
+	random_bytes(guid.bytes, sizeof(guid.bytes));
+	return guid;
+}
+
 /* `created` counts those of the same batch. */
-static void put_create(struct batch *b, struct str name, struct str special_use, uint32_t created)
+static void put_create(struct batch *b, struct catalog_guid guid, struct str name,
+	struct str special_use, uint32_t created)
 {
 	struct user *u = b->user;
-	struct catalog_guid guid;
-	if (str_eq(name, STR("INBOX")))
-		guid = tree_inbox_guid(u);
-	else
-		random_bytes(guid.bytes, sizeof(guid.bytes));
 	struct row_id id = row_id_of(guid);
 	AUTO_BUF(value, 0);
 	row_tree_create_encode(
@@ -172,8 +190,9 @@ static void put_defaults(struct batch *b)
 	struct user *u = b->user;
 	const struct store_settings *s = &u->store->settings;
 	uint32_t created = 0;
-	if (!tree_find(&u->tree, STR("INBOX"))) {
-		put_create(b, STR("INBOX"), STR(""), created++);
+	bool is_first = !tree_find(&u->tree, STR("INBOX"));
+	if (is_first) {
+		put_create(b, tree_inbox_guid(u), STR("INBOX"), STR(""), created++);
 		if (map_get(&u->tree.subscriptions, STR("INBOX")) == NULL)
 			put_subscribe(b, STR("INBOX"), true);
 	}
@@ -181,7 +200,8 @@ static void put_defaults(struct batch *b)
 		const struct store_default_mailbox *d = &s->defaults[i];
 		bool is_new = !tree_find(&u->tree, d->name) && !str_eq(d->name, STR("INBOX"));
 		if (is_new && d->auto_create)
-			put_create(b, d->name, d->special_use, created++);
+			put_create(b, is_first ? first_guid(u, d->name) : random_guid(), d->name,
+				d->special_use, created++);
 		if (d->auto_subscribe && !map_get(&u->tree.subscriptions, d->name))
 			put_subscribe(b, d->name, true);
 	}
@@ -248,7 +268,7 @@ static enum err create_locked(
 			return refuse(op, ERR_CONFLICT, "Another mailbox has this use");
 	struct batch *b = batch_new(u);
 	tree_claim(b, u);
-	put_create(b, name, special_use, 0);
+	put_create(b, random_guid(), name, special_use, 0);
 	return user_write(op, u, b);
 }
 

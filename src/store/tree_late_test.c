@@ -192,6 +192,35 @@ static void settled_by_who_was_ended_in(struct pair *p)
 }
 PAIR_TEST(settled_by_who_was_ended)
 
+/* What made the user, or the rows of it, is carried out after all, when another host has made him and gone on. */
+static void make_twice(struct pair *p, struct str name, int64_t fail_at)
+{
+	struct user *u;
+	struct tree_entry *entries;
+	size_t count;
+	catalog_fault_set(p->a->catalog, &(struct catalog_fault_plan){ .fail_at = fail_at,
+						 .fail_from_there = true,
+						 .fail_late = true,
+						 .spares_reads = true });
+	assert_err(user_open(&p->a->op, p->a->store, name, &u), ERR_UNAVAILABLE);
+	catalog_fault_set(p->a->catalog, &(struct catalog_fault_plan){ 0 });
+	assert_ok(user_open(&p->b->op, p->b->store, name, &u));
+	assert_ok(catalog_fault_replay(&p->a->op, p->a->catalog));
+	assert_ok(user_refresh(&p->b->op, u));
+	assert_ok(tree_list(&p->b->op, u, &entries, &count));
+	assert_int_equal(count, 3); /* INBOX, Junk, Sent */
+	user_unref(u);
+}
+
+static void who_makes_a_user_makes_the_same_in(struct pair *p)
+{
+	world_open_store(p->b);
+	make_twice(p, STR("u8@example.test"), 1);
+	make_twice(p, STR("u9@example.test"), 2);
+	world_stop(p->b);
+}
+PAIR_TEST(who_makes_a_user_makes_the_same)
+
 /* ---- in doubt ---- */
 
 #define DOUBTS_MAX 4
@@ -397,6 +426,7 @@ int main(void)
 		cmocka_unit_test(by_who_was_the_first),
 		cmocka_unit_test(a_root_head_hides_nothing_of_who_lives),
 		cmocka_unit_test(settled_by_who_was_ended),
+		cmocka_unit_test(who_makes_a_user_makes_the_same),
 		cmocka_unit_test(in_doubt_behind_a_clean_close),
 		cmocka_unit_test(in_doubt_and_found_by_who_lives),
 		cmocka_unit_test(what_waiting_costs),
