@@ -42,8 +42,9 @@ struct batch {
 	struct catalog_change *changes;
 	struct batch_item *items;
 	size_t count, cap;
-	bool is_voidable;  /* its appends may be voided; else it is repeated until it is certain */
-	bool keeps_stamps; /* its flag changes may be in the journal already */
+	bool is_voidable; /* its appends may be voided; else it is repeated until it is certain */
+	uint64_t head_reads; /* user.head_reads when the last try began */
+	bool keeps_stamps;   /* its flag changes may be in the journal already */
 	uint64_t
 		journalled; /* so many pending records of the mailbox `journal` are durable with it */
 	struct catalog_guid journal;

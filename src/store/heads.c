@@ -101,6 +101,7 @@ enum err user_read_heads(struct op *op, struct user *u)
 	mem_free(before.heads);
 	mem_free(before.bases);
 	u->heads_us = begin_us;
+	u->head_reads++;
 	u->must_look = false;
 	forget_claims(u);
 	return ERR_NONE;

@@ -82,14 +82,15 @@ void mailbox_end_others(struct batch *b, struct mailbox *m)
 	m->must_take_over = m->must_take_over || user_handover(u, m->guid).limit_uid > open_to;
 }
 
-/* Our head is there, or stands in the batch. */
+/* Our head is there, or stands in the batch; if heads were read while that was written, only they tell: the batch may
+ * have been carried out long ago, and our head ended since. */
 static bool is_claimed(const struct batch *b, const struct catalog_guid *scope)
 {
 	const struct user *u = b->user;
 	const struct mailbox *m = user_find_mailbox(u, *scope);
 	char own[HEAD_OPEN_SIZE];
 	struct str key = head_writer_key(u->writer, own);
-	for (size_t i = 0; i < b->count; i++)
+	for (size_t i = 0; i < b->count && b->head_reads == u->head_reads; i++)
 		if (b->changes[i].kind == CATALOG_PUT_HEAD && str_eq(b->changes[i].key, key) &&
 			is_same(&b->changes[i].mailbox, scope))
 			return true;

@@ -431,88 +431,6 @@ static void a_mailbox_that_was_created_late_is_there_in(struct pair *p)
 }
 PAIR_TEST(a_mailbox_that_was_created_late_is_there)
 
-/* He says that nothing is late any more, and must not say so instead of who has more. */
-static void who_looked_only_at_heads_hides_nothing_in(struct pair *p)
-{
-	struct mailbox_status s;
-	world_open_store(p->b);
-	struct mailbox *a, *b = world_box(p->b, "INBOX");
-	a = world_box(p->a, "INBOX");
-	(void)world_append(p->a, a, "a1");
-	mailbox_unref(a);
-	world_reopen(p->a, WORLD_CRASH_DROP);
-	a = world_box(p->a, "INBOX"); /* ends the head of who was there before */
-	(void)world_append(p->a, a, "a2");
-	timer_cancel(&p->a->user->refresh); /* it stands still */
-	assert_ok(task_sleep(&p->b->op, LATE_US(p->b->store) + US_PER_SEC));
-	refresh(p->b, b);
-	(void)world_append(p->a, a, "a3");
-	mailbox_unref(a);
-	world_stop(p->a);
-	assert_ok(user_read_heads(&p->b->op, p->b->user));
-	mailbox_unref(b);
-	world_stop(p->b);
-	world_open_store(p->b);
-	assert_ok(mailbox_status(&p->b->op, p->b->user, STR("INBOX"), &s));
-	assert_int_equal(s.messages, 3);
-	world_open_store(p->a);
-}
-PAIR_TEST(who_looked_only_at_heads_hides_nothing)
-
-/* Heads are the user's: another task may have read them anew since a takeover of this mailbox went above them. */
-static void who_went_above_is_not_ended_in(struct pair *p)
-{
-	struct mailbox *a = world_box(p->a, "INBOX");
-	(void)world_append(p->a, a, "a1");
-	world_open_store(p->b);
-	struct mailbox *b = world_box(p->b, "INBOX");
-	(void)world_append(p->b, b, "b1");
-	assert_ok(mailbox_refresh(&p->a->op, a));
-	(void)world_append(p->a, a, "a2"); /* above what b may give */
-	assert_ok(user_read_heads(&p->b->op, p->b->user));
-	assert_true(user_handover(p->b->user, b->guid).limit_uid > b->floor_uid);
-	struct batch *ending = batch_new(p->b->user);
-	mailbox_end_others(ending, b);
-	for (size_t i = 0; i < ending->count; i++)
-		assert_true(ending->changes[i].kind != CATALOG_DELETE_HEAD);
-	assert_true(b->must_take_over);
-	batch_free(ending);
-	mailbox_unref(a);
-	mailbox_unref(b);
-	world_stop(p->b);
-}
-PAIR_TEST(who_went_above_is_not_ended)
-
-/* The first try of a claim is carried out, and its writer stands still: somebody ends it. With the stamp of then
- * the next try would do nothing, and the mailbox would have no head at all. */
-static void a_claim_is_made_anew_by_each_try_in(struct pair *p)
-{
-	struct mailbox *a = world_box(p->a, "INBOX");
-	uint32_t uid;
-	catalog_fault_set(p->a->catalog,
-		&(struct catalog_fault_plan){
-			.fail_at = 1, .fail_after_doing = true, .fail_from_there = true });
-	assert_err(world_try_append(p->a, a, "doubtful", &uid), ERR_UNAVAILABLE);
-	catalog_fault_set(p->a->catalog, &(struct catalog_fault_plan){ 0 });
-	world_open_store(p->b);
-	struct mailbox *b = world_box(p->b, "INBOX");
-	(void)world_append(p->b, b, "b1");
-	mailbox_unref(b);
-	world_stop(p->b);
-	assert_ok(user_settle(&p->a->op, p->a->user));
-	assert_ok(user_read_heads(&p->a->op, p->a->user));
-	assert_true(user_handover(p->a->user, a->guid).has_closed);
-	assert_true(a->is_claimed);
-	mailbox_unref(a);
-	world_stop(p->a);
-	world_open_store(p->b);
-	b = world_box(p->b, "INBOX");
-	assert_int_equal(index_counters(b->index).messages, 1);
-	mailbox_unref(b);
-	world_open_store(p->a);
-}
-PAIR_TEST(a_claim_is_made_anew_by_each_try)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -530,9 +448,6 @@ int main(void)
 		cmocka_unit_test(what_is_late_has_announced_uids),
 		cmocka_unit_test(a_log_does_not_say_what_was_seen),
 		cmocka_unit_test(a_mailbox_that_was_created_late_is_there),
-		cmocka_unit_test(who_looked_only_at_heads_hides_nothing),
-		cmocka_unit_test(who_went_above_is_not_ended),
-		cmocka_unit_test(a_claim_is_made_anew_by_each_try),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

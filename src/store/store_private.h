@@ -79,6 +79,7 @@ struct user {
 	struct user_head *heads;
 	size_t head_count;
 	uint64_t head_changes; /* how often this process changed them */
+	uint64_t head_reads;   /* how often they were read anew */
 	struct user_bucket *buckets;
 	size_t bucket_count;
 	int64_t tree_seen_ms; /* wall time when others' changes of names were looked for */

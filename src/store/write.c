@@ -136,6 +136,7 @@ static enum err write_once(struct op *op, struct batch *b, bool *uncertain)
 {
 	struct store *s = b->user->store;
 	batch_renew_claims(b);
+	b->head_reads = b->user->head_reads;
 	enum err e = s->is_abandoned ? op_fail(op, ERR_UNAVAILABLE, "the store was abandoned")
 				     : store_check_clock(op, s);
 	if (e == ERR_NONE)

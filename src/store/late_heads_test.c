@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Heads that are older than they seem: answers that come late, heads that another task read, hosts that stood
+ * still. Nobody ends who is there, and no mailbox is left without a head. */
+#include "store/pair_test.h"
+
+#define LATE_US STORE_LATE_US
+
+/* He says that nothing is late any more, and must not say so instead of who has more. */
+static void who_looked_only_at_heads_hides_nothing_in(struct pair *p)
+{
+	struct mailbox_status s;
+	world_open_store(p->b);
+	struct mailbox *a, *b = world_box(p->b, "INBOX");
+	a = world_box(p->a, "INBOX");
+	(void)world_append(p->a, a, "a1");
+	mailbox_unref(a);
+	world_reopen(p->a, WORLD_CRASH_DROP);
+	a = world_box(p->a, "INBOX"); /* ends the head of who was there before */
+	(void)world_append(p->a, a, "a2");
+	timer_cancel(&p->a->user->refresh); /* it stands still */
+	assert_ok(task_sleep(&p->b->op, LATE_US(p->b->store) + US_PER_SEC));
+	refresh(p->b, b);
+	(void)world_append(p->a, a, "a3");
+	mailbox_unref(a);
+	world_stop(p->a);
+	assert_ok(user_read_heads(&p->b->op, p->b->user));
+	mailbox_unref(b);
+	world_stop(p->b);
+	world_open_store(p->b);
+	assert_ok(mailbox_status(&p->b->op, p->b->user, STR("INBOX"), &s));
+	assert_int_equal(s.messages, 3);
+	world_open_store(p->a);
+}
+PAIR_TEST(who_looked_only_at_heads_hides_nothing)
+
+/* Heads are the user's: another task may have read them anew since a takeover of this mailbox went above them. */
+static void who_went_above_is_not_ended_in(struct pair *p)
+{
+	struct mailbox *a = world_box(p->a, "INBOX");
+	(void)world_append(p->a, a, "a1");
+	world_open_store(p->b);
+	struct mailbox *b = world_box(p->b, "INBOX");
+	(void)world_append(p->b, b, "b1");
+	assert_ok(mailbox_refresh(&p->a->op, a));
+	(void)world_append(p->a, a, "a2"); /* above what b may give */
+	assert_ok(user_read_heads(&p->b->op, p->b->user));
+	assert_true(user_handover(p->b->user, b->guid).limit_uid > b->floor_uid);
+	struct batch *ending = batch_new(p->b->user);
+	mailbox_end_others(ending, b);
+	for (size_t i = 0; i < ending->count; i++)
+		assert_true(ending->changes[i].kind != CATALOG_DELETE_HEAD);
+	assert_true(b->must_take_over);
+	batch_free(ending);
+	mailbox_unref(a);
+	mailbox_unref(b);
+	world_stop(p->b);
+}
+PAIR_TEST(who_went_above_is_not_ended)
+
+/* The first try of a claim is carried out, and its writer stands still: somebody ends it. With the stamp of then
+ * the next try would do nothing, and the mailbox would have no head at all. */
+static void a_claim_is_made_anew_by_each_try_in(struct pair *p)
+{
+	struct mailbox *a = world_box(p->a, "INBOX");
+	uint32_t uid;
+	catalog_fault_set(p->a->catalog,
+		&(struct catalog_fault_plan){
+			.fail_at = 1, .fail_after_doing = true, .fail_from_there = true });
+	assert_err(world_try_append(p->a, a, "doubtful", &uid), ERR_UNAVAILABLE);
+	catalog_fault_set(p->a->catalog, &(struct catalog_fault_plan){ 0 });
+	world_open_store(p->b);
+	struct mailbox *b = world_box(p->b, "INBOX");
+	(void)world_append(p->b, b, "b1");
+	mailbox_unref(b);
+	world_stop(p->b);
+	assert_ok(user_settle(&p->a->op, p->a->user));
+	assert_ok(user_read_heads(&p->a->op, p->a->user));
+	assert_true(user_handover(p->a->user, a->guid).has_closed);
+	assert_true(a->is_claimed);
+	mailbox_unref(a);
+	world_stop(p->a);
+	world_open_store(p->b);
+	b = world_box(p->b, "INBOX");
+	assert_int_equal(index_counters(b->index).messages, 1);
+	mailbox_unref(b);
+	world_open_store(p->a);
+}
+PAIR_TEST(a_claim_is_made_anew_by_each_try)
+
+/* The answer to a claim may be older than what was read meanwhile. */
+static void heads_read_meanwhile_say_whether_it_is_claimed_in(struct pair *p)
+{
+	struct user *u = p->a->user;
+	struct mailbox *a = world_box(p->a, "INBOX");
+	struct batch *b = batch_new(u);
+	AUTO_BUF(value, 0);
+	mailbox_claim(b, a);
+	row_hole_encode(&value, 1, 2);
+	batch_put_op(b, a->guid, 0, &value);
+	b->head_reads = u->head_reads;
+	assert_false(batch_may_be_ended(b));
+	assert_ok(user_read_heads(&p->a->op, u));
+	assert_true(batch_may_be_ended(b));
+	batch_free(b);
+	mailbox_unref(a);
+	world_open_store(p->b);
+	world_stop(p->b);
+}
+PAIR_TEST(heads_read_meanwhile_say_whether_it_is_claimed)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(who_looked_only_at_heads_hides_nothing),
+		cmocka_unit_test(who_went_above_is_not_ended),
+		cmocka_unit_test(a_claim_is_made_anew_by_each_try),
+		cmocka_unit_test(heads_read_meanwhile_say_whether_it_is_claimed),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
