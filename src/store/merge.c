@@ -296,10 +296,15 @@ static enum err write_merge(struct op *op, struct merging *g, bool takes_over)
 		mailbox_end_others(b, m);
 	else if (m->is_claimed)
 		user_delete_foreign_heads(b, m->guid, 0, RANK_LAST_HEADS);
+	enum err e = ERR_NONE;
 	if (b->count > 0)
-		TRY(user_write(op, m->user, b));
+		e = user_write(op, m->user, b);
 	else
 		batch_free(b);
+	/* In doubt: what the merge rows gave may be a fact, and is read and folded later. */
+	if (e != ERR_NONE && g->fresh > 0)
+		index_raise(m->index, g->next_uid, modseq);
+	TRY(e);
 	fold_all(g, &ours);
 	m->seen_ms = g->begin_ms;
 	local_add_seen(m);

@@ -408,6 +408,32 @@ static void a_live_owner_looks_now_and_then_in(struct pair *p)
 }
 PAIR_TEST(a_live_owner_looks_now_and_then)
 
+/* The answer to a merge row is lost, and mail is saved before it is read: none of it gets a UID that the row gave. */
+static void uids_of_a_merge_in_doubt_are_burned_in(struct pair *p)
+{
+	struct mailbox *a = world_box(p->a, "INBOX");
+	(void)world_append(p->a, a, "a1");
+	world_open_store(p->b);
+	struct mailbox *b = world_box(p->b, "INBOX");
+	uint32_t b1 = world_append(p->b, b, "b1");
+	assert_int_equal(world_append(p->a, a, "a2"), 2);
+	catalog_fault_set(p->b->catalog, &(struct catalog_fault_plan){ .fail_at = 1,
+						 .fail_after_doing = true,
+						 .fail_from_there = true,
+						 .spares_reads = true });
+	assert_err(mailbox_refresh(&p->b->op, b), ERR_UNAVAILABLE);
+	catalog_fault_set(p->b->catalog, &(struct catalog_fault_plan){ 0 });
+	assert_int_equal(world_append(p->b, b, "b2"), b1 + 2);
+	refresh(p->b, b);
+	converge(p, a, b);
+	struct view *v = world_view(p->b, b);
+	assert_str(shown(p, p->b, v), STR("a1 b1 b2 a2 "));
+	view_close(v);
+	mailbox_unref(a);
+	mailbox_unref(b);
+}
+PAIR_TEST(uids_of_a_merge_in_doubt_are_burned)
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -425,6 +451,7 @@ int main(void)
 		cmocka_unit_test(a_batch_of_the_lower_one_counts_as_a_whole),
 		cmocka_unit_test(a_move_of_the_lower_one_is_one),
 		cmocka_unit_test(a_live_owner_looks_now_and_then),
+		cmocka_unit_test(uids_of_a_merge_in_doubt_are_burned),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
