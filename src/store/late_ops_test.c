@@ -208,21 +208,6 @@ PAIR_TEST(in_memory_for_long_counts_as_of_now)
 
 /* ---- behind a floor ---- */
 
-/* `a` has INBOX with three mails and does not know that `b` took over and closed. */
-static struct mailbox *ended_by_b(struct pair *p)
-{
-	struct mailbox *a = world_box(p->a, "INBOX");
-	(void)world_append(p->a, a, "a1");
-	(void)world_append(p->a, a, "a2");
-	(void)world_append(p->a, a, "a3");
-	world_open_store(p->b);
-	struct mailbox *b = world_box(p->b, "INBOX");
-	(void)world_append(p->b, b, "b1");
-	mailbox_unref(b);
-	world_stop(p->b);
-	return a;
-}
-
 static void flag_and_crash(struct pair *p, struct mailbox *a, uint32_t from, uint32_t to)
 {
 	struct view *v = world_view(p->a, a);

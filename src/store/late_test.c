@@ -6,22 +6,6 @@
 #define LATE_US STORE_LATE_US
 #define MANY    150 /* with a commit row */
 
-/* `a` has INBOX with three mails; `b` took over, changed something and closed. */
-static struct mailbox *ended_by_b(struct pair *p)
-{
-	struct mailbox *a = world_box(p->a, "INBOX");
-	(void)world_append(p->a, a, "a1");
-	(void)world_append(p->a, a, "a2");
-	(void)world_append(p->a, a, "a3");
-	world_open_store(p->b);
-	struct mailbox *b = world_box(p->b, "INBOX");
-	(void)world_append(p->b, b, "b1");
-	assert_int_equal(index_counters(b->index).messages, 4);
-	mailbox_unref(b);
-	world_stop(p->b);
-	return a;
-}
-
 static void expunge(struct world *w, struct view *v, uint32_t seq)
 {
 	world_flags(w, v, seq, seq, FLAGS_ADD, MAIL_DELETED);

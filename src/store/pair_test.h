@@ -62,6 +62,22 @@ static inline void refresh(struct world *w, struct mailbox *m)
 		fail_msg("%s", w->op.failure.text);
 }
 
+/* `a` has INBOX with three mails and does not know that `b` took over, changed something and closed. */
+static inline struct mailbox *ended_by_b(struct pair *p)
+{
+	struct mailbox *a = world_box(p->a, "INBOX");
+	(void)world_append(p->a, a, "a1");
+	(void)world_append(p->a, a, "a2");
+	(void)world_append(p->a, a, "a3");
+	world_open_store(p->b);
+	struct mailbox *b = world_box(p->b, "INBOX");
+	(void)world_append(p->b, b, "b1");
+	assert_int_equal(index_counters(b->index).messages, 4);
+	mailbox_unref(b);
+	world_stop(p->b);
+	return a;
+}
+
 /* Both look until nothing is new to either. */
 static inline void converge(struct pair *p, struct mailbox *a, struct mailbox *b)
 {
