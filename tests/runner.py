@@ -43,7 +43,7 @@ from kit.clouds import Clouds  # noqa: E402
 from kit.report import Report, run_check, run_counted, run_limited  # noqa: E402
 
 FILE_TIMEOUT_S = 1800
-FUZZ_SECONDS = 20
+FUZZ_SECONDS = 10
 FUZZ_JOBS = 2
 
 
@@ -165,6 +165,7 @@ def part_sim(report, args):
     run_sim(report, SANITIZED, "sim/asan", seeds // 40)
     run_sim(report, RELEASE, "sim/both", SIM_BOTH_SEEDS, "--both")
     run_sim(report, RELEASE, "sim/no-journal", SIM_NO_JOURNAL_SEEDS, "--no-journal")
+    run_sim(report, RELEASE, "sim/both-no-journal", SIM_NO_JOURNAL_SEEDS, "--both", "--no-journal")
     command = [sys.executable, TESTS / "sim" / "mutants.py", "--build", RELEASE]
     run_counted(report, "sim", command + ([] if args.long else list(SIM_MUTANTS)), 7200 if args.long else 600)
 
