@@ -33,7 +33,7 @@ from faults.checks import same_processes  # noqa: E402
 from faults.clouds_kit import QUICK, Cloud  # noqa: E402
 from faults.nodes import run_nodes  # noqa: E402
 from kit import mails  # noqa: E402
-from kit.imap import ImapError  # noqa: E402
+from kit.imap import ImapError, fetched  # noqa: E402
 from kit.instance import Instance  # noqa: E402
 from kit.report import tell  # noqa: E402
 from kit.testenv import Skip  # noqa: E402
@@ -145,12 +145,12 @@ def read_bodies(cloud, load, end):
 
 
 def check_body(load, ledger, reply):
-    for line in reply.lines:
-        if line[1:2] == [b"FETCH"]:
-            body = line[2][-1]
-            mark = mark_of({"BODY[": body})
-            if not body.endswith(mails.marked(mark)):
-                load.problems.append(f"{ledger.user}: {mark} was read with other bytes")
+    for items in fetched(reply.lines).values():
+        if "BODY[]" not in items:  # somebody changed flags meanwhile
+            continue
+        mark = mark_of(items)
+        if not items["BODY[]"].endswith(mails.marked(mark)):
+            load.problems.append(f"{ledger.user}: {mark} was read with other bytes")
 
 
 class Rounds:
