@@ -1,10 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Objects of bases as garbage. An entry of the queue says that a base was replaced; before its object
  * goes, the heads are asked, and the manifests that they name: of two writers who made bases at once, one
- * may go on using what the other gave up. */
+ * may go on using what the other gave up. The object of a root head is one of the zero scope. */
 #include "store/base_private.h"
 
 #include "base/codec.h"
+
+bool base_is_of_root(struct catalog_guid mailbox)
+{
+	static const struct catalog_guid root_scope;
+	return memcmp(&mailbox, &root_scope, sizeof(mailbox)) == 0;
+}
 
 static void add_name(struct op *op, struct base_names *n, const struct row_id *id)
 {
@@ -43,6 +49,23 @@ static enum err add_manifest(struct op *op, const struct user *named, bool with_
 	return e;
 }
 
+/* In the zero scope the root head alone names an object. */
+static enum err add_root(
+	struct op *op, const struct catalog_head *heads, size_t count, struct base_names *n)
+{
+	struct head_root root;
+	for (size_t i = 0; i < count; i++) {
+		if (memcmp(&heads[i].mailbox, &n->mailbox, sizeof(n->mailbox)) != 0 ||
+			!str_eq(heads[i].key, HEAD_ROOT_KEY))
+			continue;
+		enum err e = head_root_decode(heads[i].value, &root);
+		if (e != ERR_NONE)
+			return op_fail(op, e, "the root head cannot be read");
+		add_name(op, n, &root.object);
+	}
+	return ERR_NONE;
+}
+
 enum err base_names_read(struct op *op, struct store *s, struct str user,
 	struct catalog_guid mailbox, bool with_retired, struct base_names *out)
 {
@@ -63,6 +86,8 @@ enum err base_names_read(struct op *op, struct store *s, struct str user,
 		TRY(add_manifest(op, &named, with_retired, &head.base.id, &n));
 		TRY(add_manifest(op, &named, with_retired, &head.previous.id, &n));
 	}
+	if (base_is_of_root(mailbox))
+		TRY(add_root(op, heads, count, &n));
 	*out = n;
 	return ERR_NONE;
 }

@@ -92,6 +92,8 @@ struct str base_object_key(
 /* The object of a garbage entry, and back. */
 #define BASE_GARBAGE "idx/"
 bool base_is_garbage(struct str object, struct row_id *out_id);
+/* The zero scope has the object of a root head, and no base. */
+bool base_is_of_root(struct catalog_guid mailbox);
 /* The objects that bases of a mailbox stand on. */
 struct base_names {
 	struct str user;

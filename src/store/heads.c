@@ -64,8 +64,10 @@ static enum err check_generation(
 	struct str root;
 	struct head_generation g;
 	TRY(user_find_root(op, heads, count, &root, &g));
-	if (root.p && !g.is_deleting && g.generation <= u->tree.generation)
+	if (root.p && !g.is_deleting && g.generation <= u->tree.generation) {
+		u->root_object = root_object_of(root);
 		return ERR_NONE;
+	}
 	user_end(u);
 	return op_fail(op, ERR_UNAVAILABLE, "another host deleted the user");
 }

@@ -80,6 +80,15 @@ static enum err delete_listed(struct op *op, struct deletion *d)
 	return ERR_NONE;
 }
 
+/* WAITS. Where the store cannot list: the object that the root head names. */
+static enum err delete_root_object(struct op *op, struct deletion *d, struct row_id object)
+{
+	if (row_id_is_none(&object))
+		return ERR_NONE;
+	d->keys[d->key_count++] = base_object_key(&d->arena, d->user, root_scope, object);
+	return delete_gathered(op, d);
+}
+
 /* ---- rows ---- */
 
 static enum err see_row(struct op *op, const struct catalog_row *row, void *arg)
@@ -191,7 +200,9 @@ static void next_generation(struct str root, struct head_generation *head)
 	if (root.p && head_root_decode(root, &r) == ERR_NONE) {
 		generation = MAX(generation, r.generation);
 		head->last_uid_validity = MAX(head->last_uid_validity, r.last_uid_validity);
-		for (size_t i = 0; i < r.mailbox_count && head_root_next_mailbox(&r.rest, &m); i++)
+		bool is_plain = r.form == HEAD_ROOT_PLAIN; /* others say all in last_uid_validity */
+		for (size_t i = 0;
+			is_plain && i < r.mailbox_count && head_root_next_mailbox(&r.rest, &m); i++)
 			head->last_uid_validity = MAX(head->last_uid_validity, m.uid_validity);
 	}
 	head->generation = generation + 1;
@@ -221,6 +232,8 @@ static enum err delete_all(struct op *op, struct deletion *d)
 		TRY(write_generation(op, d, &head, true));
 	}
 	TRY(delete_listed(op, d));
+	if (d->by_rows)
+		TRY(delete_root_object(op, d, root_object_of(root)));
 	if (is_known)
 		TRY(delete_scopes(op, d));
 	TRY(local_remove_dir(op, u->dir));

@@ -149,6 +149,8 @@ static enum err try_base(struct op *op, struct recovery *r, const struct recover
 static enum err read_bases(struct op *op, struct recovery *r)
 {
 	for (size_t i = 0; i < r->file_count; i++) {
+		if (base_is_of_root(r->files[i].guid))
+			continue; /* names of any age, which bases have, too */
 		enum err e = try_base(op, r, &r->files[i]);
 		if (e == ERR_CORRUPT || e == ERR_UNSUPPORTED || e == ERR_NOT_FOUND) {
 			r->damaged++;

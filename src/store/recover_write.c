@@ -164,37 +164,60 @@ static enum err write_box(struct op *op, struct writing *w)
 	return write_heads(op, w);
 }
 
-/* WAITS. From here on he exists. */
-static enum err write_root(struct op *op, struct recovery *r)
+#define NAMES_AT_ONCE 40
+
+/* A change of names, into the tree and for the journal. */
+static struct catalog_change name_change(struct op *op, struct user *u, const struct buf *value)
+{
+	struct catalog_row row = {
+		.kind = CATALOG_OP, .name = user_mint(u), .value = buf_dup(op->arena, value)
+	};
+	enum err e = tree_fold(&u->tree, &row);
+	ASSERT(e == ERR_NONE);
+	return (struct catalog_change){ .kind = CATALOG_PUT_ROW, .row = row };
+}
+
+/* WAITS. The journal has all names, as that of every user: his root head may be lost one day. */
+static enum err write_names(struct op *op, struct recovery *r)
 {
 	struct user *u = r->user;
-	struct head_root root = { .generation = u->tree.generation,
-		.last_uid_validity = u->tree.last_uid_validity,
-		.cover = user_mint(u) };
-	uint64_t stamp = name_stamp(root.cover);
-	AUTO_BUF(lists, 0);
-	AUTO_BUF(value, 0);
+	struct catalog_change changes[2 * NAMES_AT_ONCE];
+	size_t n = 0;
 	for (const struct recovered_box *box = r->boxes; box; box = box->next) {
-		struct head_mailbox m = { .guid = row_id_of(box->guid),
-			.name = box->name,
-			.special_use = box->special_use,
-			.uid_validity = box->uid_validity,
-			.stamp = stamp };
-		head_root_encode_mailbox(&lists, &m);
-		root.mailbox_count++;
-		root.last_uid_validity = MAX(root.last_uid_validity, box->uid_validity);
+		struct row_id id = row_id_of(box->guid);
+		AUTO_BUF(create, 0);
+		AUTO_BUF(subscribe, 0);
+		row_tree_create_encode(
+			&create, &id, box->name, box->special_use, box->uid_validity);
+		row_tree_subscribe_encode(&subscribe, box->name, true);
+		changes[n++] = name_change(op, u, &create);
+		changes[n++] = name_change(op, u, &subscribe);
+		if (n < ARRAY_COUNT(changes) && box->next)
+			continue;
+		TRY(store_write_changes(op, u->store, u->name, changes, n));
+		n = 0;
 	}
-	for (const struct recovered_box *box = r->boxes; box; box = box->next) {
-		head_root_encode_subscription(
-			&lists, &(struct head_subscription){ box->name, stamp, true });
-		root.subscription_count++;
-	}
-	head_root_encode(&value, &root);
-	buf_put(&value, buf_str(&lists));
+	return ERR_NONE;
+}
+
+/* WAITS. From here on he exists. */
+static enum err put_root(struct op *op, struct user *u, struct root_made *made)
+{
+	TRY(root_make(op, u, SIZE_MAX, made));
 	struct catalog_change change = {
-		.kind = CATALOG_PUT_HEAD, .key = HEAD_ROOT_KEY, .value = buf_str(&value)
+		.kind = CATALOG_PUT_HEAD, .key = HEAD_ROOT_KEY, .value = buf_str(&made->head)
 	};
 	return store_write_changes(op, u->store, u->name, &change, 1);
+}
+
+static enum err write_root(struct op *op, struct recovery *r)
+{
+	struct root_made made;
+	TRY(write_names(op, r));
+	root_made_init(&made);
+	enum err e = put_root(op, r->user, &made);
+	root_made_done(&made);
+	return e;
 }
 
 enum err recovery_write(struct op *op, struct recovery *r)

@@ -4,8 +4,10 @@
  * journal has nothing to add: such a login reads the heads and nothing else.
  *
  * So a small root is written at each close that has something to add; a large one only when enough has
- * gathered, and until then logins read the tail of the journal. */
-#include "store/store_private.h"
+ * gathered, and until then logins read the tail of the journal. A very large one is an object (root_object.c), which
+ * is put before the heads are read for the last time: between that and the writing nothing takes long. */
+#include "event/event.h"
+#include "store/base_private.h"
 
 #define ROOT_SMALL    ((size_t)8 * 1024)
 #define ROOT_CLOCK_MS (64 * 1000) /* a change may be a minute older than its row; clocks differ */
@@ -67,9 +69,67 @@ bool root_is_behind(const struct user *u)
 	return false;
 }
 
-void root_close(struct batch *b, struct user *u)
+/* What came late lies below the cover, by which the next would take an older root head for whole. */
+static bool is_due(const struct user *u)
 {
-	AUTO_BUF(head, 0);
+	return u->tree.ops > 16 + u->tree.names.count / 16 || u->tree.has_late;
+}
+
+/* How many bytes of lists may be written now. */
+static size_t bytes_due(const struct user *u)
+{
+	if (is_due(u))
+		return SIZE_MAX;
+	/* GUIDs do not compress: so many are never small. */
+	return u->tree.names.count > ROOT_SMALL / ROW_ID_BYTES ? 0 : ROOT_SMALL;
+}
+
+void root_prepare_close(struct op *op, struct user *u, struct root_made *made)
+{
+	size_t due = bytes_due(u);
+	if (due == 0 || root_is_told(u) || root_is_behind(u) ||
+		root_make(op, u, due, made) == ERR_NONE)
+		return;
+	event_send(op->event, EVENT_WARNING, "store_root_not_written",
+		"the list of mailboxes of %.*s could not be saved as an object, logins read his "
+		"journal of names until it can: %s",
+		STRF(u->name), op->failure.text);
+	op_forgive(op);
+	buf_clear(&made->head);
+}
+
+/* What the root head named before is nobody's. */
+static void put_garbage(struct batch *b, struct user *u, const struct root_made *made)
+{
+	static const struct catalog_name none;
+	if (row_id_is_none(&u->root_object) ||
+		memcmp(&u->root_object, &made->object, sizeof(made->object)) == 0)
+		return;
+	batch_garbage(b, base_garbage_object(&b->arena, &u->root_object), root_scope, 0, none,
+		user_mint(u));
+}
+
+/* Is there a root head to write? Others may have changed the tree since it was made. */
+static bool can_write(struct user *u, struct root_made *made)
+{
+	if (root_made_is_of(made, &u->tree))
+		return true;
+	struct root_made now;
+	size_t due = bytes_due(u);
+	if (due == 0)
+		return false;
+	root_made_init(&now);
+	bool can = root_make_inline(u, &now) && now.bytes <= due;
+	if (can) {
+		buf_clear(&made->head);
+		buf_put(&made->head, buf_str(&now.head));
+	}
+	root_made_done(&now);
+	return can;
+}
+
+void root_close(struct batch *b, struct user *u, struct root_made *made)
+{
 	tree_put_purges(b);
 	if (root_is_told(u))
 		return;
@@ -78,15 +138,15 @@ void root_close(struct batch *b, struct user *u)
 			tree_release(b, u);
 		return;
 	}
-	tree_encode(&u->tree, &head);
-	/* What came late lies below the cover, by which the next would take an older root head for whole. */
-	bool is_due = u->tree.ops > 16 + u->tree.names.count / 16 || u->tree.has_late;
-	if (head.n > CATALOG_VALUE_MAX || (head.n > ROOT_SMALL && !is_due)) {
+	bool is_prepared = root_made_is_of(made, &u->tree);
+	if (!can_write(u, made)) {
 		if (u->has_claimed_root && !u->tree.has_late)
 			tree_release(b, u);
 		return;
 	}
-	batch_put_head(b, root_scope, HEAD_ROOT_KEY, &head);
+	made->is_taken = is_prepared;
+	batch_put_head(b, root_scope, HEAD_ROOT_KEY, &made->head);
+	put_garbage(b, u, made);
 	tree_release(b, u);
 	user_delete_foreign_heads(b, root_scope, 0, RANK_USUAL);
 }

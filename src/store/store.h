@@ -49,6 +49,8 @@ struct store_settings {
 	const struct metacache_settings *metacache;
 	/* So often a live owner looks whether another host wrote what is his; 0: ten minutes. */
 	int64_t refresh_us;
+	/* A root whose compressed lists are larger is an object that its head names; 0: 48 KiB. */
+	size_t root_inline_bytes;
 };
 
 /* Takes `objects` and `catalog`. */
@@ -174,5 +176,5 @@ enum err store_collect_garbage(
 struct store_counters {
 	uint64_t users_open, mailboxes_open, appends, append_commits, expunges, copies, opens_clean,
 		opens_rebuilt, summary_misses, base_uploads, base_failures, base_reads,
-		bases_damaged, summary_segments;
+		bases_damaged, summary_segments, root_puts, root_reads, roots_damaged;
 };

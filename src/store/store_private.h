@@ -72,7 +72,8 @@ struct user {
 	int lock_fd;
 	uint32_t writer; /* of this opening: no two are the same */
 	struct tree tree;
-	bool has_claimed_root; /* our open head of the root scope is durable */
+	bool has_claimed_root;     /* our open head of the root scope is durable */
+	struct row_id root_object; /* of the root head as it was read or written; all zero: none */
 	struct task_mutex tree_lock, settle_lock;
 	struct list mailboxes, unsettled;
 	int64_t settle_next_us, settle_pause_us; /* the next try, and how long after the last one */
@@ -103,6 +104,8 @@ void idle_user_close(struct user *u);
  * ERR_CONFLICT: he has sessions, or changes that are not certain yet. */
 enum err user_hold(struct op *op, struct store *s, struct str name, struct user **out);
 void user_let_go(struct user *u);
+/* WAITS. Heads and tree of a user who is being opened; he is created if he does not exist. user_root.c */
+enum err user_read_root(struct op *op, struct user *u);
 /* The root head's value (p NULL: none, or of an earlier generation) and the generation head (generation 0:
  * none). */
 enum err user_find_root(struct op *op, const struct catalog_head *heads, size_t count,

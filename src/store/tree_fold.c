@@ -286,22 +286,17 @@ enum err tree_fold(struct tree *t, const struct catalog_row *row)
 	return ERR_NONE;
 }
 
-enum err tree_decode(struct op *op, struct tree *t, struct str root_head)
+void tree_take(struct tree *t, struct head_root *root)
 {
-	struct head_root root;
-	enum err e = head_root_decode(root_head, &root);
-	if (e != ERR_NONE)
-		return op_fail(op, e, "the user's root head cannot be read");
-	t->generation = root.generation;
-	t->last_uid_validity = root.last_uid_validity;
-	t->cover = root.cover;
+	t->generation = root->generation;
+	t->last_uid_validity = root->last_uid_validity;
+	t->cover = root->cover;
 	struct head_mailbox m;
-	for (size_t i = 0; i < root.mailbox_count && head_root_next_mailbox(&root.rest, &m); i++)
+	for (size_t i = 0; i < root->mailbox_count && head_root_next_mailbox(&root->rest, &m); i++)
 		node_add(t, &m);
 	struct head_subscription s;
-	while (head_root_next_subscription(&root.rest, &s))
+	while (head_root_next_subscription(&root->rest, &s))
 		(void)subscription_set(t, s.name, s.is_on, s.stamp);
-	return ERR_NONE;
 }
 
 /* Removed mailboxes and subscriptions are kept while a tail could still name them. */
@@ -311,12 +306,11 @@ static bool is_forgettable(const struct tree *t, uint64_t stamp)
 	return stamp + an_hour < name_stamp(t->cover);
 }
 
-void tree_encode(const struct tree *t, struct buf *out)
+void tree_encode_lists(const struct tree *t, struct head_root *root, struct buf *lists)
 {
-	struct head_root root = { .generation = t->generation,
+	*root = (struct head_root){ .generation = t->generation,
 		.last_uid_validity = t->last_uid_validity,
 		.cover = t->cover };
-	AUTO_BUF(lists, 0);
 	for (size_t i = 0; i < t->node_count; i++) {
 		const struct tree_node *n = t->nodes[i];
 		struct head_mailbox m = { .name = wanted_name(n),
@@ -327,8 +321,8 @@ void tree_encode(const struct tree *t, struct buf *out)
 		memcpy(m.guid.bytes, n->guid.bytes, sizeof(m.guid.bytes));
 		if (n->is_removed && is_forgettable(t, n->stamp))
 			continue;
-		head_root_encode_mailbox(&lists, &m);
-		root.mailbox_count++;
+		head_root_encode_mailbox(lists, &m);
+		root->mailbox_count++;
 	}
 	struct map_entry e;
 	size_t at = 0;
@@ -337,9 +331,7 @@ void tree_encode(const struct tree *t, struct buf *out)
 		if (!s->is_on && is_forgettable(t, s->stamp))
 			continue;
 		head_root_encode_subscription(
-			&lists, &(struct head_subscription){ s->name, s->stamp, s->is_on });
-		root.subscription_count++;
+			lists, &(struct head_subscription){ s->name, s->stamp, s->is_on });
+		root->subscription_count++;
 	}
-	head_root_encode(out, &root);
-	buf_put(out, buf_str(&lists));
 }

@@ -84,7 +84,7 @@ static void create_many(struct world *w, const char *what, int count)
 static void a_large_root_head_has_it_in(struct pair *p)
 {
 	struct tree_entry e;
-	create_many(p->a, "first", 200);
+	create_many(p->a, "first", 600);
 	world_open_store(p->b);
 	assert_ok(tree_create(&p->a->op, p->a->user, STR("late"), STR("")));
 	create_many(p->b, "second", 50);

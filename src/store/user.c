@@ -13,88 +13,6 @@
 #define CLOSE_LATEST_US (8 * US_PER_SEC)
 #define IDLE_POLL_US    (US_PER_SEC / 10)
 
-static const struct catalog_guid root_scope;
-
-/* ---- what the catalog knows of him ---- */
-
-/* A writer that nobody of this user ever was. */
-static void choose_writer(struct user *u)
-{
-	bool is_new = false;
-	while (!is_new) {
-		u->writer = name_writer_new(u->store->settings.host);
-		is_new = true;
-		for (size_t i = 0; i < u->head_count; i++)
-			is_new = is_new && u->heads[i].writer != u->writer;
-	}
-}
-
-enum err user_find_root(struct op *op, const struct catalog_head *heads, size_t count,
-	struct str *out_root, struct head_generation *out)
-{
-	*out_root = STR_NONE;
-	*out = (struct head_generation){ 0 };
-	for (size_t i = 0; i < count; i++) {
-		if (memcmp(&heads[i].mailbox, &root_scope, sizeof(root_scope)) != 0)
-			continue;
-		if (str_eq(heads[i].key, HEAD_ROOT_KEY))
-			*out_root = heads[i].value;
-		if (str_eq(heads[i].key, HEAD_GENERATION) &&
-			head_generation_decode(heads[i].value, out) != ERR_NONE)
-			return op_fail(op, ERR_CORRUPT, "the generation head cannot be read");
-	}
-	/* Of one who was deleted, by a host that did not know. */
-	struct head_root of;
-	if (out_root->p && head_root_decode(*out_root, &of) == ERR_NONE &&
-		of.generation < out->generation)
-		*out_root = STR_NONE;
-	return ERR_NONE;
-}
-
-/* He was deleted, and a host that did not know has left heads since: none is of INBOX as it is now. */
-static bool is_left_over(const struct user *u, const struct head_generation *before)
-{
-	struct catalog_guid inbox = tree_inbox_guid(u);
-	for (size_t i = 0; i < u->head_count; i++)
-		if (memcmp(&u->heads[i].mailbox, &inbox, sizeof(inbox)) == 0)
-			return false;
-	return before->generation > 0;
-}
-
-static enum err read_root(struct op *op, struct user *u)
-{
-	struct catalog *c = u->store->catalog;
-	struct catalog_head *heads;
-	size_t count;
-	struct str root;
-	struct head_generation before;
-	int64_t begin_ms = now_wall_us() / US_PER_MS;
-	TRY(catalog_read_heads(op, c, u->name, &heads, &count));
-	TRY(user_find_root(op, heads, count, &root, &before));
-	if (before.is_deleting)
-		return op_fail(op, ERR_UNAVAILABLE,
-			"the user's deletion was not finished: doveadm obox user delete");
-	for (size_t i = 0; i < count; i++)
-		TRY(user_keep_head(op, u, &heads[i]));
-	choose_writer(u);
-	u->tree.generation = MAX(before.generation, 1);
-	u->tree.last_uid_validity = before.last_uid_validity;
-	if (count == (before.generation > 0) || (!root.p && is_left_over(u, &before))) {
-		u->tree_seen_ms = begin_ms;
-		return tree_create_first(op, u);
-	}
-	if (!root.p)
-		return op_fail(op, ERR_CORRUPT, "the user has heads but no root head");
-	TRY(tree_decode(op, &u->tree, root));
-	if (!root_is_whole(u))
-		TRY(tree_read_tail(op, u));
-	else /* others may have written since: our own changes move the cover past that */
-		u->tree_seen_ms = begin_ms;
-	/* The next change of a name must win over the last one. */
-	name_observe(&u->store->clock, u->tree.cover, now_wall_us());
-	return tree_create_defaults(op, u);
-}
-
 /* ---- life ---- */
 
 void store_drop_idle(struct store *s)
@@ -167,21 +85,23 @@ struct user *user_ref(struct user *u)
 	return u;
 }
 
+/* WAITS. Who stood still does not know who came since, and would put his root head over a newer one. */
+static enum err look_before_closing(struct op *op, struct user *u)
+{
+	bool was_claimed = u->has_claimed_root;
+	if (catalog_is_atomic(u->store->catalog) || (root_is_told(u) && !root_is_behind(u)))
+		return ERR_NONE;
+	TRY(user_read_heads(op, u));
+	if (root_is_behind(u) || was_claimed != u->has_claimed_root)
+		TRY(tree_refresh(op, u));
+	return ERR_NONE;
+}
+
 /* WAITS. Whatever cannot be written stays `open` in the heads: the next opening repairs it. The first
  * error is returned. */
-static enum err close_cleanly(struct op *op, struct user *u)
+static enum err write_closed(struct op *op, struct user *u, struct root_made *made)
 {
 	struct mailbox *m, *next;
-	TRY(user_settle(op, u));
-	if (u->is_deleted)
-		return ERR_NONE;
-	/* Who stood still does not know who came since, and would put his root head over a newer one. */
-	bool was_claimed = u->has_claimed_root;
-	if (!catalog_is_atomic(u->store->catalog) && (!root_is_told(u) || root_is_behind(u))) {
-		TRY(user_read_heads(op, u));
-		if (root_is_behind(u) || was_claimed != u->has_claimed_root)
-			TRY(tree_refresh(op, u));
-	}
 	struct batch *b = batch_new(u);
 	enum err first = ERR_NONE;
 	LIST_FOR_EACH(m, next, &u->mailboxes, struct mailbox, link)
@@ -189,13 +109,37 @@ static enum err close_cleanly(struct op *op, struct user *u)
 		enum err e = mailbox_close_cleanly(op, m, b);
 		first = first == ERR_NONE ? e : first;
 	}
-	root_close(b, u);
+	root_close(b, u, made);
 	if (b->count == 0) {
 		batch_free(b);
 		return first;
 	}
 	enum err e = user_write(op, u, b);
 	return first == ERR_NONE ? e : first;
+}
+
+/* WAITS. */
+static enum err close_cleanly(struct op *op, struct user *u)
+{
+	struct root_made made;
+	enum err e = user_settle(op, u);
+	if (e != ERR_NONE || u->is_deleted)
+		return e;
+	root_made_init(&made);
+	root_prepare_close(op, u, &made);
+	e = look_before_closing(op, u);
+	if (e == ERR_NONE && made.is_object && !root_made_is_of(&made, &u->tree)) {
+		/* Others changed names meanwhile: once more. */
+		root_made_drop(op, u, &made);
+		root_prepare_close(op, u, &made);
+		e = look_before_closing(op, u);
+	}
+	if (e == ERR_NONE)
+		e = write_closed(op, u, &made);
+	if (!made.is_taken)
+		root_made_drop(op, u, &made);
+	root_made_done(&made);
+	return e;
 }
 
 /* WAITS. At the end of the process nobody comes later to write it: a catalog that was away comes back
@@ -294,7 +238,7 @@ static enum err open_first(struct op *op, struct user *u)
 	if (e == ERR_NONE)
 		e = user_lock_dir(op, u->dir, &u->lock_fd);
 	if (e == ERR_NONE)
-		e = read_root(op, u);
+		e = user_read_root(op, u);
 	if (e == ERR_NONE) {
 		u->state = OPEN;
 		metacache_user_opened(u);

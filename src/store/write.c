@@ -70,6 +70,8 @@ static void publish_head(struct user *u, const struct catalog_change *change)
 		publish_base(u, change, number);
 	else if (change->kind == CATALOG_DELETE_HEAD)
 		return;
+	else if (str_eq(change->key, HEAD_ROOT_KEY))
+		u->root_object = root_object_of(change->value);
 	else if (str_eq(change->key, HEAD_BUCKET) &&
 		 head_bucket_decode(change->value, &number) == ERR_NONE)
 		publish_bucket(u, change->mailbox, number);

@@ -18,6 +18,7 @@ FORMS = ("roles",)
 STORAGES = ("s3-cql",)
 TIMEOUT_S = 900
 MAILS = 20
+MANY_NAMES = 2_500  # of which GUIDs alone have 40 kB
 LARGE = 50_000 if os.environ.get("POMBAL_TEST_LONG") else 3_000
 
 
@@ -104,6 +105,21 @@ def test_cold_login_after_changes_of_names(make):
     names, s3, cql = counted(b, lambda: list_names(b, user))
     assert {"more-0", "more-1", "more-2"} <= set(names), names
     assert cql == {"EXECUTE SELECT user_heads": 1} and not s3, (s3, cql)
+    end(a, b)
+
+
+def test_cold_login_with_thousands_of_names(make):
+    """They are an object, which the heads name: one GET, and the journal of names is not read."""
+    a, b, user, _ = start(make)
+    wake(b)
+    with log_in(a.instance, user, timeout=600) as client:
+        for first in range(0, MANY_NAMES, 100):
+            tags = [client.start(f"CREATE many/{number}") for number in range(first, first + 100)]
+            assert all(client.read_reply(tag).status == "OK" for tag in tags)
+    time.sleep(CLOSED_S)
+    names, s3, cql = counted(b, lambda: list_names(b, user))
+    assert {f"many/{number}" for number in range(MANY_NAMES)} <= set(names), len(names)
+    assert cql == {"EXECUTE SELECT user_heads": 1} and s3 == {"GET idx": 1}, (s3, cql)
     end(a, b)
 
 

@@ -45,6 +45,7 @@ enum base_type {
 	BASE_FLOORS = 13,    /* as SNAPSHOT_FLOORS */
 	BASE_BATCHES = 14,   /* as SNAPSHOT_BATCHES */
 	BASE_NAME = 11,      /* of the mailbox, when the base was made: for recovery */
+	BASE_TREE = 15,      /* of the zero scope: a root head's lists as a frame; no base has it */
 };
 struct base_section {
 	enum base_type type;

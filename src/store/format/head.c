@@ -134,12 +134,21 @@ enum err head_generation_decode(struct str value, struct head_generation *out)
 
 void head_root_encode(struct buf *out, const struct head_root *head)
 {
-	buf_put_byte(out, HEAD_VERSION);
+	buf_put_byte(out, head->form == HEAD_ROOT_PLAIN ? HEAD_VERSION : HEAD_ROOT_FORM);
 	number_put_varint(out, head->generation);
 	number_put_varint(out, head->last_uid_validity);
 	put_bytes(out, head->cover.bytes, CATALOG_NAME_BYTES);
 	number_put_varint(out, head->mailbox_count);
 	number_put_varint(out, head->subscription_count);
+	if (head->form == HEAD_ROOT_PLAIN)
+		return;
+	buf_put_byte(out, (uint8_t)head->form);
+	number_put_varint(out, head->plain_bytes);
+	if (head->form == HEAD_ROOT_PACKED)
+		return;
+	put_bytes(out, head->object.bytes, ROW_ID_BYTES);
+	number_put_varint(out, head->bytes);
+	number_put_varint(out, head->hash);
 }
 
 void head_root_encode_mailbox(struct buf *out, const struct head_mailbox *m)
@@ -190,29 +199,63 @@ bool head_root_next_subscription(struct str *rest, struct head_subscription *out
 	return true;
 }
 
+enum err head_root_take_lists(struct head_root *head, struct str lists)
+{
+	struct str rest = lists;
+	struct head_mailbox m;
+	for (size_t i = 0; i < head->mailbox_count; i++)
+		if (!head_root_next_mailbox(&rest, &m))
+			return ERR_CORRUPT;
+	struct head_subscription s;
+	for (size_t i = 0; i < head->subscription_count; i++)
+		if (!head_root_next_subscription(&rest, &s))
+			return ERR_CORRUPT;
+	if (rest.n > 0)
+		return ERR_CORRUPT;
+	head->rest = lists;
+	return ERR_NONE;
+}
+
+/* Of the second version: where the lists are. */
+static enum err cut_form(struct str *rest, struct head_root *h)
+{
+	static const struct row_id none;
+	uint8_t form;
+	if (!cut_u8(rest, &form) || form == HEAD_ROOT_PLAIN)
+		return ERR_CORRUPT;
+	if (form > HEAD_ROOT_OBJECT)
+		return ERR_UNSUPPORTED;
+	h->form = form;
+	if (!number_cut_varint(rest, &h->plain_bytes))
+		return ERR_CORRUPT;
+	if (form == HEAD_ROOT_PACKED)
+		return ERR_NONE;
+	bool is_whole = cut_bytes(rest, h->object.bytes, ROW_ID_BYTES) &&
+			number_cut_varint(rest, &h->bytes) && number_cut_varint(rest, &h->hash);
+	if (!is_whole || rest->n > 0 || memcmp(&h->object, &none, sizeof(none)) == 0)
+		return ERR_CORRUPT;
+	return ERR_NONE;
+}
+
 enum err head_root_decode(struct str value, struct head_root *out)
 {
 	struct head_root h = { 0 };
 	struct str rest = value;
 	uint64_t mailboxes, subscriptions;
-	TRY(check_version(&rest));
+	uint8_t version;
+	TRY(cut_version(&rest, HEAD_ROOT_FORM, &version));
 	if (!number_cut_varint(&rest, &h.generation) || !cut_u32(&rest, &h.last_uid_validity) ||
 		!cut_bytes(&rest, h.cover.bytes, CATALOG_NAME_BYTES) ||
 		!number_cut_varint(&rest, &mailboxes) || !number_cut_varint(&rest, &subscriptions))
 		return ERR_CORRUPT;
-	h.rest = rest;
-	struct head_mailbox m;
-	for (uint64_t i = 0; i < mailboxes; i++)
-		if (!head_root_next_mailbox(&rest, &m))
-			return ERR_CORRUPT;
-	struct head_subscription s;
-	for (uint64_t i = 0; i < subscriptions; i++)
-		if (!head_root_next_subscription(&rest, &s))
-			return ERR_CORRUPT;
-	if (rest.n > 0)
-		return ERR_CORRUPT;
 	h.mailbox_count = (size_t)mailboxes;
 	h.subscription_count = (size_t)subscriptions;
+	if (version == HEAD_ROOT_FORM) {
+		TRY(cut_form(&rest, &h));
+		h.rest = rest;
+	} else {
+		TRY(head_root_take_lists(&h, rest));
+	}
 	*out = h;
 	return ERR_NONE;
 }

@@ -6,7 +6,8 @@
  *               stands while somebody may be changing the tree.
  * bucket head   key "bucket", scope mailbox: the bucket that appends go to.
  * root head     key "root", scope zero: a snapshot of the tree, with the cover after which tree ops
- *               count. It exists from the moment the user exists.
+ *               count. It exists from the moment the user exists. Its lists stand in it as they are, or
+ *               compressed, or in an object that it names.
  * generation    key "generation", scope zero: of a name whose user was deleted, for ever; what the next
  *               user of that name must not repeat. */
 #pragma once
@@ -17,6 +18,7 @@
 
 #define HEAD_VERSION    1
 #define HEAD_LATE       2 /* version of a writer head with late_ms */
+#define HEAD_ROOT_FORM  2 /* version of a root head that says where its lists are */
 #define HEAD_ROOT_KEY   STR("root")
 #define HEAD_BUCKET     STR("bucket")
 #define HEAD_GENERATION STR("generation")
@@ -73,17 +75,27 @@ struct head_subscription {
 	uint64_t stamp;
 	bool is_on;
 };
+/* Where the lists are: as they are, as a frame (objects/frame.h), or as such a frame in an object. */
+enum head_root_form { HEAD_ROOT_PLAIN = 0, HEAD_ROOT_PACKED = 1, HEAD_ROOT_OBJECT = 2 };
+#define HEAD_ROOT_BYTES_MAX ((size_t)64 << 20) /* of the lists, unpacked */
 struct head_root {
 	uint64_t generation; /* of the user */
 	uint32_t last_uid_validity;
 	struct catalog_name cover;
 	size_t mailbox_count, subscription_count;
-	struct str rest; /* head_root_next_*(): first all mailboxes, then all subscriptions */
+	enum head_root_form form;
+	uint64_t plain_bytes; /* of the lists; not of the plain form */
+	struct row_id object; /* all zero: there is none */
+	uint64_t bytes, hash; /* of the object's file: hash_stable() */
+	struct str
+		rest; /* head_root_next_*(): first all mailboxes, then all subscriptions; or the frame */
 };
-/* The caller then appends mailbox_count and subscription_count entries. */
+/* The caller then appends mailbox_count and subscription_count entries, or the frame. */
 void head_root_encode(struct buf *out, const struct head_root *head);
 void head_root_encode_mailbox(struct buf *out, const struct head_mailbox *m);
 void head_root_encode_subscription(struct buf *out, const struct head_subscription *s);
 enum err head_root_decode(struct str value, struct head_root *out);
+/* The lists of a head of another form, unpacked: they are checked, and head_root_next_*() go over them. */
+enum err head_root_take_lists(struct head_root *head, struct str lists);
 bool head_root_next_mailbox(struct str *rest, struct head_mailbox *out);
 bool head_root_next_subscription(struct str *rest, struct head_subscription *out);

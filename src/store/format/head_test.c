@@ -106,6 +106,32 @@ static void the_root_lists_mailboxes_and_subscriptions(void **state)
 		assert_err(head_root_decode((struct str){ b.p, n }, &got), ERR_CORRUPT);
 }
 
+static void a_root_may_name_an_object(void **state)
+{
+	(void)state;
+	struct head_root got, root = { .generation = 1,
+		.last_uid_validity = 9,
+		.mailbox_count = 20000,
+		.subscription_count = 3,
+		.form = HEAD_ROOT_OBJECT,
+		.plain_bytes = 1000000,
+		.object = { { 1, 2, 3 } },
+		.bytes = 400000,
+		.hash = UINT64_MAX - 1 };
+	AUTO_BUF(b, 0);
+	head_root_encode(&b, &root);
+	assert_int_equal(b.p[0], HEAD_ROOT_FORM);
+	assert_ok(head_root_decode(buf_str(&b), &got));
+	assert_int_equal(got.mailbox_count, 20000);
+	assert_memory_equal(&got.object, &root.object, sizeof(root.object));
+	assert_true(got.bytes == root.bytes && got.hash == root.hash);
+	for (size_t n = 0; n < b.n; n++)
+		assert_err(head_root_decode((struct str){ b.p, n }, &got), ERR_CORRUPT);
+	buf_put_byte(&b, 0);
+	assert_err(head_root_decode(buf_str(&b), &got), ERR_CORRUPT);
+	assert_err(head_root_take_lists(&root, STR("x")), ERR_CORRUPT);
+}
+
 static void a_bucket_head_is_a_number(void **state)
 {
 	(void)state;
@@ -124,6 +150,7 @@ int main(void)
 		cmocka_unit_test(a_writer_head_says_how_long_rows_may_be_late),
 		cmocka_unit_test(the_key_names_the_writer),
 		cmocka_unit_test(the_root_lists_mailboxes_and_subscriptions),
+		cmocka_unit_test(a_root_may_name_an_object),
 		cmocka_unit_test(a_bucket_head_is_a_number),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

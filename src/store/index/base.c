@@ -248,6 +248,7 @@ enum err index_take_section(struct index *x, const struct base_section *s)
 	case BASE_SEGMENTS:
 	case BASE_SUMMARIES:
 	case BASE_TEXTS:
+	case BASE_TREE:
 	case BASE_NAME:
 		break; /* not of the index, or taken as records */
 	}
