@@ -119,11 +119,13 @@ bool base_is_needed(const struct mailbox *m)
 {
 	const struct user_base *b = user_base_of(m->user, m->guid);
 	uint32_t bucket;
+	/* Modseqs of several hosts do not say which of them has seen what. */
+	bool is_shared = !catalog_is_atomic(m->user->store->catalog);
 	if (!b)
 		return false;
 	return name_is_none(index_cover(m->index)) ||
 	       name_cmp(tail_begin(m, &bucket), user_dropped(m->user, m->guid)) < 0 ||
-	       (b->head.has_own_flags && index_modseq(m->index) < b->head.modseq);
+	       (b->head.has_own_flags && (is_shared || index_modseq(m->index) < b->head.modseq));
 }
 
 uint32_t base_tail_bucket(const struct mailbox *m, struct catalog_name after)

@@ -157,24 +157,41 @@ PAIR_TEST(both_make_bases_for_days)
 
 /* ---- flags that only bases have ---- */
 
+static void set_flag(struct world *w, struct mailbox *m, unsigned flag)
+{
+	struct view *v = world_view(w, m);
+	world_flags(w, v, 1, 1, FLAGS_ADD, flag);
+	view_close(v);
+}
+
 static void flag_at_b(struct pair *p, struct mailbox *b)
 {
-	struct view *v = world_view(p->b, b);
-	world_flags(p->b, v, 1, 1, FLAGS_ADD, MAIL_FLAGGED);
-	view_close(v);
+	set_flag(p->b, b, MAIL_FLAGGED);
 	assert_ok(mailbox_upload_base(&p->b->op, b, BASE_FLUSH));
 }
 
-static struct mailbox *beside_b(struct pair *p, struct mailbox **b)
+static struct mailbox *without_journal(struct pair *p)
 {
 	world_stop(p->a);
 	p->a->settings.flags_journal = p->b->settings.flags_journal = STORE_FLAGS_OFF;
 	world_open_store(p->a);
 	struct mailbox *a = world_box(p->a, "INBOX");
 	world_append(p->a, a, "a1");
+	return a;
+}
+
+static struct mailbox *then_b(struct pair *p)
+{
 	world_open_store(p->b);
-	*b = world_box(p->b, "INBOX");
-	world_append(p->b, *b, "b1");
+	struct mailbox *b = world_box(p->b, "INBOX");
+	world_append(p->b, b, "b1");
+	return b;
+}
+
+static struct mailbox *beside_b(struct pair *p, struct mailbox **b)
+{
+	struct mailbox *a = without_journal(p);
+	*b = then_b(p);
 	return a;
 }
 
@@ -210,6 +227,93 @@ static void who_takes_over_opens_anew_for_them_in(struct pair *p)
 }
 PAIR_TEST(who_takes_over_opens_anew_for_them)
 
+/* Modseqs do not say it: who has told greater ones than the base has may lack its flags all the same. */
+static void local_files_do_not_stand_for_them_in(struct pair *p)
+{
+	struct mailbox *b, *a = beside_b(p, &b);
+	assert_ok(task_sleep(&p->b->op, 2 * HOUR_US));
+	flag_at_b(p, b);
+	uint64_t modseq = index_modseq(b->index);
+	assert_ok(task_sleep(&p->a->op, US_PER_SEC));
+	set_flag(p->a, a, MAIL_SEEN);
+	assert_true(index_modseq(a->index) > modseq);
+	assert_false(index_hot(a->index, 0)->flags & MAIL_FLAGGED);
+	mailbox_unref(a);
+	mailbox_unref(b);
+	world_crash(p->b);
+	world_reopen(p->a, WORLD_CRASH);
+	a = world_box(p->a, "INBOX");
+	assert_true(index_hot(a->index, 0)->flags & MAIL_FLAGGED);
+	assert_ok(mailbox_verify(&p->a->op, a));
+	mailbox_unref(a);
+}
+PAIR_TEST(local_files_do_not_stand_for_them)
+
+/* A base without them would come before the one that has them. */
+static void no_base_is_made_without_them_in(struct pair *p)
+{
+	struct mailbox *b, *a = beside_b(p, &b);
+	assert_ok(task_sleep(&p->b->op, 2 * HOUR_US));
+	flag_at_b(p, b);
+	assert_ok(mailbox_refresh(&p->a->op, a));
+	assert_err(mailbox_verify(&p->a->op, a), ERR_CONFLICT); /* he knows what he lacks */
+	assert_err(mailbox_upload_base(&p->a->op, a, BASE_FLUSH), ERR_UNAVAILABLE);
+	assert_true(a->is_removed);
+	mailbox_unref(a);
+	a = world_box(p->a, "INBOX");
+	assert_int_equal(index_hot(a->index, 0)->flags, MAIL_FLAGGED);
+	assert_ok(mailbox_verify(&p->a->op, a));
+	mailbox_unref(a);
+	mailbox_unref(b);
+}
+PAIR_TEST(no_base_is_made_without_them)
+
+/* Those of who opens anew: his log is of a writer who was ended. */
+static void own_ones_are_written_before_it_is_opened_anew_in(struct pair *p)
+{
+	p->a->settings.refresh_us = 48 * HOUR_US; /* he does not know yet */
+	struct mailbox *b, *a = without_journal(p);
+	set_flag(p->a, a, MAIL_SEEN);
+	b = then_b(p);
+	assert_ok(task_sleep(&p->b->op, 2 * HOUR_US));
+	flag_at_b(p, b);
+	assert_int_equal(a->pending_mails, 1);
+	assert_err(mailbox_upload_base(&p->a->op, a, BASE_FLUSH), ERR_UNAVAILABLE);
+	assert_true(a->is_removed);
+	mailbox_unref(a);
+	a = world_box(p->a, "INBOX");
+	assert_int_equal(index_hot(a->index, 0)->flags, MAIL_SEEN | MAIL_FLAGGED);
+	mailbox_unref(a);
+	mailbox_unref(b);
+}
+PAIR_TEST(own_ones_are_written_before_it_is_opened_anew)
+
+/* Whose head was ended leaves none that counts them; and of what others have passed they are told by rows. */
+static void who_was_ended_writes_rows_in(struct pair *p)
+{
+	struct mailbox *b, *a = without_journal(p);
+	set_flag(p->a, a, MAIL_SEEN);
+	b = then_b(p);
+	mailbox_unref(b);
+	world_stop(p->b);
+	assert_ok(task_sleep(&p->a->op, 2 * HOUR_US));
+	assert_int_equal(a->pending_mails, 1);
+	assert_ok(mailbox_upload_base(&p->a->op, a, BASE_FLUSH));
+	assert_int_equal(a->pending_mails, 0);
+	mailbox_unref(a);
+	world_stop(p->a);
+	world_open_store(p->b);
+	b = world_box(p->b, "INBOX");
+	assert_int_equal(index_hot(b->index, 0)->flags, MAIL_SEEN);
+	struct mailbox_status status;
+	mailbox_unref(b);
+	world_reopen(p->b, WORLD_STOP);
+	assert_ok(mailbox_status(&p->b->op, p->b->user, STR("INBOX"), &status));
+	assert_int_equal(status.unseen, 1);
+	world_open_store(p->a);
+}
+PAIR_TEST(who_was_ended_writes_rows)
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -218,6 +322,10 @@ int main(void)
 		cmocka_unit_test(both_make_bases_for_days),
 		cmocka_unit_test(flags_are_rows_while_others_may_live),
 		cmocka_unit_test(who_takes_over_opens_anew_for_them),
+		cmocka_unit_test(local_files_do_not_stand_for_them),
+		cmocka_unit_test(no_base_is_made_without_them),
+		cmocka_unit_test(own_ones_are_written_before_it_is_opened_anew),
+		cmocka_unit_test(who_was_ended_writes_rows),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -221,6 +221,21 @@ static void put_heads(struct batch *b, struct mailbox *m, struct head_base *head
 	}
 }
 
+/* WAITS. Flags that the base has need no rows, if nobody came meanwhile who has not read it: his open head was there
+ * before he looked for bases, and our base before we look for heads. */
+static void drop_flags(struct op *op, struct mailbox *m, const struct base_cut *cut)
+{
+	if (cut->flags.bytes == 0 || !flags_wait_for_base(m))
+		return;
+	if (!catalog_is_atomic(m->user->store->catalog) &&
+		user_read_heads(op, m->user) != ERR_NONE) {
+		op_forgive(op); /* they stay pending, and go with the next */
+		return;
+	}
+	if (flags_wait_for_base(m))
+		flags_drop_pending(m, &cut->flags);
+}
+
 /* WAITS. */
 static enum err write_head(
 	struct op *op, struct mailbox *m, const struct base_cut *cut, const struct row_id *manifest)
@@ -235,8 +250,8 @@ static enum err write_head(
 		if (old->segments[i].is_retired)
 			put_garbage(b, m, &old->segments[i].id);
 	enum err e = user_write(op, m->user, b);
-	if (e == ERR_NONE && flags_wait_for_base(m))
-		flags_drop_pending(m, &cut->flags);
+	if (e == ERR_NONE)
+		drop_flags(op, m, cut);
 	mailbox_write_end(m);
 	return e;
 }
@@ -278,6 +293,7 @@ static enum err look_and_cut(struct op *op, struct mailbox *m, struct base_cut *
 {
 	if (!catalog_is_atomic(m->user->store->catalog)) {
 		TRY(user_read_heads(op, m->user));
+		TRY(mailbox_check_flags(op, m));
 		TRY(mailbox_merge(op, m, false));
 	}
 	TRY(base_know_parts(op, m));
@@ -304,6 +320,9 @@ static enum err upload(
 	retire(&m->base.parts, parts);
 	TRY(put_manifest(op, m, cut, parts, &manifest));
 	TRY(write_head(op, m, cut, &manifest.id));
+	if (cut->flags.bytes > 0 && !flags_wait_for_base(m) &&
+		flags_journal_flush(op, m) != ERR_NONE)
+		op_forgive(op); /* they stay pending */
 	parts->manifest = manifest.id;
 	m->base.tail_rows -= MIN(cut->tail_rows, m->base.tail_rows);
 	m->base.tail_bytes -= MIN(cut->tail_bytes, m->base.tail_bytes);
@@ -356,7 +375,7 @@ enum err mailbox_upload_base(struct op *op, struct mailbox *m, enum base_reason 
 		base_parts_done(&s->parts);
 		s->parts = parts;
 		s->exists = s->has_parts = true;
-		s->cover = cut.meta.cover;
+		s->cover = m->base_cover = cut.meta.cover;
 		s->made_wall_us = cut.meta.made_wall_us;
 	} else {
 		base_parts_done(&parts);

@@ -252,7 +252,7 @@ static void journal_rows(struct batch *b, struct mailbox *m)
 	}
 }
 
-static enum err flush_locked(struct op *op, struct mailbox *m)
+enum err flags_flush_locked(struct op *op, struct mailbox *m)
 {
 	if (m->pending.n == 0)
 		return ERR_NONE;
@@ -280,7 +280,7 @@ static enum err flush_locked(struct op *op, struct mailbox *m)
 		m->pending_records += records;
 		m->pending_since_us = since_us;
 	} else {
-		m->has_adopted = false;
+		m->has_adopted = m->pending_are_rows = false;
 		buf_done(&groups);
 	}
 	return e;
@@ -288,8 +288,9 @@ static enum err flush_locked(struct op *op, struct mailbox *m)
 
 bool flags_wait_for_base(const struct mailbox *m)
 {
+	/* Who was ended has no head that says how many are unseen now: a row brings one. */
 	return m->user->store->settings.flags_journal == STORE_FLAGS_OFF && m->pending.n > 0 &&
-	       m->late_ms < now_wall_us() / US_PER_MS &&
+	       m->is_claimed && !m->pending_are_rows && m->late_ms < now_wall_us() / US_PER_MS &&
 	       !user_has_others(m->user, m->guid); /* they see rows, not our base */
 }
 
@@ -324,7 +325,7 @@ enum err flags_journal_flush(struct op *op, struct mailbox *m)
 	}
 	TRY(e);
 	/* The log counts what is journalled from its beginning, and what comes before is settled. */
-	e = flush_locked(op, m);
+	e = flags_flush_locked(op, m);
 	mailbox_write_end(m);
 	return e;
 }
@@ -400,7 +401,7 @@ enum err flags_adopt_pending(struct op *op, struct mailbox *m)
 	}
 	buf_done(&m->local.pending_values);
 	m->has_adopted = m->pending.n > 0;
-	return m->pending.n > 0 ? flush_locked(op, m) : ERR_NONE;
+	return m->pending.n > 0 ? flags_flush_locked(op, m) : ERR_NONE;
 }
 
 /* ---- STORE ---- */

@@ -108,6 +108,51 @@ static void heads_read_meanwhile_say_whether_it_is_claimed_in(struct pair *p)
 }
 PAIR_TEST(heads_read_meanwhile_say_whether_it_is_claimed)
 
+/* `b` closes without knowing that `c` expunged a mail, and `a` ends with the numbers that `b` had: the files of `b`
+ * are not those of the head that is there. */
+static void the_same_numbers_are_not_the_same_mails_in(struct pair *p)
+{
+	p->a->settings.refresh_us = p->b->settings.refresh_us = 48 * 60 * 60 * US_PER_SEC;
+	world_reopen(p->a, WORLD_STOP);
+	struct world *c = world_beside(p->a, "host-c");
+	struct mailbox *a = world_box(p->a, "INBOX");
+	(void)world_append(p->a, a, "a1");
+	(void)world_append(p->a, a, "a2");
+	world_open_store(c);
+	struct mailbox *of_c = world_box(c, "INBOX");
+	struct view *v = world_view(c, of_c);
+	world_open_store(p->b);
+	struct mailbox *b = world_box(p->b, "INBOX");
+	(void)world_append(p->b, b, "b1");
+	world_flags(c, v, 1, 1, FLAGS_ADD, MAIL_DELETED);
+	assert_ok(view_expunge(&c->op, v, NULL));
+	view_close(v);
+	mailbox_unref(of_c);
+	world_stop(c);
+	(void)world_append(p->b, b, "b2");
+	struct catalog_guid guid = b->guid;
+	uint32_t next_uid = index_next_uid(b->index);
+	uint64_t modseq = index_modseq(b->index);
+	mailbox_unref(b);
+	world_stop(p->b);
+	refresh(p->a, a);
+	assert_ok(task_sleep(&p->a->op, LATE_US(p->a->store) + US_PER_SEC));
+	refresh(p->a, a); /* nothing is late any more */
+	mailbox_unref(a);
+	world_stop(p->a);
+	world_open_store(p->b);
+	struct handover h = user_handover(p->b->user, guid);
+	assert_true(h.has_closed && h.late_ms == 0);
+	assert_true(h.closed.next_uid == next_uid && h.closed.modseq == modseq);
+	b = world_box(p->b, "INBOX");
+	assert_int_equal(index_counters(b->index).messages, 3);
+	assert_ok(mailbox_verify(&p->b->op, b));
+	mailbox_unref(b);
+	world_end_beside(c);
+	world_open_store(p->a);
+}
+PAIR_TEST(the_same_numbers_are_not_the_same_mails)
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -115,6 +160,7 @@ int main(void)
 		cmocka_unit_test(who_went_above_is_not_ended),
 		cmocka_unit_test(a_claim_is_made_anew_by_each_try),
 		cmocka_unit_test(heads_read_meanwhile_say_whether_it_is_claimed),
+		cmocka_unit_test(the_same_numbers_are_not_the_same_mails),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Changes of flags and expunges that came behind what an earlier owner had seen: he told his sessions greater
- * modseqs without knowing of them, and hosts whose tails begin later never read them. Whoever finds such a
- * row when he opens the mailbox writes what it says again, as a row of his own with fresh modseqs. His floor
- * row comes behind them in the same batch and says that he has seen the old one: it is told once. */
+/* Changes of flags, expunges and voids that came behind what an earlier owner had seen: he told his sessions
+ * greater modseqs without knowing of them, and hosts whose tails begin later never read them. Whoever finds
+ * such a row when he opens the mailbox writes what it says again, as a row of his own with fresh modseqs. His
+ * floor row comes behind them in the same batch and says that he has seen the old one: it is told once.
+ *
+ * A void ends mail that nobody acknowledged, and mostly nobody was told of. If an owner had seen the mail,
+ * merge rows say when it went. */
 #include "store/tail_private.h"
 
 #define GROUPS_BYTES (ROW_BYTES_MAX - 8192) /* leaves room for the keyword table */
 
-static bool is_untold(const struct tail *t, const struct catalog_row *row)
+static bool is_untold(const struct tail *t, struct catalog_name row)
 {
 	const struct index *x = t->mailbox->index;
-	return index_is_late(x, row->name, 0) && !index_is_covered(x, row->name);
+	return index_is_late(x, row, 0) && !index_is_covered(x, row);
 }
 
 /* ---- flags ---- */
@@ -109,14 +112,36 @@ static void tell_expunge(struct telling *w)
 	batch_put_op(w->batch, w->mailbox->guid, w->mailbox->bucket, &value);
 }
 
+/* ---- voids ---- */
+
+static void tell_voids(const struct tail *t, struct telling *w)
+{
+	struct row_mark *marks =
+		ARENA_NEW_ARRAY(t->arena, struct row_mark, MAX(t->voided_count, 1));
+	size_t n = 0;
+	for (size_t i = 0; i < t->voided_count; i++) {
+		const struct voided_mail *v = &t->voided[i];
+		if (!is_untold(t, v->row) || !index_is_covered(w->mailbox->index, v->mark.name))
+			continue;
+		marks[n] = v->mark;
+		if (!w->is_dry)
+			marks[n].modseq = mailbox_next_modseq(w->mailbox, w->modseq);
+		n++;
+	}
+	w->has_any = w->has_any || n > 0;
+	if (!w->is_dry)
+		mailbox_put_merges(w->batch, w->mailbox, marks, n);
+}
+
 /* ---- all ---- */
 
 static bool tell_all(const struct tail *t, struct telling *w)
 {
+	tell_voids(t, w);
 	for (size_t i = 0; i < t->others.count; i++) {
 		const struct catalog_row *row = &t->others.items[i].row;
 		struct row_op_value v;
-		if (!is_untold(t, row) || row_op_decode(row->value, &v) != ERR_NONE)
+		if (!is_untold(t, row->name) || row_op_decode(row->value, &v) != ERR_NONE)
 			continue;
 		w->row = &v;
 		if (v.op == ROW_EXPUNGE)

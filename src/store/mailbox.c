@@ -222,6 +222,20 @@ uint64_t mailbox_next_modseq(struct mailbox *m, uint64_t *last)
 	return *last;
 }
 
+/* Flag changes of an earlier process, in the log, that are taken over only when the mailbox is. */
+static uint64_t before_left(const struct mailbox *m, uint64_t modseq)
+{
+	struct str rest = buf_str(&m->local.pending_values);
+	struct row_op_value v;
+	struct row_flags_group first;
+	uint64_t n;
+	if (number_cut_varint(&rest, &n) &&
+		row_op_decode(str_take(&rest, (size_t)n), &v) == ERR_NONE && v.op == ROW_FLAGS &&
+		row_flags_next(&v.groups, v.keyword_count, &first))
+		return MIN(modseq, first.modseq - 1);
+	return modseq;
+}
+
 /* All that is at or below it is durable: flag changes that were told and wait for the journal are above. */
 static uint64_t durable_modseq(const struct mailbox *m)
 {
@@ -229,7 +243,7 @@ static uint64_t durable_modseq(const struct mailbox *m)
 	size_t count = index_keywords(m->index, &words);
 	struct str rest = buf_str(&m->pending);
 	struct row_flags_group first;
-	uint64_t modseq = index_modseq(m->index);
+	uint64_t modseq = before_left(m, index_modseq(m->index));
 	return row_flags_next(&rest, count, &first) ? MIN(modseq, first.modseq - 1) : modseq;
 }
 
@@ -393,7 +407,8 @@ enum err mailbox_close_cleanly(struct op *op, struct mailbox *m, struct batch *b
 	struct log_record clean = { .type = LOG_CLEAN,
 		.uid = index_next_uid(m->index),
 		.number = index_modseq(m->index),
-		.cover = index_cover(m->index) };
+		.cover = index_cover(m->index),
+		.writer = m->user->writer };
 	bool is_told = is_late_over(m);
 	if (m->is_claimed || mailbox_is_untold(m) || is_told) {
 		put_own_head(b, m, false);
@@ -403,6 +418,7 @@ enum err mailbox_close_cleanly(struct op *op, struct mailbox *m, struct batch *b
 		clean.uid = m->clean_head.next_uid;
 		clean.number = m->clean_head.modseq;
 		clean.cover = m->clean_head.cover;
+		clean.writer = m->clean_writer;
 	}
 	if (m->is_claimed || m->has_clean_head || mailbox_is_untold(m) || is_told) {
 		local_add(m, &clean);

@@ -21,7 +21,9 @@ struct merging {
 	uint32_t told_uid; /* what was told here lies below */
 	uint32_t next_uid; /* the next fresh one */
 	uint64_t told_modseq, modseq;
-	size_t fresh;     /* how many UIDs the marks give */
+	uint64_t
+		passed_modseq; /* flags that change nothing here were told with it: of a mail that is gone */
+	size_t fresh;          /* how many UIDs the marks give */
 	int64_t begin_ms; /* wall time when the rows were read */
 };
 
@@ -71,12 +73,27 @@ static enum err collect_row(struct op *op, const struct catalog_row *row, void *
 	return ERR_NONE;
 }
 
-/* Somebody else's base has flags that no row has (journal `off`). Who takes over must not go on without. */
-static bool has_flags_elsewhere(const struct mailbox *m)
+bool mailbox_lacks_flags(const struct mailbox *m)
 {
 	const struct user_base *b = user_base_of(m->user, m->guid);
 	return b && b->head.has_own_flags && b->writer != m->user->writer &&
 	       name_cmp(b->head.base.cover, m->base_cover) > 0;
+}
+
+/* WAITS. What was told and waits for the journal is written before: the log of a writer who was ended says nothing. */
+static enum err open_anew(struct op *op, struct mailbox *m, const char *why)
+{
+	TRY(flags_flush_locked(op, m));
+	m->state = CLOSING;
+	mailbox_mark_removed(m);
+	return op_fail(op, ERR_UNAVAILABLE, "%s: the mailbox is opened anew", why);
+}
+
+enum err mailbox_check_flags(struct op *op, struct mailbox *m)
+{
+	return mailbox_lacks_flags(m)
+		       ? open_anew(op, m, "another host's base has flags that are not here")
+		       : ERR_NONE;
 }
 
 /* Has somebody dropped op rows that were not looked for in time (a host that was cut off, or slept)? Then
@@ -85,13 +102,9 @@ static enum err check_gap(struct op *op, struct mailbox *m, bool takes_over)
 {
 	struct catalog_name seen = name_at_ms(m->seen_ms - STORE_TAIL_MS);
 	bool is_late = name_cmp(seen, user_dropped(m->user, m->guid)) < 0;
-	if (!is_late && !(takes_over && has_flags_elsewhere(m)))
-		return ERR_NONE;
-	m->state = CLOSING;
-	mailbox_mark_removed(m);
-	return op_fail(op, ERR_UNAVAILABLE, "%s: the mailbox is opened anew",
-		is_late ? "it was not looked at for too long"
-			: "another host's base has flags that are not here");
+	if (is_late)
+		return open_anew(op, m, "it was not looked at for too long");
+	return takes_over ? mailbox_check_flags(op, m) : ERR_NONE;
 }
 
 static enum err collect(struct op *op, struct merging *g, bool takes_over)
@@ -271,6 +284,7 @@ static void fold_all(struct merging *g, const struct kept_rows *ours)
 	}
 	for (size_t i = 0; i < ours->count; i++)
 		mailbox_publish(m, &ours->items[i].row, STR_NONE);
+	m->pending_are_rows = m->pending_are_rows || (g->rows.count > 0 && m->pending.n > 0);
 	index_end_batches(m->index);
 	mailbox_published(m);
 }

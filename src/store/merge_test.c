@@ -271,6 +271,31 @@ PAIR_TEST(a_head_counts_once_its_rows_are_here)
 
 /* ---- flags and expunges ---- */
 
+/* It told them with a modseq that whoever folds all rows goes on above. */
+static void flags_of_a_mail_that_is_gone_in(struct pair *p)
+{
+	struct mailbox *a = ended_by_b(p);
+	struct view *va = world_view(p->a, a);
+	world_open_store(p->b);
+	struct mailbox *b = world_box(p->b, "INBOX");
+	struct view *vb = world_view(p->b, b);
+	world_flags(p->b, vb, 1, 1, FLAGS_ADD, MAIL_DELETED);
+	assert_ok(view_expunge(&p->b->op, vb, NULL));
+	assert_ok(task_sleep(&p->a->op, 5 * 60 * US_PER_SEC));
+	world_flags(p->a, va, 1, 1, FLAGS_ADD, MAIL_FLAGGED);
+	assert_ok(flags_journal_flush(&p->a->op, a));
+	uint64_t told = index_modseq(a->index);
+	assert_true(told > index_modseq(b->index));
+	refresh(p->b, b);
+	assert_ok(mailbox_verify(&p->b->op, b));
+	assert_true(index_modseq(b->index) >= told);
+	view_close(va);
+	view_close(vb);
+	mailbox_unref(a);
+	mailbox_unref(b);
+}
+PAIR_TEST(flags_of_a_mail_that_is_gone)
+
 static void the_last_flag_wins_and_expunge_beats_it_in(struct pair *p)
 {
 	struct mailbox *a = world_box(p->a, "INBOX");
@@ -446,6 +471,7 @@ int main(void)
 		cmocka_unit_test(who_was_ended_tells_when_he_closes),
 		cmocka_unit_test(who_slept_looks_first),
 		cmocka_unit_test(a_head_counts_once_its_rows_are_here),
+		cmocka_unit_test(flags_of_a_mail_that_is_gone),
 		cmocka_unit_test(the_last_flag_wins_and_expunge_beats_it),
 		cmocka_unit_test(rows_of_a_batch_carry_summaries),
 		cmocka_unit_test(a_batch_of_the_lower_one_counts_as_a_whole),

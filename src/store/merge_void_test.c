@@ -156,6 +156,90 @@ static void its_id_also_at_one_who_has_it_from_files_in(struct pair *p)
 }
 PAIR_TEST(its_id_also_at_one_who_has_it_from_files)
 
+/* ---- who opens ---- */
+
+/* The UIDs from 1 to 1000 that are told to be gone since then. */
+static struct str gone_since(struct world *w, struct mailbox *m, uint64_t modseq)
+{
+	struct range_set all, gone;
+	AUTO_BUF(text, 0);
+	struct view *v = world_view(w, m);
+	range_set_init(&all);
+	range_set_init(&gone);
+	range_set_add(&all, 1, 1000);
+	view_vanished(v, modseq, &all, &gone);
+	range_set_print(&gone, &text);
+	range_set_done(&all);
+	range_set_done(&gone);
+	view_close(v);
+	return buf_dup(&w->arena, &text);
+}
+
+static enum err count_merge(struct op *op, const struct catalog_row *row, void *arg)
+{
+	size_t *count = arg;
+	struct row_op_value v;
+	(void)op;
+	*count += row->kind == CATALOG_OP && row_op_decode(row->value, &v) == ERR_NONE &&
+		  v.op == ROW_MERGE;
+	return ERR_NONE;
+}
+
+static size_t merges_of(struct world *w, const struct mailbox *m)
+{
+	size_t count = 0;
+	assert_ok(catalog_read_rows(&w->op, w->catalog, STR("u1@example.test"), m->guid, 0, 9,
+		(struct catalog_name){ { 0 } }, count_merge, &count));
+	return count;
+}
+
+/* `b` told his clients of them and closed; then `a`, who is frozen, voids them. */
+static void who_opens_tells_it_in(struct pair *p, bool by_id)
+{
+	struct mailbox *a = world_box(p->a, "INBOX");
+	assert_int_equal(world_append(p->a, a, "first"), 1);
+	append_many(p->a, a, MANY);
+	(void)world_append(p->a, a, "last");
+	world_open_store(p->b);
+	struct mailbox *b = world_box(p->b, "INBOX");
+	assert_int_equal(index_counters(b->index).messages, MANY + 2);
+	uint64_t told = index_modseq(b->index);
+	mailbox_unref(b);
+	world_stop(p->b);
+	put_void(p->a, a, 1);
+	put_void_of_batch(p->a, a, by_id);
+	mailbox_unref(a);
+	world_crash(p->a);
+	struct world *c = world_beside(p->a, "host-c"), *worlds[] = { p->b, c, p->a, p->b };
+	size_t merges = 0;
+	for (size_t i = 0; i < ARRAY_COUNT(worlds); i++) {
+		world_open_store(worlds[i]);
+		struct mailbox *m = world_box(worlds[i], "INBOX");
+		assert_int_equal(index_counters(m->index).messages, 1);
+		assert_str(gone_since(worlds[i], m, told), STR("1:151"));
+		merges = i == 0 ? merges_of(worlds[i], m) : merges;
+		assert_int_equal(merges_of(worlds[i], m), merges);
+		assert_ok(mailbox_verify(&worlds[i]->op, m));
+		mailbox_unref(m);
+		world_stop(worlds[i]);
+	}
+	assert_int_equal(merges, 1);
+	world_open_store(p->a);
+	world_end_beside(c);
+}
+
+static void who_opens_tells_of_a_void_in(struct pair *p)
+{
+	who_opens_tells_it_in(p, false);
+}
+PAIR_TEST(who_opens_tells_of_a_void)
+
+static void who_opens_tells_of_a_void_by_id_in(struct pair *p)
+{
+	who_opens_tells_it_in(p, true);
+}
+PAIR_TEST(who_opens_tells_of_a_void_by_id)
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -166,6 +250,8 @@ int main(void)
 		cmocka_unit_test(a_void_of_its_id_ends_its_mails),
 		cmocka_unit_test(its_id_also_at_one_who_saw_it_live),
 		cmocka_unit_test(its_id_also_at_one_who_has_it_from_files),
+		cmocka_unit_test(who_opens_tells_of_a_void),
+		cmocka_unit_test(who_opens_tells_of_a_void_by_id),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -26,16 +26,20 @@ struct handover user_handover(const struct user *u, struct catalog_guid guid)
 		if (!h.has_closed || head->modseq >= h.closed.modseq) {
 			h.has_closed = true;
 			h.closed = *head;
+			h.closed_writer = u->heads[i].writer;
 		}
 	}
 	return h;
 }
 
+/* Of two hosts that were there at once one may lack what the other has, and both end with the same numbers: the
+ * head must be the one that was written with these files. */
 static bool local_is_current(const struct mailbox *m, const struct handover *h)
 {
 	const struct local *l = &m->local;
 	return !h->is_open && !h->is_shared && h->has_closed && h->late_ms == 0 && l->has_clean &&
-	       l->clean.uid == h->closed.next_uid && l->clean.number == h->closed.modseq &&
+	       l->clean.writer == h->closed_writer && l->clean.uid == h->closed.next_uid &&
+	       l->clean.number == h->closed.modseq &&
 	       name_cmp(l->clean.cover, h->closed.cover) == 0;
 }
 
@@ -92,13 +96,15 @@ static enum err load_tail(
 {
 	struct tail t = { .mailbox = m, .arena = op->arena };
 	uint64_t floor = 0;
+	if (!is_taking) {
+		TRY(tail_read(op, &t));
+		is_taking = came_late(&t, h);
+	}
 	if (is_taking) {
 		TRY(user_settle(op, m->user));
 		TRY(takeover_begin(op, &t, 0, &floor));
+		TRY(tail_read(op, &t));
 	}
-	TRY(tail_read(op, &t));
-	if (!is_taking && came_late(&t, h))
-		return load_tail(op, m, h, true);
 	index_raise(m->index, h->next_uid, h->modseq);
 	m->bucket_rows = count_bucket(m);
 	m->is_loaded = true;
@@ -141,6 +147,7 @@ enum err mailbox_load(struct op *op, struct mailbox *m)
 	m->bucket = user_bucket_of(m->user, m->guid);
 	m->has_clean_head = h.has_closed && !h.is_open && !h.is_shared;
 	m->clean_head = h.closed;
+	m->clean_writer = h.closed_writer;
 	index_set_recent_uid(m->index, h.recent_uid);
 	bool is_known = h.has_closed || h.is_open;
 	bool is_current = is_known && local_is_current(m, &h);

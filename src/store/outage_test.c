@@ -300,6 +300,49 @@ static void a_void_begins_with_the_claim(struct world *w)
 }
 MEMORY_SCENARIO(a_void_begins_with_the_claim)
 
+/* ---- what an earlier process left ---- */
+
+/* Flags that were told wait in the log of a host that died. It comes back, takes the mailbox over, and dies before
+ * they are in the journal, after any of its writes; then its files are lost. Nobody who was told of the flags
+ * goes on as if they were there. */
+static void take_over_and_die(struct world *w, int64_t writes)
+{
+	struct mailbox *m;
+	assert_ok(store_open(&w->op, &w->settings, w->objects, w->catalog, &w->store));
+	catalog_fault_set(w->catalog,
+		&(struct catalog_fault_plan){
+			.fail_at = writes + 1, .fail_from_there = true, .spares_reads = true });
+	if (user_open(&w->op, w->store, STR("u1@example.test"), &w->user) == ERR_NONE &&
+		mailbox_open(&w->op, w->user, STR("INBOX"), &m) == ERR_NONE)
+		mailbox_unref(m);
+	op_forgive(&w->op);
+	world_crash(w);
+	catalog_fault_set(w->catalog, &up);
+}
+
+static void flags_left_twice_leave_a_hole(struct world *w)
+{
+	for (int64_t writes = 0; writes < 8; writes++) {
+		struct mailbox *m = world_box(w, "INBOX");
+		uint32_t uid = world_append(w, m, "x"), at;
+		struct view *v = world_view(w, m);
+		world_flags(w, v, view_exists(v), view_exists(v), FLAGS_ADD, MAIL_FLAGGED);
+		uint64_t told = index_modseq(m->index);
+		view_close(v);
+		mailbox_unref(m);
+		world_crash(w);
+		take_over_and_die(w, writes);
+		assert_ok(file_remove_tree(&w->op, w->settings.local_dir.p));
+		world_open_store(w);
+		m = world_box(w, "INBOX");
+		assert_true(index_find(m->index, uid, &at));
+		assert_true(index_hot(m->index, at)->flags & MAIL_FLAGGED ||
+			    index_settle_modseq(m->index, told) == 0);
+		mailbox_unref(m);
+	}
+}
+MEMORY_SCENARIO(flags_left_twice_leave_a_hole)
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -311,6 +354,7 @@ int main(void)
 		cmocka_unit_test(a_wrong_clock_writes_nothing),
 		cmocka_unit_test(a_clock_that_is_set_is_noticed_at_once),
 		cmocka_unit_test(test_a_void_begins_with_the_claim),
+		cmocka_unit_test(test_flags_left_twice_leave_a_hole),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

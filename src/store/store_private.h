@@ -224,10 +224,11 @@ struct mailbox {
 	uint32_t floor_uid, limit_uid;  /* from the one, below the other */
 	int64_t seen_ms;                /* wall time when others' rows were looked for */
 	int64_t late_ms;                /* until then rows of those that we ended may come */
-	struct catalog_name base_cover; /* of the newest base when it was opened */
+	struct catalog_name base_cover; /* of the newest base that is known to be in it */
 	bool was_left;                  /* who opened it gave up; others may try */
 	bool has_clean_head;            /* it was opened from this one and not written since */
 	struct head_writer clean_head;
+	uint32_t clean_writer;
 	struct wait_queue changed;
 	struct index *index;
 	struct local local;
@@ -240,6 +241,7 @@ struct mailbox {
 	/* flags.c: groups that wait for their journal row, in bits of the index's keywords */
 	struct buf pending;
 	size_t pending_mails;
+	bool pending_are_rows; /* others wrote meanwhile: a base would tell of them below what was told */
 	int64_t pending_since_us;
 	uint64_t pending_records;
 	bool has_adopted;       /* some were left by an earlier process */
@@ -268,7 +270,8 @@ struct handover {
 	bool may_lose_flags;
 	bool has_closed;
 	struct head_writer closed; /* the newest */
-	uint64_t open_modseq;      /* flag changes up to here are in the journal */
+	uint32_t closed_writer;
+	uint64_t open_modseq; /* flag changes up to here are in the journal */
 	uint32_t next_uid, recent_uid;
 	uint32_t limit_uid; /* others that did not close it give no UIDs from here on */
 	uint64_t modseq;
@@ -307,6 +310,10 @@ enum err mailbox_ensure_uids(struct op *op, struct mailbox *m, size_t count);
 /* WAITS. What others wrote, into a live mailbox; `takes_over`: this process gives the UIDs from now on. The
  * heads were read just now. Hold the write lock. */
 enum err mailbox_merge(struct op *op, struct mailbox *m, bool takes_over);
+/* Somebody else's base has flags that no row has (journal `off`). Who takes over, or makes a base, must not go on
+ * without: then the second ends the mailbox, and it is opened anew. */
+bool mailbox_lacks_flags(const struct mailbox *m);
+enum err mailbox_check_flags(struct op *op, struct mailbox *m);
 /* Adds merge rows. */
 void mailbox_put_merges(
 	struct batch *b, struct mailbox *m, const struct row_mark *marks, size_t count);
@@ -367,6 +374,8 @@ void append_put_commit(
 /* WAITS. Writes pending flag changes as journal rows. Takes the write lock: rows of a mailbox become
  * durable in the order of their names. */
 enum err flags_journal_flush(struct op *op, struct mailbox *m);
+/* The same, under the write lock. */
+enum err flags_flush_locked(struct op *op, struct mailbox *m);
 /* Have these groups waited so long that hosts may have forgotten the stamps that they compete with? */
 bool flags_are_old(struct str groups, size_t keyword_count);
 /* Appends them with new stamps, in their order: they count as of now. `told`: with new modseqs, too, since sessions

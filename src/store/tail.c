@@ -69,6 +69,33 @@ static struct kept_rows find_waiting(struct arena *arena, const struct mailbox *
 	return found;
 }
 
+struct voiding {
+	struct tail *tail;
+	struct catalog_name row;
+};
+
+static void keep_voided(void *arg, const struct row_mark *mark)
+{
+	const struct voiding *v = arg;
+	struct tail *t = v->tail;
+	if (t->voided_count == t->voided_cap) {
+		size_t cap = MAX(2 * t->voided_cap, 16);
+		t->voided = arena_grow(t->arena, t->voided, t->voided_cap * sizeof(*t->voided),
+			cap * sizeof(*t->voided));
+		t->voided_cap = cap;
+	}
+	t->voided[t->voided_count++] = (struct voided_mail){ .row = v->row, .mark = *mark };
+}
+
+/* Before the row is folded: afterwards nobody knows which mails it ended. */
+static void note_void(struct tail *t, const struct catalog_row *row, const struct row_op_value *v)
+{
+	struct voiding voiding = { .tail = t, .row = row->name };
+	if ((v->op == ROW_VOID || v->op == ROW_VOID_BATCH) &&
+		name_writer(row->name) != t->mailbox->user->writer)
+		(void)index_would_change(t->mailbox->index, row->name, v, keep_voided, &voiding);
+}
+
 static void note_row(struct tail *t, const struct catalog_row *row)
 {
 	struct mailbox *m = t->mailbox;
@@ -101,9 +128,11 @@ static enum err fold_tail_row(struct op *op, const struct catalog_row *row, void
 	struct mailbox *m = t->mailbox;
 	if (name_cmp(row->name, t->own) == 0)
 		return ERR_NONE;
-	struct row_op_value commit;
+	struct row_op_value commit = { 0 };
 	AUTO_ARENA(arena, 0);
 	struct kept_rows waiting = find_waiting(&arena, m, row, &commit);
+	if (row->kind == CATALOG_OP)
+		note_void(t, row, &commit);
 	enum err e = index_fold(m->index, row);
 	if (e != ERR_NONE)
 		return op_fail(op, e, "a journal row of the mailbox cannot be folded");
@@ -202,6 +231,7 @@ enum err tail_read(struct op *op, struct tail *t)
 	uint32_t last_bucket = user_bucket_of(u, m->guid) + (t->absent_count > 0 || m->late_ms > 0);
 	do {
 		t->merges = t->others = t->intents = (struct kept_rows){ 0 };
+		t->mark_count = 0;
 		TRY(catalog_read_tail(op, u->store->catalog, u->name, m->guid, bucket, last_bucket,
 			t->after, index_cover(m->index), fold_tail_row, t));
 	} while (tail_begin_again(m, &t->merges, &t->after, &bucket));

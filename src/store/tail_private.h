@@ -18,6 +18,11 @@ struct kept_rows {
 	struct kept_row *items;
 	size_t count, cap;
 };
+/* A mail that counted until a row that voids it was folded. */
+struct voided_mail {
+	struct catalog_name row;
+	struct row_mark mark;
+};
 struct tail {
 	struct mailbox *mailbox;
 	struct arena *arena;
@@ -34,6 +39,8 @@ struct tail {
 	size_t target_count;
 	struct kept_rows others; /* op rows of other writers that change mails */
 	struct kept_rows merges;
+	struct voided_mail *voided; /* by rows of other writers */
+	size_t voided_count, voided_cap;
 };
 
 /* ---- tail.c ---- */

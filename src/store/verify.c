@@ -125,7 +125,9 @@ enum err mailbox_verify(struct op *op, struct mailbox *m)
 		if (e == ERR_NONE)
 			e = mailbox_merge(op, m, false);
 	}
-	if (e == ERR_NONE)
+	if (e == ERR_NONE && mailbox_lacks_flags(m))
+		e = op_fail(op, ERR_CONFLICT, "another host's base has flags that are not here");
+	else if (e == ERR_NONE)
 		e = m->pending.n > 0 ? op_fail(op, ERR_CONFLICT, "flags are changing")
 				     : verify_locked(op, m);
 	mailbox_write_end(m);

@@ -158,6 +158,12 @@ static void come_to_rest(struct lives *l)
 	} while (!is_at_rest(l));
 }
 
+/* Of a mailbox that lacks flags of another host's base. */
+static bool may_open_anew(enum err e)
+{
+	return e == ERR_UNAVAILABLE && sim_world->journal == STORE_FLAGS_OFF;
+}
+
 /* WAITS. Twice: a merge of one is news for the others. */
 static void refresh_all(struct lives *l)
 {
@@ -167,7 +173,13 @@ static void refresh_all(struct lives *l)
 			struct process *p = l->items[i];
 			if (!p)
 				continue;
-			sim_must(&w->op, user_refresh(&w->op, p->user), "refreshing");
+			enum err e = user_refresh(&w->op, p->user);
+			/* A mailbox may have to be opened anew: that is no part of the next. */
+			for (size_t n = 0; n < TREE_NAMES && may_open_anew(e); n++) {
+				op_forgive(&w->op);
+				e = user_refresh(&w->op, p->user);
+			}
+			sim_must(&w->op, e, "refreshing");
 		}
 }
 

@@ -20,6 +20,7 @@ static struct intent *plan(struct session *s, struct mailbox *inbox)
 		in->mails[seq - 1] = (struct intent_mail){ .word = k->word,
 			.source_uid = mail.uid,
 			.flags = k->flags,
+			.open = k->open,
 			.changes = k->changes };
 	}
 	view_close(v);
@@ -74,6 +75,7 @@ static void run(struct session *s, struct intent *in, struct mailbox *inbox, siz
 	struct user *u = s->process->user;
 	intent_run(in);
 	l->tree_is_busy = true;
+	l->tree_after = l->tree;
 	enum err e = tree_rename(&s->op, u, STR("INBOX"), str_from(tree_names[to]));
 	l->tree_is_busy = false;
 	session_trace(s,

@@ -63,7 +63,8 @@ bool is_doubtful(enum err e)
 /* Also who sees it first while it is in doubt. */
 static bool may_be_removed(const struct ledger *l, const char *name)
 {
-	unsigned going = l->tree_is_doubtful ? l->tree.exists & ~l->tree_after.exists : 0;
+	bool may_change = l->tree_is_busy || l->tree_is_doubtful;
+	unsigned going = may_change ? l->tree.exists & ~l->tree_after.exists : 0;
 	for (size_t i = 0; i < TREE_NAMES; i++)
 		if ((going >> i & 1) && strcmp(tree_names[i], name) == 0)
 			return true;
@@ -155,9 +156,33 @@ static struct known_mail *box_add(struct known_box *box, uint32_t uid, uint32_t 
 	}
 	struct known_mail *k = MEM_NEW(struct known_mail);
 	k->word = word;
+	k->made_us = now_us();
 	box->mails[box->count++] = k;
 	box_add_uid(box, k, uid);
 	return k;
+}
+
+void box_is_removed(struct known_box *box)
+{
+	if (!box->is_removed)
+		box->removed_us = now_us();
+	box->is_removed = true;
+}
+
+struct known_mail *box_find_rescued(struct known_box *box, uint32_t uid, uint32_t word)
+{
+	const struct ledger *l = sim_world->ledger;
+	for (size_t i = 0; i < l->box_count && strcmp(box->name, "INBOX") == 0; i++) {
+		const struct known_box *from = l->boxes[i];
+		for (size_t n = 0; from->is_removed && n < from->count; n++)
+			if (from->mails[n]->word == word &&
+				from->mails[n]->made_us > from->removed_us - CLOCKS_APART_US) {
+				struct known_mail *k = box_add(box, uid, word);
+				k->open = ALL_FLAGS;
+				return k;
+			}
+	}
+	return NULL;
 }
 
 void mail_is_gone(struct known_mail *k)
@@ -165,6 +190,11 @@ void mail_is_gone(struct known_mail *k)
 	if (k->state != KNOWN_GONE)
 		k->gone_us = now_us();
 	k->state = KNOWN_GONE;
+}
+
+bool mail_may_be_voided(const struct known_mail *k)
+{
+	return k->is_unsure && (sim_world->is_both || late_came());
 }
 
 struct told *box_told(struct known_box *box, const struct mailbox *m)
@@ -236,13 +266,13 @@ static struct known_mail *intent_make(struct intent *i, struct intent_mail *im, 
 	struct known_mail *from = i->source ? box_find(i->source, im->source_uid) : NULL;
 	im->seen_uid = uid;
 	k->flags = im->flags;
-	k->is_unsure = sim_world->is_both;
+	k->is_unsure = true;
 	if (from && sim_world->is_both)
 		k->open = ALL_FLAGS; /* which flags did the host know that copied it? */
 	else if (from && (from->changes != im->changes || from->storing > 0))
 		k->open = ALL_FLAGS;
 	else if (from)
-		k->open = from->open;
+		k->open = im->open;
 	return k;
 }
 

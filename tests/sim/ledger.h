@@ -21,17 +21,17 @@ struct intent;
 struct known_mail {
 	uint32_t uid, word;       /* the greatest UID it is known by: merges give others (--both) */
 	struct catalog_name name; /* none: not seen yet */
-	int64_t gone_us;          /* since when KNOWN_GONE */
+	int64_t made_us, gone_us; /* when it was told of first; since when KNOWN_GONE */
 	struct {
 		int process;
 		int64_t us;
 	} changed[KNOWN_BITS]; /* the last change of each bit, if two live */
 	enum known_state state;
 	bool may_be_expunged; /* an expunge that runs or is in doubt may have taken it */
-	bool is_unsure;  /* told by a host that lives beside the one that has not acknowledged it */
-	unsigned movers; /* moves of it that run or are in doubt */
-	bool was_moved;  /* as the look that runs has found */
-	bool was_seen;   /* by the look that runs */
+	bool is_unsure;       /* told, and not acknowledged: its void may be on its way */
+	unsigned movers;      /* moves of it that run or are in doubt */
+	bool was_moved;       /* as the look that runs has found */
+	bool was_seen;        /* by the look that runs */
 	unsigned flags, open;
 	unsigned recent; /* acknowledged since the journal was last known to be empty */
 	uint32_t recent_epoch;
@@ -45,6 +45,7 @@ struct known_box {
 	char name[32];
 	uint32_t uid_validity;
 	bool is_removed, is_doubtful, was_seen;
+	int64_t removed_us;
 	struct known_mail **mails; /* owned */
 	size_t count, cap;
 	struct known_slot {
@@ -70,10 +71,13 @@ struct intent {
 	size_t count;
 	struct intent_mail {
 		uint32_t word, source_uid, seen_uid;
-		unsigned flags;
-		uint32_t changes; /* of the source when it began */
+		/* of the source when it began */
+		unsigned flags, open;
+		uint32_t changes;
 	} * mails;
 };
+
+#define CLOCKS_APART_US (5 * US_PER_SEC) /* those of two hosts, and what a removal takes */
 
 /* Names that scripts use, as bits. */
 #define TREE_NAMES 8
@@ -130,10 +134,18 @@ struct told *box_told(struct known_box *box, const struct mailbox *m);
 void ledger_see_numbers(
 	struct known_box *box, struct mailbox *m, uint32_t next_uid, uint64_t modseq);
 /* It is gone for good; other hosts that live learn that when they look next. */
+void box_is_removed(struct known_box *box);
+/* A mail of a mailbox that was removed just after it was saved: by the clocks of two hosts it was saved later, and
+ * is in INBOX now (storage contract §4). NULL: none. */
+struct known_mail *box_find_rescued(struct known_box *box, uint32_t uid, uint32_t word);
 void mail_is_gone(struct known_mail *k);
+/* Its saver gave it up, and only now, when it had been told of, came the row that says so. */
+bool mail_may_be_voided(const struct known_mail *k);
 /* May the process not have looked since? Only where several live. */
 bool is_unseen_yet(const struct mailbox *m, int64_t since_us);
 unsigned mail_flags(const struct mailbox *m, const struct mail *mail);
+/* Without a flags journal: the bits that another process that lives has changed. It alone needs to show them. */
+unsigned unshared_bits(const struct known_mail *k, const struct mailbox *m);
 
 /* Operations that make mails. The caller fills `mails`. */
 struct intent *intent_begin(

@@ -85,6 +85,20 @@ static unsigned unknown_bits(const struct known_mail *k, const struct mailbox *m
 	return bits;
 }
 
+unsigned unshared_bits(const struct known_mail *k, const struct mailbox *m)
+{
+	unsigned bits = 0;
+	int own = process_of(m)->number;
+	if (!sim_world->is_both || sim_world->journal != STORE_FLAGS_OFF)
+		return 0;
+	for (size_t i = 0; i < LIVES_MAX; i++)
+		for (unsigned bit = 0; bit < KNOWN_BITS && sim_world->lives[i]; bit++)
+			if (sim_world->lives[i]->number == k->changed[bit].process &&
+				k->changed[bit].process != own)
+				bits |= 1u << bit;
+	return bits;
+}
+
 static void see_name(
 	struct known_box *box, struct known_mail *k, uint32_t uid, struct catalog_name name)
 {
@@ -124,6 +138,8 @@ struct known_mail *ledger_see(struct known_box *box, struct mailbox *m, const st
 	if (!k)
 		k = intent_find(box, mail->uid, word);
 	if (!k)
+		k = box_find_rescued(box, mail->uid, word);
+	if (!k)
 		sim_fail("%s: UID %" PRIu32 " is w%" PRIu32 ", which nobody put there", box->name,
 			mail->uid, word);
 	see_name(box, k, mail->uid, name);
@@ -143,7 +159,7 @@ void ledger_see_expunged(struct known_box *box, struct mailbox *m, uint32_t uid)
 	if (sim_world->is_both && index_find_name(m->index, uid, k->name, &at) &&
 		index_hot(m->index, at)->uid != uid && !index_is_ghost(index_hot(m->index, at)))
 		return; /* it has another UID now */
-	bool may = k->state != KNOWN_MUST || k->is_unsure ||
+	bool may = k->state != KNOWN_MUST || mail_may_be_voided(k) ||
 		   (box->expunging > 0 && ((k->flags | k->open) & MAIL_DELETED));
 	if (!may)
 		sim_fail("%s: UID %" PRIu32 " (w%" PRIu32

@@ -81,7 +81,7 @@ static void late_do(struct late_work *work)
 		return;
 	op_init(&op, &work->arena, NULL, TIME_NEVER);
 	if (work->count > 0) {
-		w->late_us = now_us();
+		w->late_us = MAX(now_us(), w->looked_us + 1); /* a look takes no time at its end */
 		if (has_names(work))
 			w->late_names_us = now_us();
 		for (size_t i = 0; i < MIN(work->count, 8); i++)
@@ -99,6 +99,8 @@ static void late_do(struct late_work *work)
 void late_run(bool all)
 {
 	struct late_work *work;
+	if (sim_world->is_looking)
+		return;
 	while ((work = LIST_FIRST(&sim_world->late, struct late_work, link)) != NULL &&
 		(all || work->due_us <= now_us())) {
 		late_do(work);
@@ -119,6 +121,11 @@ bool late_may_come(const struct process *p)
 	if (work->count > 0)
 		return true;
 	return sim_world->late_us >= looked_at(p);
+}
+
+bool late_came(void)
+{
+	return sim_world->late_us > sim_world->looked_us;
 }
 
 bool late_names_may_come(const struct process *p)

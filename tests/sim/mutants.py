@@ -102,6 +102,42 @@ MUTANTS = {
         "\t\t\tname_cmp(h->head.cover, u->tree.cover) != 0)\n\t\t\treturn true;",
         "\t\t\tname_cmp(h->head.cover, u->tree.cover) != 0)\n\t\t\treturn false;",
         ("--both",), "were promised"),
+    "merge-told-first": (
+        "UIDs of merge rows are told though the rows are not durable",
+        "\tif (b->count > 0)\n\t\te = user_write(op, m->user, b);\n\telse\n\t\tbatch_free(b);\n"
+        "\t/* In doubt:",
+        "\tif (b->count > 0 && g->fresh == 0)\n\t\te = user_write(op, m->user, b);\n\telse\n\t\tbatch_free(b);\n"
+        "\t/* In doubt:", ("--both",)),
+    "claim-of-yesterday": (
+        "all claims of a process have the stamp of its first: once that was ended, they are none",
+        "\tstore_stamp_changes(b->user->store, b->changes, b->count);\n}\n\n/* Of flags that",
+        "\tstore_stamp_changes(b->user->store, b->changes, b->count);\n"
+        "\tstatic struct { uint32_t writer; int64_t us; } first[4096];\n"
+        "\tsize_t at = b->user->writer % 4096;\n"
+        "\tfor (size_t i = 0; i < b->count; i++) {\n"
+        "\t\tstruct catalog_change *change = &b->changes[i];\n"
+        "\t\tif (change->kind != CATALOG_PUT_HEAD || !head_is_writer_key(change->key, &number) ||\n"
+        "\t\t\tnumber != b->user->writer)\n"
+        "\t\t\tcontinue;\n"
+        "\t\tif (first[at].writer != number) {\n"
+        "\t\t\tfirst[at].writer = number;\n"
+        "\t\t\tfirst[at].us = change->stamp_us;\n"
+        "\t\t}\n"
+        "\t\tchange->stamp_us = first[at].us;\n"
+        "\t}\n}\n\n/* Of flags that", ("--both",)),
+    "claim-not-noticed": (
+        "who was ended goes on with the claim that he had",
+        "\t\tif (!m->is_claimed || has_own_open(u, m->guid))\n",
+        "\t\tif (m)\n", ("--both",)),
+    "base-without-a-look": (
+        "who makes a base says that he looked for what others wrote, and did not",
+        "\t\tTRY(mailbox_merge(op, m, false));\n\t}\n\tTRY(base_know_parts(op, m));\n",
+        "\t\tm->seen_ms = now_wall_us() / US_PER_MS + STORE_TAIL_MS;\n\t}\n\tTRY(base_know_parts(op, m));\n",
+        ("--both",)),
+    "floor-below-limits": (
+        "who takes over goes on above what others gave when they said so, not above what they may give",
+        "h.limit_uid = MAX(h.limit_uid, head->limit_uid);", "h.limit_uid = MAX(h.limit_uid, head->next_uid);",
+        ("--both",), "is given twice|is another mail|was w"),
     "counters-of-before": (
         "a closed head counts deleted mails as none",
         ".counters = { s.messages, s.unseen, s.deleted, s.recent, s.bytes_virtual },",

@@ -203,7 +203,9 @@ struct process *process_start(struct backend *b)
 		.keyword_bytes_max = 50,
 		.mailboxes_max = 1000,
 		.message_bytes_max = 64u << 20,
-		.refresh_us = w->refresh_us };
+		.refresh_us = w->refresh_us,
+		/* Roots in objects, of every third seed. */
+		.root_inline_bytes = w->settings.seed % 3 == 0 ? 64 : 0 };
 	p->objects = link_objects_new(&p->link);
 	p->catalog = link_catalog_new(&p->link);
 	sim_must(&w->op, store_open(&w->op, &settings, p->objects, p->catalog, &p->store),

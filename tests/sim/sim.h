@@ -77,6 +77,7 @@ struct world {
 	int64_t refresh_us;
 	enum store_flags_journal journal;
 	struct list late;      /* of struct late_work, by due_us */
+	bool is_looking;       /* nothing else happens: what is late waits */
 	int64_t late_us;       /* when the last of them came */
 	int64_t late_names_us; /* the last change of names */
 	int64_t looked_us;
@@ -165,6 +166,7 @@ void late_free_all(void);
 struct process;
 /* May rows that were never acknowledged still come, or have come without this process having looked? */
 bool late_may_come(const struct process *p);
+bool late_came(void); /* since the last look */
 bool late_names_may_come(const struct process *p);
 
 /* ---- process.c ---- */

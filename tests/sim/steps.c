@@ -176,6 +176,7 @@ static struct intent *plan_transfer(
 		in->mails[i] = (struct intent_mail){ .word = k->word,
 			.source_uid = s->mirror[seq - 1].uid,
 			.flags = k->flags,
+			.open = k->open,
 			.changes = k->changes - (k->storing > 0) };
 	}
 	intent_run(in);
@@ -397,6 +398,7 @@ void tree_step(struct session *s)
 	plan_tree(s, &l->tree, &t);
 	struct known_box *removed = t.kind == TRY_REMOVE ? box_named(tree_names[t.name]) : NULL;
 	l->tree_is_busy = true;
+	l->tree_after = t.after;
 	if (removed)
 		removed->is_doubtful = true;
 	enum err e = run_tree(s, &t);
@@ -421,7 +423,7 @@ void tree_step(struct session *s)
 		return;
 	l->tree = t.after;
 	if (removed)
-		removed->is_removed = true;
+		box_is_removed(removed);
 	if (t.kind == TRY_RENAME) {
 		name_after(t.name, t.to);
 		name_after(t.name + 1, t.to + 1);

@@ -68,6 +68,8 @@ static void put_payload(struct buf *out, const struct log_record *r)
 		number_put_varint(out, r->uid);
 		number_put_varint(out, r->number);
 		put_bytes(out, r->cover.bytes, CATALOG_NAME_BYTES);
+		if (r->writer != 0)
+			number_put_varint(out, r->writer);
 		break;
 	}
 }
@@ -115,7 +117,9 @@ static bool cut_payload(struct str body, struct log_record *r)
 		       cut_u32(&body, &r->length) && body.n == 0;
 	case LOG_CLEAN:
 		return cut_u32(&body, &r->uid) && number_cut_varint(&body, &r->number) &&
-		       cut_bytes(&body, r->cover.bytes, CATALOG_NAME_BYTES) && body.n == 0;
+		       cut_bytes(&body, r->cover.bytes, CATALOG_NAME_BYTES) &&
+		       (body.n == 0 || (cut_u32(&body, &r->writer) && r->writer != 0)) &&
+		       body.n == 0;
 	}
 	return false;
 }

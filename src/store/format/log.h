@@ -34,6 +34,7 @@ struct log_record {
 	uint64_t offset;        /* LOG_SUMMARY */
 	uint32_t length;
 	struct catalog_name cover; /* LOG_CLEAN */
+	uint32_t writer;           /* LOG_CLEAN: of the closed head; 0: not known */
 };
 struct log_header {
 	struct catalog_guid mailbox;

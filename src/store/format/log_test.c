@@ -2,6 +2,8 @@
 #include "store/format/log.h"
 
 #include "base/codec.h"
+#include "base/hash.h"
+#include "base/number.h"
 #include "base/test.h"
 
 #define SERIAL 0xfeed
@@ -16,7 +18,11 @@ static void build(struct buf *out)
 		{ .type = LOG_SUMMARY, .uid = 5, .offset = UINT64_C(1) << 40, .length = 900 },
 		{ .type = LOG_WRITER, .number = 0xfedcba98 },
 		{ .type = LOG_SEEN, .number = UINT64_C(1700000000000) },
-		{ .type = LOG_CLEAN, .uid = 6, .number = 1234567, .cover = { { 7 } } },
+		{ .type = LOG_CLEAN,
+			.uid = 6,
+			.number = 1234567,
+			.cover = { { 7 } },
+			.writer = 0xfedcba98 },
 	};
 	for (size_t i = 0; i < ARRAY_COUNT(records); i++)
 		log_record_encode(out, SERIAL, &records[i]);
@@ -42,8 +48,28 @@ static void records_come_back_in_order(void **state)
 	assert_true(log_record_cut(&rest, SERIAL, &r) && r.type == LOG_SEEN);
 	assert_true(log_record_cut(&rest, SERIAL, &r));
 	assert_true(r.uid == 6 && r.number == 1234567 && r.cover.bytes[0] == 7);
+	assert_int_equal(r.writer, 0xfedcba98);
 	assert_int_equal(rest.n, 0);
 	assert_false(log_record_cut(&rest, SERIAL, &r));
+}
+
+/* A mark of an older program has no writer; that is the only way to say that he is not known. */
+static void a_clean_mark_without_a_writer_has_one_encoding(void **state)
+{
+	(void)state;
+	AUTO_BUF(b, 0);
+	struct log_record r = { .type = LOG_CLEAN, .uid = 6, .number = 7 }, got = { 0 };
+	log_record_encode(&b, SERIAL, &r);
+	struct str rest = buf_str(&b);
+	assert_true(log_record_cut(&rest, SERIAL, &got));
+	assert_true(got.uid == 6 && got.number == 7 && got.writer == 0);
+	AUTO_BUF(zero, 0);
+	buf_put(&zero, buf_str(&b));
+	buf_put_byte(&zero, 0);
+	put_le32(zero.p, get_le32(b.p) + 1);
+	put_le32(zero.p + 4, hash_crc32c(SERIAL, (struct str){ zero.p + 8, zero.n - 8 }));
+	rest = buf_str(&zero);
+	assert_false(log_record_cut(&rest, SERIAL, &got));
 }
 
 /* Wherever it is cut or damaged, what is read is a prefix of what was written. */
@@ -108,6 +134,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(records_come_back_in_order),
+		cmocka_unit_test(a_clean_mark_without_a_writer_has_one_encoding),
 		cmocka_unit_test(a_torn_or_damaged_tail_ends_the_log),
 		cmocka_unit_test(the_header_names_mailbox_boot_and_serial),
 		cmocka_unit_test(a_record_is_golden),

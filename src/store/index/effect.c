@@ -61,6 +61,7 @@ static bool flags_would_change(
 	bool any = false;
 	while (row_flags_next(&groups, v->keyword_count, &g)) {
 		struct row_mark mark;
+		any = any || g.modseq > x->modseq; /* also if its mails are gone here */
 		while (row_mark_next(ROW_FLAGS, &g.marks, &mark)) {
 			uint32_t position;
 			if (!index_find_name(x, mark.uid, mark.name, &position) ||

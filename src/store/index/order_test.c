@@ -351,6 +351,36 @@ static void an_expunge_that_was_told_stays_told(void **state)
 	journal_free(j);
 }
 
+/* Nobody sees a change, but who folds all rows has its modseq. */
+static void flags_of_an_expunged_mail_raise_the_modseq(void **state)
+{
+	(void)state;
+	struct journal *j = journal_new(0);
+	struct index *x = index_new(box);
+	struct row_flags_group g = { .modseq = 7, .stamp = 1, .mask = 1, .value = 1, .count = 1 };
+	struct catalog_row row = { .kind = CATALOG_OP };
+	AUTO_BUF(b, 0);
+	j->limit = 1;
+	add_append(j, some_name(j), 1, (struct row_append){ .uid = 1, .modseq = 1 });
+	struct row_mark mark = { .name = j->rows[0].name, .uid = 1 };
+	assert_ok(index_fold(x, &j->rows[0]));
+	row_expunge_encode(&b, 5, &mark, 1);
+	row.name = later_name(j);
+	row.value = buf_str(&b);
+	assert_ok(index_fold(x, &row));
+	buf_clear(&b);
+	row_flags_encode_head(&b, NULL, 0);
+	row_flags_encode_group(&b, &g, &mark);
+	row.name = later_name(j);
+	row.value = buf_str(&b);
+	assert_true(is_news(x, &row));
+	assert_ok(index_fold(x, &row));
+	assert_int_equal(index_modseq(x), 7);
+	assert_false(is_news(x, &row));
+	index_free(x);
+	journal_free(j);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -360,6 +390,7 @@ int main(void)
 		cmocka_unit_test(who_leaves_out_what_changes_nothing_has_the_same),
 		cmocka_unit_test(what_is_told_of_an_expunged_mail_needs_no_append_row),
 		cmocka_unit_test(an_expunge_that_was_told_stays_told),
+		cmocka_unit_test(flags_of_an_expunged_mail_raise_the_modseq),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
