@@ -314,6 +314,24 @@ static void expunges_wait_until_they_may_be_told(struct world *w)
 	}
 }
 
+/* UIDs have 32 bits (RFC 9051 2.3.1.1): none is given twice, and mails can be taken elsewhere. */
+static void uids_end(struct world *w)
+{
+	struct mailbox *m = world_box(w, "INBOX"), *sent = world_box(w, "Sent");
+	struct range_set one = world_set(1, 1);
+	struct copy_result r;
+	uint32_t uid;
+	world_append(w, m, "x");
+	struct view *v = world_view(w, m);
+	index_raise(m->index, UINT32_MAX - 2, 0);
+	assert_err(world_try_append(w, m, "y", &uid), ERR_LIMIT);
+	assert_ok(view_copy(&w->op, v, &one, sent, false, &r));
+	range_set_done(&one);
+	view_close(v);
+	mailbox_unref(sent);
+	mailbox_unref(m);
+}
+
 static void garbage_is_collected_when_nothing_refers(struct world *w)
 {
 	struct mailbox *m = world_box(w, "INBOX"), *sent = world_box(w, "Sent");
@@ -458,6 +476,7 @@ CLOUD_SCENARIO(async_flags_survive_the_process)
 CLOUD_SCENARIO(async_flags_are_journalled)
 CLOUD_SCENARIO(lost_flags_leave_a_hole)
 CLOUD_SCENARIO(expunges_wait_until_they_may_be_told)
+CLOUD_SCENARIO(uids_end)
 CLOUD_SCENARIO(garbage_is_collected_when_nothing_refers)
 CLOUD_SCENARIO(a_bad_entry_does_not_stop_the_collector)
 CLOUD_SCENARIO(copies_and_moves_keep_what_a_mail_is)
@@ -474,6 +493,7 @@ int main(void)
 		cmocka_unit_test(test_async_flags_are_journalled),
 		cmocka_unit_test(test_lost_flags_leave_a_hole),
 		cmocka_unit_test(test_expunges_wait_until_they_may_be_told),
+		cmocka_unit_test(test_uids_end),
 		cmocka_unit_test(test_garbage_is_collected_when_nothing_refers),
 		cmocka_unit_test(test_a_bad_entry_does_not_stop_the_collector),
 		cmocka_unit_test(test_copies_and_moves_keep_what_a_mail_is),

@@ -106,6 +106,16 @@ static enum err write_floor(struct op *op, struct tail *t, const struct handover
 	return user_write(op, m->user, b);
 }
 
+/* Can so many be given from `above` on, with what a takeover skips? UIDs have 32 bits (RFC 9051 2.3.1.1). */
+static enum err check_uids_left(struct op *op, uint32_t above, size_t count)
+{
+	uint32_t most = STORE_SEEN_UID_MAX - 2 * UIDS_A_FLOOR;
+	if (above <= most && count <= most - above)
+		return ERR_NONE;
+	return op_fail(
+		op, ERR_LIMIT, "the mailbox has no UIDs left: copy its mails into a new one");
+}
+
 enum err takeover_begin(struct op *op, struct tail *t, uint32_t more, uint64_t *out_modseq)
 {
 	struct mailbox *m = t->mailbox;
@@ -114,9 +124,7 @@ enum err takeover_begin(struct op *op, struct tail *t, uint32_t more, uint64_t *
 	for (int i = 0; i < TRIES; i++) {
 		struct handover h = user_handover(u, m->guid);
 		uint32_t above = MAX(h.limit_uid, index_next_uid(m->index));
-		if (more > STORE_SEEN_UID_MAX / 2 ||
-			above > STORE_SEEN_UID_MAX - 2 * UIDS_A_FLOOR - more)
-			return op_fail(op, ERR_LIMIT, "the mailbox has no UIDs left");
+		TRY(check_uids_left(op, above, more));
 		TRY(write_floor(op, t, &h, more, out_modseq));
 		if (catalog_is_atomic(u->store->catalog))
 			return ERR_NONE;
@@ -300,6 +308,7 @@ bool mailbox_is_untold(const struct mailbox *m)
 
 static enum err raise_limit(struct op *op, struct mailbox *m, size_t count)
 {
+	TRY(check_uids_left(op, index_next_uid(m->index), count));
 	struct batch *b = batch_new(m->user);
 	m->is_checked = false;
 	m->limit_uid = index_next_uid(m->index) + MAX((uint32_t)count, UIDS_A_FLOOR);
@@ -314,8 +323,7 @@ static enum err raise_limit(struct op *op, struct mailbox *m, size_t count)
 
 enum err mailbox_ensure_uids(struct op *op, struct mailbox *m, size_t count)
 {
-	if (count > STORE_SEEN_UID_MAX - 2 * UIDS_A_FLOOR - index_next_uid(m->index))
-		return op_fail(op, ERR_LIMIT, "the mailbox has no UIDs left");
+	TRY(check_uids_left(op, index_next_uid(m->index), count));
 	if (catalog_is_atomic(m->user->store->catalog))
 		return ERR_NONE; /* its one writer: the claim goes with the rows */
 	bool has_room =
