@@ -238,6 +238,8 @@ struct intent *intent_begin(
 	i->target = target;
 	i->source = source;
 	i->is_move = is_move;
+	i->process_count = sim_world->process_count;
+	i->began_us = now_us();
 	i->count = count;
 	i->mails = mem_new_array(MAX(count, 1), sizeof(*i->mails));
 	return i;

@@ -68,6 +68,8 @@ struct intent {
 	bool is_move;
 	enum intent_state state;
 	struct known_box *target, *source; /* source NULL: an append; target NULL: not made yet */
+	int process_count;                 /* that had begun when it began */
+	int64_t began_us;
 	size_t count;
 	struct intent_mail {
 		uint32_t word, source_uid, seen_uid;
