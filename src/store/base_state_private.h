@@ -83,6 +83,8 @@ const struct user_base *user_base_of(const struct user *u, struct catalog_guid m
 /* Op rows with names below are gone, whoever dropped them. */
 struct catalog_name user_dropped(const struct user *u, struct catalog_guid mailbox);
 void user_set_base(struct user *u, const struct user_base *base);
+/* Is it in a batch of ours of unknown fate? */
+bool user_may_have_put_base(const struct user *u, const struct user_base *base);
 enum err user_keep_base(struct op *op, struct user *u, const struct catalog_head *head);
 void user_drop_base(struct user *u, struct catalog_guid mailbox, uint32_t writer);
 /* Has somebody else an open head of this mailbox? */

@@ -375,7 +375,7 @@ enum err mailbox_upload_base(struct op *op, struct mailbox *m, enum base_reason 
 		base_parts_done(&s->parts);
 		s->parts = parts;
 		s->exists = s->has_parts = true;
-		s->cover = m->base_cover = cut.meta.cover;
+		s->cover = cut.meta.cover;
 		s->made_wall_us = cut.meta.made_wall_us;
 	} else {
 		base_parts_done(&parts);

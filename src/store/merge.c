@@ -76,8 +76,8 @@ static enum err collect_row(struct op *op, const struct catalog_row *row, void *
 bool mailbox_lacks_flags(const struct mailbox *m)
 {
 	const struct user_base *b = user_base_of(m->user, m->guid);
-	return b && b->head.has_own_flags && b->writer != m->user->writer &&
-	       name_cmp(b->head.base.cover, m->base_cover) > 0;
+	return b && b->head.has_own_flags && name_cmp(b->head.base.cover, m->base_cover) > 0 &&
+	       !user_may_have_put_base(m->user, b);
 }
 
 /* WAITS. What was told and waits for the journal is written before: the log of a writer who was ended says nothing. */

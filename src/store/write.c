@@ -54,11 +54,36 @@ static void publish_bucket(struct user *u, struct catalog_guid mailbox, uint32_t
 static void publish_base(struct user *u, const struct catalog_change *change, uint32_t writer)
 {
 	struct user_base base = { .mailbox = change->mailbox, .writer = writer };
+	struct mailbox *m = user_find_mailbox(u, change->mailbox);
 	u->head_changes++;
-	if (change->kind == CATALOG_DELETE_HEAD)
+	if (change->kind == CATALOG_DELETE_HEAD) {
 		user_drop_base(u, change->mailbox, writer);
-	else if (head_base_decode(change->value, &base.head) == ERR_NONE)
+	} else if (head_base_decode(change->value, &base.head) == ERR_NONE) {
 		user_set_base(u, &base);
+		if (m && name_cmp(base.head.base.cover, m->base_cover) > 0)
+			m->base_cover = base.head.base.cover;
+	}
+}
+
+static bool puts_base(const struct catalog_change *change, const struct user_base *base)
+{
+	uint32_t writer;
+	struct head_base head;
+	return change->kind == CATALOG_PUT_HEAD && head_is_base_key(change->key, &writer) &&
+	       memcmp(&change->mailbox, &base->mailbox, sizeof(base->mailbox)) == 0 &&
+	       head_base_decode(change->value, &head) == ERR_NONE &&
+	       memcmp(&head.base.id, &base->head.base.id, sizeof(head.base.id)) == 0;
+}
+
+bool user_may_have_put_base(const struct user *u, const struct user_base *base)
+{
+	for (struct list *at = u->unsettled.next; at != &u->unsettled; at = at->next) {
+		const struct batch *b = CONTAINER_OF(at, struct batch, link);
+		for (size_t i = 0; i < b->count; i++)
+			if (puts_base(&b->changes[i], base))
+				return true;
+	}
+	return false;
 }
 
 static void publish_head(struct user *u, const struct catalog_change *change)
