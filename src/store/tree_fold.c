@@ -17,6 +17,7 @@ static void str_disown(struct str s)
 void tree_init(struct tree *t)
 {
 	*t = (struct tree){ 0 };
+	map_init(&t->guids);
 	map_init(&t->names);
 	map_init(&t->subscriptions);
 }
@@ -34,6 +35,7 @@ void tree_done(struct tree *t)
 	for (size_t i = 0; i < t->node_count; i++)
 		node_free(t->nodes[i]);
 	mem_free(t->nodes);
+	map_done(&t->guids);
 	map_done(&t->names);
 	struct map_entry e;
 	size_t at = 0;
@@ -50,12 +52,14 @@ struct tree_node *tree_find(const struct tree *t, struct str name)
 	return map_get(&t->names, name);
 }
 
+static struct str guid_bytes(const struct catalog_guid *guid)
+{
+	return (struct str){ (const char *)guid->bytes, sizeof(guid->bytes) };
+}
+
 struct tree_node *tree_find_guid(const struct tree *t, struct catalog_guid guid)
 {
-	for (size_t i = 0; i < t->node_count; i++)
-		if (memcmp(&t->nodes[i]->guid, &guid, sizeof(guid)) == 0)
-			return t->nodes[i];
-	return NULL;
+	return map_get(&t->guids, guid_bytes(&guid));
 }
 
 static struct str wanted_name(const struct tree_node *n)
@@ -155,6 +159,7 @@ static void node_add(struct tree *t, const struct head_mailbox *m)
 	n->is_removed = m->is_removed;
 	t->nodes = mem_resize(t->nodes, (t->node_count + 1) * sizeof(struct tree_node *));
 	t->nodes[t->node_count++] = n;
+	(void)map_set(&t->guids, guid_bytes(&n->guid), n);
 	if (!n->is_removed)
 		name_take(t, n);
 	t->last_uid_validity = MAX(t->last_uid_validity, n->uid_validity);

@@ -33,6 +33,7 @@ struct tree_subscription {
 struct tree {
 	struct tree_node **nodes; /* also removed ones, until the next root head */
 	size_t node_count;
+	struct map guids;         /* all of them: GUID -> node */
 	struct map names;         /* living: name -> node */
 	struct map subscriptions; /* name -> struct tree_subscription */
 	uint64_t generation;

@@ -66,7 +66,7 @@ def replace_one(instance, user, bodies, rng):
 
 
 def test_nobody_sees_anything_but_whole_mails(make):
-    cloud = Cloud(make, config=QUICK + "mail_worker_count = 1\n", users=5)
+    cloud = Cloud(make, config=QUICK + "mail_worker_count = 1\nmail_max_userip_connections = 100\n", users=5)
     instance, user = cloud.instance, cloud.instance.new_user()
     bodies = [large(number) for number in range(COUNT)]
     with instance.imap(user) as client:
