@@ -314,7 +314,9 @@ enum err mailbox_transfer(struct op *op, struct mailbox *source, struct mailbox 
 	struct transfer t = { .source = source, .target = target, .is_move = is_move };
 	if (source->user != target->user)
 		return op_fail(op, ERR_UNSUPPORTED, "copying between users");
-	struct mailbox *first = (uintptr_t)source < (uintptr_t)target ? source : target;
+	/* Two transfers the other way round must not wait for each other. */
+	bool in_order = memcmp(&source->guid, &target->guid, sizeof(source->guid)) <= 0;
+	struct mailbox *first = in_order ? source : target;
 	struct mailbox *second = first == source ? target : source;
 	TRY(mailbox_write_begin(op, first));
 	enum err e = second == first ? ERR_NONE : mailbox_write_begin(op, second);
