@@ -154,7 +154,9 @@ static void load_log(struct open_job *j)
 	l->is_trusted = good.n == 0 && memcmp(header.boot_id, j->boot_id, sizeof(j->boot_id)) == 0;
 	l->has_clean = l->has_clean && good.n == 0 && name_cmp(header.base, base) == 0;
 	l->log_fd = open(path, O_RDWR | O_APPEND | O_CLOEXEC);
-	if (l->log_fd >= 0 && good.n > 0 && ftruncate(l->log_fd, (off_t)l->log_bytes) != 0)
+	/* Noted before it is cut: this opening may fail, and the next finds nothing torn. */
+	if (l->log_fd >= 0 && good.n > 0 &&
+		(!local_note_gap(path) || ftruncate(l->log_fd, (off_t)l->log_bytes) != 0))
 		file_close_fd(&l->log_fd);
 }
 
@@ -239,13 +241,14 @@ void local_close(struct local *l)
 
 /* ---- writing ---- */
 
-/* A log with a gap must not be read again: it is removed, and the next opening asks the catalog. */
+/* A log with a gap is not written any more: the next opening asks the catalog. It stays only for the flag changes
+ * that wait in it. */
 static void give_up(struct local *l)
 {
 	char path[4096];
 	l->is_broken = true;
 	file_close_fd(&l->log_fd);
-	if (path_of(l, "log", path, sizeof(path)))
+	if (path_of(l, "log", path, sizeof(path)) && (l->pending == 0 || !local_note_gap(path)))
 		(void)unlink(path);
 }
 
@@ -308,13 +311,14 @@ void local_distrust(struct mailbox *m)
 {
 	struct local *l = &m->local;
 	char path[4096];
+	bool has_pending = l->pending > 0;
+	l->pending = 0;
 	give_up(l);
-	if (l->pending == 0)
+	if (!has_pending)
 		return;
 	/* They are folded already, and may be in the snapshot: all is read again. */
 	local_replace_index(m, index_new(m->guid));
 	m->seen_ms = 0;
-	l->pending = 0;
 	buf_clear(&l->pending_values);
 	if (path_of(l, "snapshot", path, sizeof(path)))
 		(void)unlink(path);

@@ -53,6 +53,9 @@ void local_distrust(struct mailbox *m);
 void local_write(struct mailbox *m); /* what was added, to the page cache */
 /* WAITS. A new snapshot and an empty log. Hold the write lock. */
 enum err local_rewrite(struct op *op, struct mailbox *m);
+/* The log at `path` lacks what came behind its last record: it will be read as after a power loss. False: that
+ * could not be noted. */
+bool local_note_gap(const char *path);
 /* Takes another index in the place of the one that the files made; what is pending stays. */
 void local_replace_index(struct mailbox *m, struct index *x);
 void local_close(struct local *l);

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The catalog is away for minutes, or our clock is wrong: what is known can be read, nothing is saved in
  * doubt, memory stays bounded, and everything goes on by itself. */
+#include <signal.h>
+#include <sys/resource.h>
+
 #include "store/world_test.h"
 
 #define MINUTES 60
@@ -343,6 +346,45 @@ static void flags_left_twice_leave_a_hole(struct world *w)
 }
 MEMORY_SCENARIO(flags_left_twice_leave_a_hole)
 
+static void fill_disk(bool is_full)
+{
+	static struct rlimit before;
+	if (is_full) {
+		(void)signal(SIGXFSZ, SIG_IGN);
+		assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+	}
+	/* What a file has can be written anew, as on a disk. */
+	struct rlimit limit = { is_full ? LOG_HEADER_BYTES : before.rlim_cur, before.rlim_max };
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+/* A process that can write neither its files nor, after a while, the catalog loses nothing that the disk had. */
+static void a_full_disk_keeps_flags_that_wait(struct world *w)
+{
+	struct mailbox *m = world_box(w, "INBOX");
+	world_append(w, m, "one");
+	struct view *v = world_view(w, m);
+	world_flags(w, v, 1, 1, FLAGS_ADD, MAIL_SEEN);
+	view_close(v);
+	mailbox_unref(m);
+	world_reopen(w, WORLD_CRASH);
+	struct catalog_fault_plan later = { .fail_from_there = true, .spares_reads = true };
+	later.fail_at = catalog_is_atomic(w->catalog) ? 2 : 3; /* behind the floor row */
+	catalog_fault_set(w->catalog, &later);
+	fill_disk(true);
+	assert_err(mailbox_open(&w->op, w->user, STR("INBOX"), &m), ERR_UNAVAILABLE);
+	assert_true(catalog_fault_requests(w->catalog) >= later.fail_at);
+	fill_disk(false);
+	catalog_fault_set(w->catalog, &up);
+	for (int i = 0; i < 2; i++) {
+		world_reopen(w, WORLD_CRASH);
+		m = world_box(w, "INBOX");
+		assert_int_equal(index_counters(m->index).unseen, 0);
+		mailbox_unref(m);
+	}
+}
+MEMORY_SCENARIO(a_full_disk_keeps_flags_that_wait)
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -355,6 +397,7 @@ int main(void)
 		cmocka_unit_test(a_clock_that_is_set_is_noticed_at_once),
 		cmocka_unit_test(test_a_void_begins_with_the_claim),
 		cmocka_unit_test(test_flags_left_twice_leave_a_hole),
+		cmocka_unit_test(test_a_full_disk_keeps_flags_that_wait),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -57,7 +57,8 @@ void host_limit_files(bool is_limited)
 
 static void fill_disk(bool is_full)
 {
-	sim_world->file_bytes_max = (int64_t)random_below(3000);
+	/* What a file has can be written anew: the header of a log. */
+	sim_world->file_bytes_max = LOG_HEADER_BYTES + (int64_t)random_below(3000);
 	sim_world->disk_is_full = is_full;
 	host_limit_files(is_full);
 }
