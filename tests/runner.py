@@ -141,7 +141,8 @@ def run_meson(report, build, label, selection):
         word = {"OK": "ok", "EXPECTEDFAIL": "ok", "SKIP": "skip"}.get(test["result"], "fail")
         text = f"{test['result']}\n{(test.get('stdout') or '')[-1500:]}{(test.get('stderr') or '')[-3000:]}"
         name = test["name"].split(" / ")[0].split(":")[-1]
-        report.add(f"{label}/{name}", word, test["duration"], text if word == "fail" else "")
+        reason = text if word == "fail" else (test.get("stdout") or "").strip() if word == "skip" else ""
+        report.add(f"{label}/{name}", word, test["duration"], reason)
 
 
 def part_task(report, args):
