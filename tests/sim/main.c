@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/personality.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -17,6 +18,7 @@
 #include "sim.h"
 
 #define STEPS_USUAL 120
+#define CPU_S_MAX   30 /* the usual steps of a seed take some 20 ms; it does not end, else */
 
 struct run {
 	struct sim_settings settings;
@@ -42,6 +44,7 @@ static void run_seed(const struct sim_settings *settings, struct sim_counters *c
 	struct op op;
 	(void)signal(SIGABRT, on_abort);
 	(void)signal(SIGSEGV, on_abort);
+	(void)signal(SIGXCPU, on_abort);
 	w->settings = *settings;
 	w->counters = counters;
 	sim_world = w;
@@ -60,6 +63,14 @@ static void run_seed(const struct sim_settings *settings, struct sim_counters *c
 	mem_free(w);
 }
 
+static void limit_time(int steps)
+{
+	rlim_t seconds = CPU_S_MAX + (rlim_t)steps / 100;
+	struct rlimit limit = { seconds, seconds + 10 };
+	int set = setrlimit(RLIMIT_CPU, &limit);
+	ASSERT(set == 0);
+}
+
 /* The exit status of a seed: 0 is good. */
 static int run_child(struct run *r, uint64_t seed)
 {
@@ -70,6 +81,7 @@ static int run_child(struct run *r, uint64_t seed)
 	if (child == 0) {
 		struct sim_settings settings = r->settings;
 		settings.seed = seed;
+		limit_time(settings.steps);
 		run_seed(&settings, r->counters);
 		(void)fflush(stdout);
 		_exit(0);
@@ -77,6 +89,8 @@ static int run_child(struct run *r, uint64_t seed)
 	int status = 0;
 	while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
 	}
+	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
+		printf("seed %" PRIu64 " FAILED: killed, for lack of memory or time\n", seed);
 	return status;
 }
 
