@@ -240,15 +240,16 @@ static bool may_speculate(const struct run *r)
 }
 
 /* A second node gets the same request; one that knows the statements, because the first may answer
- * while we would prepare. */
+ * while we would prepare. Where there is none now, one is looked for again: a node that answers, but slowly,
+ * seems to stand still in between. */
 static void speculate(struct run *r)
 {
 	bool is_full;
-	r->speculated++;
 	r->speculate_at_us += r->client->settings.speculation_us;
 	struct cql_host *h = run_choose(r, &is_full);
 	if (!h || !run_is_prepared(r, h))
 		return;
+	r->speculated++;
 	r->tried[r->tried_count++] = h;
 	if (send_to(r, h) == ERR_NONE)
 		r->client->counters.speculations++;

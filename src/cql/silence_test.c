@@ -84,7 +84,44 @@ static void run_one_lost_request(void *arg)
 	cluster_stop(&k);
 }
 
+static void write_alone(void *arg)
+{
+	struct cluster *k = arg;
+	struct op op = test_op(20 * US_PER_SEC);
+	struct cql_value v = cql_text(STR("key"));
+	struct cql_bound b = { k->write, &v, 1, 0 };
+	k->alone = cql_execute(&op, k->client, &b);
+}
+
+/* All seem to stand still when a call begins, and it waits at one that does: once another says something it
+ * is asked as well, however late that is. */
+static void run_answers_again(void *arg)
+{
+	struct cluster k = { 0 };
+	(void)arg;
+	start_impatient(&k, 2, RARELY_US);
+	size_t before = k.taken_count;
+	k.is_silent = true;
+	task_start("first", write_alone, &k); /* at both */
+	while (k.taken_count < before + 2)
+		assert_ok(task_sleep(&k.op, US_PER_MS));
+	assert_ok(task_sleep(&k.op, US_PER_SEC / 2));
+	struct task_handle waiting = task_start("waiting", write_alone, &k);
+	while (k.taken_count < before + 3)
+		assert_ok(task_sleep(&k.op, US_PER_MS));
+	assert_ok(task_sleep(&k.op, 3 * US_PER_SEC / 2));
+	k.is_silent = false;
+	k.alone = ERR_TIMEOUT;
+	assert_ok(write_one(&k));
+	assert_true(k.taken[before + 2].node != k.taken[before + 3].node);
+	while (task_is_alive(waiting))
+		assert_ok(task_sleep(&k.op, US_PER_MS));
+	assert_ok(k.alone);
+	cluster_stop(&k);
+}
+
 TEST(a_second_node_is_asked_when_the_first_is_slow, slow_node)
+TEST(a_node_that_answers_again_is_asked, answers_again)
 TEST(a_node_that_lost_one_request_is_asked_others, one_lost_request)
 TEST(a_frozen_node_is_met_once, frozen_node)
 TEST(frozen_nodes_are_not_waited_for_without_a_quorum, frozen_quorum)
@@ -93,6 +130,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_second_node_is_asked_when_the_first_is_slow),
+		cmocka_unit_test(a_node_that_answers_again_is_asked),
 		cmocka_unit_test(a_node_that_lost_one_request_is_asked_others),
 		cmocka_unit_test(a_frozen_node_is_met_once),
 		cmocka_unit_test(frozen_nodes_are_not_waited_for_without_a_quorum),

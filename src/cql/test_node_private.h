@@ -67,6 +67,7 @@ struct cluster {
 	struct cql_settings settings;
 	struct cql_client *client;
 	const struct cql_statement *write, *read;
+	enum err alone; /* how a write beside others ended */
 };
 struct node {
 	struct cluster *cluster;
