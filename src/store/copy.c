@@ -112,6 +112,7 @@ struct transfer {
 /* What a mail needs at the most until its batch is written, beside its summary: rows, references, order, and
  * arrays that grow. */
 #define TRANSFER_MAIL_BYTES ((uint64_t)3072)
+#define COPY_UNSEEN_MS      (30 * 60 * 1000)
 
 /* A batch is in memory as a whole: what does not fit is refused before anything is done. */
 static enum err check_room(struct op *op, uint64_t mails)
@@ -124,6 +125,18 @@ static enum err check_room(struct op *op, uint64_t mails)
 		mails, account_limit());
 	op_tell_client(op, "Too many messages for one command, take fewer at a time");
 	return e;
+}
+
+/* WAITS. Of mails that another host has expunged, the collector takes the objects an hour later: who has not
+ * looked for half of that (a host that stood still, or was cut off) looks before it says that a copy names
+ * one. */
+static enum err look_at_source(struct op *op, struct mailbox *source)
+{
+	int64_t seen_ms = now_wall_us() / US_PER_MS - source->seen_ms;
+	if (seen_ms < COPY_UNSEEN_MS || catalog_is_atomic(source->user->store->catalog))
+		return ERR_NONE;
+	TRY(user_read_heads(op, source->user));
+	return mailbox_merge(op, source, false);
 }
 
 static enum err find_sources(struct op *op, struct transfer *t, const struct range_set *uids)
@@ -286,6 +299,7 @@ static enum err transfer_locked(struct op *op, struct transfer *t, const struct 
 	TRY(check_room(op, MIN(range_set_size(uids), (uint64_t)index_count(t->source->index))));
 	/* First: a takeover may find that sources are gone. */
 	TRY(mailbox_ensure_uids(op, t->target, (size_t)range_set_size(uids)));
+	TRY(look_at_source(op, t->source));
 	TRY(find_sources(op, t, uids));
 	const struct str *words;
 	size_t count = index_keywords(t->source->index, &words);

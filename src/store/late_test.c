@@ -206,6 +206,41 @@ static void who_slept_reads_what_he_missed_in(struct pair *p)
 }
 PAIR_TEST(who_slept_reads_what_he_missed)
 
+static enum err try_copy(struct world *w, struct mailbox *m, uint32_t uid)
+{
+	struct range_set uids = world_set(uid, uid);
+	struct copy_result result;
+	enum err e = mailbox_transfer(&w->op, m, m, &uids, false, &result);
+	range_set_done(&uids);
+	return e;
+}
+
+/* The collector has taken what another host expunged more than an hour ago: no copy may name it. */
+static void who_slept_copies_nothing_that_is_gone_in(struct pair *p)
+{
+	struct mailbox *a = world_box(p->a, "INBOX");
+	(void)world_append(p->a, a, "a1");
+	(void)world_append(p->a, a, "a2");
+	world_open_store(p->b);
+	struct mailbox *b = world_box(p->b, "INBOX");
+	struct view *v = world_view(p->b, b);
+	world_flags(p->b, v, 1, 1, FLAGS_ADD, MAIL_DELETED);
+	assert_ok(view_expunge(&p->b->op, v, NULL));
+	view_close(v);
+	mailbox_unref(b);
+	world_stop(p->b);
+	uint64_t reads = catalog_counters(p->a->catalog).reads;
+	assert_ok(try_copy(p->a, a, 1)); /* its object is there for an hour */
+	assert_int_equal(catalog_counters(p->a->catalog).reads, reads);
+	a->seen_ms -= INT64_C(31) * 60 * 1000;
+	assert_err(try_copy(p->a, a, 1), ERR_NOT_FOUND);
+	op_forgive(&p->a->op);
+	assert_ok(try_copy(p->a, a, 2));
+	mailbox_unref(a);
+	world_open_store(p->b);
+}
+PAIR_TEST(who_slept_copies_nothing_that_is_gone)
+
 /* The one who took over dies, too, and begins again: the first one may still live. */
 static void a_crash_does_not_forget_it_in(struct pair *p)
 {
@@ -425,6 +460,7 @@ int main(void)
 		cmocka_unit_test(the_time_ends),
 		cmocka_unit_test(who_died_here_is_waited_for),
 		cmocka_unit_test(who_slept_reads_what_he_missed),
+		cmocka_unit_test(who_slept_copies_nothing_that_is_gone),
 		cmocka_unit_test(a_crash_does_not_forget_it),
 		cmocka_unit_test(who_was_too_slow_says_so),
 		cmocka_unit_test(a_slow_write_is_found),
