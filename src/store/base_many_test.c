@@ -195,6 +195,45 @@ static struct mailbox *beside_b(struct pair *p, struct mailbox **b)
 	return a;
 }
 
+static void upload_a_base(void *arg)
+{
+	struct op op;
+	AUTO_ARENA(arena, 0);
+	op_init(&op, &arena, NULL, TIME_NEVER);
+	assert_ok(mailbox_upload_base(&op, arg, BASE_FLUSH));
+}
+
+static void set_flagged(void *arg)
+{
+	struct world *w = arg;
+	struct mailbox *m = world_box(w, "INBOX");
+	set_flag(w, m, MAIL_FLAGGED);
+	mailbox_unref(m);
+}
+
+/* With a journal each flag of a base is a row, too, also one that comes while the base is begun: he who is
+ * there beside it need not open anew. */
+static void a_journal_has_all_that_is_in_a_base_in(struct pair *p)
+{
+	struct mailbox *a = world_box(p->a, "INBOX");
+	(void)world_append(p->a, a, "a1");
+	set_flag(p->a, a, MAIL_SEEN);
+	assert_ok(mailbox_write_begin(&p->a->op, a));
+	struct task_handle base = task_start("base", upload_a_base, a);
+	task_yield();
+	struct task_handle flag = task_start("flag", set_flagged, p->a);
+	task_yield();
+	mailbox_write_end(a);
+	while (task_is_alive(base) || task_is_alive(flag))
+		assert_ok(task_sleep(&p->b->op, US_PER_MS));
+	assert_int_equal(index_hot(a->index, 0)->flags, MAIL_SEEN | MAIL_FLAGGED);
+	assert_non_null(user_base_of(p->a->user, a->guid));
+	assert_false(user_base_of(p->a->user, a->guid)->head.has_own_flags);
+	mailbox_unref(a);
+	world_open_store(p->b);
+}
+PAIR_TEST(a_journal_has_all_that_is_in_a_base)
+
 /* While he who was ended may live they are rows, too. */
 static void flags_are_rows_while_others_may_live_in(struct pair *p)
 {
@@ -320,6 +359,7 @@ int main(void)
 		cmocka_unit_test(a_base_has_what_another_wrote),
 		cmocka_unit_test(who_was_away_too_long_opens_anew),
 		cmocka_unit_test(both_make_bases_for_days),
+		cmocka_unit_test(a_journal_has_all_that_is_in_a_base),
 		cmocka_unit_test(flags_are_rows_while_others_may_live),
 		cmocka_unit_test(who_takes_over_opens_anew_for_them),
 		cmocka_unit_test(local_files_do_not_stand_for_them),

@@ -288,9 +288,12 @@ static bool has_news(const struct mailbox *m)
 }
 
 /* WAITS, under the write lock: no row of ours comes between what others wrote, the bases that they made, and
- * the cut, or it would lie behind the cover though it is in the base. */
+ * the cut, or it would lie behind the cover though it is in the base. No flag stands in a base alone that
+ * shall be a row: others who have the mailbox open would have to open it anew. */
 static enum err look_and_cut(struct op *op, struct mailbox *m, struct base_cut *cut)
 {
+	if (!flags_wait_for_base(m))
+		TRY(flags_flush_locked(op, m));
 	if (!catalog_is_atomic(m->user->store->catalog)) {
 		TRY(user_read_heads(op, m->user));
 		TRY(mailbox_check_flags(op, m));
@@ -307,8 +310,6 @@ static enum err upload(
 	struct op *op, struct mailbox *m, struct base_cut *cut, struct base_parts *parts)
 {
 	struct base_segment manifest = { 0 };
-	if (!flags_wait_for_base(m))
-		TRY(flags_journal_flush(op, m)); /* no flag stands in a base alone for long */
 	TRY(mailbox_write_begin(op, m));
 	enum err e = look_and_cut(op, m, cut);
 	mailbox_write_end(m);
