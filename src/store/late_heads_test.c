@@ -87,6 +87,32 @@ static void a_claim_is_made_anew_by_each_try_in(struct pair *p)
 }
 PAIR_TEST(a_claim_is_made_anew_by_each_try)
 
+/* Its head is put again after somebody ended it, and it does not know: at the next look it sees that he went above
+ * without its last mail, which gets a UID that nobody has passed. */
+static void who_came_back_unknowing_tells_of_his_mail_in(struct pair *p)
+{
+	struct mailbox *b, *a = world_box(p->a, "INBOX");
+	(void)world_append(p->a, a, "a1");
+	world_open_store(p->b);
+	b = world_box(p->b, "INBOX");
+	uint32_t passed = world_append(p->b, b, "b1");
+	struct batch *again = batch_new(p->a->user);
+	mailbox_put_open_head(again, a);
+	assert_ok(user_write(&p->a->op, p->a->user, again));
+	mailbox_unref(b);
+	world_stop(p->b);
+	assert_int_equal(world_append(p->a, a, "a2"), 2);
+	refresh(p->a, a);
+	assert_int_equal(index_counters(a->index).messages, 3);
+	assert_true(index_hot(a->index, 2)->uid > passed);
+	world_open_store(p->b);
+	b = world_box(p->b, "INBOX");
+	converge(p, a, b);
+	mailbox_unref(a);
+	mailbox_unref(b);
+}
+PAIR_TEST(who_came_back_unknowing_tells_of_his_mail)
+
 /* The answer to a claim may be older than what was read meanwhile. */
 static void heads_read_meanwhile_say_whether_it_is_claimed_in(struct pair *p)
 {
@@ -159,6 +185,7 @@ int main(void)
 		cmocka_unit_test(who_looked_only_at_heads_hides_nothing),
 		cmocka_unit_test(who_went_above_is_not_ended),
 		cmocka_unit_test(a_claim_is_made_anew_by_each_try),
+		cmocka_unit_test(who_came_back_unknowing_tells_of_his_mail),
 		cmocka_unit_test(heads_read_meanwhile_say_whether_it_is_claimed),
 		cmocka_unit_test(the_same_numbers_are_not_the_same_mails),
 	};

@@ -403,6 +403,19 @@ static enum err merge(struct op *op, struct merging *g, bool *takes_over)
 	return tail_settle_moves(op, &g->tail);
 }
 
+/* Somebody went above us without having seen mail that is here, and our head is there all the same: it was put
+ * again by a write that began before he ended it. */
+static bool has_late(const struct mailbox *m)
+{
+	struct row_mark *late;
+	uint32_t writer, floor = index_floor(m->index, &writer);
+	if (!m->is_claimed || writer == m->user->writer || floor <= m->floor_uid)
+		return false;
+	size_t count = index_late(m->index, &late);
+	mem_free(late);
+	return count > 0;
+}
+
 enum err mailbox_merge(struct op *op, struct mailbox *m, bool takes_over)
 {
 	struct merging g = { .mailbox = m, .tail = { .mailbox = m, .arena = op->arena } };
@@ -411,7 +424,7 @@ enum err mailbox_merge(struct op *op, struct mailbox *m, bool takes_over)
 		m->must_take_over = m->must_take_over || takes_over;
 		return e;
 	}
-	if (!takes_over && mailbox_is_untold(m))
+	if (!takes_over && (mailbox_is_untold(m) || has_late(m)))
 		return mailbox_merge(op, m, true);
 	uint32_t writer, floor = index_floor(m->index, &writer);
 	if (!mailbox_is_alone(m) || (writer != m->user->writer && floor > m->floor_uid))
