@@ -57,14 +57,20 @@ enum err user_refresh(struct op *op, struct user *u)
 	TRY(tree_refresh(op, u));
 	struct refreshing r = hold_mailboxes(op, u);
 	enum err first = ERR_NONE;
+	struct op_failure why = { 0 };
 	for (size_t i = 0; i < r.count; i++) {
 		enum err e = refresh_one(op, r.items[i]);
-		first = first == ERR_NONE ? e : first;
+		if (first == ERR_NONE && e != ERR_NONE) {
+			first = e;
+			why = op->failure;
+		}
 		base_consider_idle(r.items[i]);
 		mailbox_unref(r.items[i]);
 	}
 	if (first == ERR_NONE)
 		u->looked_us = begin_us;
+	else
+		op->failure = why; /* not what was forgiven since */
 	return first;
 }
 
