@@ -158,10 +158,13 @@ static void come_to_rest(struct lives *l)
 	} while (!is_at_rest(l));
 }
 
-/* Of a mailbox that lacks flags of another host's base. */
+/* Of a mailbox that lacks flags of another host's base; or its host stood still until rows were dropped that it
+ * has not seen. */
 static bool may_open_anew(enum err e)
 {
-	return e == ERR_UNAVAILABLE && sim_world->journal == STORE_FLAGS_OFF;
+	struct str why = str_from(sim_world->op.failure.text);
+	return e == ERR_UNAVAILABLE && (sim_world->journal == STORE_FLAGS_OFF ||
+					       str_find(why, STR("not looked at for too long")) >= 0);
 }
 
 /* WAITS. Twice: a merge of one is news for the others. */

@@ -327,11 +327,17 @@ static void end_move(struct intent *i, bool is_done)
 	}
 }
 
-/* It was told to somebody as another UID than the one that is acknowledged: both are the same mail's. */
-static bool is_same_mail(struct intent *i, const struct intent_mail *im, uint32_t uid)
+/* It was told to somebody as another UID than the one that is acknowledged: both are the same mail's, if the
+ * mailbox does not know better. */
+static bool is_same_mail(
+	struct intent *i, const struct mailbox *m, const struct intent_mail *im, uint32_t uid)
 {
 	struct known_mail *seen = box_find(i->target, im->seen_uid);
+	uint32_t at;
 	if (!sim_world->is_both)
+		return false;
+	if (!name_is_none(seen->name) && index_find(m->index, uid, &at) &&
+		name_cmp(index_cold(m->index, at)->name, seen->name) != 0)
 		return false;
 	if (!box_find(i->target, uid))
 		box_add_uid(i->target, seen, uid);
@@ -351,12 +357,12 @@ static bool is_known_as_anothers(const struct intent *i, size_t at, uint32_t uid
 	return true;
 }
 
-static void fix_uids(struct intent *i, const uint32_t *uids)
+static void fix_uids(struct intent *i, const struct mailbox *m, const uint32_t *uids)
 {
 	bool is_other = false;
 	for (size_t k = 0; k < i->count; k++) {
 		struct intent_mail *im = &i->mails[k];
-		if (im->seen_uid && im->seen_uid != uids[k] && is_same_mail(i, im, uids[k]))
+		if (im->seen_uid && im->seen_uid != uids[k] && is_same_mail(i, m, im, uids[k]))
 			im->seen_uid = uids[k];
 		bool is_anothers = is_known_as_anothers(i, k, uids[k]);
 		is_other = is_other || is_anothers || (im->seen_uid && im->seen_uid != uids[k]);
@@ -405,7 +411,7 @@ void intent_end(struct intent *i, struct mailbox *m, enum err e, const uint32_t 
 	}
 	i->state = e == ERR_NONE ? INTENT_DONE : INTENT_VOID;
 	if (e == ERR_NONE)
-		fix_uids(i, uids);
+		fix_uids(i, m, uids);
 	else
 		refuse(i);
 	for (size_t k = 0; e == ERR_NONE && k < i->count; k++)
