@@ -163,8 +163,9 @@ static void come_to_rest(struct lives *l)
 static bool may_open_anew(enum err e)
 {
 	struct str why = str_from(sim_world->op.failure.text);
-	return e == ERR_UNAVAILABLE && (sim_world->journal == STORE_FLAGS_OFF ||
-					       str_find(why, STR("not looked at for too long")) >= 0);
+	return e == ERR_UNAVAILABLE &&
+	       (sim_world->journal == STORE_FLAGS_OFF ||
+		       str_find(why, STR("not looked at for too long")) >= 0);
 }
 
 /* WAITS. Twice: a merge of one is news for the others. */
