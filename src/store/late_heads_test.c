@@ -113,6 +113,31 @@ static void who_came_back_unknowing_tells_of_his_mail_in(struct pair *p)
 }
 PAIR_TEST(who_came_back_unknowing_tells_of_his_mail)
 
+/* What he told of flags that wait for the journal is in no row: who ends him goes on well above the rows. */
+static void told_modseqs_are_not_given_again_in(struct pair *p)
+{
+	struct mailbox *b, *a = world_box(p->a, "INBOX");
+	(void)world_append(p->a, a, "a1");
+	world_open_store(p->b);
+	b = world_box(p->b, "INBOX");
+	(void)world_append(p->b, b, "b1");
+	p->a->user->heads_us -= p->a->store->settings.refresh_us + 1;
+	(void)world_append(p->a, a, "a2"); /* above b, by as much as b will go above himself */
+	struct view *v = world_view(p->a, a);
+	for (uint32_t seq = 1; seq <= 3; seq++)
+		world_flags(p->a, v, seq, seq, FLAGS_ADD, MAIL_SEEN);
+	p->b->user->heads_us -= p->b->store->settings.refresh_us + 1;
+	(void)world_append(p->b, b, "b2");
+	assert_int_equal(a->pending_mails, 3);
+	assert_true(index_modseq(b->index) > index_modseq(a->index));
+	view_close(v);
+	assert_ok(flags_journal_flush(&p->a->op, a));
+	converge(p, a, b);
+	mailbox_unref(a);
+	mailbox_unref(b);
+}
+PAIR_TEST(told_modseqs_are_not_given_again)
+
 /* The answer to a claim may be older than what was read meanwhile. */
 static void heads_read_meanwhile_say_whether_it_is_claimed_in(struct pair *p)
 {
@@ -186,6 +211,7 @@ int main(void)
 		cmocka_unit_test(who_went_above_is_not_ended),
 		cmocka_unit_test(a_claim_is_made_anew_by_each_try),
 		cmocka_unit_test(who_came_back_unknowing_tells_of_his_mail),
+		cmocka_unit_test(told_modseqs_are_not_given_again),
 		cmocka_unit_test(heads_read_meanwhile_say_whether_it_is_claimed),
 		cmocka_unit_test(the_same_numbers_are_not_the_same_mails),
 	};

@@ -201,11 +201,41 @@ static void plan_append(struct merging *g, const struct catalog_row *row)
 		add_mark(g, (struct row_mark){ .name = row->name, .uid = a.uid, .origin = a.uid });
 }
 
-static void plan(struct merging *g)
+static uint64_t op_modseq(const struct row_op_value *v)
+{
+	uint64_t greatest = MAX(v->modseq, v->hole_last);
+	struct str groups = v->groups, marks = v->marks;
+	struct row_flags_group g;
+	struct row_mark mark;
+	while (v->op == ROW_FLAGS && row_flags_next(&groups, v->keyword_count, &g))
+		greatest = MAX(greatest, g.modseq);
+	while (v->op == ROW_MERGE && row_mark_next(v->op, &marks, &mark))
+		greatest = MAX(greatest, mark.modseq);
+	return greatest;
+}
+
+/* Who went above what was seen here may have told more than his rows say: a takeover goes on above that. 0: nobody
+ * went above. */
+static uint64_t restart_above(const struct merging *g)
+{
+	uint64_t seen = index_modseq(g->mailbox->index), greatest = 0;
+	for (size_t i = 0; i < g->rows.count; i++) {
+		struct row_append a;
+		struct row_op_value v;
+		const struct catalog_row *row = &g->rows.items[i].row;
+		if (row->kind == CATALOG_APPEND && row_append_decode(row->value, &a) == ERR_NONE)
+			greatest = MAX(greatest, a.modseq);
+		else if (row->kind == CATALOG_OP && row_op_decode(row->value, &v) == ERR_NONE)
+			greatest = MAX(greatest, op_modseq(&v));
+	}
+	return greatest > seen ? modseq_restart(greatest, 0) : 0;
+}
+
+static void plan(struct merging *g, bool takes_over)
 {
 	struct mailbox *m = g->mailbox;
 	g->count = g->fresh = 0;
-	g->modseq = g->told_modseq;
+	g->modseq = MAX(g->told_modseq, takes_over ? restart_above(g) : 0);
 	g->next_uid = MAX(g->told_uid, m->floor_uid);
 	for (size_t i = 0; i < g->rows.count; i++) { /* above all that they gave */
 		struct row_append a;
@@ -379,7 +409,7 @@ static enum err look(struct op *op, struct merging *g, bool takes_over, uint32_t
 	TRY(collect(op, g, takes_over));
 	tail_resolve_batches(&g->tail, &g->rows);
 	keep_intents(g);
-	plan(g);
+	plan(g, takes_over);
 	return ERR_NONE;
 }
 
