@@ -113,6 +113,41 @@ static void who_came_back_unknowing_tells_of_his_mail_in(struct pair *p)
 }
 PAIR_TEST(who_came_back_unknowing_tells_of_his_mail)
 
+static size_t late_count(const struct mailbox *m)
+{
+	struct row_mark *late;
+	size_t count = index_late(m->index, &late);
+	mem_free(late);
+	return count;
+}
+
+/* Wherever it fails: the next look takes it up again, also without mail that needs a UID. */
+static void a_takeover_that_failed_is_done_again_in(struct pair *p)
+{
+	struct mailbox *b, *a = world_box(p->a, "INBOX");
+	(void)world_append(p->a, a, "a1");
+	world_open_store(p->b);
+	b = world_box(p->b, "INBOX");
+	for (int64_t at = 1; at <= 12; at++) {
+		(void)world_append(p->a, a, "a"); /* it is his */
+		p->b->user->heads_us -= p->b->store->settings.refresh_us + 1;
+		uint32_t passed = world_append(p->b, b, "b");
+		assert_true(world_append(p->a, a, "a") < passed);
+		catalog_fault_set(p->a->catalog,
+			&(struct catalog_fault_plan){ .fail_at = at, .fail_from_there = true });
+		bool has_failed = mailbox_refresh(&p->a->op, a) != ERR_NONE;
+		assert_true(has_failed || at > 6);
+		op_forgive(&p->a->op);
+		catalog_fault_set(p->a->catalog, &(struct catalog_fault_plan){ 0 });
+		refresh(p->a, a);
+		assert_int_equal(late_count(a), 0);
+	}
+	converge(p, a, b);
+	mailbox_unref(a);
+	mailbox_unref(b);
+}
+PAIR_TEST(a_takeover_that_failed_is_done_again)
+
 /* What he told of flags that wait for the journal is in no row: who ends him goes on well above the rows. */
 static void told_modseqs_are_not_given_again_in(struct pair *p)
 {
@@ -211,6 +246,7 @@ int main(void)
 		cmocka_unit_test(who_went_above_is_not_ended),
 		cmocka_unit_test(a_claim_is_made_anew_by_each_try),
 		cmocka_unit_test(who_came_back_unknowing_tells_of_his_mail),
+		cmocka_unit_test(a_takeover_that_failed_is_done_again),
 		cmocka_unit_test(told_modseqs_are_not_given_again),
 		cmocka_unit_test(heads_read_meanwhile_say_whether_it_is_claimed),
 		cmocka_unit_test(the_same_numbers_are_not_the_same_mails),

@@ -433,13 +433,14 @@ static enum err merge(struct op *op, struct merging *g, bool *takes_over)
 	return tail_settle_moves(op, &g->tail);
 }
 
-/* Somebody went above us without having seen mail that is here, and our head is there all the same: it was put
- * again by a write that began before he ended it. */
+/* Is there mail below a floor of somebody who had not seen it, though our head is there? It was put again by a write
+ * that began before he ended it; or we took over, and did not come to the end. */
 static bool has_late(const struct mailbox *m)
 {
 	struct row_mark *late;
 	uint32_t writer, floor = index_floor(m->index, &writer);
-	if (!m->is_claimed || writer == m->user->writer || floor <= m->floor_uid)
+	bool is_ended = writer != m->user->writer && floor > m->floor_uid;
+	if (!m->is_claimed || (!is_ended && !m->must_take_over))
 		return false;
 	size_t count = index_late(m->index, &late);
 	mem_free(late);
