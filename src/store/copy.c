@@ -297,9 +297,9 @@ static enum err transfer_locked(struct op *op, struct transfer *t, const struct 
 {
 	struct user *u = t->target->user;
 	TRY(check_room(op, MIN(range_set_size(uids), (uint64_t)index_count(t->source->index))));
-	/* First: a takeover may find that sources are gone. */
-	TRY(mailbox_ensure_uids(op, t->target, (size_t)range_set_size(uids)));
+	/* First, and in this order: what a look finds may need other UIDs, and a takeover that sources are gone. */
 	TRY(look_at_source(op, t->source));
+	TRY(mailbox_ensure_uids(op, t->target, (size_t)range_set_size(uids)));
 	TRY(find_sources(op, t, uids));
 	const struct str *words;
 	size_t count = index_keywords(t->source->index, &words);
