@@ -113,6 +113,14 @@ static void who_came_back_unknowing_tells_of_his_mail_in(struct pair *p)
 }
 PAIR_TEST(who_came_back_unknowing_tells_of_his_mail)
 
+static void close_again(struct world *w, struct mailbox **m)
+{
+	mailbox_unref(*m);
+	world_stop(w);
+	world_open_store(w);
+	*m = world_box(w, "INBOX");
+}
+
 static size_t late_count(const struct mailbox *m)
 {
 	struct row_mark *late;
@@ -147,6 +155,38 @@ static void a_takeover_that_failed_is_done_again_in(struct pair *p)
 	mailbox_unref(b);
 }
 PAIR_TEST(a_takeover_that_failed_is_done_again)
+
+/* The floor of a takeover that nobody finished comes when all have closed: who looks next gives the mail of then
+ * another UID, not only who opens without local files. */
+static void a_floor_that_comes_late_is_met_at_once_in(struct pair *p)
+{
+	struct mailbox *b, *a = world_box(p->a, "INBOX");
+	(void)world_append(p->a, a, "a1");
+	world_open_store(p->b);
+	catalog_fault_set(
+		p->a->catalog, &(struct catalog_fault_plan){ .fail_at = 4, /* what it has seen */
+				       .fail_late = true,
+				       .fail_from_there = true,
+				       .spares_reads = true });
+	assert_err(mailbox_open(&p->b->op, p->b->user, STR("INBOX"), &b), ERR_UNAVAILABLE);
+	world_crash(p->b);
+	catalog_fault_set(p->a->catalog, &(struct catalog_fault_plan){ 0 });
+	assert_int_equal(world_append(p->a, a, "a2"), 2);
+	refresh(p->a, a);
+	uint32_t passed = world_append(p->a, a, "a3");
+	close_again(p->a, &a);
+	assert_false(a->is_claimed);
+	assert_ok(catalog_fault_replay_first(&p->a->op, p->a->catalog, 1));
+	refresh(p->a, a);
+	assert_int_equal(late_count(a), 0);
+	assert_true(index_hot(a->index, index_count(a->index) - 1)->uid > passed);
+	world_open_store(p->b);
+	b = world_box(p->b, "INBOX");
+	converge(p, a, b);
+	mailbox_unref(a);
+	mailbox_unref(b);
+}
+PAIR_TEST(a_floor_that_comes_late_is_met_at_once)
 
 /* What he told of flags that wait for the journal is in no row: who ends him goes on well above the rows. */
 static void told_modseqs_are_not_given_again_in(struct pair *p)
@@ -247,6 +287,7 @@ int main(void)
 		cmocka_unit_test(a_claim_is_made_anew_by_each_try),
 		cmocka_unit_test(who_came_back_unknowing_tells_of_his_mail),
 		cmocka_unit_test(a_takeover_that_failed_is_done_again),
+		cmocka_unit_test(a_floor_that_comes_late_is_met_at_once),
 		cmocka_unit_test(told_modseqs_are_not_given_again),
 		cmocka_unit_test(heads_read_meanwhile_say_whether_it_is_claimed),
 		cmocka_unit_test(the_same_numbers_are_not_the_same_mails),

@@ -433,14 +433,19 @@ static enum err merge(struct op *op, struct merging *g, bool *takes_over)
 	return tail_settle_moves(op, &g->tail);
 }
 
-/* Is there mail below a floor of somebody who had not seen it, though our head is there? It was put again by a write
- * that began before he ended it; or we took over, and did not come to the end. */
-static bool has_late(const struct mailbox *m)
+/* Is there mail below a floor of somebody who had not seen it, and nobody else who would give it another UID? Our
+ * head was put again by a write that began before he ended it; we took over, and did not come to the end; or his floor
+ * came late, and all have closed. */
+static bool has_late(const struct merging *g)
 {
+	const struct mailbox *m = g->mailbox;
 	struct row_mark *late;
 	uint32_t writer, floor = index_floor(m->index, &writer);
 	bool is_ended = writer != m->user->writer && floor > m->floor_uid;
-	if (!m->is_claimed || (!is_ended && !m->must_take_over))
+	bool is_ours = m->is_claimed
+			       ? is_ended || m->must_take_over
+			       : g->rows.count > 0 && !user_handover(m->user, m->guid).is_open;
+	if (!is_ours)
 		return false;
 	size_t count = index_late(m->index, &late);
 	mem_free(late);
@@ -455,7 +460,7 @@ enum err mailbox_merge(struct op *op, struct mailbox *m, bool takes_over)
 		m->must_take_over = m->must_take_over || takes_over;
 		return e;
 	}
-	if (!takes_over && (mailbox_is_untold(m) || has_late(m)))
+	if (!takes_over && (mailbox_is_untold(m) || has_late(&g)))
 		return mailbox_merge(op, m, true);
 	uint32_t writer, floor = index_floor(m->index, &writer);
 	if (!mailbox_is_alone(m) || (writer != m->user->writer && floor > m->floor_uid))
