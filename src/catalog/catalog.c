@@ -147,6 +147,13 @@ bool catalog_is_atomic(const struct catalog *c)
 	return c->driver->is_atomic;
 }
 
+enum err catalog_check_time(struct op *op)
+{
+	return now_us() < op->deadline_us
+		       ? ERR_NONE
+		       : op_fail(op, ERR_TIMEOUT, "the time was over before all was sent");
+}
+
 enum err catalog_write_groups(struct op *op, struct catalog *c, struct str user,
 	const struct catalog_change *changes, size_t count, catalog_write_fn *write_fn)
 {
@@ -154,6 +161,7 @@ enum err catalog_write_groups(struct op *op, struct catalog *c, struct str user,
 		return write_fn(op, c, user, changes, count);
 	for (size_t from = 0, to; from < count; from = to) {
 		to = catalog_group_end(changes, count, from);
+		TRY(catalog_check_time(op));
 		TRY(write_fn(op, c, user, changes + from, to - from));
 	}
 	return ERR_NONE;

@@ -27,6 +27,10 @@ enum err catalog_dict_server(
 /* Reads "16"; an empty text is the usual number. */
 enum err catalog_shards_parse(struct op *op, struct str text, uint32_t *out);
 
+/* ERR_TIMEOUT once op's time is over. Before each group: a process that stood still for long between two of them
+ * would write rows under names that no tail reaches any more. */
+enum err catalog_check_time(struct op *op);
+
 typedef enum err catalog_write_fn(struct op *op, struct catalog *c, struct str user,
 	const struct catalog_change *changes, size_t count);
 /* For drivers that stand before another one: passes a batch on as that one writes it, whole if it is atomic, else

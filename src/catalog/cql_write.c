@@ -310,6 +310,7 @@ static enum err send(struct op *op, void *arg, size_t i)
 {
 	struct writer *w = arg;
 	const struct request *r = &w->requests[i];
+	TRY(catalog_check_time(op));
 	w->c->base.counters.commits++;
 	enum err e = r->count == 1 ? cql_execute(op, w->c->client, r->items)
 				   : cql_batch(op, w->c->client, r->items, r->count, false);

@@ -35,6 +35,9 @@ static enum err write_group(struct op *op, struct catalog *c, struct str user,
 {
 	enum link_verdict verdict;
 	TRY(link_begin(op, link_of(c), "catalog write", &verdict));
+	/* It stood still until it died, and what it had sent is too old by then. */
+	if (link_of(c)->is_dead && late_is_beyond_tails(changes, count))
+		return op_fail(op, ERR_UNAVAILABLE, "sim: the process died");
 	/* A transaction ends with its connection. */
 	bool is_late = verdict == LINK_LATE && sim_world->is_loose;
 	if (is_late || (verdict == LINK_TWICE && sim_world->is_loose))

@@ -49,15 +49,22 @@ static void trace_change(const struct catalog_change *c)
 		(c->stamp_us - INT64_C(1700000000) * US_PER_SEC) / US_PER_MS);
 }
 
+/* How long rows of others are looked for behind a cover: heads tell of a host that was ended for so long as he may
+ * not know it (STORE_LATE_US), and a tail begins ten minutes back. */
+static int64_t latest_row_us(void)
+{
+	return sim_world->is_both ? sim_world->refresh_us + 2 * STORE_WRITE_US : LATEST_ROW_US;
+}
+
 /* A row that nobody acknowledged, behind every tail that is still read: only a fold of all rows would find
  * it (storage contract §2: tails). It never comes. */
-static bool is_beyond_tails(const struct late_work *work)
+bool late_is_beyond_tails(const struct catalog_change *changes, size_t count)
 {
-	for (size_t i = 0; i < work->count; i++) {
-		const struct catalog_change *c = &work->changes[i];
+	for (size_t i = 0; i < count; i++) {
+		const struct catalog_change *c = &changes[i];
 		int64_t name_us = (int64_t)name_ms(c->row.name) * US_PER_MS;
 		if (c->kind == CATALOG_PUT_ROW &&
-			name_us + LATEST_ROW_US < now_wall_us() - sim_world->skew_us)
+			name_us + latest_row_us() < now_wall_us() - sim_world->skew_us)
 			return true;
 	}
 	return false;
@@ -77,7 +84,7 @@ static void late_do(struct late_work *work)
 {
 	struct world *w = sim_world;
 	struct op op;
-	if (is_beyond_tails(work))
+	if (late_is_beyond_tails(work->changes, work->count))
 		return;
 	op_init(&op, &work->arena, NULL, TIME_NEVER);
 	if (work->count > 0) {
@@ -132,7 +139,7 @@ bool late_names_may_come(const struct process *p)
 {
 	struct late_work *work, *next;
 	LIST_FOR_EACH(work, next, &sim_world->late, struct late_work, link)
-	if (has_names(work) && !is_beyond_tails(work))
+	if (has_names(work) && !late_is_beyond_tails(work->changes, work->count))
 		return true;
 	return sim_world->late_names_us >= looked_at(p);
 }

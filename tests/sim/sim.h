@@ -167,6 +167,7 @@ struct process;
 /* May rows that were never acknowledged still come, or have come without this process having looked? */
 bool late_may_come(const struct process *p);
 bool late_came(void); /* since the last look */
+bool late_is_beyond_tails(const struct catalog_change *changes, size_t count);
 bool late_names_may_come(const struct process *p);
 
 /* ---- process.c ---- */
