@@ -188,6 +188,33 @@ static void a_floor_that_comes_late_is_met_at_once_in(struct pair *p)
 }
 PAIR_TEST(a_floor_that_comes_late_is_met_at_once)
 
+/* His numbers are lower than ours, and he expunged a mail all the same: what nobody uses here is looked after, too. */
+static void who_closed_later_is_looked_at_in(struct pair *p)
+{
+	world_open_store(p->b);
+	struct mailbox *a, *b = world_box(p->b, "INBOX");
+	a = world_box(p->a, "INBOX");
+	(void)world_append(p->a, a, "a1");
+	(void)world_append(p->a, a, "a2");
+	refresh(p->b, b);
+	assert_ok(task_sleep(&p->b->op, US_PER_SEC));
+	struct view *v = world_view(p->b, b);
+	world_flags(p->b, v, 1, 1, FLAGS_ADD, MAIL_DELETED);
+	assert_ok(view_expunge(&p->b->op, v, NULL));
+	view_close(v);
+	mailbox_unref(b);
+	world_stop(p->b);
+	for (int i = 0; i < 3; i++)
+		(void)world_append(p->a, a, "a");
+	mailbox_unref(a);
+	assert_ok(user_refresh(&p->a->op, p->a->user));
+	a = world_box(p->a, "INBOX");
+	assert_int_equal(index_counters(a->index).messages, 4);
+	mailbox_unref(a);
+	world_open_store(p->b);
+}
+PAIR_TEST(who_closed_later_is_looked_at)
+
 /* What he told of flags that wait for the journal is in no row: who ends him goes on well above the rows. */
 static void told_modseqs_are_not_given_again_in(struct pair *p)
 {
@@ -288,6 +315,7 @@ int main(void)
 		cmocka_unit_test(who_came_back_unknowing_tells_of_his_mail),
 		cmocka_unit_test(a_takeover_that_failed_is_done_again),
 		cmocka_unit_test(a_floor_that_comes_late_is_met_at_once),
+		cmocka_unit_test(who_closed_later_is_looked_at),
 		cmocka_unit_test(told_modseqs_are_not_given_again),
 		cmocka_unit_test(heads_read_meanwhile_say_whether_it_is_claimed),
 		cmocka_unit_test(the_same_numbers_are_not_the_same_mails),

@@ -289,12 +289,17 @@ bool mailbox_is_alone(const struct mailbox *m)
 bool mailbox_has_seen_heads(const struct mailbox *m)
 {
 	const struct user *u = m->user;
-	for (size_t i = 0; i < u->head_count; i++)
+	for (size_t i = 0; i < u->head_count; i++) {
+		const struct head_writer *h = &u->heads[i].head;
+		/* Who closed later than we looked may have written what the numbers do not show. */
+		bool is_later = !h->is_open && u->heads[i].writer != m->clean_writer &&
+				(int64_t)name_ms(h->cover) > m->seen_ms;
 		if (u->heads[i].writer != u->writer &&
 			memcmp(&u->heads[i].mailbox, &m->guid, sizeof(m->guid)) == 0 &&
-			(u->heads[i].head.next_uid > index_next_uid(m->index) ||
-				u->heads[i].head.modseq > index_modseq(m->index)))
+			(is_later || h->next_uid > index_next_uid(m->index) ||
+				h->modseq > index_modseq(m->index)))
 			return false;
+	}
 	return true;
 }
 
