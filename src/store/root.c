@@ -54,6 +54,25 @@ static bool may_hide_others(const struct user *u, const struct head_writer *othe
 	return other->is_open && (int64_t)name_ms(u->tree.cover) > u->tree_seen_ms + ROOT_CLOCK_MS;
 }
 
+/* He ends with the same change as we, and may have others below it that we have not read, unless his head was there
+ * when we read the names. */
+static bool may_know_more(const struct user *u, const struct user_head *other)
+{
+	return !other->head.is_open && other->stamp_us != u->root_stamp_us &&
+	       other->stamp_us / US_PER_MS > u->tree_seen_ms - ROOT_CLOCK_MS;
+}
+
+void root_note_seen(struct user *u)
+{
+	u->root_stamp_us = 0;
+	for (size_t i = 0; i < u->head_count; i++) {
+		const struct user_head *h = &u->heads[i];
+		if (is_root(h) && h->writer != u->writer && !h->head.is_open &&
+			name_cmp(h->head.cover, u->tree.cover) == 0)
+			u->root_stamp_us = MAX(u->root_stamp_us, h->stamp_us);
+	}
+}
+
 bool root_is_behind(const struct user *u)
 {
 	for (size_t i = 0; i < u->head_count; i++) {
@@ -62,8 +81,9 @@ bool root_is_behind(const struct user *u)
 			continue;
 		if (may_hide_others(u, &h->head))
 			return true;
-		if ((int64_t)name_ms(h->head.cover) > u->tree_seen_ms - ROOT_CLOCK_MS &&
-			name_cmp(h->head.cover, u->tree.cover) != 0)
+		if (name_cmp(h->head.cover, u->tree.cover) == 0
+				? may_know_more(u, h)
+				: (int64_t)name_ms(h->head.cover) > u->tree_seen_ms - ROOT_CLOCK_MS)
 			return true;
 	}
 	return false;

@@ -85,6 +85,7 @@ struct user {
 	size_t bucket_count;
 	int64_t tree_seen_ms; /* wall time when others' changes of names were looked for */
 	int64_t tree_late_ms; /* as mailbox.late_ms */
+	int64_t root_stamp_us; /* of the closed root head that was there then, with this cover; 0: none */
 	int64_t looked_us;    /* at heads and tails; monotonic */
 	struct timer refresh; /* refresh.c */
 	bool is_refreshing;

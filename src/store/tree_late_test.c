@@ -171,6 +171,29 @@ static void a_root_head_hides_nothing_of_who_lives_in(struct pair *p)
 }
 PAIR_TEST(a_root_head_hides_nothing_of_who_lives)
 
+/* `a` closes with the change of `b` as his last one, and knows a name below it that `b` has not read. */
+static void nor_does_the_same_cover_in(struct pair *p)
+{
+	world_stop(p->a);
+	assert_ok(task_sleep(&p->a->op, 24 * 3600 * US_PER_SEC));
+	world_open_store(p->b);
+	world_open_store(p->a);
+	assert_ok(tree_create(&p->a->op, p->a->user, STR("of-a"), STR("")));
+	assert_ok(task_sleep(&p->a->op, US_PER_SEC));
+	assert_ok(tree_create(&p->b->op, p->b->user, STR("of-b"), STR("")));
+	assert_str(world_names(p->b), STR("INBOX:5 Junk:1 Sent:5 of-b:1 "));
+	assert_ok(user_refresh(&p->a->op, p->a->user));
+	timer_cancel(&p->b->user->refresh);
+	assert_ok(task_sleep(&p->a->op, STORE_LATE_US(p->a->store) + US_PER_SEC));
+	assert_ok(user_refresh(&p->a->op, p->a->user)); /* nothing is late any more */
+	world_stop(p->a);
+	stand_still(p->b);
+	assert_ok(user_read_heads(&p->b->op, p->b->user));
+	world_stop(p->b);
+	assert_all_see(p, STR("INBOX:5 Junk:1 Sent:5 of-a:1 of-b:1 "));
+}
+PAIR_TEST(nor_does_the_same_cover)
+
 /* What `b` could not write he writes when he goes on; by then his head was ended, and nobody waits for him. */
 static void settled_by_who_was_ended_in(struct pair *p)
 {
@@ -425,6 +448,7 @@ int main(void)
 		cmocka_unit_test(by_who_stood_still_since_he_opened),
 		cmocka_unit_test(by_who_was_the_first),
 		cmocka_unit_test(a_root_head_hides_nothing_of_who_lives),
+		cmocka_unit_test(nor_does_the_same_cover),
 		cmocka_unit_test(settled_by_who_was_ended),
 		cmocka_unit_test(who_makes_a_user_makes_the_same),
 		cmocka_unit_test(in_doubt_behind_a_clean_close),

@@ -110,6 +110,8 @@ bool root_is_told(const struct user *u);
 /* May a head that was read after the tree tell of changes by another host that are not in it? Then the root
  * head is not ours to write, nor that one ours to delete, before tree_refresh(). */
 bool root_is_behind(const struct user *u);
+/* The tree was read after the heads that are known now. */
+void root_note_seen(struct user *u);
 /* WAITS. Before the heads are read for the last time: an object takes long to put. Only where one is needed and the
  * root head is due; that it cannot be put is told, and the root is not written. */
 void root_prepare_close(struct op *op, struct user *u, struct root_made *made);

@@ -119,6 +119,7 @@ static enum err read_tail(struct op *op, struct tail *t)
 	t->is_taking = has_open_heads(u);
 	TRY(catalog_read_rows(op, s->catalog, u->name, root_scope, 0, 0, after, fold_row, t));
 	u->tree_seen_ms = begin_ms;
+	root_note_seen(u);
 	/* The next change of a name must win over the last one. */
 	name_observe(&u->store->clock, u->tree.cover, now_wall_us());
 	return ERR_NONE;

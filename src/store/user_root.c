@@ -100,6 +100,7 @@ static enum err read_tree(
 		return tree_read_tail(op, u);
 	/* Others may have written since: our own changes move the cover past that. */
 	u->tree_seen_ms = begin_ms;
+	root_note_seen(u);
 	return ERR_NONE;
 }
 
