@@ -162,6 +162,14 @@ static struct known_mail *box_add(struct known_box *box, uint32_t uid, uint32_t 
 	return k;
 }
 
+struct known_mail *box_find_name(struct known_box *box, struct catalog_name name)
+{
+	for (size_t i = 0; i < box->count && sim_world->is_both; i++)
+		if (!name_is_none(name) && name_cmp(box->mails[i]->name, name) == 0)
+			return box->mails[i];
+	return NULL;
+}
+
 void box_is_removed(struct known_box *box)
 {
 	if (!box->is_removed)
@@ -357,11 +365,32 @@ static bool is_known_as_anothers(const struct intent *i, size_t at, uint32_t uid
 	return true;
 }
 
+/* Another host has shown it by another UID, and it was taken for the work of another operation: its row's name
+ * says whose it is. */
+static void find_shown(struct intent *i, const struct mailbox *m, size_t at, uint32_t uid)
+{
+	uint32_t position;
+	const struct ledger *l = sim_world->ledger;
+	struct known_box *box = i->target;
+	if (!sim_world->is_both || i->mails[at].seen_uid > 0 || box_find(box, uid) ||
+		!index_find(m->index, uid, &position))
+		return;
+	struct known_mail *known = box_find_name(box, index_cold(m->index, position)->name);
+	if (!known)
+		return;
+	for (size_t n = 0; n < l->intent_count; n++)
+		for (size_t k = 0; k < l->intents[n]->count && l->intents[n]->target == box; k++)
+			if (box_find(box, l->intents[n]->mails[k].seen_uid) == known)
+				l->intents[n]->mails[k].seen_uid = uid;
+	box_add_uid(box, known, uid);
+}
+
 static void fix_uids(struct intent *i, const struct mailbox *m, const uint32_t *uids)
 {
 	bool is_other = false;
 	for (size_t k = 0; k < i->count; k++) {
 		struct intent_mail *im = &i->mails[k];
+		find_shown(i, m, k, uids[k]);
 		if (im->seen_uid && im->seen_uid != uids[k] && is_same_mail(i, m, im, uids[k]))
 			im->seen_uid = uids[k];
 		bool is_anothers = is_known_as_anothers(i, k, uids[k]);

@@ -126,6 +126,8 @@ struct known_box *ledger_box_of(
 	struct ledger *l, struct catalog_guid guid, uint32_t uid_validity, const char *name);
 struct known_mail *box_find(const struct known_box *box, uint32_t uid);
 /* A mail is known by one more UID. */
+struct known_mail *box_find_name(
+	struct known_box *box, struct catalog_name name); /* --both; NULL: unknown */
 void box_add_uid(struct known_box *box, struct known_mail *k, uint32_t uid);
 /* A client is told of a mail, or looks at it: it is one that was put there, and its flags are right. */
 struct known_mail *ledger_see(struct known_box *box, struct mailbox *m, const struct mail *mail);

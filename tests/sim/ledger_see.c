@@ -46,19 +46,11 @@ bool is_unseen_yet(const struct mailbox *m, int64_t since_us)
 	return sim_world->is_both && m->user->looked_us <= since_us;
 }
 
-static struct known_mail *find_name(struct known_box *box, struct catalog_name name)
-{
-	for (size_t i = 0; i < box->count && sim_world->is_both; i++)
-		if (!name_is_none(name) && name_cmp(box->mails[i]->name, name) == 0)
-			return box->mails[i];
-	return NULL;
-}
-
 /* A mail that is known by another UID: of two hosts that wrote at once one had not seen it. */
 static struct known_mail *find_renumbered(
 	struct known_box *box, uint32_t uid, uint32_t word, struct catalog_name name)
 {
-	struct known_mail *found = find_name(box, name);
+	struct known_mail *found = box_find_name(box, name);
 	for (size_t i = 0; i < box->count && sim_world->is_both && !found; i++)
 		if (name_is_none(box->mails[i]->name) && box->mails[i]->word == word &&
 			box->mails[i]->state != KNOWN_GONE)
@@ -127,7 +119,7 @@ struct known_mail *ledger_see(struct known_box *box, struct mailbox *m, const st
 	struct catalog_name name = { { 0 } };
 	if (index_find(m->index, mail->uid, &at))
 		name = index_cold(m->index, at)->name;
-	struct known_mail *known = k ? k : find_name(box, name);
+	struct known_mail *known = k ? k : box_find_name(box, name);
 	/* The object of an expunged mail may be gone. */
 	uint32_t word = k && mail->is_expunged ? k->word : read_word(box, m, mail->uid, known);
 	if (k && k->word != word)
