@@ -40,6 +40,27 @@ static void what_was_told_is_told_to_be_gone_in(struct pair *p)
 }
 PAIR_TEST(what_was_told_is_told_to_be_gone)
 
+/* Somebody may have told of the mail before its void came. */
+static void its_modseq_is_not_given_again_in(struct pair *p)
+{
+	struct mailbox *a = world_box(p->a, "INBOX");
+	uint32_t uid;
+	(void)world_append(p->a, a, "a1");
+	uint64_t before = index_modseq(a->index);
+	catalog_fault_set(p->a->catalog,
+		&(struct catalog_fault_plan){
+			.fail_at = 1, .fail_after_doing = true, .fail_from_there = true });
+	assert_err(world_try_append(p->a, a, "doubtful", &uid), ERR_UNAVAILABLE);
+	catalog_fault_set(p->a->catalog, &(struct catalog_fault_plan){ 0 });
+	op_forgive(&p->a->op);
+	assert_ok(user_settle(&p->a->op, p->a->user));
+	assert_int_equal(index_counters(a->index).messages, 1);
+	assert_true(index_modseq(a->index) > before);
+	mailbox_unref(a);
+	world_open_store(p->b);
+}
+PAIR_TEST(its_modseq_is_not_given_again)
+
 /* ---- batches ---- */
 
 #define MANY 150
@@ -244,6 +265,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_was_told_is_told_to_be_gone),
+		cmocka_unit_test(its_modseq_is_not_given_again),
 		cmocka_unit_test(a_void_of_a_commit_ends_its_mails),
 		cmocka_unit_test(also_at_one_who_saw_it_live),
 		cmocka_unit_test(also_at_one_who_has_it_from_files),
