@@ -218,7 +218,8 @@ void mailbox_write_end(struct mailbox *m)
 
 uint64_t mailbox_next_modseq(struct mailbox *m, uint64_t *last)
 {
-	*last = modseq_next(MAX(*last, index_modseq(m->index)), store_name_wall_us(m->user->store));
+	*last = MAX(*last, MAX(index_modseq(m->index), m->voided_modseq));
+	*last = modseq_next(*last, store_name_wall_us(m->user->store));
 	return *last;
 }
 

@@ -269,7 +269,7 @@ enum err store_write_changes(struct op *op, struct store *s, struct str user,
 }
 
 /* Until its void is there others may fold and tell it: its modseqs are not given again. Its UIDs the void burns. */
-static void burn_modseqs(const struct batch *b)
+static void spend_modseqs(const struct batch *b)
 {
 	for (size_t i = 0; i < b->count; i++) {
 		const struct catalog_change *c = &b->changes[i];
@@ -280,10 +280,10 @@ static void burn_modseqs(const struct batch *b)
 			continue;
 		if (c->row.kind == CATALOG_APPEND &&
 			row_append_decode(c->row.value, &a) == ERR_NONE)
-			index_raise(m->index, 0, a.modseq);
+			m->voided_modseq = MAX(m->voided_modseq, a.modseq);
 		else if (b->items[i].rank == RANK_COMMIT &&
 			 row_op_decode(c->row.value, &v) == ERR_NONE)
-			index_raise(m->index, 0, v.modseq + v.count);
+			m->voided_modseq = MAX(m->voided_modseq, v.modseq + v.count);
 	}
 }
 
@@ -307,7 +307,7 @@ enum err user_write(struct op *op, struct user *u, struct batch *b)
 		u->must_look = true;
 		struct batch *next = b;
 		if (b->is_voidable) {
-			burn_modseqs(b);
+			spend_modseqs(b);
 			next = batch_void(b);
 			batch_finish(next);
 		}
