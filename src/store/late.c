@@ -71,6 +71,13 @@ int64_t user_late_from(const struct user *u, struct catalog_guid mailbox, int64_
 void mailbox_end_others(struct batch *b, struct mailbox *m)
 {
 	struct user *u = m->user;
+	/* Somebody ended us since we began, or closed with what we have not seen: his head stays. */
+	if (!catalog_is_atomic(u->store->catalog) &&
+		(!m->is_claimed || !mailbox_has_seen_closed(m))) {
+		mailbox_put_open_head(b, m);
+		m->must_take_over = true;
+		return;
+	}
 	if (!catalog_is_atomic(u->store->catalog) && user_handover(u, m->guid).is_open) {
 		m->late_ms = user_late_until(u);
 		if (user_has_living(u, m->guid))

@@ -57,6 +57,38 @@ static void who_went_above_is_not_ended_in(struct pair *p)
 }
 PAIR_TEST(who_went_above_is_not_ended)
 
+static void assert_ends_nobody(struct mailbox *m)
+{
+	struct batch *ending = batch_new(m->user);
+	m->must_take_over = false;
+	mailbox_end_others(ending, m);
+	assert_int_equal(ending->count, 1);
+	assert_int_equal(ending->changes[0].kind, CATALOG_PUT_HEAD);
+	assert_true(m->must_take_over);
+	batch_free(ending);
+}
+
+/* It stood still within a takeover: the head of who took over from it and closed is the only one that tells of his
+ * mail, also when its own is put again. */
+static void who_closed_meanwhile_is_not_ended_in(struct pair *p)
+{
+	struct mailbox *a = ended_by_b(p);
+	assert_ok(user_read_heads(&p->a->op, p->a->user));
+	assert_false(a->is_claimed);
+	assert_ends_nobody(a);
+	struct batch *again = batch_new(p->a->user);
+	mailbox_put_open_head(again, a);
+	assert_ok(user_write(&p->a->op, p->a->user, again));
+	assert_ok(user_read_heads(&p->a->op, p->a->user));
+	assert_true(a->is_claimed);
+	assert_ends_nobody(a);
+	refresh(p->a, a);
+	assert_int_equal(index_counters(a->index).messages, 4);
+	mailbox_unref(a);
+	world_open_store(p->b);
+}
+PAIR_TEST(who_closed_meanwhile_is_not_ended)
+
 /* The first try of a claim is carried out, and its writer stands still: somebody ends it. With the stamp of then
  * the next try would do nothing, and the mailbox would have no head at all. */
 static void a_claim_is_made_anew_by_each_try_in(struct pair *p)
@@ -311,6 +343,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(who_looked_only_at_heads_hides_nothing),
 		cmocka_unit_test(who_went_above_is_not_ended),
+		cmocka_unit_test(who_closed_meanwhile_is_not_ended),
 		cmocka_unit_test(a_claim_is_made_anew_by_each_try),
 		cmocka_unit_test(who_came_back_unknowing_tells_of_his_mail),
 		cmocka_unit_test(a_takeover_that_failed_is_done_again),

@@ -220,12 +220,12 @@ struct mailbox {
 	bool is_touched; /* a batch changed it: to be told */
 	bool is_rewriting;
 	/* takeover.c: which UIDs this process may give (storage contract §6) */
-	bool is_checked;                /* since our open head is durable nobody else was there */
-	bool must_take_over;            /* somebody else was */
-	uint32_t floor_uid, limit_uid;  /* from the one, below the other */
-	int64_t seen_ms;                /* wall time when others' rows were looked for */
-	int64_t late_ms;                /* until then rows of those that we ended may come */
-	uint64_t voided_modseq;         /* the greatest of mails that were voided; nobody is told of it */
+	bool is_checked;               /* since our open head is durable nobody else was there */
+	bool must_take_over;           /* somebody else was */
+	uint32_t floor_uid, limit_uid; /* from the one, below the other */
+	int64_t seen_ms;               /* wall time when others' rows were looked for */
+	int64_t late_ms;               /* until then rows of those that we ended may come */
+	uint64_t voided_modseq; /* the greatest of mails that were voided; nobody is told of it */
 	struct catalog_name base_cover; /* of the newest base that is known to be in it */
 	bool was_left;                  /* who opened it gave up; others may try */
 	bool has_clean_head;            /* it was opened from this one and not written since */
@@ -345,6 +345,7 @@ enum err user_claim_again(struct op *op, const struct batch *b);
 bool mailbox_is_alone(const struct mailbox *m);
 /* Is all here that the heads of others tell of? */
 bool mailbox_has_seen_heads(const struct mailbox *m);
+bool mailbox_has_seen_closed(const struct mailbox *m); /* of those that are closed */
 /* Was our head ended by somebody who had not seen all of our rows? */
 bool mailbox_is_untold(const struct mailbox *m);
 /* WAITS. Reads the heads if that was long ago, or a write was in doubt: who stood still must know whether

@@ -286,7 +286,7 @@ bool mailbox_is_alone(const struct mailbox *m)
 	return true;
 }
 
-bool mailbox_has_seen_heads(const struct mailbox *m)
+static bool has_seen_heads(const struct mailbox *m, bool only_closed)
 {
 	const struct user *u = m->user;
 	for (size_t i = 0; i < u->head_count; i++) {
@@ -294,13 +294,23 @@ bool mailbox_has_seen_heads(const struct mailbox *m)
 		/* Who closed later than we looked may have written what the numbers do not show. */
 		bool is_later = !h->is_open && u->heads[i].writer != m->clean_writer &&
 				(int64_t)name_ms(h->cover) > m->seen_ms;
-		if (u->heads[i].writer != u->writer &&
+		if (u->heads[i].writer != u->writer && !(only_closed && h->is_open) &&
 			memcmp(&u->heads[i].mailbox, &m->guid, sizeof(m->guid)) == 0 &&
 			(is_later || h->next_uid > index_next_uid(m->index) ||
 				h->modseq > index_modseq(m->index)))
 			return false;
 	}
 	return true;
+}
+
+bool mailbox_has_seen_heads(const struct mailbox *m)
+{
+	return has_seen_heads(m, false);
+}
+
+bool mailbox_has_seen_closed(const struct mailbox *m)
+{
+	return has_seen_heads(m, true);
 }
 
 /* Whoever ended our open head had not seen our last row, and no head says that there is one. */
