@@ -144,8 +144,7 @@ static struct catalog_name cover_limit(const struct mailbox *m)
 void base_cut_take(struct base_cut *cut, const struct mailbox *m)
 {
 	struct catalog_name limit = cover_limit(m);
-	uint64_t cover_ms = name_ms(index_cover(m->index));
-	uint64_t stamps = (cover_ms > STORE_STAMPS_MS ? cover_ms - STORE_STAMPS_MS : 0) << 16;
+	uint64_t stamps = flags_stamp_floor(m);
 	index_base_meta(m->index, stamps, &cut->meta);
 	if (name_cmp(limit, cut->meta.cover) < 0)
 		cut->meta.cover = limit;

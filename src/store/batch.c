@@ -247,12 +247,13 @@ static void refresh_flags(struct batch *b)
 		if (change->kind != CATALOG_PUT_ROW || change->row.kind != CATALOG_OP ||
 			row_op_decode(change->row.value, &v) != ERR_NONE || v.op != ROW_FLAGS)
 			continue;
-		are_old = are_old || flags_are_old(v.groups, v.keyword_count);
+		are_old =
+			are_old || flags_are_old(b->user, v.groups, v.keyword_count, b->made_anew);
 		if (!are_old)
 			continue;
 		AUTO_BUF(value, 0);
 		row_flags_encode_head(&value, v.keywords, v.keyword_count);
-		flags_make_anew(&value, b->user->store, v.groups, v.keyword_count, NULL);
+		b->made_anew = flags_make_anew(&value, b->user, v.groups, v.keyword_count);
 		change->row.value = buf_dup(&b->arena, &value);
 		change->row.name = user_mint(b->user); /* what a name says never changes */
 		change->stamp_us = 0;
@@ -266,7 +267,7 @@ void batch_refresh(struct batch *b)
 		if (b->changes[i].kind == CATALOG_PUT_ROW &&
 			b->changes[i].row.kind == CATALOG_APPEND)
 			return;
-	if (!b->keeps_stamps)
+	if (!b->says_again)
 		refresh_flags(b);
 	for (size_t i = 0; i < b->count; i++) {
 		struct catalog_change *change = &b->changes[i];

@@ -44,7 +44,8 @@ struct batch {
 	size_t count, cap;
 	bool is_voidable; /* its appends may be voided; else it is repeated until it is certain */
 	uint64_t head_reads; /* user.head_reads when the last try began */
-	bool keeps_stamps;   /* its flag changes may be in the journal already */
+	bool says_again;     /* what others wrote: its flag changes keep their stamps */
+	uint64_t made_anew;  /* the last stamp that its flag changes were given (flags_anew.c) */
 	uint64_t
 		journalled; /* so many pending records of the mailbox `journal` are durable with it */
 	struct catalog_guid journal;

@@ -163,7 +163,7 @@ static enum err apply_sync(
 
 static void journal_due(void *arg);
 
-static void journal_arm(struct mailbox *m)
+void flags_journal_arm(struct mailbox *m)
 {
 	if (m->user->store->settings.flags_journal == STORE_FLAGS_OFF || m->is_journalling)
 		return;
@@ -193,34 +193,16 @@ static void apply_async(struct mailbox *m, const struct plan *plan, uint64_t mod
 		m->pending_since_us = now_us();
 	m->pending_mails += plan->count;
 	mailbox_touch(m);
-	journal_arm(m);
+	flags_journal_arm(m);
 }
 
 /* ---- the journal ---- */
 
-bool flags_are_old(struct str groups, size_t keyword_count)
+static bool pending_are_old(const struct mailbox *m)
 {
-	struct row_flags_group g;
-	int64_t oldest_ms = now_wall_us() / US_PER_MS - STORE_STAMPS_MS / 2;
-	return row_flags_next(&groups, keyword_count, &g) && (int64_t)(g.stamp >> 16) < oldest_ms;
-}
-
-void flags_make_anew(struct buf *out, struct store *s, struct str groups, size_t keyword_count,
-	struct mailbox *told)
-{
-	AUTO_ARENA(arena, 0);
-	struct row_flags_group g;
-	uint64_t modseq = 0;
-	while (row_flags_next(&groups, keyword_count, &g)) {
-		size_t n = 0;
-		struct row_mark *marks = ARENA_NEW_ARRAY(&arena, struct row_mark, MAX(g.count, 1));
-		while (n < g.count && row_mark_next(ROW_FLAGS, &g.marks, &marks[n]))
-			n++;
-		g.stamp = name_stamp(store_name(s));
-		if (told)
-			g.modseq = mailbox_next_modseq(told, &modseq);
-		row_flags_encode_group(out, &g, marks);
-	}
+	const struct str *words;
+	size_t count = index_keywords(m->index, &words);
+	return flags_are_old(m->user, buf_str(&m->pending), count, 0);
 }
 
 /* Moves pending groups into rows of at most ROW_BYTES_MAX. */
@@ -230,11 +212,11 @@ static void journal_rows(struct batch *b, struct mailbox *m)
 	size_t count = index_keywords(m->index, &words);
 	struct str rest = buf_str(&m->pending);
 	AUTO_BUF(anew, 0);
-	/* Those of an earlier process may be in the journal, and have been taken back since. */
-	b->keeps_stamps = m->has_adopted;
-	if (!m->has_adopted && flags_are_old(rest, count)) {
-		/* What others did meanwhile may have been told here. */
-		flags_make_anew(&anew, m->user->store, rest, count, m);
+	if (pending_are_old(m)) {
+		struct row_op_value v = { .op = ROW_FLAGS, .groups = rest, .keyword_count = count };
+		memcpy(v.keywords, words, count * sizeof(*words));
+		flags_tell_anew(&anew, m, &v);
+		b->made_anew = m->user->anew_stamp;
 		rest = buf_str(&anew);
 	}
 	while (rest.n > 0) {
@@ -280,7 +262,7 @@ enum err flags_flush_locked(struct op *op, struct mailbox *m)
 		m->pending_records += records;
 		m->pending_since_us = since_us;
 	} else {
-		m->has_adopted = m->pending_are_rows = false;
+		m->pending_are_rows = false;
 		buf_done(&groups);
 	}
 	return e;
@@ -324,8 +306,15 @@ enum err flags_journal_flush(struct op *op, struct mailbox *m)
 		return ERR_NONE;
 	}
 	TRY(e);
+	/* What others did meanwhile is later than flags that waited for long. */
+	if (pending_are_old(m) && !catalog_is_atomic(m->user->store->catalog)) {
+		e = user_read_heads(op, m->user);
+		if (e == ERR_NONE)
+			e = mailbox_merge(op, m, false);
+	}
 	/* The log counts what is journalled from its beginning, and what comes before is settled. */
-	e = flags_flush_locked(op, m);
+	if (e == ERR_NONE)
+		e = flags_flush_locked(op, m);
 	mailbox_write_end(m);
 	return e;
 }
@@ -343,7 +332,7 @@ static void journal_task(void *arg)
 	task_unshield();
 	m->is_journalling = false;
 	if (!s->is_abandoned && (!is_done || m->pending.n > 0))
-		journal_arm(m);
+		flags_journal_arm(m);
 	mailbox_unref(m);
 	store_background_end(s);
 }
@@ -355,7 +344,7 @@ static void journal_due(void *arg)
 	if (m->is_journalling)
 		return;
 	if (m->user->state == CLOSING) { /* that writes them itself, or stays open */
-		journal_arm(m);
+		flags_journal_arm(m);
 		return;
 	}
 	m->is_journalling = true;
@@ -400,7 +389,6 @@ enum err flags_adopt_pending(struct op *op, struct mailbox *m)
 		TRY(adopt_value(op, m, value));
 	}
 	buf_done(&m->local.pending_values);
-	m->has_adopted = m->pending.n > 0;
 	return m->pending.n > 0 ? flags_flush_locked(op, m) : ERR_NONE;
 }
 

@@ -35,53 +35,26 @@ static void put_row(struct telling *w)
 	if (w->groups.n == 0)
 		return;
 	row_flags_encode_head(&value, v->keywords, v->keyword_count);
-	if (flags_are_old(buf_str(&w->groups), v->keyword_count))
-		flags_make_anew(&value, w->mailbox->user->store, buf_str(&w->groups),
-			v->keyword_count, NULL);
+	if (flags_are_old(w->mailbox->user, buf_str(&w->groups), v->keyword_count, 0))
+		(void)flags_make_anew(
+			&value, w->mailbox->user, buf_str(&w->groups), v->keyword_count);
 	else
 		buf_put(&value, buf_str(&w->groups));
 	batch_put_op(w->batch, w->mailbox->guid, w->mailbox->bucket, &value);
 	buf_clear(&w->groups);
 }
 
-/* Mails next to each other of which the same flags stand. */
-static void put_group(struct telling *w, struct row_flags_group g, const struct row_flags_group *of,
-	const struct row_mark *marks)
+static void put_group(void *arg, const struct row_flags_group *run, const struct row_mark *marks)
 {
-	if (g.count == 0 || (g.mask | g.keywords_mask) == 0)
-		return;
+	struct telling *w = arg;
+	struct row_flags_group g = *run;
 	w->has_any = true;
 	if (w->is_dry)
 		return;
 	if (w->groups.n + g.count * sizeof(*marks) > GROUPS_BYTES)
 		put_row(w);
-	g.stamp = of->stamp;
-	g.value = of->value & g.mask;
-	g.keywords_value = of->keywords_value & g.keywords_mask;
 	g.modseq = mailbox_next_modseq(w->mailbox, w->modseq);
 	row_flags_encode_group(&w->groups, &g, marks);
-}
-
-static void tell_group(struct telling *w, struct row_flags_group *of)
-{
-	const struct index *x = w->mailbox->index;
-	AUTO_ARENA(arena, 0);
-	struct row_mark *marks = ARENA_NEW_ARRAY(&arena, struct row_mark, MAX(of->count, 1));
-	struct row_flags_group run = { 0 };
-	size_t from = 0, n = 0;
-	while (n < of->count && row_mark_next(ROW_FLAGS, &of->marks, &marks[n])) {
-		struct row_flags_group one = { .count = 1 };
-		index_standing(x, w->row, of, &marks[n], &one.mask, &one.keywords_mask);
-		if (one.mask == run.mask && one.keywords_mask == run.keywords_mask) {
-			run.count++;
-		} else {
-			put_group(w, run, of, marks + from);
-			run = one;
-			from = n;
-		}
-		n++;
-	}
-	put_group(w, run, of, marks + from);
 }
 
 static void tell_flags(struct telling *w)
@@ -89,7 +62,7 @@ static void tell_flags(struct telling *w)
 	struct str groups = w->row->groups;
 	struct row_flags_group g;
 	while (row_flags_next(&groups, w->row->keyword_count, &g))
-		tell_group(w, &g);
+		flags_each_run(w->mailbox->index, w->row, &g, index_standing, put_group, w);
 	if (!w->is_dry)
 		put_row(w);
 }
@@ -162,5 +135,6 @@ bool late_ops_are_there(const struct tail *t)
 void late_ops_put(struct batch *b, const struct tail *t, uint64_t *modseq)
 {
 	struct telling w = { .mailbox = t->mailbox, .batch = b, .modseq = modseq };
+	b->says_again = true;
 	(void)tell_all(t, &w);
 }

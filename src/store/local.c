@@ -433,9 +433,6 @@ enum err local_rewrite(struct op *op, struct mailbox *m)
 		return op_fail(op, ERR_TIMEOUT, "no time left to write local files");
 	TRY(summaries_compact(op, m));
 	struct rewrite_job *j = MEM_NEW(struct rewrite_job);
-	/* No tail that is read again starts before the floor. */
-	uint64_t cover_ms = name_ms(index_cover(m->index));
-	uint64_t floor_ms = cover_ms > STORE_STAMPS_MS ? cover_ms - STORE_STAMPS_MS : 0;
 	j->job.run = rewrite_run;
 	j->job.release = rewrite_release;
 	j->log_fd = -1;
@@ -445,7 +442,7 @@ enum err local_rewrite(struct op *op, struct mailbox *m)
 	l->next_serial = (uint32_t)random_u64() | 1;
 	l->misses_journalling = false;
 	if (!is_new)
-		index_save(m->index, floor_ms << 16, &j->snapshot);
+		index_save(m->index, flags_stamp_floor(m), &j->snapshot);
 	begin_log(m, l->next_serial, !is_new, &j->log);
 	/* Never left halfway: files that appear later would lack what was added since. */
 	struct op own;

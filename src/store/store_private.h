@@ -76,6 +76,7 @@ struct user {
 	struct row_id root_object; /* of the root head as it was read or written; all zero: none */
 	struct task_mutex tree_lock, settle_lock;
 	struct list mailboxes, unsettled;
+	uint64_t anew_stamp;                     /* flags_anew.c: the last that was given */
 	int64_t settle_next_us, settle_pause_us; /* the next try, and how long after the last one */
 	struct user_head *heads;
 	size_t head_count;
@@ -246,7 +247,6 @@ struct mailbox {
 	bool pending_are_rows; /* others wrote meanwhile: a base would tell of them below what was told */
 	int64_t pending_since_us;
 	uint64_t pending_records;
-	bool has_adopted;       /* some were left by an earlier process */
 	uint64_t pending_epoch; /* rises when groups leave from the front */
 	bool is_journalling;
 	struct timer journal_timer;
@@ -377,14 +377,10 @@ void append_put_commit(
 /* WAITS. Writes pending flag changes as journal rows. Takes the write lock: rows of a mailbox become
  * durable in the order of their names. */
 enum err flags_journal_flush(struct op *op, struct mailbox *m);
-/* The same, under the write lock. */
+/* Has pending changes flushed soon. */
+void flags_journal_arm(struct mailbox *m);
+/* The same as flags_journal_flush(), under the write lock. */
 enum err flags_flush_locked(struct op *op, struct mailbox *m);
-/* Have these groups waited so long that hosts may have forgotten the stamps that they compete with? */
-bool flags_are_old(struct str groups, size_t keyword_count);
-/* Appends them with new stamps, in their order: they count as of now. `told`: with new modseqs, too, since sessions
- * of this mailbox may have been told of what competes with them. NULL: they keep theirs. */
-void flags_make_anew(struct buf *out, struct store *s, struct str groups, size_t keyword_count,
-	struct mailbox *told);
 /* WAITS. The open head is durable before anything is told that only memory knows. Hold the write lock. */
 enum err mailbox_claim_now(struct op *op, struct mailbox *m);
 /* Is a base the only way for pending flags to become durable? */
@@ -400,6 +396,28 @@ void flags_drop_pending(struct mailbox *m, const struct flags_mark *mark);
 enum err flags_adopt_pending(struct op *op, struct mailbox *m);
 enum err flags_check_keywords(
 	struct op *op, struct mailbox *m, const struct str *keywords, size_t count);
+
+/* ---- flags_anew.c ---- */
+
+/* Older stamps may be forgotten: no tail that is read again starts before. */
+uint64_t flags_stamp_floor(const struct mailbox *m);
+/* Have these groups waited so long that hosts may have forgotten the stamps that they compete with? Or is their stamp
+ * below what earlier ones were given anew? `made_anew`: what flags_make_anew() said of these themselves, or 0. */
+bool flags_are_old(
+	const struct user *u, struct str groups, size_t keyword_count, uint64_t made_anew);
+/* Appends them with stamps of some minutes ago, in their order. Returns the last one. */
+uint64_t flags_make_anew(struct buf *out, struct user *u, struct str groups, size_t keyword_count);
+/* The same of what the mails show of them, with new modseqs: sessions may have been told of what competes. */
+void flags_tell_anew(struct buf *out, struct mailbox *m, const struct row_op_value *v);
+/* Is this a batch of the journal whose flags are old? Then they are pending again, and the batch may go: whether they
+ * still stand only a look can tell. */
+bool flags_take_back(const struct batch *b);
+/* Calls fn for neighbours in a group of which `which` says the same: a group of their flags, and their marks. Not for
+ * those of which it says none. */
+typedef void flags_run_fn(
+	void *arg, const struct row_flags_group *run, const struct row_mark *marks);
+void flags_each_run(const struct index *x, const struct row_op_value *v, struct row_flags_group *of,
+	index_flags_fn *which, flags_run_fn *fn, void *arg);
 
 /* ---- copy.c ---- */
 

@@ -198,6 +198,10 @@ static enum err settle_all(struct op *op, struct user *u)
 			batch_free(b);
 			continue;
 		}
+		if (flags_take_back(b)) {
+			batch_free(b);
+			continue;
+		}
 		batch_refresh(b);
 		enum err e = write_once(op, b, &uncertain);
 		if (e == ERR_NONE && batch_may_be_ended(b)) /* its names are old to others */

@@ -81,6 +81,42 @@ static bool bit_stands(const struct index *x, uint32_t uid, uint32_t bit, uint64
 	return (uint64_t)(uintptr_t)map_u64_get(&x->stamps, stamp_key(uid, bit)) == stamp;
 }
 
+/* What the flag is once a change with this stamp was folded. */
+static bool bit_then(const struct index *x, uint32_t uid, uint32_t bit, uint64_t stamp, bool is_set,
+	bool was_set)
+{
+	uint64_t known = (uint64_t)(uintptr_t)map_u64_get(&x->stamps, stamp_key(uid, bit));
+	return stamp > x->stamp_floor && stamp > known ? is_set : was_set;
+}
+
+void index_would_stand(const struct index *x, const struct row_op_value *v,
+	const struct row_flags_group *g, const struct row_mark *mark, unsigned *out_mask,
+	uint64_t *out_keywords_mask)
+{
+	uint32_t position;
+	*out_mask = 0;
+	*out_keywords_mask = 0;
+	if (!index_find_name(x, mark->uid, mark->name, &position) ||
+		index_is_ghost(index_hot(x, position)))
+		return;
+	const struct snapshot_hot *hot = index_hot(x, position);
+	for (uint32_t bit = 0; bit < FLAG_BITS; bit++) {
+		unsigned flag = 1u << bit;
+		bool is_set = (g->value & flag) != 0;
+		if ((g->mask & flag) && bit_then(x, hot->uid, bit, g->stamp, is_set,
+						(hot->flags & flag) != 0) == is_set)
+			*out_mask |= flag;
+	}
+	for (uint64_t left = g->keywords_mask; left; left &= left - 1) {
+		uint32_t theirs = (uint32_t)__builtin_ctzll(left);
+		int bit = index_keyword_find(x, v->keywords[theirs]);
+		bool is_set = (g->keywords_value >> theirs & 1) != 0;
+		if (bit >= 0 && bit_then(x, hot->uid, FLAG_KEYWORD_BIT + (uint32_t)bit, g->stamp,
+					is_set, (hot->keywords >> bit & 1) != 0) == is_set)
+			*out_keywords_mask |= UINT64_C(1) << theirs;
+	}
+}
+
 void index_standing(const struct index *x, const struct row_op_value *v,
 	const struct row_flags_group *g, const struct row_mark *mark, unsigned *out_mask,
 	uint64_t *out_keywords_mask)

@@ -69,11 +69,13 @@ typedef void index_mail_fn(void *arg, const struct row_mark *mark);
 bool index_would_change(const struct index *x, struct catalog_name row,
 	const struct row_op_value *v, index_mail_fn *fn, void *arg);
 
-/* The flags and keywords (bits of the row) of a group that the mail has, or has not, by this very change. None, if all
- * were changed since or the mail is gone. */
-void index_standing(const struct index *x, const struct row_op_value *v,
+/* The flags and keywords (bits of the row) of a group that the mail has, or has not, as the group says: not what
+ * was changed since. None, if the mail is gone. */
+typedef void index_flags_fn(const struct index *x, const struct row_op_value *v,
 	const struct row_flags_group *g, const struct row_mark *mark, unsigned *out_mask,
 	uint64_t *out_keywords_mask);
+index_flags_fn index_standing;    /* by this very change */
+index_flags_fn index_would_stand; /* as it is, or once the group is folded */
 
 /* Does a row of flags name mails whose append rows were not folded yet? */
 bool index_awaits(const struct index *x, const struct row_op_value *v);
