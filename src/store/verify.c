@@ -3,6 +3,8 @@
  * (index/canonical.c says of which bytes); behind the base, once op rows were dropped that it covers. */
 #include "store/store_private.h"
 
+#define LOOKS 3
+
 static enum err fold_row(struct op *op, const struct catalog_row *row, void *arg)
 {
 	enum err e = index_fold(arg, row);
@@ -99,7 +101,7 @@ static enum err verify_locked(struct op *op, struct mailbox *m)
 	const struct user_base *base = user_base_of(u, m->guid);
 	struct index *fresh = NULL;
 	/* Op rows that are gone, and flags without a journal, are in the base alone. */
-	if (base && (base->head.has_own_flags || !name_is_none(base->head.dropped)))
+	if (base && (base->head.has_own_flags || !name_is_none(user_dropped(u, m->guid))))
 		TRY(base_read(op, m, &fresh));
 	else
 		fresh = index_new(m->guid);
@@ -114,22 +116,31 @@ static enum err verify_locked(struct op *op, struct mailbox *m)
 	return e;
 }
 
+/* With what others wrote: that is no difference. */
+static enum err look_and_verify(struct op *op, struct mailbox *m)
+{
+	if (!catalog_is_atomic(m->user->store->catalog)) {
+		TRY(user_read_heads(op, m->user));
+		TRY(mailbox_merge(op, m, false));
+	}
+	if (mailbox_lacks_flags(m))
+		return op_fail(op, ERR_CONFLICT, "another host's base has flags that are not here");
+	return m->pending.n > 0 ? op_fail(op, ERR_CONFLICT, "flags are changing")
+				: verify_locked(op, m);
+}
+
 enum err mailbox_verify(struct op *op, struct mailbox *m)
 {
 	CHECK(m, MAILBOX_MAGIC);
 	TRY(flags_journal_flush(op, m));
 	TRY(mailbox_write_begin(op, m));
-	enum err e = ERR_NONE;
-	if (!catalog_is_atomic(m->user->store->catalog)) { /* what others wrote is no difference */
-		e = user_read_heads(op, m->user);
-		if (e == ERR_NONE)
-			e = mailbox_merge(op, m, false);
+	enum err e = ERR_CORRUPT;
+	/* Others may write between the look and the fold: only what differs every time is a difference. */
+	int looks = catalog_is_atomic(m->user->store->catalog) ? 1 : LOOKS;
+	for (int i = 0; i < looks && e == ERR_CORRUPT; i++) {
+		op_forgive(op);
+		e = look_and_verify(op, m);
 	}
-	if (e == ERR_NONE && mailbox_lacks_flags(m))
-		e = op_fail(op, ERR_CONFLICT, "another host's base has flags that are not here");
-	else if (e == ERR_NONE)
-		e = m->pending.n > 0 ? op_fail(op, ERR_CONFLICT, "flags are changing")
-				     : verify_locked(op, m);
 	mailbox_write_end(m);
 	return e;
 }
