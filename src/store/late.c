@@ -130,12 +130,29 @@ bool batch_may_be_ended(const struct batch *b)
 	return false;
 }
 
+/* Others look as far back as our head says, also when we have closed. */
+static void note_late_rows(const struct batch *b)
+{
+	static const struct catalog_name none;
+	for (size_t i = 0; i < b->count; i++) {
+		struct mailbox *m = user_find_mailbox(b->user, b->changes[i].mailbox);
+		if (b->changes[i].kind != CATALOG_PUT_ROW || !m || !m->is_loaded)
+			continue;
+		if (mailbox_late_ms(m) == 0)
+			m->late_row = none;
+		m->late_ms = user_late_until(b->user);
+		if (name_is_none(m->late_row) || name_cmp(b->changes[i].row.name, m->late_row) < 0)
+			m->late_row = b->changes[i].row.name;
+	}
+}
+
 enum err user_claim_again(struct op *op, const struct batch *b)
 {
 	struct user *u = b->user;
 	struct batch *again = batch_new(u);
 	struct catalog_guid last = root_scope;
 	bool is_tree = false;
+	note_late_rows(b);
 	for (size_t i = 0; i < b->count; i++) {
 		struct catalog_guid scope = b->changes[i].mailbox;
 		if (b->changes[i].kind != CATALOG_PUT_ROW)
@@ -145,7 +162,6 @@ enum err user_claim_again(struct op *op, const struct batch *b)
 		if (!m || !m->is_loaded || is_same(&scope, &last))
 			continue;
 		last = scope;
-		m->late_ms = user_late_until(u);
 		mailbox_put_open_head(again, m);
 	}
 	if (is_tree) {

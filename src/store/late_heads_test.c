@@ -145,6 +145,47 @@ static void who_came_back_unknowing_tells_of_his_mail_in(struct pair *p)
 }
 PAIR_TEST(who_came_back_unknowing_tells_of_his_mail)
 
+/* A move in doubt is carried out when others have worked for long, under its old names, and `a` closes: `b`, whose files
+ * are of before, looks as far back. */
+static void a_move_that_comes_late_is_found_in(struct pair *p)
+{
+	static const struct catalog_fault_plan down = {
+		.fail_at = 1, .fail_from_there = true, .spares_reads = true
+	};
+	struct mailbox *b, *a = ended_by_b(p), *sent = world_box(p->a, "Sent");
+	struct range_set some = world_set(1, 2);
+	struct copy_result result;
+	(void)world_append(p->a, a, "a4");
+	(void)world_append(p->a, sent, "a5");
+	struct view *v = world_view(p->a, a);
+	catalog_fault_set(p->a->catalog, &down);
+	assert_err(view_copy(&p->a->op, v, &some, sent, true, &result), ERR_UNAVAILABLE);
+	op_forgive(&p->a->op);
+	assert_false(list_is_empty(&p->a->user->unsettled));
+	timer_cancel(&p->a->user->refresh); /* it stands still */
+	catalog_fault_set(p->a->catalog, &(struct catalog_fault_plan){ 0 });
+	world_open_store(p->b);
+	b = world_box(p->b, "INBOX");
+	assert_ok(task_sleep(&p->b->op, 30 * 60 * US_PER_SEC));
+	(void)world_append(p->b, b, "b2");
+	mailbox_unref(b);
+	world_stop(p->b);
+	assert_ok(user_settle(&p->a->op, p->a->user));
+	refresh(p->a, a);
+	view_close(v);
+	mailbox_unref(a);
+	mailbox_unref(sent);
+	world_stop(p->a);
+	world_open_store(p->b);
+	b = world_box(p->b, "INBOX");
+	assert_ok(mailbox_verify(&p->b->op, b));
+	assert_int_equal(index_counters(b->index).messages, 4);
+	mailbox_unref(b);
+	range_set_done(&some);
+	world_open_store(p->a);
+}
+PAIR_TEST(a_move_that_comes_late_is_found)
+
 static void close_again(struct world *w, struct mailbox **m)
 {
 	mailbox_unref(*m);
@@ -346,6 +387,7 @@ int main(void)
 		cmocka_unit_test(who_closed_meanwhile_is_not_ended),
 		cmocka_unit_test(a_claim_is_made_anew_by_each_try),
 		cmocka_unit_test(who_came_back_unknowing_tells_of_his_mail),
+		cmocka_unit_test(a_move_that_comes_late_is_found),
 		cmocka_unit_test(a_takeover_that_failed_is_done_again),
 		cmocka_unit_test(a_floor_that_comes_late_is_met_at_once),
 		cmocka_unit_test(who_closed_later_is_looked_at),

@@ -248,6 +248,14 @@ static uint64_t durable_modseq(const struct mailbox *m)
 	return row_flags_next(&rest, count, &first) ? MIN(modseq, first.modseq - 1) : modseq;
 }
 
+/* Not above rows of ours that came late, while others have to look for them. */
+static struct catalog_name head_cover(const struct mailbox *m)
+{
+	struct catalog_name cover = index_cover(m->index);
+	bool is_late = !name_is_none(m->late_row) && mailbox_late_ms(m) > 0;
+	return is_late && name_cmp(m->late_row, cover) < 0 ? m->late_row : cover;
+}
+
 static void head_encode(const struct mailbox *m, bool is_open, struct buf *out)
 {
 	struct mailbox_status s;
@@ -261,7 +269,7 @@ static void head_encode(const struct mailbox *m, bool is_open, struct buf *out)
 		.recent_uid = index_recent_uid(m->index),
 		.modseq = is_open ? durable_modseq(m) : index_modseq(m->index),
 		.counters = { s.messages, s.unseen, s.deleted, s.recent, s.bytes_virtual },
-		.cover = index_cover(m->index),
+		.cover = head_cover(m),
 		.host = hash_stable(m->user->store->settings.host),
 		.late_ms = (uint64_t)mailbox_late_ms(m) };
 	head_writer_encode(out, &head);

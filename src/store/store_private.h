@@ -226,6 +226,7 @@ struct mailbox {
 	uint32_t floor_uid, limit_uid; /* from the one, below the other */
 	int64_t seen_ms;               /* wall time when others' rows were looked for */
 	int64_t late_ms;               /* until then rows of those that we ended may come */
+	struct catalog_name late_row;  /* the first of ours that came late; zero: none did */
 	uint64_t voided_modseq; /* the greatest of mails that were voided; nobody is told of it */
 	struct catalog_name base_cover; /* of the newest base that is known to be in it */
 	bool was_left;                  /* who opened it gave up; others may try */

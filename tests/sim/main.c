@@ -18,7 +18,7 @@
 #include "sim.h"
 
 #define STEPS_USUAL 120
-#define CPU_S_MAX   30 /* the usual steps of a seed take some 20 ms; it does not end, else */
+#define CPU_S_MAX   90 /* the usual steps of a seed take some 20 ms; it does not end, else */
 
 struct run {
 	struct sim_settings settings;
