@@ -16,7 +16,10 @@
  * Where a batch is atomic there is one writer: his limits and floors are not needed, UIDs go on. */
 #include "store/tail_private.h"
 
-#define TRIES 4
+#include "base/random.h"
+
+#define TRIES    8
+#define PAUSE_US (5 * US_PER_MS)
 
 /* ---- merge rows ---- */
 
@@ -116,12 +119,19 @@ static enum err check_uids_left(struct op *op, uint32_t above, size_t count)
 		op, ERR_LIMIT, "the mailbox has no UIDs left: copy its mails into a new one");
 }
 
+/* WAITS, the longer the more often: two hosts that take over from each other do not go on in step. */
+static enum err give_way(struct op *op, int tries)
+{
+	return tries <= 0 ? ERR_NONE : task_sleep(op, (int64_t)random_below(PAUSE_US << tries));
+}
+
 enum err takeover_begin(struct op *op, struct tail *t, uint32_t more, uint64_t *out_modseq)
 {
 	struct mailbox *m = t->mailbox;
 	struct user *u = m->user;
 	TRY(store_check_clock(op, u->store)); /* before names are given */
 	for (int i = 0; i < TRIES; i++) {
+		TRY(give_way(op, i));
 		struct handover h = user_handover(u, m->guid);
 		uint32_t above = MAX(h.limit_uid, index_next_uid(m->index));
 		TRY(check_uids_left(op, above, more));
@@ -347,6 +357,7 @@ enum err mailbox_ensure_uids(struct op *op, struct mailbox *m, size_t count)
 		return ERR_NONE;
 	m->must_take_over = m->must_take_over || !mailbox_has_seen_heads(m);
 	for (int i = 0; i < TRIES; i++) {
+		TRY(give_way(op, i - 1));
 		if (m->must_take_over)
 			TRY(mailbox_merge(op, m, true));
 		if (m->is_checked && !m->must_take_over &&
