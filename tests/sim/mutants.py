@@ -103,8 +103,8 @@ MUTANTS = {
         "\tfold_merges(m, &g->rows);\n", "", ("--both",), "client's numbers|is not UID"),
     "root-of-yesterday": (
         "a host that does not know the last names writes the root head",
-        "\t\t\tname_cmp(h->head.cover, u->tree.cover) != 0)\n\t\t\treturn true;",
-        "\t\t\tname_cmp(h->head.cover, u->tree.cover) != 0)\n\t\t\treturn false;",
+        "\t\t\t\t: (int64_t)name_ms(h->head.cover) > u->tree_seen_ms - ROOT_CLOCK_MS)\n\t\t\treturn true;",
+        "\t\t\t\t: (int64_t)name_ms(h->head.cover) > u->tree_seen_ms - ROOT_CLOCK_MS)\n\t\t\treturn false;",
         ("--both",), "were promised"),
     "merge-told-first": (
         "UIDs of merge rows are told though the rows are not durable",
