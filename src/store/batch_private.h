@@ -49,6 +49,7 @@ struct batch {
 	uint64_t
 		journalled; /* so many pending records of the mailbox `journal` are durable with it */
 	struct catalog_guid journal;
+	uint64_t journal_serial; /* of the mailbox: the log of another opening counts anew */
 };
 struct batch *batch_new(struct user *u);
 void batch_free(struct batch *b);

@@ -242,6 +242,7 @@ enum err flags_flush_locked(struct op *op, struct mailbox *m)
 	mailbox_claim(b, m);
 	journal_rows(b, m);
 	b->journal = m->guid;
+	b->journal_serial = m->serial;
 	b->journalled = m->pending_records;
 	/* From here on the batch is the pending state: while its fate is unknown it stays unsettled. */
 	struct buf groups = m->pending;

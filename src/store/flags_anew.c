@@ -93,7 +93,7 @@ bool flags_take_back(const struct batch *b)
 	struct mailbox *m = user_find_mailbox(b->user, b->journal);
 	size_t at = 0;
 	if (b->journalled == 0 || catalog_is_atomic(b->user->store->catalog) || !m ||
-		!m->is_loaded || m->state == CLOSING || !find_flags(b, &at, &v) ||
+		m->serial != b->journal_serial || !m->is_loaded || !find_flags(b, &at, &v) ||
 		!flags_are_old(b->user, v.groups, v.keyword_count, b->made_anew))
 		return false;
 	struct buf groups = { 0 };

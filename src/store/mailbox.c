@@ -27,6 +27,7 @@ static struct mailbox *mailbox_new(struct user *u, const struct tree_node *node)
 	m->magic = MAILBOX_MAGIC;
 	m->user = u;
 	m->guid = node->guid;
+	m->serial = ++u->mailbox_serial;
 	m->uid_validity = node->uid_validity;
 	m->local.log_fd = m->local.summary_fd = -1;
 	list_init(&m->commits);

@@ -76,6 +76,7 @@ struct user {
 	struct row_id root_object; /* of the root head as it was read or written; all zero: none */
 	struct task_mutex tree_lock, settle_lock;
 	struct list mailboxes, unsettled;
+	uint64_t mailbox_serial;                 /* the last that a mailbox was given */
 	uint64_t anew_stamp;                     /* flags_anew.c: the last that was given */
 	int64_t settle_next_us, settle_pause_us; /* the next try, and how long after the last one */
 	struct user_head *heads;
@@ -213,6 +214,7 @@ struct mailbox {
 	struct list link; /* in user.mailboxes */
 	struct user *user;
 	struct catalog_guid guid;
+	uint64_t serial; /* no two of a user have the same, also if one is opened anew */
 	uint32_t uid_validity;
 	enum opening state;
 	bool is_removed;

@@ -301,9 +301,11 @@ static bool has_seen_heads(const struct mailbox *m, bool only_closed)
 	const struct user *u = m->user;
 	for (size_t i = 0; i < u->head_count; i++) {
 		const struct head_writer *h = &u->heads[i].head;
-		/* Who closed later than we looked may have written what the numbers do not show. */
+		/* Who closed later than we looked may have written what the numbers do not show, and the cover does
+		 * not if his rows came late. */
+		int64_t stamp_ms = h->late_ms > 0 ? u->heads[i].stamp_us / US_PER_MS : 0;
 		bool is_later = !h->is_open && u->heads[i].writer != m->clean_writer &&
-				(int64_t)name_ms(h->cover) > m->seen_ms;
+				MAX((int64_t)name_ms(h->cover), stamp_ms) > m->seen_ms;
 		if (u->heads[i].writer != u->writer && !(only_closed && h->is_open) &&
 			memcmp(&u->heads[i].mailbox, &m->guid, sizeof(m->guid)) == 0 &&
 			(is_later || h->next_uid > index_next_uid(m->index) ||

@@ -142,7 +142,7 @@ static void publish(struct batch *b)
 	if (has_names)
 		tree_tell_removed(u);
 	struct mailbox *m = user_find_mailbox(u, b->journal), *next;
-	if (m && b->journalled > 0) {
+	if (m && b->journalled > 0 && m->serial == b->journal_serial) {
 		local_add(
 			m, &(struct log_record){ .type = LOG_JOURNALLED, .number = b->journalled });
 		m->is_touched = true;
