@@ -119,7 +119,9 @@ static enum err load_tail(
 /* What the last writer closed with is what the base holds: the journal has nothing to add. */
 static bool base_is_whole(const struct mailbox *m, const struct handover *h)
 {
-	return h->has_closed && !h->is_open && !h->is_shared && h->late_ms == 0 &&
+	/* With the same numbers he may know of what came late, if the last row is another's. */
+	bool is_his = name_writer(h->closed.cover) == h->closed_writer;
+	return is_his && h->has_closed && !h->is_open && !h->is_shared && h->late_ms == 0 &&
 	       index_next_uid(m->index) == h->closed.next_uid &&
 	       index_modseq(m->index) == h->closed.modseq &&
 	       name_cmp(index_cover(m->index), h->closed.cover) == 0;
