@@ -94,6 +94,14 @@ static void wait_in_doubt(struct pair *p, struct two *t, int minutes)
 	catalog_fault_set(p->a->catalog, &up);
 }
 
+/* The host stands still; who calls lets it go on. */
+static void wait_in_memory(struct pair *p, struct two *t)
+{
+	t->a->is_journalling = true;
+	flag_again_and_again(p, t);
+	assert_ok(task_sleep(&p->a->op, 40 * MINUTE_US));
+}
+
 /* They are pending again until it was looked what others did. */
 static void in_doubt_for_long_gives_way_in(struct pair *p)
 {
@@ -174,9 +182,7 @@ PAIR_TEST(in_doubt_for_minutes_keeps_its_stamp)
 static void in_memory_for_long_gives_way_in(struct pair *p)
 {
 	struct two t = open_both(p);
-	t.a->is_journalling = true;
-	flag_again_and_again(p, &t);
-	assert_ok(task_sleep(&p->a->op, 40 * MINUTE_US));
+	wait_in_memory(p, &t);
 	uint64_t begin_ms = now_ms();
 	change_at_b(p, &t);
 	t.a->is_journalling = false;
@@ -191,9 +197,7 @@ PAIR_TEST(in_memory_for_long_gives_way)
 static void in_memory_for_long_is_told_anew_in(struct pair *p)
 {
 	struct two t = open_both(p);
-	t.a->is_journalling = true;
-	flag_again_and_again(p, &t);
-	assert_ok(task_sleep(&p->a->op, 40 * MINUTE_US));
+	wait_in_memory(p, &t);
 	uint64_t begin_ms = now_ms(), told = index_modseq(t.a->index);
 	(void)world_sync(p->a, t.va, true);
 	t.a->is_journalling = false;

@@ -76,22 +76,27 @@ static bool flags_would_change(
 	return any;
 }
 
-static bool bit_stands(const struct index *x, uint32_t uid, uint32_t bit, uint64_t stamp)
+/* Is the flag as a change with this stamp says? */
+typedef bool bit_fn(const struct index *x, uint32_t uid, uint32_t bit, uint64_t stamp, bool is_set,
+	bool was_set);
+
+static bool bit_stands(const struct index *x, uint32_t uid, uint32_t bit, uint64_t stamp,
+	bool is_set, bool was_set)
 {
-	return (uint64_t)(uintptr_t)map_u64_get(&x->stamps, stamp_key(uid, bit)) == stamp;
+	return is_set == was_set &&
+	       (uint64_t)(uintptr_t)map_u64_get(&x->stamps, stamp_key(uid, bit)) == stamp;
 }
 
-/* What the flag is once a change with this stamp was folded. */
-static bool bit_then(const struct index *x, uint32_t uid, uint32_t bit, uint64_t stamp, bool is_set,
-	bool was_set)
+static bool bit_would_stand(const struct index *x, uint32_t uid, uint32_t bit, uint64_t stamp,
+	bool is_set, bool was_set)
 {
 	uint64_t known = (uint64_t)(uintptr_t)map_u64_get(&x->stamps, stamp_key(uid, bit));
-	return stamp > x->stamp_floor && stamp > known ? is_set : was_set;
+	return is_set == was_set || (stamp > x->stamp_floor && stamp > known);
 }
 
-void index_would_stand(const struct index *x, const struct row_op_value *v,
-	const struct row_flags_group *g, const struct row_mark *mark, unsigned *out_mask,
-	uint64_t *out_keywords_mask)
+static void find_bits(const struct index *x, const struct row_op_value *v,
+	const struct row_flags_group *g, const struct row_mark *mark, bit_fn *fn,
+	unsigned *out_mask, uint64_t *out_keywords_mask)
 {
 	uint32_t position;
 	*out_mask = 0;
@@ -102,17 +107,16 @@ void index_would_stand(const struct index *x, const struct row_op_value *v,
 	const struct snapshot_hot *hot = index_hot(x, position);
 	for (uint32_t bit = 0; bit < FLAG_BITS; bit++) {
 		unsigned flag = 1u << bit;
-		bool is_set = (g->value & flag) != 0;
-		if ((g->mask & flag) && bit_then(x, hot->uid, bit, g->stamp, is_set,
-						(hot->flags & flag) != 0) == is_set)
+		if ((g->mask & flag) && fn(x, hot->uid, bit, g->stamp, (g->value & flag) != 0,
+						(hot->flags & flag) != 0))
 			*out_mask |= flag;
 	}
 	for (uint64_t left = g->keywords_mask; left; left &= left - 1) {
 		uint32_t theirs = (uint32_t)__builtin_ctzll(left);
 		int bit = index_keyword_find(x, v->keywords[theirs]);
-		bool is_set = (g->keywords_value >> theirs & 1) != 0;
-		if (bit >= 0 && bit_then(x, hot->uid, FLAG_KEYWORD_BIT + (uint32_t)bit, g->stamp,
-					is_set, (hot->keywords >> bit & 1) != 0) == is_set)
+		if (bit >= 0 && fn(x, hot->uid, FLAG_KEYWORD_BIT + (uint32_t)bit, g->stamp,
+					(g->keywords_value >> theirs & 1) != 0,
+					(hot->keywords >> bit & 1) != 0))
 			*out_keywords_mask |= UINT64_C(1) << theirs;
 	}
 }
@@ -121,24 +125,14 @@ void index_standing(const struct index *x, const struct row_op_value *v,
 	const struct row_flags_group *g, const struct row_mark *mark, unsigned *out_mask,
 	uint64_t *out_keywords_mask)
 {
-	uint32_t position;
-	*out_mask = 0;
-	*out_keywords_mask = 0;
-	if (!index_find_name(x, mark->uid, mark->name, &position) ||
-		index_is_ghost(index_hot(x, position)))
-		return;
-	const struct snapshot_hot *hot = index_hot(x, position);
-	unsigned same = g->mask & ~(hot->flags ^ g->value);
-	for (uint32_t bit = 0; bit < FLAG_BITS; bit++)
-		if ((same >> bit & 1) != 0 && bit_stands(x, hot->uid, bit, g->stamp))
-			*out_mask |= 1u << bit;
-	for (uint64_t left = g->keywords_mask; left; left &= left - 1) {
-		uint32_t theirs = (uint32_t)__builtin_ctzll(left);
-		int bit = index_keyword_find(x, v->keywords[theirs]);
-		if (bit >= 0 && (hot->keywords >> bit & 1) == (g->keywords_value >> theirs & 1) &&
-			bit_stands(x, hot->uid, FLAG_KEYWORD_BIT + (uint32_t)bit, g->stamp))
-			*out_keywords_mask |= UINT64_C(1) << theirs;
-	}
+	find_bits(x, v, g, mark, bit_stands, out_mask, out_keywords_mask);
+}
+
+void index_would_stand(const struct index *x, const struct row_op_value *v,
+	const struct row_flags_group *g, const struct row_mark *mark, unsigned *out_mask,
+	uint64_t *out_keywords_mask)
+{
+	find_bits(x, v, g, mark, bit_would_stand, out_mask, out_keywords_mask);
 }
 
 bool index_awaits(const struct index *x, const struct row_op_value *v)
