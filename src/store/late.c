@@ -71,19 +71,19 @@ int64_t user_late_from(const struct user *u, struct catalog_guid mailbox, int64_
 void mailbox_end_others(struct batch *b, struct mailbox *m)
 {
 	struct user *u = m->user;
+	bool is_atomic = catalog_is_atomic(u->store->catalog);
 	/* Somebody ended us since we began, or closed with what we have not seen: his head stays. */
-	if (!catalog_is_atomic(u->store->catalog) &&
-		(!m->is_claimed || !mailbox_has_seen_closed(m))) {
+	if (!is_atomic && (!m->is_claimed || !mailbox_has_seen_closed(m))) {
 		mailbox_put_open_head(b, m);
 		m->must_take_over = true;
 		return;
 	}
-	if (!catalog_is_atomic(u->store->catalog) && user_handover(u, m->guid).is_open) {
+	if (!is_atomic && user_handover(u, m->guid).is_open) {
 		m->late_ms = user_late_until(u);
 		if (user_has_living(u, m->guid))
 			mailbox_put_open_head(b, m);
 	}
-	uint32_t open_to = catalog_is_atomic(u->store->catalog) ? UINT32_MAX : m->floor_uid;
+	uint32_t open_to = is_atomic ? UINT32_MAX : m->floor_uid;
 	user_delete_foreign_heads(b, m->guid, open_to, RANK_LAST_HEADS);
 	/* Who went above our floor since, in heads that were read meanwhile, was not ended: his UIDs are his. */
 	m->must_take_over = m->must_take_over || user_handover(u, m->guid).limit_uid > open_to;
