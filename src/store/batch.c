@@ -288,12 +288,23 @@ bool batch_is_one_group(const struct user *u, size_t rows, size_t bytes)
 
 /* ---- void ---- */
 
-static void void_marks(struct batch *v, struct catalog_guid mailbox, uint32_t bucket,
-	const struct row_mark *marks, size_t count)
+/* Until the void is there others may fold and tell of its mails: their modseqs are not given again. Its UIDs the
+ * void burns. */
+static void spend_modseqs(const struct batch *v, struct catalog_guid mailbox, uint64_t modseq)
 {
+	struct mailbox *m = user_find_mailbox(v->user, mailbox);
+	if (m && m->is_loaded)
+		m->voided_modseq = MAX(m->voided_modseq, modseq);
+}
+
+static void void_marks(struct batch *v, struct catalog_guid mailbox, uint32_t bucket,
+	const struct row_mark *marks, size_t count, uint64_t modseq)
+{
+	spend_modseqs(v, mailbox, modseq);
 	for (size_t from = 0; from < count; from += ROW_EXPUNGE_MAX) {
 		AUTO_BUF(value, 0);
-		row_void_encode(&value, marks + from, MIN(count - from, (size_t)ROW_EXPUNGE_MAX));
+		row_void_encode(
+			&value, modseq, marks + from, MIN(count - from, (size_t)ROW_EXPUNGE_MAX));
 		batch_put_op(v, mailbox, bucket, &value);
 	}
 }
@@ -303,9 +314,11 @@ static struct row_mark mark_of_append(const struct catalog_change *put)
 	struct row_append a;
 	enum err e = row_append_decode(put->row.value, &a);
 	ASSERT(e == ERR_NONE); /* we encoded it */
-	return (struct row_mark){
-		.name = put->row.name, .uid = a.uid, .bucket = put->row.bucket, .oid = a.oid
-	};
+	return (struct row_mark){ .name = put->row.name,
+		.uid = a.uid,
+		.modseq = a.modseq,
+		.bucket = put->row.bucket,
+		.oid = a.oid };
 }
 
 static struct row_mark mark_of_commit(const struct catalog_change *put)
@@ -315,6 +328,7 @@ static struct row_mark mark_of_commit(const struct catalog_change *put)
 	ASSERT(e == ERR_NONE && v.op == ROW_COMMIT);
 	return (struct row_mark){ .name = put->row.name,
 		.uid = v.uid + (uint32_t)v.count - 1,
+		.modseq = v.modseq,
 		.bucket = put->row.bucket };
 }
 
@@ -336,11 +350,14 @@ struct batch *batch_void(const struct batch *b)
 	struct row_mark commit = { 0 };
 	struct catalog_guid mailbox = { { 0 } };
 	struct catalog_name queued = user_mint(b->user);
+	uint64_t modseq = 0;
 	size_t count = 0;
 	for (size_t i = 0; i < b->count; i++) {
 		const struct catalog_change *c = &b->changes[i];
 		if (c->kind == CATALOG_PUT_ROW && c->row.kind == CATALOG_APPEND) {
-			marks[count++] = mark_of_append(c);
+			marks[count] = mark_of_append(c);
+			modseq = MAX(modseq, marks[count].modseq);
+			count++;
 			mailbox = c->mailbox;
 		} else if (b->items[i].rank == RANK_COMMIT) {
 			commit = mark_of_commit(c);
@@ -351,9 +368,9 @@ struct batch *batch_void(const struct batch *b)
 	if (count == 0)
 		return v;
 	if (name_is_none(commit.name)) {
-		void_marks(v, mailbox, marks[0].bucket, marks, count);
+		void_marks(v, mailbox, marks[0].bucket, marks, count, modseq);
 	} else {
-		void_marks(v, mailbox, commit.bucket, &commit, 1);
+		void_marks(v, mailbox, commit.bucket, &commit, 1, commit.modseq);
 		batch_delete_row(v, mailbox, CATALOG_OP, commit.bucket, commit.name);
 	}
 	for (size_t i = 0; i < count; i++)

@@ -21,9 +21,7 @@ struct merging {
 	uint32_t told_uid; /* what was told here lies below */
 	uint32_t next_uid; /* the next fresh one */
 	uint64_t told_modseq, modseq;
-	uint64_t
-		passed_modseq; /* flags that change nothing here were told with it: of a mail that is gone */
-	size_t fresh;          /* how many UIDs the marks give */
+	size_t fresh;     /* how many UIDs the marks give */
 	int64_t begin_ms; /* wall time when the rows were read */
 };
 

@@ -9,7 +9,7 @@ static void put_void(struct world *w, struct mailbox *m, uint32_t uid)
 	AUTO_BUF(value, 0);
 	assert_true(index_find(m->index, uid, &at));
 	struct row_mark mark = { .name = index_cold(m->index, at)->name, .uid = uid };
-	row_void_encode(&value, &mark, 1);
+	row_void_encode(&value, 0, &mark, 1);
 	batch_put_op(b, m->guid, m->bucket, &value);
 	assert_ok(user_write(&w->op, w->user, b));
 }
@@ -40,29 +40,84 @@ static void what_was_told_is_told_to_be_gone_in(struct pair *p)
 }
 PAIR_TEST(what_was_told_is_told_to_be_gone)
 
+/* An append whose row is there, and which is voided: `b` tells his clients of it in between, if he is there. */
+static uint64_t void_one(struct world *w, struct mailbox *m, struct world *b, struct mailbox *b_box)
+{
+	uint32_t uid;
+	uint64_t before = index_modseq(m->index);
+	catalog_fault_set(w->catalog,
+		&(struct catalog_fault_plan){
+			.fail_at = 1, .fail_after_doing = true, .fail_from_there = true });
+	assert_err(world_try_append(w, m, "doubtful", &uid), ERR_UNAVAILABLE);
+	catalog_fault_set(w->catalog, &(struct catalog_fault_plan){ 0 });
+	op_forgive(&w->op);
+	assert_int_equal(index_modseq(m->index), before); /* it would fall if we died now */
+	if (b) {
+		refresh(b, b_box);
+		before = index_modseq(b_box->index);
+	}
+	assert_ok(user_settle(&w->op, w->user));
+	return before;
+}
+
 /* Somebody may have told of the mail before its void came. */
 static void its_modseq_is_not_given_again_in(struct pair *p)
 {
 	struct mailbox *a = world_box(p->a, "INBOX");
-	uint32_t uid;
 	(void)world_append(p->a, a, "a1");
 	uint64_t before = modseq_restart(index_modseq(a->index), now_wall_us());
 	index_raise(a->index, 0, before); /* far above the clock: they are counted */
-	catalog_fault_set(p->a->catalog,
-		&(struct catalog_fault_plan){
-			.fail_at = 1, .fail_after_doing = true, .fail_from_there = true });
-	assert_err(world_try_append(p->a, a, "doubtful", &uid), ERR_UNAVAILABLE);
-	catalog_fault_set(p->a->catalog, &(struct catalog_fault_plan){ 0 });
-	op_forgive(&p->a->op);
-	assert_ok(user_settle(&p->a->op, p->a->user));
+	(void)void_one(p->a, a, NULL, NULL);
 	assert_int_equal(index_counters(a->index).messages, 1);
-	assert_int_equal(index_modseq(a->index), before);
 	(void)world_append(p->a, a, "a2");
 	assert_true(index_modseq(a->index) > before + 1);
 	mailbox_unref(a);
 	world_open_store(p->b);
 }
 PAIR_TEST(its_modseq_is_not_given_again)
+
+/* Who told of it is gone; who voided it closes, or dies, and a third goes on above what was told. */
+static void a_void_keeps_what_was_told_in(struct pair *p, bool dies)
+{
+	struct mailbox *a = world_box(p->a, "INBOX");
+	(void)world_append(p->a, a, "a1");
+	world_open_store(p->b);
+	struct mailbox *b = world_box(p->b, "INBOX");
+	refresh(p->a, a);
+	(void)world_append(p->a, a, "a2");
+	uint64_t before = index_modseq(a->index), told = void_one(p->a, a, p->b, b);
+	assert_true(told > before);
+	assert_true(index_modseq(a->index) >= told);
+	mailbox_unref(b);
+	world_crash(p->b);
+	mailbox_unref(a);
+	if (dies)
+		world_crash(p->a);
+	else
+		world_stop(p->a);
+	world_open_store(p->a);
+	a = world_box(p->a, "INBOX");
+	assert_int_equal(index_counters(a->index).messages, 2);
+	assert_true(index_modseq(a->index) >= told);
+	mailbox_unref(a);
+	world_open_store(p->b);
+	b = world_box(p->b, "INBOX");
+	assert_true(index_modseq(b->index) >= told);
+	assert_ok(mailbox_verify(&p->b->op, b));
+	mailbox_unref(b);
+}
+
+static void a_void_keeps_what_was_told_also_by_who_closes_in(struct pair *p)
+{
+	a_void_keeps_what_was_told_in(p, false);
+}
+PAIR_TEST(a_void_keeps_what_was_told_also_by_who_closes)
+
+static void a_void_keeps_what_was_told_also_by_who_dies_in(struct pair *p)
+{
+	a_void_keeps_what_was_told_in(p, true);
+}
+PAIR_TEST(a_void_keeps_what_was_told_also_by_who_dies)
 
 /* ---- batches ---- */
 
@@ -91,7 +146,7 @@ static void put_void_of_batch(struct world *w, struct mailbox *m, bool by_id)
 	if (by_id)
 		row_void_batch_encode(&value, &mark.oid);
 	else
-		row_void_encode(&value, &mark, 1);
+		row_void_encode(&value, 0, &mark, 1);
 	batch_put_op(b, m->guid, m->bucket, &value);
 	batch_last(b)->is_quiet = true;
 	assert_ok(user_write(&w->op, w->user, b));
@@ -269,6 +324,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_was_told_is_told_to_be_gone),
 		cmocka_unit_test(its_modseq_is_not_given_again),
+		cmocka_unit_test(a_void_keeps_what_was_told_also_by_who_closes),
+		cmocka_unit_test(a_void_keeps_what_was_told_also_by_who_dies),
 		cmocka_unit_test(a_void_of_a_commit_ends_its_mails),
 		cmocka_unit_test(also_at_one_who_saw_it_live),
 		cmocka_unit_test(also_at_one_who_has_it_from_files),

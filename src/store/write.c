@@ -272,25 +272,6 @@ enum err store_write_changes(struct op *op, struct store *s, struct str user,
 	return catalog_write(op, s->catalog, user, changes, count);
 }
 
-/* Until its void is there others may fold and tell it: its modseqs are not given again. Its UIDs the void burns. */
-static void spend_modseqs(const struct batch *b)
-{
-	for (size_t i = 0; i < b->count; i++) {
-		const struct catalog_change *c = &b->changes[i];
-		struct mailbox *m = user_find_mailbox(b->user, c->mailbox);
-		struct row_append a;
-		struct row_op_value v;
-		if (c->kind != CATALOG_PUT_ROW || !m || !m->is_loaded)
-			continue;
-		if (c->row.kind == CATALOG_APPEND &&
-			row_append_decode(c->row.value, &a) == ERR_NONE)
-			m->voided_modseq = MAX(m->voided_modseq, a.modseq);
-		else if (b->items[i].rank == RANK_COMMIT &&
-			 row_op_decode(c->row.value, &v) == ERR_NONE)
-			m->voided_modseq = MAX(m->voided_modseq, v.modseq + v.count);
-	}
-}
-
 enum err user_write(struct op *op, struct user *u, struct batch *b)
 {
 	struct op inner;
@@ -311,7 +292,6 @@ enum err user_write(struct op *op, struct user *u, struct batch *b)
 		u->must_look = true;
 		struct batch *next = b;
 		if (b->is_voidable) {
-			spend_modseqs(b);
 			next = batch_void(b);
 			batch_finish(next);
 		}

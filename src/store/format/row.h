@@ -90,7 +90,7 @@ struct row_flags_group {
 /* A decoded op row; which members count depends on `op`. */
 struct row_op_value {
 	enum row_op op;
-	uint64_t modseq;       /* expunge, commit, floor */
+	uint64_t modseq;       /* expunge, commit, void, floor */
 	uint32_t uid;          /* commit: that of place 1; floor: the next to give */
 	size_t count;          /* marks, groups, renames; commit: mails of the batch */
 	struct str marks;      /* expunge, move intent, void, floor, merge: row_mark_next() */
@@ -123,7 +123,8 @@ void row_commit_encode(struct buf *out, const struct row_id *batch, uint32_t fir
 	uint64_t modseq, size_t count);
 void row_move_intent_encode(struct buf *out, const struct row_id *batch,
 	const struct row_id *destination, const struct row_mark *marks, size_t count);
-void row_void_encode(struct buf *out, const struct row_mark *marks, size_t count);
+/* `modseq`: the greatest that those who saw its mails may have told. */
+void row_void_encode(struct buf *out, uint64_t modseq, const struct row_mark *marks, size_t count);
 /* No commit row of this batch ever counts. */
 void row_void_batch_encode(struct buf *out, const struct row_id *batch);
 void row_floor_encode(struct buf *out, uint32_t next_uid, uint64_t modseq,

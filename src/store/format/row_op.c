@@ -149,6 +149,7 @@ static bool op_decode(struct str *rest, struct row_op_value *v)
 	uint8_t on;
 	switch (v->op) {
 	case ROW_EXPUNGE:
+	case ROW_VOID:
 		return number_cut_varint(rest, &v->modseq) &&
 		       cut_marks(rest, v->op, &v->count, &v->marks);
 	case ROW_FLAGS: {
@@ -162,7 +163,6 @@ static bool op_decode(struct str *rest, struct row_op_value *v)
 		return cut_bytes(rest, v->batch.bytes, ROW_ID_BYTES) &&
 		       cut_bytes(rest, v->mailbox.bytes, ROW_ID_BYTES) &&
 		       cut_marks(rest, v->op, &v->count, &v->marks);
-	case ROW_VOID:
 	case ROW_MERGE:
 		return cut_marks(rest, v->op, &v->count, &v->marks);
 	case ROW_FLOOR:
@@ -234,9 +234,10 @@ void row_move_intent_encode(struct buf *out, const struct row_id *batch,
 	put_marks(out, ROW_MOVE_INTENT, marks, count);
 }
 
-void row_void_encode(struct buf *out, const struct row_mark *marks, size_t count)
+void row_void_encode(struct buf *out, uint64_t modseq, const struct row_mark *marks, size_t count)
 {
 	put_op(out, ROW_VOID);
+	number_put_varint(out, modseq);
 	put_marks(out, ROW_VOID, marks, count);
 }
 

@@ -206,9 +206,10 @@ static void the_small_ops_come_back(void **state)
 	assert_memory_equal(&got.oid, &marks[0].oid, sizeof(got.oid));
 	assert_exact(&b, true);
 	buf_clear(&b);
-	row_void_encode(&b, marks, 1);
+	row_void_encode(&b, 98, marks, 1);
 	assert_ok(row_op_decode(buf_str(&b), &v));
-	assert_true(v.op == ROW_VOID && row_mark_next(v.op, &v.marks, &got) && got.uid == 9);
+	assert_true(v.op == ROW_VOID && v.modseq == 98);
+	assert_true(row_mark_next(v.op, &v.marks, &got) && got.uid == 9);
 	assert_exact(&b, true);
 	buf_clear(&b);
 	row_floor_encode(&b, 42, 4200, marks, 1);

@@ -183,7 +183,8 @@ static bool gone_would_change(
 {
 	struct str marks = v->marks;
 	struct row_mark mark;
-	bool any = false;
+	uint64_t modseq = v->op == ROW_VOID ? 0 : v->modseq; /* of the mails */
+	bool any = v->op == ROW_VOID && v->modseq > x->modseq;
 	while (row_mark_next(v->op, &marks, &mark)) {
 		uint32_t position;
 		if (tombstone_has(x, mark.name)) {
@@ -194,7 +195,7 @@ static bool gone_would_change(
 		}
 		any = true;
 		if (index_find_name(x, mark.uid, mark.name, &position))
-			tell_mail(x, position, v->modseq, fn, arg);
+			tell_mail(x, position, modseq, fn, arg);
 		const struct snapshot_batch *b =
 			v->op == ROW_VOID ? batches_find_row(x, mark.name) : NULL;
 		if (b)

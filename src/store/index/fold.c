@@ -146,7 +146,8 @@ static enum err fold_op(struct index *x, const struct catalog_row *row)
 		fold_gone(x, &v, v.modseq);
 		return ERR_NONE;
 	case ROW_VOID:
-		/* Its mails were never told: their modseq does not matter. */
+		/* Others may have told of its mails: that goes on above. Their own modseq does not matter. */
+		index_raise(x, 0, v.modseq);
 		fold_gone(x, &v, 0);
 		return ERR_NONE;
 	case ROW_FLAGS:

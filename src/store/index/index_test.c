@@ -322,7 +322,7 @@ static void a_void_row_hides_its_mails_and_burns_their_uids(void **state)
 	struct index *first = index_new(box), *second = index_new(box);
 	struct row_mark mark = mark_of(j, 1);
 	AUTO_BUF(b, 0);
-	row_void_encode(&b, &mark, 1);
+	row_void_encode(&b, 0, &mark, 1);
 	struct catalog_row row = { CATALOG_OP, 0, name_mint(&j->clock, NOW), buf_str(&b) };
 	assert_ok(index_fold(first, &j->rows[0]));
 	assert_ok(index_fold(first, &row));
@@ -369,7 +369,7 @@ static void batch_rows(struct arena *arena, struct catalog_row rows[5])
 		else if (i == 3)
 			row_commit_encode(&b, &batch, 11, 99, 3);
 		else
-			row_void_encode(&b, &mark, 1);
+			row_void_encode(&b, 0, &mark, 1);
 		rows[i].value = buf_dup(arena, &b);
 	}
 }

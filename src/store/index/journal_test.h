@@ -102,7 +102,7 @@ static void add_mail(struct journal *j)
 	/* It never was: nobody sees it, so nobody changes it. */
 	struct row_mark mark = { .name = j->mails[--j->mail_count].name, .uid = uid };
 	AUTO_BUF(b, 0);
-	row_void_encode(&b, &mark, 1);
+	row_void_encode(&b, j->modseq, &mark, 1);
 	add_row(j, CATALOG_OP, &b, later_name(j));
 }
 
@@ -131,7 +131,7 @@ static void add_batch(struct journal *j)
 	if (dice == 0)
 		row_void_batch_encode(&b, &batch);
 	else if (dice == 1)
-		row_void_encode(&b, &mark, 1);
+		row_void_encode(&b, j->modseq, &mark, 1);
 	if (dice < 2 || !is_committed)
 		j->mail_count -= count; /* nobody sees them, so nobody changes them */
 	if (dice < 2)
@@ -151,7 +151,7 @@ static void add_void(struct journal *j)
 {
 	struct row_mark mark = some_mark(j);
 	AUTO_BUF(b, 0);
-	row_void_encode(&b, &mark, 1);
+	row_void_encode(&b, j->modseq, &mark, 1);
 	add_row(j, CATALOG_OP, &b, later_name(j));
 }
 
