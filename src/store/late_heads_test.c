@@ -334,50 +334,78 @@ static void heads_read_meanwhile_say_whether_it_is_claimed_in(struct pair *p)
 }
 PAIR_TEST(heads_read_meanwhile_say_whether_it_is_claimed)
 
-/* `b` closes without knowing that `c` expunged a mail, and `a` ends with the numbers that `b` had: the files of `b`
- * are not those of the head that is there. */
-static void the_same_numbers_are_not_the_same_mails_in(struct pair *p)
+/* `b` closes without knowing that `c` expunged a mail, and `a` ends with the numbers that `b` had: the files of `b`, and
+ * his base, are not those of the head that is there. */
+static void the_same_numbers_in(struct pair *p, bool by_base)
 {
+	static const struct catalog_fault_plan down = {
+		.fail_at = 1, .fail_from_there = true, .spares_reads = true
+	};
 	p->a->settings.refresh_us = p->b->settings.refresh_us = 48 * 60 * 60 * US_PER_SEC;
 	world_reopen(p->a, WORLD_STOP);
-	struct world *c = world_beside(p->a, "host-c");
+	struct world *c = world_beside(p->a, "host-c"), *opener = by_base ? c : p->b;
 	struct mailbox *a = world_box(p->a, "INBOX");
 	(void)world_append(p->a, a, "a1");
 	(void)world_append(p->a, a, "a2");
 	world_open_store(c);
 	struct mailbox *of_c = world_box(c, "INBOX");
 	struct view *v = world_view(c, of_c);
+	world_flags(c, v, 1, 1, FLAGS_ADD, MAIL_DELETED);
+	assert_ok(flags_journal_flush(&c->op, of_c));
 	world_open_store(p->b);
 	struct mailbox *b = world_box(p->b, "INBOX");
 	(void)world_append(p->b, b, "b1");
-	world_flags(c, v, 1, 1, FLAGS_ADD, MAIL_DELETED);
-	assert_ok(view_expunge(&c->op, v, NULL));
+	catalog_fault_set(p->a->catalog, &down);
+	assert_err(view_expunge(&c->op, v, NULL), ERR_UNAVAILABLE);
+	op_forgive(&c->op);
+	catalog_fault_set(p->a->catalog, &(struct catalog_fault_plan){ 0 });
 	view_close(v);
-	mailbox_unref(of_c);
-	world_stop(c);
-	(void)world_append(p->b, b, "b2");
+	assert_ok(task_sleep(&p->b->op, 10 * US_PER_MS));
+	(void)world_append(p->b, b, "b2"); /* the last row of all */
+	assert_ok(task_sleep(&p->b->op, 10 * US_PER_MS));
+	if (by_base)
+		assert_ok(mailbox_upload_base(&p->b->op, b, BASE_FLUSH));
 	struct catalog_guid guid = b->guid;
 	uint32_t next_uid = index_next_uid(b->index);
 	uint64_t modseq = index_modseq(b->index);
 	mailbox_unref(b);
 	world_stop(p->b);
+	assert_ok(user_settle(&c->op, c->user));
+	mailbox_unref(of_c);
+	world_stop(c);
 	refresh(p->a, a);
 	assert_ok(task_sleep(&p->a->op, LATE_US(p->a->store) + US_PER_SEC));
 	refresh(p->a, a); /* nothing is late any more */
 	mailbox_unref(a);
 	world_stop(p->a);
-	world_open_store(p->b);
-	struct handover h = user_handover(p->b->user, guid);
+	if (by_base)
+		assert_ok(file_remove_tree(&c->op, c->settings.local_dir.p));
+	world_open_store(opener);
+	struct handover h = user_handover(opener->user, guid);
 	assert_true(h.has_closed && h.late_ms == 0);
 	assert_true(h.closed.next_uid == next_uid && h.closed.modseq == modseq);
-	b = world_box(p->b, "INBOX");
+	b = world_box(opener, "INBOX");
+	assert_int_equal(opener->store->counters.base_reads, by_base);
 	assert_int_equal(index_counters(b->index).messages, 3);
-	assert_ok(mailbox_verify(&p->b->op, b));
+	assert_ok(mailbox_verify(&opener->op, b));
 	mailbox_unref(b);
+	if (by_base)
+		world_stop(c);
 	world_end_beside(c);
 	world_open_store(p->a);
 }
+
+static void the_same_numbers_are_not_the_same_mails_in(struct pair *p)
+{
+	the_same_numbers_in(p, false);
+}
 PAIR_TEST(the_same_numbers_are_not_the_same_mails)
+
+static void nor_are_they_in_a_base_in(struct pair *p)
+{
+	the_same_numbers_in(p, true);
+}
+PAIR_TEST(nor_are_they_in_a_base)
 
 int main(void)
 {
@@ -394,6 +422,7 @@ int main(void)
 		cmocka_unit_test(told_modseqs_are_not_given_again),
 		cmocka_unit_test(heads_read_meanwhile_say_whether_it_is_claimed),
 		cmocka_unit_test(the_same_numbers_are_not_the_same_mails),
+		cmocka_unit_test(nor_are_they_in_a_base),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
