@@ -42,6 +42,7 @@ struct batch {
 	struct catalog_change *changes;
 	struct batch_item *items;
 	size_t count, cap;
+	int64_t sources_seen_ms; /* copies and moves: wall time when the source was looked at; else 0 */
 	bool is_voidable; /* its appends may be voided; else it is repeated until it is certain */
 	uint64_t head_reads; /* user.head_reads when the last try began */
 	bool says_again;     /* what others wrote: its flag changes keep their stamps */
@@ -85,6 +86,12 @@ void batch_refresh(struct batch *b);
  * rows are put again: those of the originals must be there when the collector looks whether the object
  * of a copy that never was is still needed. */
 struct batch *batch_void(const struct batch *b);
+/* Do others not find its rows any more who look as far back as usual? */
+bool batch_has_late_rows(const struct batch *b);
+/* Was the source of this copy or move not looked at for so long that objects may be gone? */
+bool batch_has_old_sources(const struct batch *b);
+/* WAITS. Mails whose object is gone become voids; the rest of the batch stays. */
+enum err batch_leave_out_collected(struct op *op, struct batch *b);
 /* Will so many append rows of so many bytes (BATCH_ROW_BYTES each and their values) be written as a
  * whole? Otherwise they need a batch id and a commit row. */
 bool batch_is_one_group(const struct user *u, size_t rows, size_t bytes);

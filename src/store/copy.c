@@ -311,6 +311,7 @@ static enum err transfer_locked(struct op *op, struct transfer *t, const struct 
 	if (t->count == 0)
 		return ERR_NONE;
 	t->batch = batch_new(u);
+	t->batch->sources_seen_ms = t->source->seen_ms;
 	t->summaries = ARENA_NEW_ARRAY(&t->batch->arena, struct str, t->count);
 	enum err e = transfer_build(op, t);
 	if (e != ERR_NONE) {

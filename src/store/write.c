@@ -8,7 +8,7 @@
  *                     user begins; until then he changes nothing.
  * Repeating a batch is harmless: rows have unique names, stamps stay, and the fold is idempotent. A row
  * whose name got stale meanwhile gets a new one (batch_refresh), unless mails are in the batch: a move
- * goes on under its names, and its user waits. */
+ * goes on under its names, and its user waits. What is long after its time is the subject of batch_late.c. */
 #include "store/store_private.h"
 
 #define TRIES            4
@@ -166,6 +166,8 @@ static enum err write_once(struct op *op, struct batch *b, bool *uncertain)
 	b->head_reads = b->user->head_reads;
 	enum err e = s->is_abandoned ? op_fail(op, ERR_UNAVAILABLE, "the store was abandoned")
 				     : store_check_clock(op, s);
+	if (e == ERR_NONE && batch_has_late_rows(b))
+		TRY(user_claim_again(op, b)); /* what others must know of is there before it */
 	if (e == ERR_NONE)
 		e = catalog_write(op, s->catalog, b->user->name, b->changes, b->count);
 	*uncertain = *uncertain || is_uncertain(e);
@@ -178,6 +180,9 @@ static enum err write_repeatedly(struct op *op, struct batch *b, bool *uncertain
 	for (int i = 0; i < TRIES; i++) {
 		if (pause_us[i] > 0 && task_sleep(op, pause_us[i]) != ERR_NONE)
 			return e;
+		if (batch_has_old_sources(b))
+			return op_fail(
+				op, ERR_UNAVAILABLE, "the source was not looked at for too long");
 		e = write_once(op, b, uncertain);
 		if (!is_uncertain(e))
 			break;
@@ -203,7 +208,9 @@ static enum err settle_all(struct op *op, struct user *u)
 			continue;
 		}
 		batch_refresh(b);
-		enum err e = write_once(op, b, &uncertain);
+		enum err e = batch_has_old_sources(b) ? batch_leave_out_collected(op, b) : ERR_NONE;
+		if (e == ERR_NONE)
+			e = write_once(op, b, &uncertain);
 		if (e == ERR_NONE && batch_may_be_ended(b)) /* its names are old to others */
 			e = user_claim_again(op, b);
 		if (e != ERR_NONE)
