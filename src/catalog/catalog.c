@@ -287,12 +287,13 @@ static enum err shard_check(struct op *op, const struct catalog *c, uint32_t sha
 	return ERR_NONE;
 }
 
-enum err catalog_read_garbage(struct op *op, struct catalog *c, uint32_t shard, size_t max,
-	struct catalog_garbage **out, size_t *out_count)
+enum err catalog_read_garbage(struct op *op, struct catalog *c, uint32_t shard,
+	const struct catalog_garbage *from, size_t max, struct catalog_garbage **out,
+	size_t *out_count)
 {
 	TRY(shard_check(op, c, shard));
 	c->counters.reads++;
-	enum err e = counted(c, c->driver->read_garbage(op, c, shard, max, out, out_count));
+	enum err e = counted(c, c->driver->read_garbage(op, c, shard, from, max, out, out_count));
 	if (e == ERR_NONE)
 		c->counters.rows_read += *out_count;
 	return e;

@@ -170,9 +170,11 @@ enum err catalog_has_row(struct op *op, struct catalog *c, struct str user,
  * it names? Many entries cost few requests. */
 enum err catalog_find_used(struct op *op, struct catalog *c, struct str user,
 	const struct catalog_garbage *entries, size_t count, bool *out_is_used);
-/* WAITS. The oldest entries of a shard's queue, at most `max`. */
-enum err catalog_read_garbage(struct op *op, struct catalog *c, uint32_t shard, size_t max,
-	struct catalog_garbage **out, size_t *out_count);
+/* WAITS. Entries of a shard's queue in the order (queued, user, object), at most `max`: those from the place of `from`
+ * on, or NULL: the oldest. */
+enum err catalog_read_garbage(struct op *op, struct catalog *c, uint32_t shard,
+	const struct catalog_garbage *from, size_t max, struct catalog_garbage **out,
+	size_t *out_count);
 /* WAITS. Calls fn for each user that has heads in a shard (tools, GC, doveadm). */
 typedef enum err catalog_user_fn(struct op *op, struct str user, void *arg);
 enum err catalog_list_users(
@@ -210,8 +212,9 @@ struct catalog_driver {
 	enum err (*find_used)(struct op *op, struct catalog *c, struct str user,
 		const struct catalog_garbage *entries, size_t count,
 		bool *out_is_used); /* NULL: each is asked by the two above */
-	enum err (*read_garbage)(struct op *op, struct catalog *c, uint32_t shard, size_t max,
-		struct catalog_garbage **out, size_t *out_count);
+	enum err (*read_garbage)(struct op *op, struct catalog *c, uint32_t shard,
+		const struct catalog_garbage *from, size_t max, struct catalog_garbage **out,
+		size_t *out_count);
 	enum err (*list_users)(
 		struct op *op, struct catalog *c, uint32_t shard, catalog_user_fn *fn, void *arg);
 	enum err (*clock)(

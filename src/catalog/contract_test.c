@@ -166,7 +166,8 @@ static void hostile(struct place *p)
 		assert_ok(
 			catalog_count_reverse(p->op, p->catalog, texts[i], texts[i], &references));
 		assert_int_equal(references, 1);
-		assert_ok(catalog_read_garbage(p->op, p->catalog, shard, 99, &entries, &count));
+		assert_ok(
+			catalog_read_garbage(p->op, p->catalog, shard, NULL, 99, &entries, &count));
 		assert_str(entries[count - 1].user, texts[i]);
 		assert_str(entries[count - 1].object, texts[i]);
 	}
@@ -345,7 +346,7 @@ static void garbage(struct place *p)
 	}
 	struct catalog_garbage *found;
 	size_t count;
-	assert_ok(catalog_read_garbage(p->op, p->catalog, shard, 2, &found, &count));
+	assert_ok(catalog_read_garbage(p->op, p->catalog, shard, NULL, 2, &found, &count));
 	assert_int_equal(count, 2);
 	assert_str(found[0].object, STR("o1"));
 	assert_str(found[0].user, user);
@@ -353,14 +354,25 @@ static void garbage(struct place *p)
 	assert_int_equal(get_be64(found[1].row.bytes), 102);
 	assert_int_equal(found[1].bucket, 3);
 	assert_memory_equal(found[1].mailbox.bytes, inbox.bytes, sizeof(inbox.bytes));
+	const struct catalog_garbage second = found[1],
+				     from = { .name = name(4), .user = STR(""), .object = STR("") };
+	assert_ok(catalog_read_garbage(p->op, p->catalog, shard, &second, 2, &found, &count));
+	assert_int_equal(count, 2);
+	assert_str(found[0].object, STR("o2"));
+	assert_str(found[1].object, STR("o3"));
+	assert_ok(catalog_read_garbage(p->op, p->catalog, shard, &from, 99, &found, &count));
+	assert_int_equal(count, 2);
+	assert_str(found[0].object, STR("o4"));
+	assert_str(found[1].object, STR("o5"));
 	struct catalog_change done = {
 		.kind = CATALOG_DELETE_GARBAGE, .object = STR("o1"), .queued = name(1)
 	};
 	assert_ok(write_one(p, done));
-	assert_ok(catalog_read_garbage(p->op, p->catalog, shard, 99, &found, &count));
+	assert_ok(catalog_read_garbage(p->op, p->catalog, shard, NULL, 99, &found, &count));
 	assert_int_equal(count, 4);
 	assert_str(found[0].object, STR("o2"));
-	assert_ok(catalog_read_garbage(p->op, p->catalog, (shard + 1) % 4, 99, &found, &count));
+	assert_ok(
+		catalog_read_garbage(p->op, p->catalog, (shard + 1) % 4, NULL, 99, &found, &count));
 	assert_int_equal(count, 0);
 }
 static void the_oldest_garbage_comes_first(void **state)

@@ -261,8 +261,25 @@ static enum err read_hour(struct op *op, struct reading *r)
 	return ERR_NONE;
 }
 
+/* From that place on: the cursors, which know where the oldest are, have no part in it. */
+static enum err read_hour_from(
+	struct op *op, struct reading *r, const struct catalog_garbage *first)
+{
+	struct cursor from = { 0 };
+	int32_t first_hour = catalog_cql_gc_hour(&first->name);
+	if (r->hour < first_hour)
+		return ERR_NONE;
+	if (r->hour == first_hour)
+		from = (struct cursor){ .is_set = true,
+			.queued = first->name,
+			.user = str_dup_z(r->arena, first->user),
+			.object = str_dup_z(r->arena, first->object) };
+	return read_partition(op, r, &from);
+}
+
 enum err catalog_cql_read_garbage(struct op *op, struct catalog *catalog, uint32_t shard,
-	size_t max, struct catalog_garbage **out, size_t *out_count)
+	const struct catalog_garbage *from, size_t max, struct catalog_garbage **out,
+	size_t *out_count)
 {
 	struct catalog_cql *c = catalog_cql(catalog);
 	AUTO_ARENA(arena, 0);
@@ -279,7 +296,7 @@ enum err catalog_cql_read_garbage(struct op *op, struct catalog *catalog, uint32
 	cursors_match(&c->queues[shard], &hours);
 	for (size_t i = 0; i < hours.count && r.count < r.max; i++) {
 		r.hour = hours.items[i];
-		TRY(read_hour(op, &r));
+		TRY(from ? read_hour_from(op, &r, from) : read_hour(op, &r));
 	}
 	*out = r.items;
 	*out_count = r.count;

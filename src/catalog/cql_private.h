@@ -117,8 +117,9 @@ enum err catalog_cql_has_row(struct op *op, struct catalog *c, struct str user,
 	struct catalog_guid mailbox, uint32_t bucket, struct catalog_name name, bool *out);
 enum err catalog_cql_find_used(struct op *op, struct catalog *c, struct str user,
 	const struct catalog_garbage *entries, size_t count, bool *out_is_used);
-enum err catalog_cql_read_garbage(struct op *op, struct catalog *c, uint32_t shard, size_t max,
-	struct catalog_garbage **out, size_t *out_count);
+enum err catalog_cql_read_garbage(struct op *op, struct catalog *c, uint32_t shard,
+	const struct catalog_garbage *from, size_t max, struct catalog_garbage **out,
+	size_t *out_count);
 
 /* ERR_INVALID: not as Cassandra takes it. */
 enum err catalog_cql_change_check(struct op *op, const struct catalog_change *change);

@@ -10,7 +10,7 @@ static size_t read_queue(
 {
 	size_t count = 0;
 	assert_ok(catalog_read_garbage(
-		p->op, c, catalog_user_shard(p->catalog, user), max, out, &count));
+		p->op, c, catalog_user_shard(p->catalog, user), NULL, max, out, &count));
 	return count;
 }
 

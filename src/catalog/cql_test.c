@@ -106,7 +106,7 @@ static void costs(struct place *p)
 	assert_int_equal(requests(p) - before, 1);
 	before = requests(p);
 	uint32_t shard = catalog_user_shard(p->catalog, user);
-	assert_ok(catalog_read_garbage(p->op, p->catalog, shard, 1000, &entries, &count));
+	assert_ok(catalog_read_garbage(p->op, p->catalog, shard, NULL, 1000, &entries, &count));
 	assert_int_equal(count, ARRAY_COUNT(changes));
 	assert_int_equal(requests(p) - before, 2); /* the hours, and one of them */
 
@@ -239,7 +239,7 @@ static void damaged(struct place *p)
 	type(p, "INSERT INTO %s.gc_hours (prefix, shard, hour) VALUES ('%p', 1, 5)");
 	type(p, "INSERT INTO %s.gc_queue (prefix, shard, hour, queued, user, object, value) VALUES"
 		" ('%p', 1, 5, 0x01, 'u', 'o', 0x00)");
-	assert_ok(catalog_read_garbage(p->op, p->catalog, 1, 9, &entries, &count));
+	assert_ok(catalog_read_garbage(p->op, p->catalog, 1, NULL, 9, &entries, &count));
 	assert_int_equal(count, 1);
 	assert_true(entries[0].is_damaged);
 }

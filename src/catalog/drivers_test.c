@@ -224,7 +224,7 @@ static enum err read_all(struct place *p)
 	const struct catalog_guid mailbox = { { 0 } };
 	const struct catalog_name after = { { 0 } };
 	TRY(catalog_read_heads(p->op, p->catalog, user, &heads, &count));
-	TRY(catalog_read_garbage(p->op, p->catalog, 0, 9, &entries, &count));
+	TRY(catalog_read_garbage(p->op, p->catalog, 0, NULL, 9, &entries, &count));
 	/* A damaged entry is told beside those that are not: the collector goes on. */
 	for (size_t i = 0; i < count; i++)
 		if (entries[i].is_damaged)

@@ -215,15 +215,16 @@ static enum err fault_has_row(struct op *op, struct catalog *c, struct str user,
 	return ERR_NONE;
 }
 
-static enum err fault_read_garbage(struct op *op, struct catalog *c, uint32_t shard, size_t max,
-	struct catalog_garbage **out, size_t *out_count)
+static enum err fault_read_garbage(struct op *op, struct catalog *c, uint32_t shard,
+	const struct catalog_garbage *from, size_t max, struct catalog_garbage **out,
+	size_t *out_count)
 {
 	bool is_lost;
 	struct catalog_garbage *garbage = NULL;
 	size_t count = 0;
 	TRY(fault_read_begin(op, c, &is_lost));
-	TRY(fault_end(
-		op, is_lost, catalog_read_garbage(op, c->inner, shard, max, &garbage, &count)));
+	TRY(fault_end(op, is_lost,
+		catalog_read_garbage(op, c->inner, shard, from, max, &garbage, &count)));
 	*out = garbage;
 	*out_count = count;
 	return ERR_NONE;

@@ -366,15 +366,22 @@ static enum err mem_has_row(struct op *op, struct catalog *c, struct str user,
 	return ERR_NONE;
 }
 
-static enum err mem_read_garbage(struct op *op, struct catalog *c, uint32_t shard, size_t max,
-	struct catalog_garbage **out, size_t *out_count)
+static enum err mem_read_garbage(struct op *op, struct catalog *c, uint32_t shard,
+	const struct catalog_garbage *first, size_t max, struct catalog_garbage **out,
+	size_t *out_count)
 {
 	struct mem_catalog *m = mem_catalog_of(c);
 	AUTO_BUF(key, 0);
 	mem_key_table(&key, 'g', STR_NONE);
 	mem_key_u32(&key, shard);
-	size_t from = mem_lower_bound(m, buf_str(&key));
-	size_t to = prefix_end(m, from, buf_str(&key)), count = 0;
+	const size_t key_bytes = key.n;
+	size_t to = prefix_end(m, mem_lower_bound(m, buf_str(&key)), buf_str(&key)), count = 0;
+	if (first) {
+		key_name(&key, &first->name);
+		key_text(&key, first->user);
+		key_text(&key, first->object);
+	}
+	size_t from = MIN(mem_lower_bound(m, buf_str(&key)), to);
 	struct catalog_garbage *garbage =
 		ARENA_NEW_ARRAY(op->arena, struct catalog_garbage, MAX(MIN(to - from, max), 1));
 	for (size_t i = from; i < to && count < max; i++) {
@@ -382,7 +389,7 @@ static enum err mem_read_garbage(struct op *op, struct catalog *c, uint32_t shar
 			continue;
 		struct catalog_garbage *g = &garbage[count++];
 		struct str rest = mem_entry_key(m->entries[i]);
-		(void)str_take(&rest, key.n);
+		(void)str_take(&rest, key_bytes);
 		cut_bytes(&rest, g->name.bytes, sizeof(g->name.bytes));
 		g->user = str_dup(op->arena, cut_text(&rest));
 		g->object = str_dup(op->arena, cut_text(&rest));

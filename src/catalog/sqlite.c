@@ -198,14 +198,19 @@ static enum err sqlite_has_row(struct op *op, struct catalog *c, struct str user
 
 static enum err garbage_run(struct read_job *j)
 {
-	return shard_read_garbage(&j->op, j->shard, j->max, &j->garbage, &j->count);
+	const struct catalog_garbage from = { .name = j->name, .user = j->user, .object = j->text };
+	return shard_read_garbage(&j->op, j->shard, &from, j->max, &j->garbage, &j->count);
 }
 
-static enum err sqlite_read_garbage(struct op *op, struct catalog *c, uint32_t shard, size_t max,
-	struct catalog_garbage **out, size_t *out_count)
+static enum err sqlite_read_garbage(struct op *op, struct catalog *c, uint32_t shard,
+	const struct catalog_garbage *from, size_t max, struct catalog_garbage **out,
+	size_t *out_count)
 {
-	struct read_job *j = read_job_new(c, shard, STR_NONE, garbage_run);
+	struct read_job *j = read_job_new(c, shard, from ? from->user : STR(""), garbage_run);
 	j->max = max;
+	j->text = from ? str_dup(&j->arena, from->object) : STR("");
+	if (from)
+		j->name = from->name;
 	TRY(read_job_do(op, j));
 	struct catalog_garbage *garbage =
 		ARENA_NEW_ARRAY(op->arena, struct catalog_garbage, MAX(j->count, 1));

@@ -137,8 +137,8 @@ enum err shard_count_reverse(
 enum err shard_has_row(struct op *op, struct shard *s, struct str user,
 	const struct catalog_guid *mailbox, uint32_t bucket, const struct catalog_name *name,
 	bool *out);
-enum err shard_read_garbage(struct op *op, struct shard *s, size_t max,
-	struct catalog_garbage **out, size_t *out_count);
+enum err shard_read_garbage(struct op *op, struct shard *s, const struct catalog_garbage *from,
+	size_t max, struct catalog_garbage **out, size_t *out_count);
 /* Users behind `after`, at most `max`. */
 enum err shard_list_users(struct op *op, struct shard *s, struct str after, size_t max,
 	struct str **out, size_t *out_count);

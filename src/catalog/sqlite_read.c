@@ -360,8 +360,8 @@ static enum err garbage_read(struct op *op, struct shard *s, struct connection *
 	return ERR_NONE;
 }
 
-enum err shard_read_garbage(
-	struct op *op, struct shard *s, size_t max, struct catalog_garbage **out, size_t *out_count)
+enum err shard_read_garbage(struct op *op, struct shard *s, const struct catalog_garbage *from,
+	size_t max, struct catalog_garbage **out, size_t *out_count)
 {
 	struct connection *c;
 	TRY(shard_take_reader(op, s, &c));
@@ -369,6 +369,9 @@ enum err shard_read_garbage(
 	enum err e = op->failure.class;
 	if (st) {
 		(void)sqlite3_bind_int64(st, 1, (int64_t)MIN(max, (size_t)INT64_MAX));
+		bind_name(st, 2, &from->name);
+		bind_text(st, 3, from->user);
+		bind_text(st, 4, from->object);
 		e = garbage_read(op, s, c, st, out, out_count);
 		(void)sqlite3_reset(st); /* ends the read; the result is known */
 	}

@@ -56,6 +56,7 @@ static const char *const statement_sql[STATEMENT_COUNT] = {
 			      " AND bucket = ?3 AND kind = ?4 AND name = ?5",
 	[STATEMENT_READ_GARBAGE] =
 		"SELECT queued, user, object, mailbox, bucket, name, checksum FROM gc_queue"
+		" WHERE (queued, user, object) >= (?2, ?3, ?4)"
 		" ORDER BY queued, user, object LIMIT ?1",
 	[STATEMENT_NEXT_USER] = "SELECT min(user) FROM user_heads WHERE user > ?1",
 };

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A host stands still while a move of its is in doubt, and goes on with it later. */
+/* What comes late: a host stands still while a move of its is in doubt, and goes on with it; the collector comes later
+ * than it should. */
 #include "store/pair_test.h"
 
 static const struct catalog_fault_plan down = {
@@ -106,9 +107,9 @@ WHO_DIES(6)
 
 /* ---- objects that are gone ---- */
 
-static void expunge_first(struct world *w)
+static void expunge_first(struct world *w, const char *name)
 {
-	struct mailbox *m = world_box(w, "INBOX");
+	struct mailbox *m = world_box(w, name);
 	struct view *v = world_view(w, m);
 	world_flags(w, v, 1, 1, FLAGS_ADD, MAIL_DELETED);
 	assert_ok(view_expunge(&w->op, v, NULL));
@@ -122,7 +123,7 @@ static void what_was_collected_is_left_out_in(struct pair *p)
 	struct doubt d = move_in_doubt(p);
 	uint64_t deleted;
 	world_open_store(p->b);
-	expunge_first(p->b);
+	expunge_first(p->b, "INBOX");
 	assert_ok(task_sleep(&p->b->op, 2 * HOUR_US));
 	assert_ok(world_try_collect(p->b, HOUR_US, &deleted));
 	assert_int_equal(deleted, 1);
@@ -139,6 +140,35 @@ static void what_was_collected_is_left_out_in(struct pair *p)
 	world_open_store(p->a);
 }
 PAIR_TEST(what_was_collected_is_left_out)
+
+/* The collector comes late, too: an old entry, of another row that named the object, does not shorten the hour. */
+static void each_row_gives_its_object_an_hour_in(struct pair *p)
+{
+	struct mailbox *a = world_box(p->a, "INBOX"), *sent = world_box(p->a, "Sent");
+	struct range_set all = world_set(1, 1);
+	struct copy_result result;
+	uint64_t deleted;
+	(void)world_append(p->a, a, "a1");
+	struct view *v = world_view(p->a, a);
+	assert_ok(view_copy(&p->a->op, v, &all, sent, false, &result));
+	view_close(v);
+	range_set_done(&all);
+	mailbox_unref(a);
+	mailbox_unref(sent);
+	expunge_first(p->a, "Sent");
+	assert_ok(task_sleep(&p->a->op, 2 * HOUR_US));
+	expunge_first(p->a, "INBOX");
+	assert_ok(world_try_collect(p->a, HOUR_US, &deleted));
+	assert_int_equal(deleted, 0);
+	assert_ok(task_sleep(&p->a->op, HOUR_US / 2));
+	assert_ok(world_try_collect(p->a, HOUR_US, &deleted));
+	assert_int_equal(deleted, 0);
+	assert_ok(task_sleep(&p->a->op, HOUR_US));
+	assert_ok(world_try_collect(p->a, HOUR_US, &deleted));
+	assert_int_equal(deleted, 1);
+	world_open_store(p->b);
+}
+PAIR_TEST(each_row_gives_its_object_an_hour)
 
 /* What was not tried yet is refused. */
 static void old_sources_are_refused_in(struct pair *p)
@@ -173,6 +203,7 @@ int main(void)
 		cmocka_unit_test(who_dies_at_5),
 		cmocka_unit_test(who_dies_at_6),
 		cmocka_unit_test(what_was_collected_is_left_out),
+		cmocka_unit_test(each_row_gives_its_object_an_hour),
 		cmocka_unit_test(old_sources_are_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

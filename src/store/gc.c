@@ -2,7 +2,9 @@
 /* Collecting garbage: what an expunge, a void or the deletion of a mailbox left behind.
  *
  * A queue entry names an object and the append row that held it. The object goes when no reverse row
- * is left and that row is gone: row first, object later; a leak is allowed, a dangling row is not.
+ * is left and that row is gone: row first, object later; a leak is allowed, a dangling row is not. Each row
+ * that named it left an entry, which was in the queue before the row went: while one of them is younger than the
+ * age at which objects go, the object stays, also for those who look at an older one only now.
  * The entry of a deleted mailbox (STORE_PURGE_OBJECT) becomes one entry per mail, then its rows and
  * heads go; mails that another writer saved there after the removal are moved to INBOX first
  * (rescue.c). Only that needs the user to be open. */
@@ -11,6 +13,7 @@
 #include <stdlib.h>
 
 #include "base/codec.h"
+#include "base/map.h"
 #include "event/event.h"
 
 #define ENTRIES_AT_ONCE 1000 /* what S3 deletes at once */
@@ -19,6 +22,8 @@
 
 struct collector {
 	struct store *store;
+	uint32_t shard;
+	uint64_t oldest_ms;                  /* entries queued later are young */
 	uint64_t deleted, collected;         /* objects, entries */
 	unsigned failures;                   /* in a row */
 	struct op_failure failure;           /* of an entry that was left; the last one */
@@ -231,6 +236,76 @@ struct dead {
 	struct str key;
 };
 
+/* ---- young entries ---- */
+
+static struct str object_of(struct arena *a, const struct catalog_garbage *g)
+{
+	return str_printf(a, "%.*s/%.*s", STRF(g->object), STRF(g->user));
+}
+
+static bool is_same_place(const struct catalog_garbage *a, const struct catalog_garbage *b)
+{
+	return name_cmp(a->name, b->name) == 0 && str_eq(a->user, b->user) &&
+	       str_eq(a->object, b->object);
+}
+
+/* WAITS. Those of `dead` that young entries name, too: *out_young. Few requests: the entries of an hour. */
+static enum err find_young(struct op *op, struct collector *c, const struct map *dead,
+	struct arena *arena, struct map *out_young)
+{
+	struct catalog_garbage *some, at = {
+		.name = name_at_ms((int64_t)c->oldest_ms + 1), .user = STR(""), .object = STR("")
+	};
+	size_t count = ENTRIES_AT_ONCE;
+	while (count == ENTRIES_AT_ONCE) {
+		struct arena_mark mark = arena_mark(op->arena);
+		TRY(catalog_read_garbage(
+			op, c->store->catalog, c->shard, &at, ENTRIES_AT_ONCE, &some, &count));
+		for (size_t i = 0; i < count; i++) {
+			struct str object = object_of(op->arena, &some[i]);
+			if (map_get(dead, object))
+				(void)map_set(out_young, str_dup(arena, object), c);
+			task_breathe();
+		}
+		/* A damaged entry has no place of its own. */
+		if (count == 0 || is_same_place(&at, &some[count - 1]))
+			return ERR_NONE;
+		at.name = some[count - 1].name;
+		at.user = str_dup(arena, some[count - 1].user);
+		at.object = str_dup(arena, some[count - 1].object);
+		arena_rewind(op->arena, mark);
+	}
+	return ERR_NONE;
+}
+
+/* WAITS. What a young entry names, too, is left to that one. */
+static enum err leave_to_young(
+	struct op *op, struct collector *c, struct dead *dead, size_t *dead_count)
+{
+	AUTO_ARENA(arena, 0);
+	struct map wanted, young;
+	size_t kept = 0;
+	if (*dead_count == 0)
+		return ERR_NONE;
+	map_init(&wanted);
+	map_init(&young);
+	for (size_t i = 0; i < *dead_count; i++)
+		(void)map_set(&wanted, object_of(&arena, dead[i].entry), &dead[i]);
+	enum err e = find_young(op, c, &wanted, &arena, &young);
+	for (size_t i = 0; e == ERR_NONE && i < *dead_count; i++) {
+		if (map_get(&young, object_of(&arena, dead[i].entry)))
+			entry_collected(c, dead[i].entry);
+		else
+			dead[kept++] = dead[i];
+	}
+	*dead_count = kept;
+	map_done(&wanted);
+	map_done(&young);
+	return e;
+}
+
+/* ---- deleting ---- */
+
 /* WAITS. All at once; when that fails each by itself, to find out which cannot be deleted. */
 static enum err delete_dead(
 	struct op *op, struct collector *c, const struct dead *dead, size_t count)
@@ -345,18 +420,19 @@ static enum err collect_entries(
 			to++;
 		TRY(look_at_entries(op, c, g, to - from, dead, &dead_count));
 	}
+	TRY(leave_to_young(op, c, dead, &dead_count));
 	return delete_dead(op, c, dead, dead_count);
 }
 
 /* *out_more: the shard's queue may have more that is old enough. */
-static enum err collect_some(
-	struct op *op, struct collector *c, uint32_t shard, uint64_t oldest_ms, bool *out_more)
+static enum err collect_some(struct op *op, struct collector *c, bool *out_more)
 {
 	struct catalog_garbage *entries;
 	uint64_t before = c->collected;
 	size_t count, old = 0;
-	TRY(catalog_read_garbage(op, c->store->catalog, shard, ENTRIES_AT_ONCE, &entries, &count));
-	while (old < count && name_ms(entries[old].name) <= oldest_ms)
+	TRY(catalog_read_garbage(
+		op, c->store->catalog, c->shard, NULL, ENTRIES_AT_ONCE, &entries, &count));
+	while (old < count && name_ms(entries[old].name) <= c->oldest_ms)
 		old++;
 	c->done = ARENA_NEW_ARRAY(op->arena, const struct catalog_garbage *, MAX(old, 1));
 	c->done_count = 0;
@@ -370,12 +446,12 @@ static enum err collect_some(
 	return ended;
 }
 
-static enum err collect_all(struct op *op, struct collector *c, uint32_t shard, uint64_t oldest_ms)
+static enum err collect_all(struct op *op, struct collector *c)
 {
 	bool more = true;
 	while (more) {
 		struct arena_mark mark = arena_mark(op->arena);
-		enum err e = collect_some(op, c, shard, oldest_ms, &more);
+		enum err e = collect_some(op, c, &more);
 		arena_rewind(op->arena, mark);
 		if (e != ERR_NONE)
 			return e;
@@ -388,15 +464,16 @@ static enum err collect_all(struct op *op, struct collector *c, uint32_t shard, 
 enum err store_collect_garbage(
 	struct op *op, struct store *s, uint32_t shard, int64_t min_age_us, uint64_t *out_deleted)
 {
-	struct collector c = { .store = s };
 	int64_t oldest_us = now_wall_us() - min_age_us;
-	uint64_t oldest_ms = oldest_us > 0 ? (uint64_t)(oldest_us / US_PER_MS) : 0;
+	struct collector c = { .store = s,
+		.shard = shard,
+		.oldest_ms = oldest_us > 0 ? (uint64_t)(oldest_us / US_PER_MS) : 0 };
 	if (s->is_closing)
 		return op_fail(op, ERR_CANCELLED, "the store is closing");
 	s->background++;                       /* store_close() waits for us */
 	enum err e = store_check_clock(op, s); /* one that is ahead would make all look old */
 	if (e == ERR_NONE)
-		e = collect_all(op, &c, shard, oldest_ms);
+		e = collect_all(op, &c);
 	*out_deleted = c.deleted;
 	store_background_end(s);
 	return e;

@@ -108,15 +108,16 @@ static enum err link_has_row(struct op *op, struct catalog *c, struct str user,
 	return ERR_NONE;
 }
 
-static enum err link_read_garbage(struct op *op, struct catalog *c, uint32_t shard, size_t max,
-	struct catalog_garbage **out, size_t *out_count)
+static enum err link_read_garbage(struct op *op, struct catalog *c, uint32_t shard,
+	const struct catalog_garbage *from, size_t max, struct catalog_garbage **out,
+	size_t *out_count)
 {
 	enum link_verdict verdict;
 	struct catalog_garbage *garbage = NULL;
 	size_t count = 0;
 	TRY(link_begin(op, link_of(c), "read garbage", &verdict));
 	TRY(link_end(op, link_of(c), verdict,
-		catalog_read_garbage(op, c->inner, shard, max, &garbage, &count)));
+		catalog_read_garbage(op, c->inner, shard, from, max, &garbage, &count)));
 	*out = garbage;
 	*out_count = count;
 	return ERR_NONE;

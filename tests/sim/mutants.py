@@ -48,9 +48,14 @@ MUTANTS = {
         "a log that survived a power loss in part passes for whole",
         "l->is_trusted = good.n == 0 && memcmp(header.boot_id, j->boot_id, sizeof(j->boot_id)) == 0;",
         "l->is_trusted = true;", ()),
-    "forget-next-uid": (
-        "UIDNEXT is what the rows show, not what the head says",
-        "\tindex_raise(m->index, h.next_uid, h.modseq);", "\tindex_raise(m->index, 0, h.modseq);", ()),
+    "gone-burns-nothing": (
+        "the UIDs of mails that are gone are given again",
+        "\t\tindex_raise(x, mark.uid < UINT32_MAX ? mark.uid + 1 : mark.uid, modseq);",
+        "\t\tindex_raise(x, 0, modseq);", ()),
+    "object-without-its-hour": (
+        "an old entry of the queue collects what was in use until now",
+        "\t\tif (map_get(&young, object_of(&arena, dead[i].entry)))",
+        "\t\tif (dead_count == NULL)", ("--both",)),
     "collect-copies": (
         "the collector looks for no copies",
         "\t\tis_used[i] = references > 0;\n", "\t\tis_used[i] = references > 1000;\n", ()),
