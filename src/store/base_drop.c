@@ -43,3 +43,27 @@ void base_put_drop(struct batch *b, struct mailbox *m, struct head_base *head)
 		drop_before(b, m, head, limit);
 	head->drop = head->previous;
 }
+
+/* ---- who reads meanwhile ---- */
+
+/* Rows before this may go at any time, by bases that are known; whose heads were read long ago does not know all. */
+static struct catalog_name may_be_dropped(const struct mailbox *m)
+{
+	const struct user *u = m->user;
+	const struct user_base *b = user_base_of(u, m->guid);
+	int64_t wall_us = now_wall_us();
+	if (now_us() - u->heads_us > STORE_TAIL_MS * US_PER_MS)
+		return name_at_ms((wall_us - BASE_HOUR_US) / US_PER_MS);
+	return b ? limit_of(&b->head.base, wall_us) : (struct catalog_name){ { 0 } };
+}
+
+enum err base_find_dropped(
+	struct op *op, const struct mailbox *m, struct catalog_name after, bool *out)
+{
+	*out = false;
+	if (catalog_is_atomic(m->user->store->catalog) || name_cmp(after, may_be_dropped(m)) >= 0)
+		return ERR_NONE;
+	TRY(user_read_heads(op, m->user));
+	*out = name_cmp(after, user_dropped(m->user, m->guid)) < 0;
+	return ERR_NONE;
+}

@@ -104,6 +104,52 @@ static void look_or_open(struct world *w, struct mailbox **m)
 	refresh(w, *m);
 }
 
+/* The host that reads heads, and then the journal, is slow: rows go in between. */
+static void rows_go_while_it_is_opened_in(struct pair *p)
+{
+	struct mailbox *a, *b;
+	open_both(p, 4, &a, &b);
+	mailbox_unref(b);
+	world_stop(p->b);
+	struct view *v = world_view(p->a, a);
+	expunge(p->a, v, 2);
+	view_close(v);
+	assert_ok(mailbox_upload_base(&p->a->op, a, BASE_FLUSH));
+	world_open_store(p->b);
+	assert_true(name_is_none(user_dropped(p->b->user, a->guid)));
+	make_bases(p->a, a);
+	uint32_t count = index_counters(a->index).messages;
+	b = world_box(p->b, "INBOX");
+	assert_int_equal(index_counters(b->index).messages, count);
+	assert_ok(mailbox_verify(&p->b->op, b));
+	mailbox_unref(a);
+	mailbox_unref(b);
+}
+PAIR_TEST(rows_go_while_it_is_opened)
+
+static void rows_go_while_it_is_looked_at_in(struct pair *p)
+{
+	struct mailbox *a, *b;
+	open_both(p, 4, &a, &b);
+	struct view *v = world_view(p->a, a);
+	expunge(p->a, v, 2);
+	view_close(v);
+	assert_ok(user_read_heads(&p->b->op, p->b->user));
+	make_bases(p->a, a);
+	uint32_t count = index_counters(a->index).messages;
+	assert_ok(mailbox_write_begin(&p->b->op, b));
+	assert_err(mailbox_merge(&p->b->op, b, false), ERR_UNAVAILABLE);
+	op_forgive(&p->b->op);
+	mailbox_write_end(b);
+	mailbox_unref(b);
+	b = world_box(p->b, "INBOX");
+	assert_int_equal(index_counters(b->index).messages, count);
+	assert_ok(mailbox_verify(&p->b->op, b));
+	mailbox_unref(a);
+	mailbox_unref(b);
+}
+PAIR_TEST(rows_go_while_it_is_looked_at)
+
 /* One step of one of them; how many mails there are more. */
 static int step(struct world *w, struct mailbox **m)
 {
@@ -358,6 +404,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_base_has_what_another_wrote),
 		cmocka_unit_test(who_was_away_too_long_opens_anew),
+		cmocka_unit_test(rows_go_while_it_is_opened),
+		cmocka_unit_test(rows_go_while_it_is_looked_at),
 		cmocka_unit_test(both_make_bases_for_days),
 		cmocka_unit_test(a_journal_has_all_that_is_in_a_base),
 		cmocka_unit_test(flags_are_rows_while_others_may_live),

@@ -82,6 +82,10 @@ void base_state_done(struct base_state *s);
 const struct user_base *user_base_of(const struct user *u, struct catalog_guid mailbox);
 /* Op rows with names below are gone, whoever dropped them. */
 struct catalog_name user_dropped(const struct user *u, struct catalog_guid mailbox);
+/* WAITS. Were rows behind `after` dropped since heads were read, perhaps while they were folded? Asks nobody if that
+ * cannot be. */
+enum err base_find_dropped(
+	struct op *op, const struct mailbox *m, struct catalog_name after, bool *out);
 void user_set_base(struct user *u, const struct user_base *base);
 /* Is it in a batch of ours of unknown fate? */
 bool user_may_have_put_base(const struct user *u, const struct user_base *base);

@@ -120,7 +120,9 @@ static enum err collect(struct op *op, struct merging *g, bool takes_over)
 			user_last_bucket(u, m->guid), after, index_cover(m->index), collect_row,
 			g));
 	} while (tail_begin_again(m, &g->rows, &after, &bucket));
-	return ERR_NONE;
+	bool is_dropped;
+	TRY(base_find_dropped(op, m, name_at_ms(m->seen_ms - STORE_TAIL_MS), &is_dropped));
+	return is_dropped ? open_anew(op, m, "rows went while they were read") : ERR_NONE;
 }
 
 /* ---- marks ---- */

@@ -90,21 +90,34 @@ static bool came_late(const struct tail *t, const struct handover *h)
 		       takeover_has_late(t));
 }
 
-/* WAITS. What the journal has; a takeover if somebody did not close, or something came after he did. */
-static enum err load_tail(
-	struct op *op, struct mailbox *m, const struct handover *h, bool is_taking)
+static enum err read_tail(struct op *op, struct tail *t, bool *out_dropped)
+{
+	const struct mailbox *m = t->mailbox;
+	int64_t known_ms = (int64_t)name_ms(index_cover(m->index));
+	if (m->seen_ms > 0)
+		known_ms = MIN(known_ms, m->seen_ms);
+	TRY(tail_read(op, t));
+	return base_find_dropped(op, m, name_at_ms(known_ms - STORE_TAIL_MS), out_dropped);
+}
+
+/* WAITS. What the journal has; a takeover if somebody did not close, or something came after he did.
+ * *out_dropped: rows that are needed went meanwhile, and nothing was done. */
+static enum err load_tail(struct op *op, struct mailbox *m, const struct handover *h,
+	bool is_taking, bool *out_dropped)
 {
 	struct tail t = { .mailbox = m, .arena = op->arena };
 	uint64_t floor = 0;
 	if (!is_taking) {
-		TRY(tail_read(op, &t));
-		is_taking = came_late(&t, h);
+		TRY(read_tail(op, &t, out_dropped));
+		is_taking = !*out_dropped && came_late(&t, h);
 	}
 	if (is_taking) {
 		TRY(user_settle(op, m->user));
 		TRY(takeover_begin(op, &t, 0, &floor));
-		TRY(tail_read(op, &t));
+		TRY(read_tail(op, &t, out_dropped));
 	}
+	if (*out_dropped)
+		return ERR_NONE;
 	index_raise(m->index, h->next_uid, h->modseq);
 	m->bucket_rows = count_bucket(m);
 	m->is_loaded = true;
@@ -127,9 +140,30 @@ static bool base_is_whole(const struct mailbox *m, const struct handover *h)
 	       name_cmp(index_cover(m->index), h->closed.cover) == 0;
 }
 
+/* Our floor says what was seen of others: the tail tells that. A commit row that a base left out may be the only one in
+ * the log. */
+static void begin_tail(struct mailbox *m)
+{
+	index_forget_seen(m->index);
+	name_observe(&m->user->store->clock, index_cover(m->index), now_wall_us());
+	m->bucket = user_bucket_of(m->user, m->guid);
+}
+
+/* WAITS. Another host made a base, and dropped rows that it has, since the heads were read. */
+static enum err load_again(struct op *op, struct mailbox *m)
+{
+	bool is_dropped = false;
+	struct handover h = user_handover(m->user, m->guid);
+	TRY(base_open(op, m));
+	begin_tail(m);
+	TRY(load_tail(op, m, &h, h.is_open || h.is_shared, &is_dropped));
+	return is_dropped ? op_fail(op, ERR_UNAVAILABLE, "others drop rows all the time")
+			  : ERR_NONE;
+}
+
 enum err mailbox_load(struct op *op, struct mailbox *m)
 {
-	bool is_whole = false;
+	bool is_whole = false, is_dropped = false;
 	struct store *s = m->user->store;
 	struct handover h = user_handover(m->user, m->guid);
 	m->late_ms = h.late_ms;
@@ -142,11 +176,7 @@ enum err mailbox_load(struct op *op, struct mailbox *m)
 		TRY(base_open(op, m));
 		is_whole = base_is_whole(m, &h);
 	}
-	/* Our floor says what was seen of others: the tail tells that. A commit row that a base left out may be
-	 * the only one in the log. */
-	index_forget_seen(m->index);
-	name_observe(&s->clock, index_cover(m->index), now_wall_us());
-	m->bucket = user_bucket_of(m->user, m->guid);
+	begin_tail(m);
 	m->has_clean_head = h.has_closed && !h.is_open && !h.is_shared;
 	m->clean_head = h.closed;
 	m->clean_writer = h.closed_writer;
@@ -154,7 +184,9 @@ enum err mailbox_load(struct op *op, struct mailbox *m)
 	bool is_known = h.has_closed || h.is_open;
 	bool is_current = is_known && local_is_current(m, &h);
 	if (is_known && !is_current && !is_whole)
-		TRY(load_tail(op, m, &h, h.is_open || h.is_shared));
+		TRY(load_tail(op, m, &h, h.is_open || h.is_shared, &is_dropped));
+	if (is_dropped)
+		TRY(load_again(op, m));
 	if (is_current)
 		s->counters.opens_clean++;
 	else
