@@ -52,10 +52,6 @@ MUTANTS = {
         "the UIDs of mails that are gone are given again",
         "\t\tindex_raise(x, mark.uid < UINT32_MAX ? mark.uid + 1 : mark.uid, modseq);",
         "\t\tindex_raise(x, 0, modseq);", ()),
-    "object-without-its-hour": (
-        "an old entry of the queue collects what was in use until now",
-        "\t\tif (map_get(&young, object_of(&arena, dead[i].entry)))",
-        "\t\tif (dead_count == NULL)", ("--both",)),
     "collect-copies": (
         "the collector looks for no copies",
         "\t\tis_used[i] = references > 0;\n", "\t\tis_used[i] = references > 1000;\n", ()),
