@@ -39,6 +39,7 @@ class Ledger:
         self.ids = {}  # (validity, uid) -> id, of all that was ever met
         self.named = set()  # those that the server announced, and those that a check has accepted
         self.deleted = {}  # name -> since when it may have \\Deleted
+        self.doomed_ids = set()  # of mails on which a session set \\Deleted, wherever
         self.gone = set()
         self.moved = set()
         self.boxes_created = 0
@@ -85,6 +86,7 @@ class Ledger:
         when = self.now()
         for uid in uids:
             self.deleted.setdefault((validity, uid), when)
+            self.doomed_ids.add(self.id_of(validity, uid))
 
     def append_in_doubt(self, mail_id):
         self.doubts.append(Doubt([(None, mail_id)], self.now()))

@@ -81,7 +81,7 @@ class Stress:
         for user in self.users:
             if user.ledger.is_shared:
                 try:
-                    self.replicas = Replicas(self.instance, user.name, self.prefix, Client.may_be_refused)
+                    self.replicas = Replicas(self.instance, user.ledger, self.prefix, Client.may_be_refused)
                 except Skip as e:
                     self.tell_replicas("skip", 0, str(e))
 

@@ -13,12 +13,13 @@ from stress.actor import STABLE
 class Replicas:
     """A thread that synchronises and changes two Maildirs of one user, except while paused."""
 
-    def __init__(self, instance, user, seed, may_be_refused):
+    def __init__(self, instance, ledger, seed, may_be_refused):
         self.instance = instance
-        self.user = user
+        self.ledger = ledger
+        self.user = ledger.user
         self.rng = random.Random(f"{seed}-replicas")
-        self.removed = Counter()  # (replica, mailbox, subject): what each of them expunged
-        self.replicas = [Replica(instance, user, " ".join(STABLE)) for _ in range(2)]
+        self.removed = Counter()  # (mailbox, subject): what they expunged
+        self.replicas = [Replica(instance, ledger.user, " ".join(STABLE)) for _ in range(2)]
         self.stopping = threading.Event()
         self.may_be_refused = may_be_refused  # mbsync does not try again what a server refused
         self.rounds = self.failures = 0
@@ -51,7 +52,7 @@ class Replicas:
                 replica.set_flags(self.rng.choice(files), self.rng.choice(("S", "FS", "F", "RS", "")))
             if len(files) > 5 and self.rng.random() < 0.3:
                 path = self.rng.choice(replica.files(name))
-                self.removed[replica, name, subject_of(path.read_bytes())] += 1
+                self.removed[name, subject_of(path.read_bytes())] += 1
                 path.unlink()
         replica.add("INBOX", mails.small(f"r{number}.{replica.dir.name}~"), number)
 
@@ -71,7 +72,7 @@ class Replicas:
                 here, there = Counter(have[name]), Counter(truth[name])
                 extra, missing = here - there, there - here
                 is_same = all(self.is_refused(replica, entry) for entry in extra)
-                is_same = is_same and all(self.is_revived(replica, name, entry, n) for entry, n in missing.items())
+                is_same = is_same and all(self.is_revived(name, entry, n) for entry, n in missing.items())
                 assert is_same, difference(name, have[name], truth[name])
         return f"{self.rounds} rounds, {self.failures} disturbed, {sum(map(len, truth.values()))} mails"
 
@@ -79,10 +80,10 @@ class Replicas:
         """It is there alone, and began there."""
         return self.may_be_refused and entry[0].endswith(f".{replica.dir.name}~")
 
-    def is_revived(self, replica, name, entry, count):
-        """mbsync set \\Deleted, another session set other flags instead, so that EXPUNGE left the mail; mbsync
-        has forgotten it."""
-        return count <= self.removed[replica, name, entry[0]]
+    def is_revived(self, name, entry, count):
+        """It had \\Deleted, by a replica or by another session; a session set other flags instead between
+        mbsync's FETCH and its CLOSE, which left the mail; mbsync has forgotten it."""
+        return entry[0] in self.ledger.doomed_ids or count <= self.removed[name, entry[0]]
 
     def remove(self):
         self.stopping.set()
