@@ -15,6 +15,8 @@
 
 /* ---- expunge ---- */
 
+#define AWAY_REFRESHES 2 /* a usual look may be a little late */
+
 void mailbox_put_expunge(struct batch *b, struct mailbox *m, const struct row_mark *marks,
 	size_t count, uint64_t modseq, bool is_move)
 {
@@ -73,6 +75,17 @@ static enum err expunge_some(struct op *op, struct view *v, const struct range_s
 	return ERR_NONE;
 }
 
+/* WAITS. An expunge cannot be taken back, and by another host's word a mail may not be \Deleted any more: who stood
+ * still, or was cut off, looks before he chooses. */
+static enum err look_before_expunge(struct op *op, struct mailbox *m)
+{
+	struct user *u = m->user;
+	bool was_away = now_us() - u->looked_us > AWAY_REFRESHES * u->store->settings.refresh_us;
+	if (!was_away || catalog_is_atomic(u->store->catalog))
+		return ERR_NONE;
+	return mailbox_merge(op, m, false);
+}
+
 enum err view_expunge(struct op *op, struct view *v, const struct range_set *only_uids)
 {
 	struct mailbox *m = v->mailbox;
@@ -83,7 +96,9 @@ enum err view_expunge(struct op *op, struct view *v, const struct range_set *onl
 	while (n > 0) {
 		struct arena_mark mark = arena_mark(op->arena);
 		TRY(mailbox_write_begin(op, m));
-		enum err e = expunge_some(op, v, only_uids, &after, &n);
+		enum err e = after == 0 ? look_before_expunge(op, m) : ERR_NONE;
+		if (e == ERR_NONE)
+			e = expunge_some(op, v, only_uids, &after, &n);
 		mailbox_write_end(m);
 		arena_rewind(op->arena, mark);
 		if (e != ERR_NONE)

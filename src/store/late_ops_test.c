@@ -230,6 +230,34 @@ static void who_opens_reads_it_back_in(struct pair *p)
 }
 PAIR_TEST(who_opens_reads_it_back)
 
+/* ---- what is looked for first ---- */
+
+/* Meanwhile another took the \Deleted off. */
+static void who_slept_looks_before_he_expunges_in(struct pair *p)
+{
+	struct mailbox *b, *a = world_box(p->a, "INBOX");
+	for (int i = 0; i < 2; i++)
+		(void)world_append(p->a, a, "a");
+	struct view *va = world_view(p->a, a);
+	world_flags(p->a, va, 1, 2, FLAGS_ADD, MAIL_DELETED);
+	assert_ok(flags_journal_flush(&p->a->op, a));
+	world_open_store(p->b);
+	b = world_box(p->b, "INBOX");
+	struct view *vb = world_view(p->b, b);
+	world_flags(p->b, vb, 2, 2, FLAGS_REMOVE, MAIL_DELETED);
+	assert_ok(flags_journal_flush(&p->b->op, b));
+	p->a->user->looked_us -= 2 * p->a->store->settings.refresh_us + 1;
+	assert_ok(view_expunge(&p->a->op, va, NULL));
+	converge(p, a, b);
+	assert_int_equal(index_counters(b->index).messages, 1);
+	assert_int_equal(index_counters(b->index).deleted, 0);
+	view_close(va);
+	view_close(vb);
+	mailbox_unref(a);
+	mailbox_unref(b);
+}
+PAIR_TEST(who_slept_looks_before_he_expunges)
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -239,6 +267,7 @@ int main(void)
 		cmocka_unit_test(only_what_stands_is_said),
 		cmocka_unit_test(a_live_host_reads_it_back),
 		cmocka_unit_test(who_opens_reads_it_back),
+		cmocka_unit_test(who_slept_looks_before_he_expunges),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -148,6 +148,8 @@ bool mail_may_be_voided(const struct known_mail *k);
 /* May the process not have looked since? Only where several live. */
 bool is_unseen_yet(const struct mailbox *m, int64_t since_us);
 unsigned mail_flags(const struct mailbox *m, const struct mail *mail);
+/* The bits that another host changed, and this one need not know yet. */
+unsigned unknown_bits(const struct known_mail *k, const struct mailbox *m);
 /* Without a flags journal: the bits that another process that lives has changed. It alone needs to show them. */
 unsigned unshared_bits(const struct known_mail *k, const struct mailbox *m);
 

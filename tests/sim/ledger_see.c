@@ -64,8 +64,7 @@ static struct known_mail *find_renumbered(
 	return found;
 }
 
-/* The bits that another host changed, and this one need not know yet. */
-static unsigned unknown_bits(const struct known_mail *k, const struct mailbox *m)
+unsigned unknown_bits(const struct known_mail *k, const struct mailbox *m)
 {
 	unsigned bits = 0;
 	int own = process_of(m)->number;

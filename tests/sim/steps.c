@@ -232,7 +232,9 @@ static void doubt_deleted(struct session *s, const struct range_set *only)
 {
 	for (uint32_t i = 0; i < s->count; i++) {
 		struct known_mail *k = box_find(s->box, s->mirror[i].uid);
-		bool is_deleted = shows_deleted(s, i) || ((k->flags | k->open) & MAIL_DELETED) != 0;
+		/* While the expunge waits this host may come to know earlier changes of another. */
+		unsigned may = k->flags | k->open | unknown_bits(k, s->mailbox);
+		bool is_deleted = shows_deleted(s, i) || (may & MAIL_DELETED) != 0;
 		if ((only && !range_set_has(only, s->mirror[i].uid)) || k->state == KNOWN_GONE ||
 			!is_deleted)
 			continue;
