@@ -9,14 +9,14 @@
 
 #define HOUR_US (INT64_C(3600) * US_PER_SEC)
 
-/* Appends, flags, expunges at random. */
+/* Appends, flags, expunges at random; there is a mail or was one. */
 static inline void shake(struct world *w, struct mailbox *m, int steps)
 {
 	struct view *v = world_view(w, m);
 	for (int i = 0; i < steps; i++) {
 		uint32_t exists = view_exists(v);
 		uint32_t seq = exists ? 1 + (uint32_t)random_below(exists) : 0;
-		switch (random_below(4)) {
+		switch (exists ? random_below(4) : 0) {
 		case 0:
 		case 1:
 			world_append(w, m, "x");

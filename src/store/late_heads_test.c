@@ -288,6 +288,37 @@ static void who_closed_later_is_looked_at_in(struct pair *p)
 }
 PAIR_TEST(who_closed_later_is_looked_at)
 
+/* The write that takes the heads of others away, whose rows it has read, is in doubt: the rows are not folded, and
+ * no head speaks of them any more. */
+static void what_a_look_in_doubt_has_read_is_looked_for_in(struct pair *p)
+{
+	struct mailbox *b, *a = world_box(p->a, "INBOX");
+	(void)world_append(p->a, a, "a1");
+	world_open_store(p->b);
+	b = world_box(p->b, "INBOX");
+	(void)world_append(p->b, b, "b1");
+	mailbox_unref(b);
+	world_stop(p->b);
+	struct batch *again = batch_new(p->a->user);
+	mailbox_put_open_head(again, a); /* of a write that began before b ended it */
+	assert_ok(user_write(&p->a->op, p->a->user, again));
+	catalog_fault_set(p->a->catalog, &(struct catalog_fault_plan){ .fail_at = 1,
+						 .fail_after_doing = true,
+						 .fail_from_there = true,
+						 .spares_reads = true });
+	assert_err(mailbox_refresh(&p->a->op, a), ERR_UNAVAILABLE);
+	op_forgive(&p->a->op);
+	catalog_fault_set(p->a->catalog, &(struct catalog_fault_plan){ 0 });
+	mailbox_unref(a);
+	assert_ok(user_refresh(&p->a->op, p->a->user));
+	a = world_box(p->a, "INBOX");
+	assert_int_equal(index_counters(a->index).messages, 2);
+	assert_ok(mailbox_verify(&p->a->op, a));
+	mailbox_unref(a);
+	world_open_store(p->b);
+}
+PAIR_TEST(what_a_look_in_doubt_has_read_is_looked_for)
+
 /* What he told of flags that wait for the journal is in no row: who ends him goes on well above the rows. */
 static void told_modseqs_are_not_given_again_in(struct pair *p)
 {
@@ -419,6 +450,7 @@ int main(void)
 		cmocka_unit_test(a_takeover_that_failed_is_done_again),
 		cmocka_unit_test(a_floor_that_comes_late_is_met_at_once),
 		cmocka_unit_test(who_closed_later_is_looked_at),
+		cmocka_unit_test(what_a_look_in_doubt_has_read_is_looked_for),
 		cmocka_unit_test(told_modseqs_are_not_given_again),
 		cmocka_unit_test(heads_read_meanwhile_say_whether_it_is_claimed),
 		cmocka_unit_test(the_same_numbers_are_not_the_same_mails),

@@ -336,10 +336,12 @@ static enum err write_merge(struct op *op, struct merging *g, bool takes_over)
 		b->items[i].is_quiet = true;
 		tail_keep_row(g->tail.arena, &ours, &b->changes[i].row);
 	}
+	size_t before_heads = b->count;
 	if (takes_over)
 		mailbox_end_others(b, m);
 	else if (m->is_claimed)
 		user_delete_foreign_heads(b, m->guid, 0, RANK_LAST_HEADS);
+	bool takes_heads = b->count > before_heads;
 	enum err e = ERR_NONE;
 	if (b->count > 0)
 		e = user_write(op, m->user, b);
@@ -348,6 +350,9 @@ static enum err write_merge(struct op *op, struct merging *g, bool takes_over)
 	/* In doubt: what the merge rows gave may be a fact, and is read and folded later. */
 	if (e != ERR_NONE && g->fresh > 0)
 		index_raise(m->index, g->next_uid, modseq);
+	/* Nothing else tells of the rows that are not folded here. */
+	if (e != ERR_NONE && takes_heads)
+		m->must_take_over = true;
 	TRY(e);
 	fold_all(g, &ours);
 	m->seen_ms = g->begin_ms;
