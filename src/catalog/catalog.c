@@ -155,14 +155,16 @@ enum err catalog_check_time(struct op *op)
 }
 
 enum err catalog_write_groups(struct op *op, struct catalog *c, struct str user,
-	const struct catalog_change *changes, size_t count, catalog_write_fn *write_fn)
+	const struct catalog_change *changes, size_t count, size_t *durable,
+	catalog_write_fn *write_fn)
 {
 	if (catalog_is_atomic(c))
 		return write_fn(op, c, user, changes, count);
-	for (size_t from = 0, to; from < count; from = to) {
-		to = catalog_group_end(changes, count, from);
+	while (*durable < count) {
+		size_t to = catalog_group_end(changes, count, *durable);
 		TRY(catalog_check_time(op));
-		TRY(write_fn(op, c, user, changes + from, to - from));
+		TRY(write_fn(op, c, user, changes + *durable, to - *durable));
+		*durable = to;
 	}
 	return ERR_NONE;
 }
@@ -172,15 +174,24 @@ enum err catalog_write_groups(struct op *op, struct catalog *c, struct str user,
 enum err catalog_write(struct op *op, struct catalog *c, struct str user,
 	const struct catalog_change *changes, size_t count)
 {
+	size_t durable = 0;
+	return catalog_write_rest(op, c, user, changes, count, &durable);
+}
+
+enum err catalog_write_rest(struct op *op, struct catalog *c, struct str user,
+	const struct catalog_change *changes, size_t count, size_t *durable)
+{
+	size_t before = *durable;
 	TRY(user_check(op, user));
 	for (size_t i = 0; i < count; i++)
 		TRY(change_check(op, &changes[i]));
 	c->counters.writes++;
-	if (count == 0)
+	if (before == count)
 		return ERR_NONE;
-	enum err e = counted(c, c->driver->write(op, c, user, changes, count));
+	enum err e = counted(c, c->driver->write(op, c, user, changes, count, durable));
 	if (e == ERR_NONE)
-		c->counters.rows_written += count;
+		*durable = count;
+	c->counters.rows_written += *durable - before;
 	return e;
 }
 

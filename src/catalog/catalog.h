@@ -143,6 +143,10 @@ size_t catalog_group_end(const struct catalog_change *changes, size_t count, siz
 /* WAITS until durable. */
 enum err catalog_write(struct op *op, struct catalog *c, struct str user,
 	const struct catalog_change *changes, size_t count);
+/* WAITS. The same, for who tries again: the first *durable changes are known to be there from an earlier try and are
+ * not sent again. Says in *durable how many are known to be there now, also when it fails. */
+enum err catalog_write_rest(struct op *op, struct catalog *c, struct str user,
+	const struct catalog_change *changes, size_t count, size_t *durable);
 
 /* WAITS. All heads of a user: one partition, one query. None is ERR_NONE with count 0. */
 enum err catalog_read_heads(struct op *op, struct catalog *c, struct str user,
@@ -197,8 +201,9 @@ struct catalog_driver {
 	enum err (*open)(struct op *op, const struct config_scope *scope, struct str argument,
 		struct catalog *inner, struct catalog **out);
 	void (*close)(struct op *op, struct catalog *c);
+	/* *durable: see catalog_write_rest(); a driver that is done with all or nothing need not heed it. */
 	enum err (*write)(struct op *op, struct catalog *c, struct str user,
-		const struct catalog_change *changes, size_t count);
+		const struct catalog_change *changes, size_t count, size_t *durable);
 	enum err (*read_heads)(struct op *op, struct catalog *c, struct str user,
 		struct catalog_head **out, size_t *out_count);
 	enum err (*read_rows)(struct op *op, struct catalog *c, struct str user,

@@ -34,9 +34,10 @@ enum err catalog_check_time(struct op *op);
 typedef enum err catalog_write_fn(struct op *op, struct catalog *c, struct str user,
 	const struct catalog_change *changes, size_t count);
 /* For drivers that stand before another one: passes a batch on as that one writes it, whole if it is atomic, else
- * group by group until one fails. */
+ * group by group, from *durable on, until one fails. */
 enum err catalog_write_groups(struct op *op, struct catalog *c, struct str user,
-	const struct catalog_change *changes, size_t count, catalog_write_fn *write_fn);
+	const struct catalog_change *changes, size_t count, size_t *durable,
+	catalog_write_fn *write_fn);
 
 /* ---- checksums ---- */
 

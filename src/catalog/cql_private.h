@@ -105,7 +105,7 @@ struct cql_bound catalog_cql_bind(const struct catalog_cql *c, enum catalog_cql_
 	const struct cql_value *values, size_t count);
 
 enum err catalog_cql_write(struct op *op, struct catalog *c, struct str user,
-	const struct catalog_change *changes, size_t count);
+	const struct catalog_change *changes, size_t count, size_t *durable);
 enum err catalog_cql_read_heads(struct op *op, struct catalog *c, struct str user,
 	struct catalog_head **out, size_t *out_count);
 enum err catalog_cql_read_rows(struct op *op, struct catalog *c, struct str user,

@@ -328,7 +328,7 @@ static void learn_hours(struct writer *w, const struct catalog_change *changes, 
 
 /* What is written is bound to this process's memory until the last answer came. */
 enum err catalog_cql_write(struct op *op, struct catalog *catalog, struct str user,
-	const struct catalog_change *changes, size_t count)
+	const struct catalog_change *changes, size_t count, size_t *durable)
 {
 	struct catalog_cql *c = catalog_cql(catalog);
 	AUTO_ARENA(arena, 0);
@@ -340,10 +340,11 @@ enum err catalog_cql_write(struct op *op, struct catalog *catalog, struct str us
 	for (size_t i = 0; i < count; i++)
 		TRY(catalog_cql_change_check(op, &changes[i]));
 	w.run = arena_mark(&arena);
-	for (size_t from = 0, to = 0; from < count; from = to) {
-		to = add_run(&w, changes, count, from);
+	while (*durable < count) {
+		size_t from = *durable, to = add_run(&w, changes, count, from);
 		TRY(catalog_cql_parallel(op, c, w.count, send, &w));
 		learn_hours(&w, changes + from, to - from);
+		*durable = to;
 	}
 	return ERR_NONE;
 }

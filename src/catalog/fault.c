@@ -162,9 +162,9 @@ static enum err fault_write_group(struct op *op, struct catalog *c, struct str u
 }
 
 static enum err fault_write(struct op *op, struct catalog *c, struct str user,
-	const struct catalog_change *changes, size_t count)
+	const struct catalog_change *changes, size_t count, size_t *durable)
 {
-	return catalog_write_groups(op, c, user, changes, count, fault_write_group);
+	return catalog_write_groups(op, c, user, changes, count, durable, fault_write_group);
 }
 
 /* ---- reading ---- */

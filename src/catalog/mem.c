@@ -254,8 +254,9 @@ static void change_apply(struct mem_catalog *m, struct str key, const struct cat
 }
 
 static enum err mem_write(struct op *op, struct catalog *c, struct str user,
-	const struct catalog_change *changes, size_t count)
+	const struct catalog_change *changes, size_t count, size_t *durable)
 {
+	(void)durable;
 	(void)op;
 	uint32_t shard = catalog_user_shard(c, user);
 	AUTO_BUF(key, 0);

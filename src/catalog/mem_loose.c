@@ -127,8 +127,9 @@ static void loose_apply(struct mem_catalog *m, struct buf *key, struct str user,
 }
 
 enum err mem_write_loose(struct op *op, struct catalog *c, struct str user,
-	const struct catalog_change *changes, size_t count)
+	const struct catalog_change *changes, size_t count, size_t *durable)
 {
+	(void)durable;
 	(void)op;
 	AUTO_BUF(key, 0);
 	for (size_t from = 0, to; from < count; from = to) {

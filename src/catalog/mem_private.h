@@ -35,4 +35,4 @@ void mem_change_key(
 bool mem_is_put(const struct catalog_change *change);
 struct str mem_change_value(const struct catalog_change *change, struct buf *garbage);
 enum err mem_write_loose(struct op *op, struct catalog *c, struct str user,
-	const struct catalog_change *changes, size_t count);
+	const struct catalog_change *changes, size_t count, size_t *durable);

@@ -33,8 +33,9 @@ static struct sqlite_catalog *sqlite_catalog(struct catalog *c)
 }
 
 static enum err sqlite_write(struct op *op, struct catalog *c, struct str user,
-	const struct catalog_change *changes, size_t count)
+	const struct catalog_change *changes, size_t count, size_t *durable)
 {
+	(void)durable;
 	struct committer *committer = &sqlite_catalog(c)->committers[catalog_user_shard(c, user)];
 	return committer_write(op, committer, user, changes, count);
 }

@@ -218,11 +218,19 @@ void store_stamp_changes(struct store *s, struct catalog_change *changes, size_t
 			changes[i].stamp_us = change_stamp(&changes[i], s->stamp_us);
 }
 
+void batch_stamp(struct batch *b)
+{
+	for (size_t i = 0; i < b->durable; i++)
+		if (b->changes[i].stamp_us == 0)
+			b->durable = i;
+	store_stamp_changes(b->user->store, b->changes, b->count);
+}
+
 void batch_finish(struct batch *b)
 {
 	batch_sort(b);
 	batch_part(b);
-	store_stamp_changes(b->user->store, b->changes, b->count);
+	batch_stamp(b);
 }
 
 void batch_renew_claims(struct batch *b)
@@ -234,7 +242,7 @@ void batch_renew_claims(struct batch *b)
 			number == b->user->writer)
 			change->stamp_us = 0;
 	}
-	store_stamp_changes(b->user->store, b->changes, b->count);
+	batch_stamp(b);
 }
 
 /* Of flags that waited too long all of the batch are made anew: one may take another back. */
@@ -262,7 +270,6 @@ static void refresh_flags(struct batch *b)
 
 void batch_refresh(struct batch *b)
 {
-	struct store *s = b->user->store;
 	for (size_t i = 0; i < b->count; i++)
 		if (b->changes[i].kind == CATALOG_PUT_ROW &&
 			b->changes[i].row.kind == CATALOG_APPEND)
@@ -277,7 +284,7 @@ void batch_refresh(struct batch *b)
 		change->row.name = user_mint(b->user);
 		change->stamp_us = 0;
 	}
-	store_stamp_changes(s, b->changes, b->count);
+	batch_stamp(b);
 }
 
 bool batch_is_one_group(const struct user *u, size_t rows, size_t bytes)

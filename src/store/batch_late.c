@@ -85,6 +85,6 @@ enum err batch_leave_out_collected(struct op *op, struct batch *b)
 		change->stamp_us = 0;
 	}
 	map_done(&gone);
-	store_stamp_changes(b->user->store, b->changes, b->count);
+	batch_stamp(b);
 	return e;
 }

@@ -42,6 +42,7 @@ struct batch {
 	struct catalog_change *changes;
 	struct batch_item *items;
 	size_t count, cap;
+	size_t durable;          /* so many of the first changes are there from earlier tries */
 	int64_t sources_seen_ms; /* copies and moves: wall time when the source was looked at; else 0 */
 	bool is_voidable; /* its appends may be voided; else it is repeated until it is certain */
 	uint64_t head_reads; /* user.head_reads when the last try began */
@@ -77,6 +78,8 @@ void batch_remove_mail(struct batch *b, struct catalog_guid mailbox, const struc
 	const struct catalog_name *queued);
 /* Order and stamps: what follows is only written. */
 void batch_finish(struct batch *b);
+/* After a change of what was finished: stamps where there are none (0), and that is sent again. */
+void batch_stamp(struct batch *b);
 /* New stamps for our own heads, before each try: who was there meanwhile may have ended what an earlier try put. */
 void batch_renew_claims(struct batch *b);
 /* New names for rows whose name is stale, and new stamps for flags that waited long, unless the batch has

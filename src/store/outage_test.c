@@ -385,6 +385,47 @@ static void a_full_disk_keeps_flags_that_wait(struct world *w)
 }
 MEMORY_SCENARIO(a_full_disk_keeps_flags_that_wait)
 
+/* A few requests get through each time, never as many as the change needs: it is done in the end. */
+static void expunge_little_by_little(void *arg)
+{
+	(void)arg;
+	struct world *w = world_open(false);
+	struct mailbox *m = world_box(w, "INBOX");
+	for (int i = 0; i < 60; i++)
+		world_append(w, m, "one of many");
+	struct view *v = world_view(w, m);
+	world_flags(w, v, 1, 59, FLAGS_ADD, MAIL_DELETED);
+	const struct catalog_fault_plan few = {
+		.fail_at = 8, .fail_from_there = true, .spares_reads = true
+	};
+	catalog_fault_set(w->catalog, &few);
+	enum err e = view_expunge(&w->op, v, NULL);
+	assert_int_equal(e, world_is_loose ? ERR_UNAVAILABLE : ERR_NONE);
+	for (int i = 0; i < 20 && e != ERR_NONE; i++) {
+		op_forgive(&w->op);
+		assert_int_equal(count_unsettled(w), 1);
+		catalog_fault_set(w->catalog, &few);
+		e = user_settle(&w->op, w->user);
+	}
+	assert_ok(e);
+	catalog_fault_set(w->catalog, &up);
+	assert_int_equal(index_counters(m->index).messages, 1);
+	assert_ok(mailbox_verify(&w->op, m));
+	view_close(v);
+	mailbox_unref(m);
+	world_reopen(w, WORLD_CRASH_DROP);
+	m = world_box(w, "INBOX");
+	assert_int_equal(index_counters(m->index).messages, 1);
+	mailbox_unref(m);
+	world_close(w);
+}
+
+static void a_large_change_ends_on_a_bad_way(void **state)
+{
+	(void)state;
+	world_in_memory(expunge_little_by_little, NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -398,6 +439,7 @@ int main(void)
 		cmocka_unit_test(test_a_void_begins_with_the_claim),
 		cmocka_unit_test(test_flags_left_twice_leave_a_hole),
 		cmocka_unit_test(test_a_full_disk_keeps_flags_that_wait),
+		cmocka_unit_test(a_large_change_ends_on_a_bad_way),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

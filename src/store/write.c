@@ -6,7 +6,8 @@
  *              ▼
  *          unsettled: its void (appends, copies) or itself is written before the next write of the
  *                     user begins; until then he changes nothing.
- * Repeating a batch is harmless: rows have unique names, stamps stay, and the fold is idempotent. A row
+ * Repeating a batch is harmless: rows have unique names, stamps stay, and the fold is idempotent. Groups
+ * that are known to be durable are not sent again, so that a large batch ends however often requests fail. A row
  * whose name got stale meanwhile gets a new one (batch_refresh), unless mails are in the batch: a move
  * goes on under its names, and its user waits. What is long after its time is the subject of batch_late.c. */
 #include "store/store_private.h"
@@ -169,7 +170,8 @@ static enum err write_once(struct op *op, struct batch *b, bool *uncertain)
 	if (e == ERR_NONE && batch_has_late_rows(b))
 		TRY(user_claim_again(op, b)); /* what others must know of is there before it */
 	if (e == ERR_NONE)
-		e = catalog_write(op, s->catalog, b->user->name, b->changes, b->count);
+		e = catalog_write_rest(
+			op, s->catalog, b->user->name, b->changes, b->count, &b->durable);
 	*uncertain = *uncertain || is_uncertain(e);
 	return e;
 }

@@ -48,13 +48,13 @@ static enum err write_group(struct op *op, struct catalog *c, struct str user,
 }
 
 static enum err link_write(struct op *op, struct catalog *c, struct str user,
-	const struct catalog_change *changes, size_t count)
+	const struct catalog_change *changes, size_t count, size_t *durable)
 {
 	for (size_t i = 0; i < count && !host_clock_is_right(); i++)
 		if (changes[i].kind == CATALOG_PUT_ROW && !link_of(c)->is_dead)
 			sim_fail("p%d writes a row while its clock is %" PRId64 " ms off",
 				link_of(c)->process->number, sim_world->skew_us / US_PER_MS);
-	return catalog_write_groups(op, c, user, changes, count, write_group);
+	return catalog_write_groups(op, c, user, changes, count, durable, write_group);
 }
 
 /* ---- reading: the answer is from one moment ---- */
