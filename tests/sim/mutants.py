@@ -23,7 +23,7 @@ TOP = pathlib.Path(__file__).absolute().parents[2]
 LIMIT_S = 900
 
 # What few seeds run into.
-RARE = {"trust-other-boot": 20000}
+RARE = {"trust-other-boot": 20000, "clock-alone": 12000}
 
 # name: (what it breaks, the text, what stands there instead, options of the simulator[, what is found])
 # With the last a failure has to be of that kind.
