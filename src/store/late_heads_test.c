@@ -99,6 +99,8 @@ static void a_claim_is_made_anew_by_each_try_in(struct pair *p)
 		&(struct catalog_fault_plan){
 			.fail_at = 1, .fail_after_doing = true, .fail_from_there = true });
 	assert_err(world_try_append(p->a, a, "doubtful", &uid), ERR_UNAVAILABLE);
+	assert_ok(task_sleep(&p->a->op, US_PER_SEC));
+	timer_cancel(&p->a->user->refresh); /* it stands still */
 	catalog_fault_set(p->a->catalog, &(struct catalog_fault_plan){ 0 });
 	world_open_store(p->b);
 	struct mailbox *b = world_box(p->b, "INBOX");
@@ -388,6 +390,7 @@ static void the_same_numbers_in(struct pair *p, bool by_base)
 	(void)world_append(p->b, b, "b1");
 	catalog_fault_set(p->a->catalog, &down);
 	assert_err(view_expunge(&c->op, v, NULL), ERR_UNAVAILABLE);
+	timer_cancel(&c->user->refresh); /* it stands still */
 	op_forgive(&c->op);
 	catalog_fault_set(p->a->catalog, &(struct catalog_fault_plan){ 0 });
 	view_close(v);

@@ -351,6 +351,7 @@ static void a_move_that_settles_late_is_found_in(struct pair *p)
 		&(struct catalog_fault_plan){
 			.fail_at = 1, .fail_from_there = true, .spares_reads = true });
 	assert_err(mailbox_transfer(&p->a->op, a, sent, &first, true, &result), ERR_UNAVAILABLE);
+	timer_cancel(&p->a->user->refresh);
 	op_forgive(&p->a->op);
 	catalog_fault_set(p->a->catalog, &(struct catalog_fault_plan){ 0 });
 	range_set_done(&first);

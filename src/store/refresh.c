@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A live owner looks now and then whether others wrote what is his (storage contract §6): heads, names, and
- * the tails of the mailboxes that somebody uses here. Nothing of this where a catalog is atomic. */
+ * the tails of the mailboxes that somebody uses here. Nothing of this where a catalog is atomic. And a change in
+ * doubt ends soon after an outage, though nobody writes: whoever was refused sees what became of it. */
 #include "event/event.h"
 #include "store/store_private.h"
 
@@ -49,10 +50,10 @@ static enum err refresh_one(struct op *op, struct mailbox *m)
 
 enum err user_refresh(struct op *op, struct user *u)
 {
-	if (catalog_is_atomic(u->store->catalog))
-		return ERR_NONE;
 	int64_t begin_us = now_us();
 	TRY(user_settle(op, u));
+	if (catalog_is_atomic(u->store->catalog))
+		return ERR_NONE;
 	TRY(user_read_heads(op, u));
 	TRY(tree_refresh(op, u));
 	struct refreshing r = hold_mailboxes(op, u);
@@ -82,12 +83,22 @@ enum err user_look(struct op *op, struct user *u)
 	return user_read_heads(op, u);
 }
 
+static bool is_in_doubt(const struct user *u)
+{
+	return !list_is_empty(&u->unsettled);
+}
+
+static bool has_to_look(const struct user *u)
+{
+	return is_in_doubt(u) || !catalog_is_atomic(u->store->catalog);
+}
+
 static void refresh_arm(struct user *u)
 {
 	int64_t every_us = u->store->settings.refresh_us;
 	if (u->refresh_failures > 0)
 		every_us = MIN(every_us, AGAIN_US << MIN(u->refresh_failures, 10u));
-	if (every_us > 0 && !catalog_is_atomic(u->store->catalog))
+	if (every_us > 0 && has_to_look(u))
 		timer_set(&u->refresh, now_us() + every_us);
 }
 
@@ -99,9 +110,10 @@ static void note_failure(struct user *u, const struct op *op)
 	bool is_told = n >= FAILURES_TOLD && (n % FAILURES_TOLD == 0) &&
 		       ((n / FAILURES_TOLD) & (n / FAILURES_TOLD - 1)) == 0;
 	event_send(s->event, is_told ? EVENT_WARNING : EVENT_DEBUG, "store_refresh_failed",
-		"Looking for what other hosts wrote for %.*s failed %" PRIu32
+		"Looking for what %s for %.*s failed %" PRIu32
 		" times in a row, it is done again: %s",
-		STRF(u->name), n, op->failure.text);
+		is_in_doubt(u) ? "became of a change" : "other hosts wrote", STRF(u->name), n,
+		op->failure.text);
 }
 
 static void refresh_task(void *arg)
@@ -127,7 +139,8 @@ static void refresh_due(void *arg)
 	struct user *u = arg;
 	timer_cancel(&u->refresh);
 	/* Nobody sees what is not looked at; who comes looks (user_ref()). */
-	if (u->refs > 0 && u->state == OPEN && !u->is_refreshing && !u->store->is_closing) {
+	bool is_due = u->refs > 0 || is_in_doubt(u);
+	if (is_due && u->state == OPEN && !u->is_refreshing && !u->store->is_closing) {
 		u->is_refreshing = true;
 		store_background(u->store, "store-refresh", refresh_task, user_ref(u));
 	} else {
@@ -144,8 +157,7 @@ void user_refresh_init(struct user *u)
 
 void user_refresh_soon(struct user *u)
 {
-	if (u->is_refreshing || u->refresh_failures > 0 || u->state != OPEN ||
-		catalog_is_atomic(u->store->catalog))
+	if (u->is_refreshing || u->refresh_failures > 0 || u->state != OPEN || !has_to_look(u))
 		return;
 	timer_cancel(&u->refresh);
 	timer_set(&u->refresh, now_us());

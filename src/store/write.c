@@ -310,8 +310,9 @@ enum err user_write(struct op *op, struct user *u, struct batch *b)
 		e = op_fail(&inner, ERR_UNAVAILABLE, "%s", inner.failure.text);
 		struct op settle;
 		inner_op(&settle, op, next->count);
-		/* Usually the next write does it; trying now keeps the window small. */
-		(void)(user_settle(&settle, u) == ERR_NONE);
+		/* Trying now keeps the window small; then the next write does it, or the next look. */
+		if (user_settle(&settle, u) != ERR_NONE)
+			user_refresh_soon(u);
 	}
 	task_unshield();
 	batch_free(b);
