@@ -3,6 +3,7 @@
 
 Nothing is ever sent again: a mail whose answer did not come stays open in the ledger."""
 
+import functools
 import itertools
 import random
 import threading
@@ -15,6 +16,7 @@ from kit.imap import ConnectionEnded, ImapError, Literal, fetched, quote, set_nu
 from kit.lmtp import LmtpEnded, LmtpError
 from kit.mirror import Mirror
 from kit.resync import Known, flags_of
+from kit.waiting import wait_until
 
 CONNECTION_ERRORS = (ConnectionEnded, LmtpEnded, OSError, EOFError)
 BOXES = ("INBOX", "Kept", "r1", "r2", "r3")
@@ -52,6 +54,13 @@ class Load:
                 self.problems.append("a client hangs")
         return self.problems
 
+    def end_doubts(self, seconds):
+        """After an outage: the first mail that a user takes ends what was in doubt of him, which may take effect
+        until then."""
+        with self.instance.lmtp(timeout=20) as client:
+            for ledger in self.ledgers:
+                wait_until(functools.partial(self.deliver_one, client, [ledger]), "a delivery is taken", seconds)
+
     def new_mark(self):
         """No mark is part of another."""
         return f"{self.serial}.{next(self.counter)}~"
@@ -87,6 +96,7 @@ class Load:
                 self.stopping.wait(0.01)
 
     def deliver_one(self, client, targets):
+        """Did all of them take it?"""
         mark = self.new_mark()
         accepted = []
         client.expect(250, "MAIL FROM:<load@example.org>")
@@ -95,17 +105,20 @@ class Load:
                 accepted.append(ledger)
         if not accepted:
             client.expect(250, "RSET")
-            return
+            return False
         for ledger in accepted:
             ledger.sent(mark)
         client.expect(354, "DATA")
         client.send(mails.marked(mark) + b".\r\n")
+        saved = 0
         for ledger in accepted:
             reply = client.read_reply()
             if reply.code == 250:
                 ledger.saved(mark)
+                saved += 1
             elif not 400 <= reply.code < 500:
                 raise AssertionError(f"delivery refused for good: {reply}")
+        return saved == len(targets)
 
     # ---- a mail reader
 

@@ -101,6 +101,7 @@ def run_round(cloud, ledgers, rng, fault):
         took = time.monotonic() - began
         time.sleep(0.5)
         broken = load.stop(60)
+        load.end_doubts(BACK_WITHIN_S)
         for ledger in ledgers:
             broken += ledger.check(functools.partial(log_in, instance, ledger.user), rng)
     return broken, f"{hits} requests hit, back after {took:.1f} s"
