@@ -90,20 +90,6 @@ static void who_was_away_too_long_opens_anew_in(struct pair *p)
 }
 PAIR_TEST(who_was_away_too_long_opens_anew)
 
-/* ---- at random ---- */
-
-static void look_or_open(struct world *w, struct mailbox **m)
-{
-	enum err e = mailbox_refresh(&w->op, *m);
-	if (e == ERR_NONE)
-		return;
-	assert_int_equal(e, ERR_UNAVAILABLE); /* away for too long */
-	op_forgive(&w->op);
-	mailbox_unref(*m);
-	*m = world_box(w, "INBOX");
-	refresh(w, *m);
-}
-
 /* The host that reads heads, and then the journal, is slow: rows go in between. */
 static void rows_go_while_it_is_opened_in(struct pair *p)
 {
@@ -119,11 +105,8 @@ static void rows_go_while_it_is_opened_in(struct pair *p)
 	assert_true(name_is_none(user_dropped(p->b->user, a->guid)));
 	make_bases(p->a, a);
 	uint32_t count = index_counters(a->index).messages;
-	b = world_box(p->b, "INBOX");
-	assert_int_equal(index_counters(b->index).messages, count);
-	assert_ok(mailbox_verify(&p->b->op, b));
+	world_assert_inbox(p->b, count);
 	mailbox_unref(a);
-	mailbox_unref(b);
 }
 PAIR_TEST(rows_go_while_it_is_opened)
 
@@ -142,13 +125,24 @@ static void rows_go_while_it_is_looked_at_in(struct pair *p)
 	op_forgive(&p->b->op);
 	mailbox_write_end(b);
 	mailbox_unref(b);
-	b = world_box(p->b, "INBOX");
-	assert_int_equal(index_counters(b->index).messages, count);
-	assert_ok(mailbox_verify(&p->b->op, b));
+	world_assert_inbox(p->b, count);
 	mailbox_unref(a);
-	mailbox_unref(b);
 }
 PAIR_TEST(rows_go_while_it_is_looked_at)
+
+/* ---- at random ---- */
+
+static void look_or_open(struct world *w, struct mailbox **m)
+{
+	enum err e = mailbox_refresh(&w->op, *m);
+	if (e == ERR_NONE)
+		return;
+	assert_int_equal(e, ERR_UNAVAILABLE); /* away for too long */
+	op_forgive(&w->op);
+	mailbox_unref(*m);
+	*m = world_box(w, "INBOX");
+	refresh(w, *m);
+}
 
 /* One step of one of them; how many mails there are more. */
 static int step(struct world *w, struct mailbox **m)
@@ -194,10 +188,7 @@ static void both_make_bases_for_days_in(struct pair *p)
 	mailbox_unref(a);
 	world_crash(p->b);
 	world_reopen(p->a, WORLD_CRASH_DROP);
-	a = world_box(p->a, "INBOX");
-	assert_int_equal(index_counters(a->index).messages, count);
-	assert_ok(mailbox_verify(&p->a->op, a));
-	mailbox_unref(a);
+	world_assert_inbox(p->a, count);
 }
 PAIR_TEST(both_make_bases_for_days)
 

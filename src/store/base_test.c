@@ -240,10 +240,7 @@ static void a_crash_behind_a_base_loses_nothing(struct world *w)
 		uint32_t messages = index_counters(m->index).messages;
 		mailbox_unref(m);
 		(void)opened_cold(w, round % 3 ? WORLD_CRASH_DROP : WORLD_STOP);
-		m = world_box(w, "INBOX");
-		assert_int_equal(index_counters(m->index).messages, messages);
-		assert_ok(mailbox_verify(&w->op, m));
-		mailbox_unref(m);
+		world_assert_inbox(w, messages);
 	}
 }
 MEMORY_SCENARIO(a_crash_behind_a_base_loses_nothing)

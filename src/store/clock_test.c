@@ -81,10 +81,7 @@ static void the_tail_is_whole(struct world *w)
 	world_crash(w);
 	assert_int_equal(unlink(path.p), 0);
 	world_open_store(w);
-	m = world_box(w, "INBOX");
-	assert_int_equal(index_counters(m->index).messages, 4);
-	assert_ok(mailbox_verify(&w->op, m));
-	mailbox_unref(m);
+	world_assert_inbox(w, 4);
 }
 MEMORY_SCENARIO(the_tail_is_whole)
 

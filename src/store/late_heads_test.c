@@ -36,11 +36,8 @@ PAIR_TEST(who_looked_only_at_heads_hides_nothing)
 /* Heads are the user's: another task may have read them anew since a takeover of this mailbox went above them. */
 static void who_went_above_is_not_ended_in(struct pair *p)
 {
-	struct mailbox *a = world_box(p->a, "INBOX");
-	(void)world_append(p->a, a, "a1");
-	world_open_store(p->b);
-	struct mailbox *b = world_box(p->b, "INBOX");
-	(void)world_append(p->b, b, "b1");
+	struct mailbox *a, *b;
+	one_mail_each(p, &a, &b);
 	assert_ok(mailbox_refresh(&p->a->op, a));
 	(void)world_append(p->a, a, "a2"); /* above what b may give */
 	assert_ok(user_read_heads(&p->b->op, p->b->user));
@@ -114,9 +111,7 @@ static void a_claim_is_made_anew_by_each_try_in(struct pair *p)
 	mailbox_unref(a);
 	world_stop(p->a);
 	world_open_store(p->b);
-	b = world_box(p->b, "INBOX");
-	assert_int_equal(index_counters(b->index).messages, 1);
-	mailbox_unref(b);
+	world_assert_inbox(p->b, 1);
 	world_open_store(p->a);
 }
 PAIR_TEST(a_claim_is_made_anew_by_each_try)
@@ -283,9 +278,7 @@ static void who_closed_later_is_looked_at_in(struct pair *p)
 		(void)world_append(p->a, a, "a");
 	mailbox_unref(a);
 	assert_ok(user_refresh(&p->a->op, p->a->user));
-	a = world_box(p->a, "INBOX");
-	assert_int_equal(index_counters(a->index).messages, 4);
-	mailbox_unref(a);
+	world_assert_inbox(p->a, 4);
 	world_open_store(p->b);
 }
 PAIR_TEST(who_closed_later_is_looked_at)
@@ -294,11 +287,8 @@ PAIR_TEST(who_closed_later_is_looked_at)
  * no head speaks of them any more. */
 static void what_a_look_in_doubt_has_read_is_looked_for_in(struct pair *p)
 {
-	struct mailbox *b, *a = world_box(p->a, "INBOX");
-	(void)world_append(p->a, a, "a1");
-	world_open_store(p->b);
-	b = world_box(p->b, "INBOX");
-	(void)world_append(p->b, b, "b1");
+	struct mailbox *a, *b;
+	one_mail_each(p, &a, &b);
 	mailbox_unref(b);
 	world_stop(p->b);
 	struct batch *again = batch_new(p->a->user);
@@ -313,10 +303,7 @@ static void what_a_look_in_doubt_has_read_is_looked_for_in(struct pair *p)
 	catalog_fault_set(p->a->catalog, &(struct catalog_fault_plan){ 0 });
 	mailbox_unref(a);
 	assert_ok(user_refresh(&p->a->op, p->a->user));
-	a = world_box(p->a, "INBOX");
-	assert_int_equal(index_counters(a->index).messages, 2);
-	assert_ok(mailbox_verify(&p->a->op, a));
-	mailbox_unref(a);
+	world_assert_inbox(p->a, 2);
 	world_open_store(p->b);
 }
 PAIR_TEST(what_a_look_in_doubt_has_read_is_looked_for)
@@ -324,11 +311,8 @@ PAIR_TEST(what_a_look_in_doubt_has_read_is_looked_for)
 /* What he told of flags that wait for the journal is in no row: who ends him goes on well above the rows. */
 static void told_modseqs_are_not_given_again_in(struct pair *p)
 {
-	struct mailbox *b, *a = world_box(p->a, "INBOX");
-	(void)world_append(p->a, a, "a1");
-	world_open_store(p->b);
-	b = world_box(p->b, "INBOX");
-	(void)world_append(p->b, b, "b1");
+	struct mailbox *a, *b;
+	one_mail_each(p, &a, &b);
 	p->a->user->heads_us -= p->a->store->settings.refresh_us + 1;
 	(void)world_append(p->a, a, "a2"); /* above b, by as much as b will go above himself */
 	struct view *v = world_view(p->a, a);

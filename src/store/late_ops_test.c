@@ -166,11 +166,8 @@ PAIR_TEST(only_what_stands_is_said)
 /* A row of `a` that `b` never reads, since it became durable an hour after its name; `c` reads all rows. */
 static void find_old_row_at_c(struct pair *p, struct world *c, bool is_live)
 {
-	struct mailbox *a = world_box(p->a, "INBOX");
-	(void)world_append(p->a, a, "a1");
-	world_open_store(p->b);
-	struct mailbox *b = world_box(p->b, "INBOX");
-	(void)world_append(p->b, b, "b1");
+	struct mailbox *a, *b;
+	one_mail_each(p, &a, &b);
 	AUTO_BUF(value, 0);
 	struct row_append row = { .uid = 2, .modseq = index_modseq(a->index) + 1 };
 	row_append_encode(&value, &row);

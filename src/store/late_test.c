@@ -199,10 +199,7 @@ static void who_slept_reads_what_he_missed_in(struct pair *p)
 	}
 	p->a->settings.refresh_us = usual_us;
 	world_open_store(p->a);
-	a = world_box(p->a, "INBOX");
-	assert_int_equal(index_counters(a->index).messages, 2);
-	assert_ok(mailbox_verify(&p->a->op, a));
-	mailbox_unref(a);
+	world_assert_inbox(p->a, 2);
 }
 PAIR_TEST(who_slept_reads_what_he_missed)
 
@@ -260,11 +257,8 @@ PAIR_TEST(who_slept_takes_over_for_a_copy)
 /* The one who took over dies, too, and begins again: the first one may still live. */
 static void a_crash_does_not_forget_it_in(struct pair *p)
 {
-	struct mailbox *a = world_box(p->a, "INBOX");
-	(void)world_append(p->a, a, "a1");
-	world_open_store(p->b);
-	struct mailbox *b = world_box(p->b, "INBOX");
-	(void)world_append(p->b, b, "b1");
+	struct mailbox *a, *b;
+	one_mail_each(p, &a, &b);
 	mailbox_unref(b);
 	world_reopen(p->b, WORLD_CRASH);
 	mailbox_unref(world_box(p->b, "INBOX"));
@@ -273,9 +267,7 @@ static void a_crash_does_not_forget_it_in(struct pair *p)
 	mailbox_unref(a);
 	world_crash(p->a);
 	world_open_store(p->b);
-	b = world_box(p->b, "INBOX");
-	assert_int_equal(index_counters(b->index).messages, 3);
-	mailbox_unref(b);
+	world_assert_inbox(p->b, 3);
 	world_stop(p->b);
 	world_open_store(p->a);
 }
@@ -307,11 +299,8 @@ PAIR_TEST(who_was_too_slow_says_so)
 /* What he acknowledged so late is found, though its name is old and others have looked since. */
 static void a_slow_write_is_found_in(struct pair *p)
 {
-	struct mailbox *a = world_box(p->a, "INBOX");
-	(void)world_append(p->a, a, "a1");
-	world_open_store(p->b);
-	struct mailbox *b = world_box(p->b, "INBOX");
-	(void)world_append(p->b, b, "b1");
+	struct mailbox *a, *b;
+	one_mail_each(p, &a, &b);
 	assert_ok(mailbox_write_begin(&p->a->op, a));
 	AUTO_BUF(value, 0);
 	struct row_append row = { .uid = 2, .modseq = index_modseq(a->index) + 1 };

@@ -112,11 +112,8 @@ PAIR_TEST(both_write_all_the_time)
 
 static void who_comes_later_sees_what_came_late_in(struct pair *p)
 {
-	struct mailbox *a = world_box(p->a, "INBOX");
-	(void)world_append(p->a, a, "a1");
-	world_open_store(p->b);
-	struct mailbox *b = world_box(p->b, "INBOX");
-	(void)world_append(p->b, b, "b1");
+	struct mailbox *a, *b;
+	one_mail_each(p, &a, &b);
 	(void)world_append(p->a, a, "a2"); /* b never looks at it */
 	mailbox_unref(b);
 	world_stop(p->b);

@@ -62,9 +62,7 @@ static void stay_away(void *arg)
 	assert_ok(user_open(&w->op, w->store, STR("u2@example.test"), &other));
 	user_unref(other);
 	world_reopen(w, WORLD_CRASH_DROP);
-	m = world_box(w, "INBOX");
-	assert_int_equal(index_counters(m->index).messages, 2);
-	mailbox_unref(m);
+	world_assert_inbox(w, 2);
 	world_close(w);
 }
 
@@ -150,9 +148,7 @@ static void a_failed_read_makes_nobody_new(struct world *w)
 		catalog_fault_set(w->catalog, &up);
 		if (!w->user)
 			assert_ok(user_open(&w->op, w->store, STR("u1@example.test"), &w->user));
-		m = world_box(w, "INBOX");
-		assert_int_equal(index_counters(m->index).messages, 1);
-		mailbox_unref(m);
+		world_assert_inbox(w, 1);
 	}
 }
 MEMORY_SCENARIO(a_failed_read_makes_nobody_new)
@@ -445,9 +441,7 @@ static void expunge_little_by_little(void *arg)
 	view_close(v);
 	mailbox_unref(m);
 	world_reopen(w, WORLD_CRASH_DROP);
-	m = world_box(w, "INBOX");
-	assert_int_equal(index_counters(m->index).messages, 1);
-	mailbox_unref(m);
+	world_assert_inbox(w, 1);
 	world_close(w);
 }
 

@@ -62,6 +62,16 @@ static inline void refresh(struct world *w, struct mailbox *m)
 		fail_msg("%s", w->op.failure.text);
 }
 
+/* INBOX at both, with a mail of each; `a` was not told of "b1". */
+static inline void one_mail_each(struct pair *p, struct mailbox **a, struct mailbox **b)
+{
+	*a = world_box(p->a, "INBOX");
+	(void)world_append(p->a, *a, "a1");
+	world_open_store(p->b);
+	*b = world_box(p->b, "INBOX");
+	(void)world_append(p->b, *b, "b1");
+}
+
 /* `a` has INBOX with three mails and does not know that `b` took over, changed something and closed. */
 static inline struct mailbox *ended_by_b(struct pair *p)
 {

@@ -280,9 +280,7 @@ static void what_bases_and_objects_say_comes_back(struct world *w)
 	mailbox_unref(plans);
 	mailbox_unref(inbox);
 	world_reopen(w, WORLD_CRASH_DROP);
-	inbox = world_box(w, "INBOX");
-	assert_int_equal(index_counters(inbox->index).messages, 3);
-	mailbox_unref(inbox);
+	world_assert_inbox(w, 3);
 }
 MEMORY_SCENARIO(what_bases_and_objects_say_comes_back)
 

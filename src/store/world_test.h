@@ -144,6 +144,15 @@ static inline struct mailbox *world_box(struct world *w, const char *name)
 	return m;
 }
 
+/* Opened now, INBOX has so many mails, and its rows say the same. */
+static inline void world_assert_inbox(struct world *w, uint64_t count)
+{
+	struct mailbox *m = world_box(w, "INBOX");
+	assert_int_equal(index_counters(m->index).messages, count);
+	assert_ok(mailbox_verify(&w->op, m));
+	mailbox_unref(m);
+}
+
 static inline struct str world_mail(struct world *w, const char *word)
 {
 	return str_printf(&w->arena, MAIL_TEXT, word, word, word);
