@@ -2,6 +2,7 @@
 /* Bases over time: flags that only they keep, garbage, large mailboxes, when they are made, and those of
  * other writers. */
 #include "store/base_test.h"
+#include "store/scenario_test.h"
 
 /* ---- without a journal of flags ---- */
 

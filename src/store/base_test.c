@@ -2,6 +2,7 @@
 /* Bases: what is opened from one is what was uploaded; every request of an upload and of an opening may
  * fail, the process may die in between; op rows go when they may; a damaged base costs nothing. */
 #include "store/base_test.h"
+#include "store/scenario_test.h"
 
 /* ---- round trips ---- */
 

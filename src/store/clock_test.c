@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The wall clock is set back, or was far ahead, between two processes: what users do later still counts
  * as later, and nothing of the journal is passed over. */
-#include "store/world_test.h"
+#include "store/scenario_test.h"
 
 #define AN_HOUR (3600 * US_PER_SEC)
 

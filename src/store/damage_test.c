@@ -2,7 +2,7 @@
 /* Damage of what is stored. Local files (snapshot, log, summaries, and their directory) may be
  * anything: the mailbox afterwards is what it was. A damaged catalog or object gives an error, never
  * a crash, and never another mail in the place of one. */
-#include "store/world_test.h"
+#include "store/scenario_test.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>

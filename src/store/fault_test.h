@@ -3,7 +3,7 @@
  * Included by fault*_test.[ch] only. */
 #pragma once
 
-#include "store/world_test.h"
+#include "store/scenario_test.h"
 
 #define MAILS     4
 #define NAMED_MAX 4000

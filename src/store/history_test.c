@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a client that was away is told: HIGHESTMODSEQ and VANISHED (EARLIER); and views that move to
  * another process. */
-#include "store/world_test.h"
+#include "store/scenario_test.h"
 
 static void assert_vanished(
 	struct view *v, uint64_t since, uint32_t first, uint32_t last, const char *expected)

@@ -2,7 +2,7 @@
 /* Local state in virtual time: what is accounted, dropped, uploaded, and never lost. */
 #include "store/metacache_private.h"
 
-#include "store/world_test.h"
+#include "store/scenario_test.h"
 
 #define MINUTE (60 * US_PER_SEC)
 #define HOUR   (60 * MINUTE)

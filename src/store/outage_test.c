@@ -4,7 +4,7 @@
 #include <signal.h>
 #include <sys/resource.h>
 
-#include "store/world_test.h"
+#include "store/scenario_test.h"
 
 #define MINUTES 60
 

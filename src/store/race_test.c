@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What happens while something else waits: openings that are left, users and mailboxes that go. The
  * catalog takes a second for each request, or does not answer; the clock is virtual. */
-#include "store/world_test.h"
+#include "store/scenario_test.h"
 
 /* Who opens a mailbox may leave in the middle, after the process has put its name on it: the next one
  * opens it from all that is known, not as a new one. */

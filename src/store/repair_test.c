@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What administrators repair and remove: users as a whole, damaged queues, mailboxes made anew. */
-#include "store/world_test.h"
+#include "store/scenario_test.h"
 
 #include "base/codec.h"
 #include "store/format/name.h"

@@ -3,7 +3,7 @@
 #include "base/random.h"
 #include "objects/frame.h"
 #include "store/base_private.h"
-#include "store/world_test.h"
+#include "store/scenario_test.h"
 
 #define MANY      20000
 #define SOME      40 /* with an inline limit that makes an object of so few */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The store from end to end: saving, looking, changing, expunging, copying. Every scenario runs on
  * memory drivers in virtual time and on SQLite and files in real time. */
-#include "store/world_test.h"
+#include "store/scenario_test.h"
 
 #include "catalog/cluster_test.h"
 

@@ -2,6 +2,7 @@
 /* Users and their trees: names, opening and closing, damaged local files, idle users. As store_test.c,
  * every scenario runs on both kinds of drivers. */
 #include "store/names_test.h"
+#include "store/scenario_test.h"
 
 /* ---- the tree ---- */
 
