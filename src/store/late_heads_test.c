@@ -226,9 +226,9 @@ static void a_takeover_that_failed_is_done_again_in(struct pair *p)
 }
 PAIR_TEST(a_takeover_that_failed_is_done_again)
 
-/* The floor of a takeover that nobody finished comes when all have closed: who looks next gives the mail of then
- * another UID, not only who opens without local files. */
-static void a_floor_that_comes_late_is_met_at_once_in(struct pair *p)
+/* The floor of a takeover that nobody finished comes when all have closed, or one alone is there, who has a higher one
+ * of his own: who looks next gives the mail of then another UID, not only who opens without local files. */
+static void a_floor_comes_late(struct pair *p, bool is_closed)
 {
 	struct mailbox *b, *a = world_box(p->a, "INBOX");
 	(void)world_append(p->a, a, "a1");
@@ -244,8 +244,9 @@ static void a_floor_that_comes_late_is_met_at_once_in(struct pair *p)
 	assert_int_equal(world_append(p->a, a, "a2"), 2);
 	refresh(p->a, a);
 	uint32_t passed = world_append(p->a, a, "a3");
-	close_again(p->a, &a);
-	assert_false(a->is_claimed);
+	if (is_closed)
+		close_again(p->a, &a);
+	assert_int_equal(a->is_claimed, !is_closed);
 	assert_ok(catalog_fault_replay_first(&p->a->op, p->a->catalog, 1));
 	refresh(p->a, a);
 	assert_int_equal(late_count(a), 0);
@@ -256,7 +257,18 @@ static void a_floor_that_comes_late_is_met_at_once_in(struct pair *p)
 	mailbox_unref(a);
 	mailbox_unref(b);
 }
+
+static void a_floor_that_comes_late_is_met_at_once_in(struct pair *p)
+{
+	a_floor_comes_late(p, true);
+}
 PAIR_TEST(a_floor_that_comes_late_is_met_at_once)
+
+static void a_floor_below_ours_is_met_too_in(struct pair *p)
+{
+	a_floor_comes_late(p, false);
+}
+PAIR_TEST(a_floor_below_ours_is_met_too)
 
 /* His numbers are lower than ours, and he expunged a mail all the same: what nobody uses here is looked after, too. */
 static void who_closed_later_is_looked_at_in(struct pair *p)
@@ -436,6 +448,7 @@ int main(void)
 		cmocka_unit_test(a_move_that_comes_late_is_found),
 		cmocka_unit_test(a_takeover_that_failed_is_done_again),
 		cmocka_unit_test(a_floor_that_comes_late_is_met_at_once),
+		cmocka_unit_test(a_floor_below_ours_is_met_too),
 		cmocka_unit_test(who_closed_later_is_looked_at),
 		cmocka_unit_test(what_a_look_in_doubt_has_read_is_looked_for),
 		cmocka_unit_test(told_modseqs_are_not_given_again),

@@ -440,17 +440,15 @@ static enum err merge(struct op *op, struct merging *g, bool *takes_over)
 
 /* Is there mail below a floor of somebody who had not seen it, and nobody else who would give it another UID? Our
  * head was put again by a write that began before he ended it; we took over, and did not come to the end; or his floor
- * came late, and all have closed. */
+ * came late, and he is gone. */
 static bool has_late(const struct merging *g)
 {
 	const struct mailbox *m = g->mailbox;
 	struct row_mark *late;
 	uint32_t writer, floor = index_floor(m->index, &writer);
 	bool is_ended = writer != m->user->writer && floor > m->floor_uid;
-	bool is_ours = m->is_claimed
-			       ? is_ended || m->must_take_over
-			       : g->rows.count > 0 && !user_handover(m->user, m->guid).is_open;
-	if (!is_ours)
+	bool is_left = g->rows.count > 0 && user_handover(m->user, m->guid).limit_uid == 0;
+	if (!is_left && !(m->is_claimed && (is_ended || m->must_take_over)))
 		return false;
 	size_t count = index_late(m->index, &late);
 	mem_free(late);
