@@ -2,10 +2,12 @@
 /* Changes of flags, expunges and voids that came behind what an earlier owner had seen: he told his sessions
  * greater modseqs without knowing of them, and hosts whose tails begin later never read them. Whoever finds
  * such a row when he opens the mailbox writes what it says again, as a row of his own with fresh modseqs. His
- * floor row comes behind them in the same batch and says that he has seen the old one: it is told once.
+ * floor row comes behind them in the same batch and says that he has seen the old one: it is told once. Who is there
+ * and looks back further than others writes again what came under a name that is too old for them: a base that was
+ * made meanwhile has not got it, and who opens with that reads from its end.
  *
  * A void ends mail that nobody acknowledged, and mostly nobody was told of. If an owner had seen the mail,
- * merge rows say when it went. */
+ * merge rows say when it went; an old one is written again as it was. */
 #include "store/tail_private.h"
 
 #define GROUPS_BYTES (ROW_BYTES_MAX - 8192) /* leaves room for the keyword table */
@@ -13,7 +15,7 @@
 static bool is_untold(const struct tail *t, struct catalog_name row)
 {
 	const struct index *x = t->mailbox->index;
-	return index_is_late(x, row, 0) && !index_is_covered(x, row);
+	return t->others_are_old || (index_is_late(x, row, 0) && !index_is_covered(x, row));
 }
 
 /* ---- flags ---- */
@@ -87,6 +89,16 @@ static void tell_expunge(struct telling *w)
 
 /* ---- voids ---- */
 
+static void tell_void(struct telling *w, struct str row)
+{
+	AUTO_BUF(value, 0);
+	w->has_any = true;
+	if (w->is_dry)
+		return;
+	buf_put(&value, row);
+	batch_put_op(w->batch, w->mailbox->guid, w->mailbox->bucket, &value);
+}
+
 static void tell_voids(const struct tail *t, struct telling *w)
 {
 	struct row_mark *marks =
@@ -119,8 +131,10 @@ static bool tell_all(const struct tail *t, struct telling *w)
 		w->row = &v;
 		if (v.op == ROW_EXPUNGE)
 			tell_expunge(w);
-		else
+		else if (v.op == ROW_FLAGS)
 			tell_flags(w);
+		else
+			tell_void(w, row->value);
 	}
 	buf_done(&w->groups);
 	return w->has_any;
@@ -137,4 +151,35 @@ void late_ops_put(struct batch *b, const struct tail *t, uint64_t *modseq)
 	struct telling w = { .mailbox = t->mailbox, .batch = b, .modseq = modseq };
 	b->says_again = true;
 	(void)tell_all(t, &w);
+}
+
+/* ---- live ---- */
+
+/* What was not there at the look before, though its name is much older, came late. */
+void late_ops_keep_old(struct tail *t, const struct kept_rows *rows)
+{
+	int64_t old_ms = t->mailbox->seen_ms - STORE_TAIL_MS / 2;
+	t->others = (struct kept_rows){ 0 };
+	t->others_are_old = true;
+	for (size_t i = 0; i < rows->count; i++) {
+		const struct catalog_row *row = &rows->items[i].row;
+		struct row_op_value v;
+		if (row->kind == CATALOG_OP && (int64_t)name_ms(row->name) < old_ms &&
+			row_op_decode(row->value, &v) == ERR_NONE &&
+			(v.op == ROW_EXPUNGE || v.op == ROW_FLAGS || v.op == ROW_VOID ||
+				v.op == ROW_VOID_BATCH))
+			tail_keep_row(t->arena, &t->others, row);
+	}
+}
+
+enum err late_ops_say_old(struct op *op, const struct tail *t)
+{
+	struct mailbox *m = t->mailbox;
+	uint64_t modseq = 0;
+	if (!late_ops_are_there(t))
+		return ERR_NONE;
+	struct batch *b = batch_new(m->user);
+	mailbox_claim(b, m);
+	late_ops_put(b, t, &modseq);
+	return user_write(op, m->user, b);
 }

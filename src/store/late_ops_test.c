@@ -227,6 +227,92 @@ static void who_opens_reads_it_back_in(struct pair *p)
 }
 PAIR_TEST(who_opens_reads_it_back)
 
+/* Without the numbers of the mailbox. */
+static struct str mails_of(struct str described)
+{
+	return str_slice(described, (size_t)str_find(described, STR("\n")), described.n);
+}
+
+/* A change of `a` becomes durable 20 minutes after its name. `b` is there, and looks back that far; he has made a
+ * base meanwhile, with which `c` opens the mailbox, who reads from its end. */
+static void who_opens_with_a_base_knows(
+	struct pair *p, struct catalog_change *change, size_t change_count)
+{
+	struct mailbox *b = world_box(p->b, "INBOX");
+	for (int i = 0; i < 2; i++) {
+		assert_ok(task_sleep(&p->b->op, 600 * US_PER_SEC));
+		refresh(p->b, b);
+		(void)world_append(p->b, b, "more");
+	}
+	assert_ok(mailbox_upload_base(&p->b->op, b, BASE_FLUSH));
+	struct str before = world_describe(p->b, b);
+	assert_ok(store_write_changes(
+		&p->b->op, p->b->store, STR("u1@example.test"), change, change_count));
+	b->late_ms = now_wall_us() / US_PER_MS;
+	assert_ok(task_sleep(&p->b->op, US_PER_SEC));
+	refresh(p->b, b);
+	struct str after = world_describe(p->b, b);
+	assert_false(str_eq(mails_of(after), mails_of(before)));
+	mailbox_unref(b);
+	world_stop(p->b);
+	struct world *c = world_beside(p->b, "host-c");
+	assert_str(mails_of(seen_by(c)), mails_of(after));
+	world_end_beside(c);
+	world_open_store(p->a);
+}
+
+/* Of the first mail, by `a`, who crashes before it is written. */
+static void an_old_change(struct pair *p, enum row_op what)
+{
+	struct mailbox *a, *b;
+	one_mail_each(p, &a, &b);
+	mailbox_unref(b);
+	struct row_mark mark = mailbox_mark_at(a, 0);
+	struct row_flags_group seen = { .modseq = index_modseq(a->index) + 1,
+		.stamp = (uint64_t)now_wall_us() / US_PER_MS << 16,
+		.mask = MAIL_SEEN,
+		.value = MAIL_SEEN,
+		.count = 1 };
+	AUTO_BUF(value, 0);
+	if (what == ROW_EXPUNGE) {
+		row_expunge_encode(&value, index_modseq(a->index) + 1, &mark, 1);
+	} else if (what == ROW_VOID) {
+		row_void_encode(&value, 0, &mark, 1);
+	} else {
+		row_flags_encode_head(&value, NULL, 0);
+		row_flags_encode_group(&value, &seen, &mark);
+	}
+	struct catalog_change change[] = {
+		{ .kind = CATALOG_PUT_ROW,
+			.mailbox = a->guid,
+			.row = { CATALOG_OP, a->bucket, user_mint(p->a->user), buf_str(&value) } },
+		{ .kind = CATALOG_DELETE_ROW,
+			.mailbox = a->guid,
+			.row = { CATALOG_APPEND, mark.bucket, mark.name, STR_NONE } },
+	};
+	mailbox_unref(a);
+	world_crash(p->a);
+	who_opens_with_a_base_knows(p, change, what == ROW_FLAGS ? 1 : 2);
+}
+
+static void old_flags_are_in_the_tail_of_a_base_in(struct pair *p)
+{
+	an_old_change(p, ROW_FLAGS);
+}
+PAIR_TEST(old_flags_are_in_the_tail_of_a_base)
+
+static void an_old_expunge_is_in_it_in(struct pair *p)
+{
+	an_old_change(p, ROW_EXPUNGE);
+}
+PAIR_TEST(an_old_expunge_is_in_it)
+
+static void an_old_void_is_in_it_in(struct pair *p)
+{
+	an_old_change(p, ROW_VOID);
+}
+PAIR_TEST(an_old_void_is_in_it)
+
 /* ---- what is looked for first ---- */
 
 /* Meanwhile another took the \Deleted off. */
@@ -264,6 +350,9 @@ int main(void)
 		cmocka_unit_test(only_what_stands_is_said),
 		cmocka_unit_test(a_live_host_reads_it_back),
 		cmocka_unit_test(who_opens_reads_it_back),
+		cmocka_unit_test(old_flags_are_in_the_tail_of_a_base),
+		cmocka_unit_test(an_old_expunge_is_in_it),
+		cmocka_unit_test(an_old_void_is_in_it),
 		cmocka_unit_test(who_slept_looks_before_he_expunges),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -414,6 +414,7 @@ static enum err look(struct op *op, struct merging *g, bool takes_over, uint32_t
 	TRY(collect(op, g, takes_over));
 	tail_resolve_batches(&g->tail, &g->rows);
 	keep_intents(g);
+	late_ops_keep_old(&g->tail, &g->rows);
 	plan(g, takes_over);
 	return ERR_NONE;
 }
@@ -435,6 +436,7 @@ static enum err merge(struct op *op, struct merging *g, bool *takes_over)
 	TRY(write_merge(op, g, *takes_over));
 	if (*takes_over)
 		TRY(merge_own(op, &g->tail));
+	TRY(late_ops_say_old(op, &g->tail));
 	return tail_settle_moves(op, &g->tail);
 }
 

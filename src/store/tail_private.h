@@ -38,6 +38,7 @@ struct tail {
 	struct catalog_guid *targets;
 	size_t target_count;
 	struct kept_rows others; /* op rows of other writers that change mails */
+	bool others_are_old;     /* all came under names that are not looked for any more */
 	struct kept_rows merges;
 	struct voided_mail *voided; /* by rows of other writers */
 	size_t voided_count, voided_cap;
@@ -79,6 +80,10 @@ enum err tail_settle_moves(struct op *op, struct tail *t);
 bool late_ops_are_there(const struct tail *t);
 /* Adds rows that say them again. The floor row that covers them is to come behind them. */
 void late_ops_put(struct batch *b, const struct tail *t, uint64_t *modseq);
+/* For a live look: keeps those of its rows that others do not find who look back as far as usual. */
+void late_ops_keep_old(struct tail *t, const struct kept_rows *rows);
+/* WAITS. Says those again. After all rows were folded; hold the write lock. */
+enum err late_ops_say_old(struct op *op, const struct tail *t);
 
 /* ---- takeover.c ---- */
 
